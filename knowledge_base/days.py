@@ -1,0 +1,44 @@
+"""Civil days in China, as whole numbers.
+
+A ``Day`` is the proleptic ordinal of a civil day in Asia/Shanghai (``date.toordinal``), so that
+"15 days later" is plain addition. China has kept one offset, UTC+8 without daylight saving, since
+1991-09-15; the few summers before (1986 to 1991) are read with the same offset.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+
+Day = int
+
+FIRST_DAY: Day = date(1900, 1, 1).toordinal()
+LAST_DAY: Day = date(2199, 12, 31).toordinal()
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_MICROSECONDS_A_DAY = 86_400_000_000
+_EIGHT_HOURS = 8 * 3_600_000_000
+
+
+def microseconds(instant: datetime) -> int:
+    """Microseconds since 1970-01-01T00:00Z of an aware instant."""
+    since = instant - _EPOCH
+    return since.days * _MICROSECONDS_A_DAY + since.seconds * 1_000_000 + since.microseconds
+
+
+def instant_at(microseconds_since_epoch: int) -> datetime:
+    """The UTC instant of a number of microseconds since 1970-01-01T00:00Z."""
+    return _EPOCH + timedelta(microseconds=microseconds_since_epoch)
+
+
+def day_at(microseconds_since_epoch: int) -> Day:
+    """The civil day in China at an instant given in microseconds since 1970-01-01T00:00Z."""
+    return (microseconds_since_epoch + _EIGHT_HOURS) // _MICROSECONDS_A_DAY + _EPOCH_DAY
+
+
+def day_of(instant: datetime) -> Day:
+    """The civil day in China on which an aware instant falls."""
+    return day_at(microseconds(instant))
+
+
+def as_date(day: Day) -> date:
+    """The calendar date of a day."""
+    return date.fromordinal(day)

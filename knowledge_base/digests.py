@@ -1,0 +1,69 @@
+"""Digests: the part of an event that rules may look at, small enough to be read by the hundred.
+
+A digest is what windows over a person's history are made of. It is a positional array (msgspec
+``array_like``), so a claim of ten lines takes some 700 bytes. Instants are microseconds since
+1970-01-01T00:00Z, days are ``Day`` numbers; amounts stay decimals.
+"""
+
+from decimal import Decimal
+
+import msgspec
+
+from knowledge_base.days import Day
+
+
+class LineDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One billed line; fields as in ``events.ClaimLine``, ``day`` the civil day of ``at``."""
+
+    line_id: str
+    item_code: str | None
+    quantity: Decimal
+    amount: Decimal
+    in_fund_scope: Decimal | None
+    at: int
+    day: Day
+    days: int | None = None
+    refund_of: str | None = None
+    sent_out: bool = False
+    sent_to: str | None = None
+    item_kind: str | None = None
+
+
+class ClaimDigest(msgspec.Struct, array_like=True, frozen=True):
+    """One claim; ``fund_paid`` is what pooled fund, serious illness and aid paid together, ``None`` where not told."""
+
+    event_id: str
+    happened_at: int
+    patient: str
+    claim_id: str
+    encounter_id: str
+    institution: str
+    visit_type: str
+    settled_day: Day
+    lines: tuple[LineDigest, ...]
+    sex: str | None = None
+    born: Day | None = None
+    payment_method: str | None = None
+    admitted: Day | None = None
+    discharged: Day | None = None
+    mid_stay: bool = False
+    diagnoses: tuple[tuple[str, str | None], ...] | None = None
+    operation_days: tuple[Day | None, ...] | None = None
+    fund_paid: Decimal | None = None
+    reverses: str | None = None
+    corrects: str | None = None
+
+
+class StatusDigest(msgspec.Struct, array_like=True, frozen=True):
+    """One change of a person's status; ``same_as`` is read before histories are, to find who is one person."""
+
+    event_id: str
+    happened_at: int
+    patient: str
+    change: str
+    sex: str | None = None
+    died_on: Day | None = None
+    same_as: str | None = None
+
+
+Digest = ClaimDigest | StatusDigest

@@ -1,0 +1,258 @@
+"""Facts (知识点): dated catalogues and the look-up by service date.
+
+A catalogue is one YAML file with a source and points. A point holds item codes and values from its
+``valid_from`` on (and to ``valid_to``, counted, where it ends); ``recorded_on`` is the day on which it became
+known. A later point with the same key supersedes an earlier one from its own first day; both stay.
+
+    catalogue: periods
+    title: 医疗服务项目周期超频次
+    batch: "8-4"
+    source: 国家医疗保障局 ... 知识点明细
+    recorded_on: 2025-12-31
+    valid_from: 2025-12-31
+    localised: false
+    points:
+      - {codes: ["002503020030000"], name: 糖化血红蛋白测定, count: "1", days: 15}
+
+Errors: ``CatalogueError`` lists every fault of a file with its line.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from knowledge_base.days import Day, as_date
+from knowledge_base.yaml_files import Fault, FileFaults, YamlFile, collected, load_yaml
+
+CATALOGUES = Path(__file__).parent / "catalogues"
+
+CatalogueError = FileFaults
+
+
+class _Row(BaseModel):
+    """What every point may say; dates and notes default to those of its file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: str
+    codes: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    valid_from: date | None = None
+    valid_to: date | None = None
+    recorded_on: date | None = None
+    source: str | None = None
+    note: str | None = None
+
+    @property
+    def days_back(self) -> int:
+        """How many days before its own an item may matter to this point."""
+        return 0
+
+
+class BedItem(_Row):
+    """A bed charge per day (床位费)."""
+
+
+class DailyCap(_Row):
+    """At most ``limit`` units a day."""
+
+    limit: Annotated[Decimal, Field(strict=False, gt=0)]
+    unit: str
+
+
+class Pair(_Row):
+    """The item ``codes[0]``, the only one, includes each of the items ``included`` (code to name)."""
+
+    codes: Annotated[tuple[str, ...], Field(min_length=1, max_length=1, strict=False)]
+    included: Annotated[dict[str, str], Field(min_length=1)]
+    why: str
+
+
+class SexLimit(_Row):
+    """An item for one sex: 1 man, 2 woman."""
+
+    sex: Literal["1", "2"]
+
+
+class HospitalOnly(_Row):
+    """A drug paid only in hospital; with ``emergency`` also in an emergency visit."""
+
+    emergency: bool = False
+
+
+class Period(_Row):
+    """At most ``count`` units in ``days`` days; a gap of exactly ``days`` is allowed."""
+
+    count: Annotated[Decimal, Field(strict=False, gt=0)]
+    days: Annotated[int, Field(gt=0)]
+
+    @property
+    def days_back(self) -> int:
+        return self.days - 1
+
+
+class Course(_Row):
+    """At most ``days`` days of payment, of one stay where ``per_stay``."""
+
+    days: Annotated[int, Field(gt=0)]
+    per_stay: bool = False
+
+
+class DialysisItem(_Row):
+    """A treatment for which patients in hospital are sent to another institution."""
+
+
+Row = BedItem | DailyCap | Pair | SexLimit | HospitalOnly | Period | Course | DialysisItem
+
+ROWS: dict[str, type[_Row]] = {
+    "bed_items": BedItem,
+    "daily_caps": DailyCap,
+    "pairs_of_a_day": Pair,
+    "pairs_of_a_visit": Pair,
+    "sex_of_services": SexLimit,
+    "sex_of_drugs": SexLimit,
+    "drugs_only_in_hospital": HospitalOnly,
+    "periods": Period,
+    "courses": Course,
+    "dialysis_items": DialysisItem,
+}
+
+
+def _known(catalogue: str) -> str:
+    if catalogue not in ROWS:
+        raise ValueError(f"unknown catalogue, expected one of {sorted(ROWS)}")
+    return catalogue
+
+
+class _Head(BaseModel):
+    """The head of a catalogue file; points are checked against the row type of their catalogue."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    catalogue: Annotated[str, AfterValidator(_known)]
+    title: str
+    batch: str
+    source: str
+    recorded_on: date
+    valid_from: date
+    localised: bool
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One fact: a row of a catalogue with its source and the days on which it holds (``valid_to`` counted)."""
+
+    catalogue: str
+    row: Any
+    codes: tuple[str, ...]
+    name: str
+    valid_from: Day
+    valid_to: Day | None
+    recorded_on: Day
+    source: str
+    localised: bool
+    note: str | None = None
+
+    @property
+    def point_id(self) -> str:
+        """Catalogue, first code and first day: ``periods/002503020030000/2025-12-31``."""
+        return f"{self.catalogue}/{self.codes[0]}/{as_date(self.valid_from)}"
+
+    def holds_on(self, day: Day) -> bool:
+        return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The points of all catalogues in memory, found by catalogue and item code."""
+
+    points: tuple[Point, ...]
+    _by_code: dict[str, dict[str, tuple[Point, ...]]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        index: dict[str, dict[str, list[Point]]] = {}
+        for point in sorted(self.points, key=lambda p: (p.valid_from, p.recorded_on), reverse=True):
+            for code in dict.fromkeys(point.codes):
+                index.setdefault(point.catalogue, {}).setdefault(code, []).append(point)
+        found = {name: {code: tuple(points) for code, points in codes.items()} for name, codes in index.items()}
+        object.__setattr__(self, "_by_code", found)
+
+    def codes(self, catalogue: str) -> Mapping[str, tuple[Point, ...]]:
+        """Every code of a catalogue with its points, the latest first."""
+        return self._by_code.get(catalogue, {})
+
+    def in_force(self, catalogue: str, code: str, day: Day) -> Point | None:
+        """The point that holds for an item on a service day: of those in force the one that began last."""
+        for point in self._by_code.get(catalogue, {}).get(code, ()):
+            if point.holds_on(day):
+                return point
+        return None
+
+    def known_by(self, day: Day) -> "Facts":
+        """The facts as they were known on a day."""
+        return Facts(tuple(point for point in self.points if point.recorded_on <= day))
+
+
+def load_catalogue(path: Path) -> tuple[Point, ...]:
+    """The points of one catalogue file. Raises ``CatalogueError`` with every fault of the file."""
+    raw = load_yaml(path)
+    errors: list[CatalogueError] = []
+    head: _Head | None = None
+    rows: list[_Row] = []
+    with collected(errors):
+        head = raw.model((), _Head, {key: value for key, value in raw.data.items() if key != "points"})
+    row_type = ROWS.get(str(raw.data.get("catalogue")))
+    if row_type is not None:
+        with collected(errors):
+            rows = list(raw.models(("points",), row_type))
+    if head is None or errors:
+        raise CatalogueError.joined(errors)
+    points = tuple(_point(head, row) for row in rows)
+    if faults := _faults_of(raw, points):
+        raise CatalogueError(path, faults)
+    return points
+
+
+def _faults_of(raw: YamlFile, points: tuple[Point, ...]) -> list[Fault]:
+    return [
+        raw.fault(("points", index, "valid_to"), f"ends before it begins on {as_date(point.valid_from)}")
+        for index, point in enumerate(points)
+        if point.valid_to is not None and point.valid_to < point.valid_from
+    ]
+
+
+def _point(head: _Head, row: _Row) -> Point:
+    return Point(
+        catalogue=head.catalogue,
+        row=row,
+        codes=row.codes,
+        name=row.name,
+        valid_from=(row.valid_from or head.valid_from).toordinal(),
+        valid_to=row.valid_to.toordinal() if row.valid_to else None,
+        recorded_on=(row.recorded_on or head.recorded_on).toordinal(),
+        source=row.source or head.source,
+        localised=head.localised,
+        note=row.note or head.note,
+    )
+
+
+def load_facts(folder: Path = CATALOGUES) -> Facts:
+    """All catalogues of a folder. Raises ``CatalogueError`` with the faults of every faulty file."""
+    points: list[Point] = []
+    errors: list[CatalogueError] = []
+    for path in sorted(folder.glob("*.yaml")):
+        with collected(errors):
+            points.extend(load_catalogue(path))
+    if errors:
+        raise CatalogueError.joined(errors)
+    return Facts(tuple(points))
+
+
+def facts_of(points: Iterable[Point]) -> Facts:
+    """Facts made of the given points (tests, published sets)."""
+    return Facts(tuple(points))

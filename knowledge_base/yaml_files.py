@@ -1,0 +1,154 @@
+"""YAML files read against a pydantic model, with every fault at once and the line it stands on."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from yaml.constructor import ConstructorError
+from yaml.reader import ReaderError
+
+Model = TypeVar("Model", bound=BaseModel)
+Where = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault of a file: where, on which line (from 1), and what is wrong."""
+
+    path: Path
+    line: int
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.where or 'file'}: {self.message}"
+
+
+class FileFaults(ValueError):
+    """A file of ours that cannot be used; ``faults`` holds all of them, the text has one a line."""
+
+    def __init__(self, path: Path, faults: Sequence[Fault]):
+        super().__init__("\n".join(map(str, faults)))
+        self.path = path
+        self.faults = tuple(faults)
+
+    @classmethod
+    def joined(cls, errors: Iterable["FileFaults"]) -> "FileFaults":
+        errors = list(errors)
+        return cls(errors[0].path, [fault for error in errors for fault in error.faults])
+
+
+@dataclass(frozen=True, slots=True)
+class YamlFile:
+    """A parsed file that still knows the line of every key and item."""
+
+    path: Path
+    data: Any
+    lines: dict[Where, int]
+
+    def fault(self, where: Where, message: str) -> Fault:
+        known = where
+        while known and known not in self.lines:
+            known = known[:-1]
+        return Fault(self.path, self.lines.get(known, 1), ".".join(map(str, where)), message)
+
+    def model(self, where: Where, model: type[Model], data: Any) -> Model:
+        """The part at ``where`` as a model. Raises ``FileFaults`` with every fault."""
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            faults = [self.fault((*where, *fault["loc"]), fault["msg"]) for fault in error.errors()]
+            raise FileFaults(self.path, faults) from None
+
+    def models(self, where: Where, model: type[Model]) -> list[Model]:
+        """The list at ``where``, each item as a model. Raises ``FileFaults`` with the faults of all items."""
+        data = self.data
+        for step in where:
+            data = data.get(step)
+        if not isinstance(data, list):
+            raise FileFaults(self.path, [self.fault(where, "Field required, a list")])
+        rows: list[Model] = []
+        errors: list[FileFaults] = []
+        for index, item in enumerate(data):
+            with collected(errors):
+                rows.append(self.model((*where, index), model, item))
+        if errors:
+            raise FileFaults.joined(errors)
+        return rows
+
+
+@contextmanager
+def collected(errors: list[FileFaults]) -> Iterator[None]:
+    """Goes on after the faults of one part, kept in ``errors``, so that the next part is read as well."""
+    try:
+        yield
+    except FileFaults as error:
+        errors.append(error)
+
+
+def load_yaml(path: Path) -> YamlFile:
+    """One YAML document with the lines of its parts.
+
+    Raises ``FileFaults`` where it is not UTF-8, no YAML or no mapping, and for every key that stands twice:
+    what such a file means is open, so nothing else of it is looked at.
+    """
+    node, data = _parsed(path, _load_text(path))
+    lines: dict[Where, int] = {}
+    faults: list[Fault] = []
+    if node is not None:
+        _note_lines(path, node, (), lines, faults)
+    if faults:
+        raise FileFaults(path, faults)
+    if not isinstance(data, dict):
+        raise FileFaults(path, [Fault(path, 1, "", "expected a mapping")])
+    return YamlFile(path, data, lines)
+
+
+class _Loader(yaml.SafeLoader):
+    """Says where a value stands that looks like a date or number and is none (2026-13-01)."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            raise ConstructorError(None, None, str(error), node.start_mark) from None
+
+
+def _load_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise FileFaults(path, [Fault(path, line, "", "not UTF-8")]) from None
+
+
+def _parsed(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        return node, loader.construct_document(node) if node is not None else None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise FileFaults(path, [Fault(path, line, "", f"not YAML: {error.reason}")]) from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise FileFaults(path, [Fault(path, line, "", f"not YAML: {error.problem}")]) from None
+
+
+def _note_lines(path: Path, node: yaml.Node, where: Where, lines: dict[Where, int], faults: list[Fault]) -> None:
+    lines.setdefault(where, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                faults.append(Fault(path, key.start_mark.line + 1, ".".join(map(str, (*where, key.value))), "twice"))
+            seen.add(key.value)
+            lines[(*where, key.value)] = key.start_mark.line + 1
+            _note_lines(path, value, (*where, key.value), lines, faults)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _note_lines(path, item, (*where, index), lines, faults)
