@@ -1,0 +1,3 @@
+"""Detectors (模型) that score instead of judging: anomaly, graph, inventory, payment, price, fund.
+
+Nothing is in it yet: the first ones come with the work on anomalies."""

@@ -1,0 +1,132 @@
+"""Cases: small histories written into a rule file, with what the rule must say of them.
+
+    - name: 住院 6 天收 7 天床位费: 命中 (7 bed days in a stay of 6 days is a hit)
+      events:
+        - {stay: [2026-03-01, 2026-03-07], lines: [{item: "001109000010000", day: 2026-03-02, quantity: 7}]}
+      expect: hit
+
+Everything that a case does not say is ordinary: one person, one institution, paid by the fund, all in its scope.
+Errors: ``ValueError`` names the key that a case may not hold.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any, Literal
+
+from knowledge_base.days import Day
+from knowledge_base.digests import ClaimDigest, Digest, LineDigest, StatusDigest
+from rules_lib.engine import Judgement, judge
+from rules_lib.history import History
+from rules_lib.rules import Rule, RuleSet
+from rules_lib.scope import ALL_DAYS
+
+PERSON = "p1"
+Expected = Literal["hit", "near_miss", "not_evaluated", "nothing"]
+
+_HOUR = 3_600_000_000
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+
+_CLAIM_KEYS = {
+    "claim", "encounter", "at", "visit", "stay", "mid_stay", "sex", "diagnoses", "operations", "paid", "method",
+    "reverses", "corrects", "lines", "born", "settled",
+}  # fmt: skip
+_LINE_KEYS = {
+    "id", "item", "day", "hour", "quantity", "amount", "in_fund", "days", "refund_of", "sent_out", "sent_to", "kind",
+}  # fmt: skip
+
+
+def run_case(case: Mapping[str, Any], rule: Rule, rule_set: RuleSet) -> tuple[Expected, Judgement]:
+    """What a rule says of a case: the strongest of hit, not evaluated, near miss, nothing."""
+    alone = RuleSet((rule,), rule_set.facts)
+    history = History(PERSON, events_of(case), alone.by_code.keys())
+    judgement = judge(history, ALL_DAYS, alone.rules, alone, near_misses=True)
+    if judgement.findings:
+        return "hit", judgement
+    if judgement.not_evaluated:
+        return "not_evaluated", judgement
+    return ("near_miss" if judgement.near_misses else "nothing"), judgement
+
+
+def events_of(case: Mapping[str, Any]) -> list[Digest]:
+    """The events of a case as digests."""
+    return [_event(index, words) for index, words in enumerate(case["events"], 1)]
+
+
+def _event(index: int, words: Mapping[str, Any]) -> Digest:
+    if "sex_on_file" in words:
+        return StatusDigest(f"e{index}", index, PERSON, "sex", sex=words["sex_on_file"])
+    _refuse_unknown(words, _CLAIM_KEYS)
+    lines = tuple(_line(number, line) for number, line in enumerate(words.get("lines", ()), 1))
+    stay = [_day(day) for day in words.get("stay", ())]
+    last = max([line.day for line in lines] + [day for day in stay if day is not None], default=0)
+    return ClaimDigest(
+        event_id=f"e{index}",
+        happened_at=_instant(last, 18),
+        patient=PERSON,
+        claim_id=words.get("claim", f"c{index}"),
+        encounter_id=words.get("encounter", f"v{index}"),
+        institution=words.get("at", "H1"),
+        visit_type=words.get("visit", "21" if stay else "11"),
+        settled_day=_day(words.get("settled")) or last,
+        lines=lines,
+        sex=words.get("sex", "1"),
+        born=_day(words.get("born")),
+        payment_method=words.get("method", "item"),
+        admitted=stay[0] if stay else None,
+        discharged=stay[1] if len(stay) > 1 else None,
+        mid_stay=words.get("mid_stay", False),
+        diagnoses=_diagnoses(words.get("diagnoses", ())),
+        operation_days=_operations(words.get("operations", ())),
+        fund_paid=_decimal(words.get("paid", 100)),
+        reverses=words.get("reverses"),
+        corrects=words.get("corrects"),
+    )
+
+
+def _line(number: int, words: Mapping[str, Any]) -> LineDigest:
+    _refuse_unknown(words, _LINE_KEYS)
+    quantity = Decimal(str(words.get("quantity", 1)))
+    amount = _decimal(words.get("amount")) or quantity * 10
+    day = words["day"].toordinal()
+    return LineDigest(
+        line_id=words.get("id", f"l{number}"),
+        item_code=words.get("item"),
+        quantity=quantity,
+        amount=amount,
+        in_fund_scope=_decimal(words.get("in_fund", amount)),
+        at=_instant(day, words.get("hour", 9)),
+        day=day,
+        days=words.get("days"),
+        refund_of=words.get("refund_of"),
+        sent_out=words.get("sent_out", False),
+        sent_to=words.get("sent_to"),
+        item_kind=words.get("kind"),
+    )
+
+
+def _refuse_unknown(words: Mapping[str, Any], known: Iterable[str]) -> None:
+    unknown = sorted(set(words) - set(known))
+    if unknown:
+        raise ValueError(f"a case may not hold {', '.join(unknown)}")
+
+
+def _day(value: date | None) -> Day | None:
+    return value.toordinal() if value is not None else None
+
+
+def _instant(day: Day, hour: int) -> int:
+    """An hour of a day in China (UTC+8), in microseconds since 1970-01-01T00:00Z."""
+    return ((day - _EPOCH_DAY) * 24 + hour - 8) * _HOUR
+
+
+def _decimal(value: Any) -> Decimal | None:
+    return None if value is None else Decimal(str(value))
+
+
+def _diagnoses(values: Iterable[str] | None) -> tuple[tuple[str, str | None], ...] | None:
+    return None if values is None else tuple((value, None) for value in values)
+
+
+def _operations(values: Iterable[date | None] | None) -> tuple[Day | None, ...] | None:
+    return None if values is None else tuple(_day(value) for value in values)

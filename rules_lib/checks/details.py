@@ -1,0 +1,84 @@
+"""Checks on the settlement details themselves."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+
+from knowledge_base.codes import is_item_code
+from knowledge_base.days import Day
+from knowledge_base.digests import ClaimDigest, LineDigest
+from knowledge_base.events import ITEM_KINDS, SEXES, VISIT_TYPES
+from knowledge_base.findings import LineKey
+from rules_lib.history import Encounter
+from rules_lib.measures import ZERO, Measure, Question, Undecided
+
+
+def odd_details(question: Question) -> Iterator[Measure | Undecided]:
+    """Settlement details that cannot be right as they stand. What-counts rule 9."""
+    for encounter, claims in question.history.by_encounter.items():
+        first, last = _days_of(claims)
+        if not question.meets(first, last):
+            continue
+        odd_lines: dict[str, set[LineKey]] = defaultdict(set)
+        odd_claims: dict[str, int] = defaultdict(int)
+        for claim in claims:
+            for kind in _odd_in_claim(claim):
+                odd_claims[kind] += 1
+            for line in claim.lines:
+                for kind in _odd_in_line(claim, line) if line.refund_of is None else ():
+                    odd_lines[kind].add((*encounter, line.line_id))
+        if len(claims) > 1:
+            twice = {key for key in question.history.lines_twice if key[:2] == encounter}
+            if twice:
+                odd_lines["line_twice"] = twice
+        for kind, keys in odd_lines.items():
+            yield _odd(question, encounter, kind, len(keys), first, last, tuple(sorted(keys)))
+        for kind, count in odd_claims.items():
+            yield _odd(question, encounter, kind, count, first, last)
+
+
+def _odd(
+    question: Question,
+    encounter: Encounter,
+    kind: str,
+    count: int,
+    first: Day,
+    last: Day,
+    lines: tuple[LineKey, ...] = (),
+) -> Measure:
+    return Measure(
+        (question.person, *encounter, kind),
+        Decimal(count),
+        ZERO,
+        first,
+        last,
+        encounter[0],
+        guilty_keys=lines,
+        evidence={"kind": kind},
+    )
+
+
+def _odd_in_claim(claim: ClaimDigest) -> Iterator[str]:
+    if claim.visit_type not in VISIT_TYPES:
+        yield "unknown_visit_type"
+    if claim.sex is not None and claim.sex not in SEXES:
+        yield "unknown_sex_code"
+    if claim.admitted is not None and claim.discharged is not None and claim.discharged < claim.admitted:
+        yield "discharged_before_admitted"
+
+
+def _odd_in_line(claim: ClaimDigest, line: LineDigest) -> Iterator[str]:
+    if line.day > claim.settled_day:
+        yield "line_after_settlement"
+    if claim.born is not None and claim.born > line.day:
+        yield "born_after_line"
+    if line.item_code is not None and not is_item_code(line.item_code):
+        yield "unknown_item_code"
+    if line.item_kind is not None and line.item_kind not in ITEM_KINDS:
+        yield "unknown_item_kind"
+
+
+def _days_of(claims: list[ClaimDigest]) -> tuple[Day, Day]:
+    days = [line.day for claim in claims for line in claim.lines]
+    days += [claim.settled_day for claim in claims]
+    return min(days), max(days)

@@ -1,0 +1,92 @@
+"""Checks on one item billed with another that includes it."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from knowledge_base.days import Day
+from knowledge_base.facts import Point
+from rules_lib.history import Encounter, Line
+from rules_lib.measures import UNDECIDED_LINES, ZERO, Measure, Question, Undecided, decided, units, whole
+
+OPERATIONS_UNKNOWN = "operations missing"
+
+
+def bills_part_with_whole(question: Question) -> Iterator[Measure | Undecided]:
+    """An item billed although another one, billed on the same day or visit, includes it. What-counts rule 3."""
+    for main, lines in question.items.items():
+        for catalogue, judge in (("pairs_of_a_day", _pairs_of_a_day), ("pairs_of_a_visit", _pairs_of_a_visit)):
+            points = question.facts.codes(catalogue).get(main, ())
+            for included in dict.fromkeys(code for point in points for code in point.row.included):
+                parts = [
+                    line
+                    for line in question.items.get(included, ())
+                    if _in_force(question, catalogue, main, included, line.day) is not None
+                ]
+                if parts:
+                    yield from judge(question, main, included, lines, parts)
+
+
+def _in_force(question: Question, catalogue: str, main: str, included: str, day: Day) -> Point | None:
+    point = question.facts.in_force(catalogue, main, day)
+    return point if point is not None and included in point.row.included else None
+
+
+def _pairs_of_a_day(
+    question: Question, main: str, included: str, mains: list[Line], parts: list[Line]
+) -> Iterator[Measure | Undecided]:
+    for institution, day, together in question.by_place_and_day(parts):
+        wholes = [line for line in mains if line.institution == institution and line.day == day]
+        if not wholes:
+            continue
+        occurrence = (question.person, institution, "day", day, main, included)
+        guilty, involved = decided(together), decided(wholes)
+        if guilty and involved:
+            yield Measure(
+                occurrence, units(guilty), ZERO, day, day, institution, guilty=whole(guilty), involved=involved
+            )
+        else:
+            yield Undecided(occurrence, UNDECIDED_LINES, day, day)
+
+
+def _pairs_of_a_visit(
+    question: Question, main: str, included: str, mains: list[Line], parts: list[Line]
+) -> Iterator[Measure | Undecided]:
+    visits: dict[Encounter, list[Line]] = defaultdict(list)
+    for line in parts:
+        visits[line.encounter].append(line)
+    for encounter, together in visits.items():
+        wholes = [line for line in mains if line.encounter == encounter]
+        days = [line.day for line in [*wholes, *together]]
+        if wholes and question.meets(min(days), max(days)):
+            occurrence = (question.person, encounter[0], "visit", encounter[1], main, included)
+            yield _visit(question, occurrence, encounter, wholes, together)
+
+
+def _visit(
+    question: Question, occurrence: tuple[str, ...], encounter: Encounter, wholes: list[Line], parts: list[Line]
+) -> Measure | Undecided:
+    """Guilty is a part on a day of the whole, or on a day on which surely nothing else was operated."""
+    days = [line.day for line in [*wholes, *parts]]
+    first, last = min(days), max(days)
+    operated, known = _operation_days(question, encounter)
+    involved = decided(wholes)
+    whole_days = {line.day for line in involved}
+    guilty = [
+        line for line in decided(parts) if involved and (line.day in whole_days or (known and line.day not in operated))
+    ]
+    possible_days = {line.day for line in wholes}
+    if not guilty and any(line.day in possible_days or line.day not in operated for line in parts):
+        all_decided = all(line.decided for line in [*wholes, *parts])
+        return Undecided(occurrence, OPERATIONS_UNKNOWN if all_decided else UNDECIDED_LINES, first, last)
+    return Measure(occurrence, units(guilty), ZERO, first, last, encounter[0], guilty=whole(guilty), involved=involved)
+
+
+def _operation_days(question: Question, encounter: Encounter) -> tuple[set[Day], bool]:
+    """Days with a known operation in an encounter, and whether that is surely all of them."""
+    days: set[Day] = set()
+    known = True
+    for claim in question.history.by_encounter[encounter]:
+        if claim.operation_days is None or None in claim.operation_days:
+            known = False
+        days.update(day for day in claim.operation_days or () if day is not None)
+    return days, known

@@ -1,0 +1,126 @@
+"""Checks on how often an item may be billed."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from knowledge_base.days import Day, as_date
+from knowledge_base.events import INPATIENT_VISITS
+from rules_lib.history import Line, Stay
+from rules_lib.measures import UNDECIDED_LINES, Measure, Question, Undecided, beyond, decided, sum_is_open, units
+
+POSTED_AT_DISCHARGE = "posted at discharge"
+
+
+def over_daily_cap(question: Question) -> Iterator[Measure | Undecided]:
+    """More units of an item on one day at one institution than its daily cap. What-counts rule 2."""
+    for code, lines in question.items.items():
+        for institution, day, together in question.by_place_and_day(lines):
+            point = question.point(code, day)
+            if point is None:
+                continue
+            cap: Decimal = point.row.limit
+            if units(together) <= cap:
+                yield Measure((question.person, institution, code, day), units(decided(together)), cap, day, day)
+                continue
+            for stay, posted in _posted_at_discharge(question, lines, together, day, cap):
+                together = [line for line in together if line not in posted]
+                yield _over_stay(question, code, stay, day, posted, cap)
+            yield from _over_day(question, code, institution, day, together, cap)
+
+
+def _over_day(
+    question: Question, code: str, institution: str, day: Day, lines: list[Line], cap: Decimal
+) -> Iterator[Measure | Undecided]:
+    occurrence = (question.person, institution, code, day)
+    counting = decided(lines)
+    value = units(counting)
+    if sum_is_open(lines, value, cap):
+        yield Undecided(occurrence, UNDECIDED_LINES, day, day)
+    elif value > cap and any(_stay_unclear(question, line) for line in counting):
+        yield Undecided(occurrence, "stay open or unclear", day, day)
+    elif counting:
+        guilty, involved = beyond(counting, cap)
+        yield Measure(occurrence, value, cap, day, day, institution, guilty=guilty, involved=involved)
+
+
+def _over_stay(
+    question: Question, code: str, stay: Stay, discharged: Day, lines: list[Line], cap: Decimal
+) -> Measure | Undecided:
+    occurrence = (question.person, stay.institution, code, stay.encounter_id)
+    limit = cap * (discharged - stay.admitted + 1)
+    counting = decided(lines)
+    value = units(counting)
+    if value <= limit:
+        reason = UNDECIDED_LINES if sum_is_open(lines, value, limit) else POSTED_AT_DISCHARGE
+        return Undecided(occurrence, reason, discharged, discharged)
+    guilty, involved = beyond(counting, limit)
+    evidence = {"admitted": as_date(stay.admitted), "discharged": as_date(discharged), "posted_at_discharge": True}
+    return Measure(
+        occurrence,
+        value,
+        limit,
+        discharged,
+        discharged,
+        stay.institution,
+        guilty=guilty,
+        involved=involved,
+        evidence=evidence,
+    )
+
+
+def _posted_at_discharge(
+    question: Question, lines: list[Line], of_the_day: list[Line], day: Day, cap: Decimal
+) -> list[tuple[Stay, list[Line]]]:
+    """Stays that end on the day and have all their lines of the item on it, more than a day's worth."""
+    found = []
+    for encounter in dict.fromkeys(line.encounter for line in of_the_day):
+        stay = question.history.stays.get(encounter)
+        if stay is not None and stay.discharged == day:
+            posted = [line for line in lines if line.encounter == encounter]
+            if all(line.day == day for line in posted) and units(posted) > cap:
+                found.append((stay, posted))
+    return found
+
+
+def _stay_unclear(question: Question, line: Line) -> bool:
+    stay = question.stay_of(line)
+    if stay is None:
+        return line.claim.visit_type in INPATIENT_VISITS
+    return stay.discharged is None
+
+
+def over_period_limit(question: Question) -> Iterator[Measure | Undecided]:
+    """More units of an item within a period than allowed, across visits and institutions. What-counts rule 6."""
+    for code, lines in question.items.items():
+        for day in dict.fromkeys(line.day for line in lines):
+            point = question.point(code, day) if question.meets(day, day) else None
+            if point is None:
+                continue
+            window = [line for line in lines if day - point.row.days < line.day <= day]
+            yield from _over_period(question, code, day, window, point.row.count)
+
+
+def _over_period(
+    question: Question, code: str, day: Day, window: list[Line], limit: Decimal
+) -> Iterator[Measure | Undecided]:
+    occurrence = (question.person, code, day)
+    counting = decided(window)
+    value = units(counting)
+    guilty, involved = beyond(counting, limit)
+    of_the_day = [share for share in guilty if share[0].day == day]
+    if of_the_day:
+        earlier = [line for line, _, _ in guilty if line.day != day]
+        yield Measure(
+            occurrence,
+            value,
+            limit,
+            day,
+            day,
+            of_the_day[-1][0].institution,
+            guilty=of_the_day,
+            involved=[*involved, *earlier],
+        )
+    elif units(window) > limit:
+        yield Undecided(occurrence, UNDECIDED_LINES, day, day)
+    else:
+        yield Measure(occurrence, value, limit, day, day, window[-1].institution)

@@ -1,0 +1,172 @@
+"""The engine: asks every rule that can speak of a person's lines, and turns measures into findings.
+
+``judge`` is a pure function of a history, a scope and a rule set. A check that raises is "not evaluated" for the
+person; it never stops the others.
+"""
+
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_UP, Decimal
+
+import msgspec
+
+from knowledge_base.days import FIRST_DAY, LAST_DAY, as_date
+from knowledge_base.digests import ClaimDigest
+from knowledge_base.facts import Facts
+from knowledge_base.findings import Amounts, Finding, GuiltyLine, NotEvaluated, Occurrence
+from rules_lib.history import History, Line
+from rules_lib.measures import ZERO, Measure, Question, Undecided, Word
+from rules_lib.rules import Rule, RuleSet
+from rules_lib.scope import Scope
+
+_CENT = Decimal("0.01")
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """What the rules say of the anchors in a scope. Rules in ``failed`` raised: nothing of theirs may be withdrawn."""
+
+    findings: list[Finding]
+    near_misses: list[Measure]
+    not_evaluated: list[NotEvaluated]
+    failed: set[str]
+
+
+def judge(
+    history: History, scope: Scope, rules: Sequence[Rule], rule_set: RuleSet, near_misses: bool = False
+) -> Judgement:
+    """Judges every anchor of some rules of a set whose reach meets the scope, each from its whole reach.
+
+    ``near_misses`` asks also for what stayed within its limit, for cases and for the question "why not".
+    """
+    judgement = Judgement([], [], [], set())
+    items_of = _items_by_rule(history, rule_set)
+    for rule in rules:
+        items = items_of.get(rule.id, {})
+        if items or rule.looks_at == "encounter":
+            question = Question(history, rule, rule_set.facts, scope, items)
+            _ask(question, judgement, near_misses)
+    judgement.not_evaluated.extend(_without_item_code(history, scope, rule_set))
+    return judgement
+
+
+def _items_by_rule(history: History, rule_set: RuleSet) -> dict[str, dict[str, list[Line]]]:
+    items_of: dict[str, dict[str, list[Line]]] = {}
+    by_code = rule_set.by_code
+    for code, lines in history.items.items():
+        for rule in by_code[code]:
+            items_of.setdefault(rule.id, {})[code] = lines
+    return items_of
+
+
+def _ask(question: Question, judgement: Judgement, near_misses: bool) -> None:
+    rule = question.rule
+    try:
+        answers = list(rule.function(question))
+    except Exception as error:  # noqa: BLE001 - a faulty check must not stop a batch: it is shown and run again
+        reason = f"check failed: {type(error).__name__}"
+        judgement.failed.add(rule.id)
+        judgement.not_evaluated.append(NotEvaluated((rule.id,), (question.person,), reason, FIRST_DAY, LAST_DAY))
+        return
+    for answer in answers:
+        if isinstance(answer, Undecided):
+            judgement.not_evaluated.append(
+                NotEvaluated((rule.id,), _named(answer.occurrence), answer.reason, answer.first_day, answer.last_day)
+            )
+        elif answer.value > answer.limit:
+            judgement.findings.append(_finding(question.history, rule, question.facts, answer))
+        elif near_misses:
+            judgement.near_misses.append(answer)
+
+
+def _named(words: Iterable[Word]) -> Occurrence:
+    return tuple(as_date(word).isoformat() if isinstance(word, int) else word for word in words)
+
+
+def _finding(history: History, rule: Rule, facts: Facts, measure: Measure) -> Finding:
+    guilty = tuple(GuiltyLine(share[0].key, _amounts(history, *share)) for share in measure.guilty)
+    guilty += tuple(GuiltyLine(key, _NOTHING) for key in measure.guilty_keys)
+    institution = measure.guilty[-1][0].institution if measure.guilty else measure.institution
+    return Finding(
+        rule_id=rule.id,
+        occurrence=_named(measure.occurrence),
+        value=_plain(measure.value),
+        limit=_plain(measure.limit),
+        first_day=measure.first_day,
+        last_day=measure.last_day,
+        guilty=guilty,
+        involved=tuple(line.key for line in measure.involved),
+        evidence=measure.evidence,
+        amounts=total(line.amounts for line in guilty),
+        institution=institution or "",
+        points=_points_used(rule, measure, facts),
+        excuse_until=measure.excuse_until,
+    )
+
+
+def _points_used(rule: Rule, measure: Measure, facts: Facts) -> tuple[str, ...]:
+    """The facts that hold for the lines of a finding on their days."""
+    lines = [share[0].digest for share in measure.guilty] + [line.digest for line in measure.involved]
+    found = {
+        point.point_id
+        for line in lines
+        for catalogue in rule.catalogues
+        if line.item_code is not None and (point := facts.in_force(catalogue, line.item_code, line.day)) is not None
+    }
+    return tuple(sorted(found))
+
+
+def _plain(number: Decimal) -> Decimal:
+    """The one form of a number: no trailing zeros, no exponent."""
+    shortest = number.normalize()
+    return shortest.quantize(Decimal(1)) if shortest == shortest.to_integral_value() else shortest
+
+
+_NOTHING = Amounts(ZERO, ZERO, ZERO, "nothing in dispute")
+
+
+def _amounts(history: History, line: Line, part: Decimal, of: Decimal) -> Amounts:
+    """Money of a guilty line: in question, of that inside the fund's scope, loss to the fund. What-counts section 6."""
+    in_fund = (line.in_fund_scope or ZERO) * part
+    paid, scope, method = _fund_share(history, line.claim)
+    return Amounts(
+        in_question=_cents(line.amount * part / of),
+        in_fund=_cents(in_fund / of),
+        loss=None if scope is None else _cents(in_fund * paid / (of * scope)),
+        method=method,
+    )
+
+
+def _fund_share(history: History, claim: ClaimDigest) -> tuple[Decimal, Decimal | None, str]:
+    """What the fund paid, of how much in its scope, where money follows items; else why that cannot be told."""
+    if claim.payment_method is None:
+        return ZERO, None, "payment_method missing"
+    if claim.payment_method != "item":
+        return ZERO, None, f"payment_method {claim.payment_method}"
+    scope = history.scope_of(claim)
+    if scope is None or claim.fund_paid is None or scope <= 0:
+        return ZERO, None, "paid or in_fund_scope missing"
+    return min(scope, claim.fund_paid), scope, "share of the claim's fund payment"
+
+
+def total(parts: Iterable[Amounts]) -> Amounts:
+    """Amounts added up; the loss is not computable where that of one part is not."""
+    parts = list(parts)
+    unknown = next((part for part in parts if part.loss is None), None)
+    return Amounts(
+        in_question=sum((part.in_question for part in parts), ZERO),
+        in_fund=sum((part.in_fund for part in parts), ZERO),
+        loss=None if unknown else sum((part.loss for part in parts if part.loss is not None), ZERO),
+        method=unknown.method if unknown else (parts[0].method if parts else _NOTHING.method),
+    )
+
+
+def _cents(amount: Decimal) -> Decimal:
+    return amount.quantize(_CENT, ROUND_HALF_UP)
+
+
+def _without_item_code(history: History, scope: Scope, rule_set: RuleSet) -> Iterable[NotEvaluated]:
+    """Encounters with lines that name no item: the rules that need the code are not evaluated on them."""
+    for encounter, days in history.days_without_code.items():
+        first, last = min(days), max(days)
+        if scope.meets(first, last):
+            occurrence = (history.person, *encounter)
+            yield NotEvaluated(rule_set.needing_item_codes, occurrence, "lines.item_code missing", first, last)

@@ -1,0 +1,136 @@
+"""Measures: what a check is asked and what it answers.
+
+A check is a pure function ``(Question) -> Iterator[Measure | Undecided]``. It measures each anchor in the
+scope; the limit decides. It never sees today, arrival, storage, or another person.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from knowledge_base.days import Day
+from knowledge_base.facts import Facts, Point
+from knowledge_base.findings import LineKey
+from rules_lib.history import History, Line, Stay
+from rules_lib.scope import Scope
+
+if TYPE_CHECKING:
+    from rules_lib.rules import Rule
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+
+Word = str | Day
+"""A word of an occurrence; a day is written as its ISO date when the finding is named."""
+
+Share = tuple[Line, Decimal, Decimal]
+"""A guilty line and the part of it in dispute: so many of so many units or days, apart, so that money is exact."""
+
+
+class Measure(msgspec.Struct, frozen=True, gc=False):
+    """What was measured on one anchor, whose days are ``first_day`` to ``last_day``; a hit when value > limit."""
+
+    occurrence: tuple[Word, ...]
+    value: Decimal
+    limit: Decimal
+    first_day: Day
+    last_day: Day
+    institution: str | None = None
+    guilty: Sequence[Share] = ()
+    involved: Sequence[Line] = ()
+    guilty_keys: Sequence[LineKey] = ()
+    evidence: dict[str, Any] = {}
+    excuse_until: Day | None = None
+
+
+class Undecided(msgspec.Struct, frozen=True):
+    """An anchor on which the rule cannot decide, and why."""
+
+    occurrence: tuple[Word, ...]
+    reason: str
+    first_day: Day
+    last_day: Day
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What a check is asked: a person's history, the rule with its limits, the facts, and which anchors to judge.
+
+    ``items`` holds the person's lines of the items that the rule's catalogues name, by full item code and in line
+    order.
+    """
+
+    history: History
+    rule: "Rule"
+    facts: Facts
+    scope: Scope
+    items: dict[str, list[Line]]
+
+    @property
+    def person(self) -> str:
+        return self.history.person
+
+    def meets(self, first: Day, last: Day) -> bool:
+        """Whether an anchor on these days is to be judged: its reach meets a touched day."""
+        reach = self.rule.reach
+        return self.scope.meets(first - reach.back, last + reach.ahead)
+
+    def point(self, code: str, day: Day) -> Point | None:
+        """The point of the rule's catalogues that holds for an item on a service day."""
+        for catalogue in self.rule.catalogues:
+            point = self.facts.in_force(catalogue, code, day)
+            if point is not None:
+                return point
+        return None
+
+    def by_place_and_day(self, lines: Iterable[Line]) -> Iterator[tuple[str, Day, list[Line]]]:
+        """Lines grouped by institution and day, of the days that are to be judged."""
+        groups: dict[tuple[str, Day], list[Line]] = defaultdict(list)
+        for line in lines:
+            groups[line.institution, line.day].append(line)
+        for (institution, day), together in groups.items():
+            if self.meets(day, day):
+                yield institution, day, together
+
+    def stay_of(self, line: Line) -> Stay | None:
+        return self.history.stays.get(line.encounter)
+
+
+Check = Callable[[Question], Iterator[Measure | Undecided]]
+
+
+def units(lines: Iterable[Line]) -> Decimal:
+    return sum((line.quantity for line in lines), ZERO)
+
+
+def decided(lines: Iterable[Line]) -> list[Line]:
+    return [line for line in lines if line.decided]
+
+
+def beyond(lines: Sequence[Line], limit: Decimal) -> tuple[list[Share], list[Line]]:
+    """Splits lines, in their order, into those at which the running sum of units is beyond the limit, and the rest."""
+    guilty: list[Share] = []
+    involved: list[Line] = []
+    running = ZERO
+    for line in lines:
+        running += line.quantity
+        if running > limit:
+            guilty.append((line, min(line.quantity, running - limit), line.quantity))
+        else:
+            involved.append(line)
+    return guilty, involved
+
+
+def sum_is_open(lines: Sequence[Line], counted: Decimal, limit: Decimal) -> bool:
+    """Whether undecided lines could carry a sum beyond the limit that the counting lines alone do not pass."""
+    return counted <= limit < units(lines)
+
+
+UNDECIDED_LINES = "paid or in_fund_scope missing"
+
+
+def whole(lines: Iterable[Line]) -> list[Share]:
+    """Lines that are in dispute as a whole."""
+    return [(line, ONE, ONE) for line in lines]
