@@ -1,0 +1,132 @@
+"""The reference judge: what the findings on a set of events must be, whatever their order.
+
+Written from docs/what-counts.md alone by somebody who has not seen the checks: no store, no index, no windows.
+Money is computed in exact fractions and rounded half up to 0.01 yuan once a line.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from math import floor
+
+from knowledge_base.events import Event
+from knowledge_base.facts import Point
+from knowledge_base.findings import LineKey, Occurrence
+
+from . import rules
+from .courses import COURSE, courses
+from .judged import Judged
+from .knowledge import Knowledge
+from .oddities import ODD_DETAILS, odd_details
+from .rules import BED_DAYS, DAILY_CAP, ELSEWHERE, PAIRS, PERIOD, PLACE, SEX_OF_DRUGS, SEX_OF_SERVICES
+from .standing import Line, Person, fund_paid, people
+
+RULE_IDS = (
+    BED_DAYS,
+    DAILY_CAP,
+    PAIRS,
+    SEX_OF_SERVICES,
+    SEX_OF_DRUGS,
+    PLACE,
+    PERIOD,
+    ELSEWHERE,
+    COURSE,
+    ODD_DETAILS,
+)
+
+_RULES: tuple[Callable[[Person, Knowledge], Iterator[Judged]], ...] = (
+    rules.bed_days,
+    rules.daily_caps,
+    rules.pairs_of_a_day,
+    rules.pairs_of_a_visit,
+    rules.sex_of_services,
+    rules.sex_of_drugs,
+    rules.place,
+    rules.periods,
+    rules.elsewhere,
+    courses,
+    odd_details,
+)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a finding must say; amounts in yuan, ``loss`` is ``None`` where it is not computable."""
+
+    value: Decimal
+    limit: Decimal
+    guilty: frozenset[LineKey]
+    involved: frozenset[LineKey]
+    in_question: Decimal
+    in_fund: Decimal
+    loss: Decimal | None
+    institution: str
+
+
+def reference_findings(events: Iterable[Event], points: Iterable[Point]) -> dict[tuple[str, Occurrence], Expected]:
+    """Every hit on the accepted events of one area, keyed by rule id and occurrence."""
+    hits: dict[tuple[str, Occurrence], Expected] = {}
+    for person, judged in _judgements(events, points):
+        if judged.is_hit:
+            hits[judged.rule_id, judged.occurrence] = _expected(person, judged)
+    return hits
+
+
+def near_misses(events: Iterable[Event], points: Iterable[Point]) -> Counter[str]:
+    """How many anchors of each rule came near to a hit.
+
+    Where a sum meets a limit: within one unit or day of it, or at it. Where the answer is yes or no: one
+    condition alone, an excuse among them, kept the anchor from being a hit.
+    """
+    missed = (judged for _, judged in _judgements(events, points) if judged.missed_by and not judged.is_hit)
+    return Counter(judged.rule_id for judged in missed)
+
+
+def near_miss_reasons(events: Iterable[Event], points: Iterable[Point]) -> Counter[tuple[str, str]]:
+    """The near misses by rule and by what kept them from being hits."""
+    reasons = ((j.rule_id, j.missed_by) for _, j in _judgements(events, points) if not j.is_hit)
+    return Counter((rule_id, reason) for rule_id, reason in reasons if reason)
+
+
+def _judgements(events: Iterable[Event], points: Iterable[Point]) -> Iterator[tuple[Person, Judged]]:
+    knowledge = Knowledge(points)
+    for person in people(events):
+        for judge in _RULES:
+            for judged in judge(person, knowledge):
+                yield person, judged
+
+
+def _expected(person: Person, judged: Judged) -> Expected:
+    disputed = [(line, share) for line, share in judged.guilty if share]
+    losses = [_loss(person, line, share) for line, share in disputed]
+    return Expected(
+        value=judged.value,
+        limit=judged.limit,
+        guilty=frozenset(line.key for line, _ in judged.guilty),
+        involved=frozenset(line.key for line in judged.involved),
+        in_question=sum((_yuan(Fraction(line.amount) * share) for line, share in disputed), Decimal("0.00")),
+        in_fund=sum((_yuan(_in_scope(line) * share) for line, share in disputed), Decimal("0.00")),
+        loss=None if None in losses else sum((loss for loss in losses if loss is not None), Decimal("0.00")),
+        institution=judged.institution,
+    )
+
+
+def _loss(person: Person, line: Line, share: Fraction) -> Decimal | None:
+    """Section 6: “in-scope part × (fund paid / that Σ, at most 1)”, only where the claim is paid by item."""
+    scopes = [other.in_fund_scope for other in person.lines if other.claim is line.claim]
+    total = sum((scope for scope in scopes if scope is not None), Decimal(0))
+    paid = fund_paid(line.claim)
+    if line.claim.payment_method != "item" or None in scopes or total <= 0 or paid is None:
+        return None
+    return _yuan(_in_scope(line) * share * min(Fraction(1), Fraction(paid) / Fraction(total)))
+
+
+def _in_scope(line: Line) -> Fraction:
+    return Fraction(line.in_fund_scope or 0)
+
+
+def _yuan(amount: Fraction) -> Decimal:
+    """Rounded half up to 0.01; amounts in dispute are never negative."""
+    return Decimal(floor(amount * 100 + Fraction(1, 2))).scaleb(-2)

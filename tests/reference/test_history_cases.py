@@ -1,0 +1,256 @@
+"""Rules 6 to 9 of docs/what-counts.md, section 5, by hand: what looks over a person's history, and odd details."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from knowledge_base.events import Claim, ClaimLine, Paid
+
+from . import cases
+from .cases import at, hits, ids, line, only, stay, visit
+from .courses import COURSE
+from .oddities import ODD_DETAILS
+from .rules import ELSEWHERE, PERIOD
+
+
+class TestPeriod:
+    """6 · More often in a period than allowed."""
+
+    @staticmethod
+    def measured(*days: str, institution: str = "A") -> list[Claim]:
+        return [visit(day, line(day, cases.HBA1C, day), institution=institution) for day in days]
+
+    def test_a_gap_of_exactly_fifteen_days_is_allowed_and_fourteen_are_not(self) -> None:
+        assert hits(PERIOD, *self.measured("03-01", "03-16")) == {}
+        found = hits(PERIOD, *self.measured("03-01", "03-15"))
+        assert set(found) == {("p1", cases.HBA1C, "2026-03-15")}
+        assert ids(found["p1", cases.HBA1C, "2026-03-15"].involved) == {"03-01"}
+
+    def test_two_institutions_count_together(self) -> None:
+        found = only(PERIOD, *self.measured("03-01"), *self.measured("03-15", institution="B"))
+        assert found.institution == "B"
+
+    def test_a_guilty_line_still_counts_as_the_earlier_one_for_the_next(self) -> None:
+        found = hits(PERIOD, *self.measured("03-01", "03-10", "03-20"))
+        assert {occurrence[2] for occurrence in found} == {"2026-03-10", "2026-03-20"}
+
+    def test_the_third_within_a_window_names_both_earlier_ones(self) -> None:
+        found = hits(PERIOD, *self.measured("03-01", "03-05", "03-15"))["p1", cases.HBA1C, "2026-03-15"]
+        assert (found.value, ids(found.involved)) == (Decimal(3), {"03-01", "03-05"})
+
+    def test_of_two_on_one_day_the_second_in_line_order_is_guilty(self) -> None:
+        lines = line("z", cases.HBA1C, "03-01", clock="00:00"), line("a", cases.HBA1C, "03-01", clock="07:59")
+        assert ids(only(PERIOD, visit("1", *lines)).guilty) == {"a"}
+
+    def test_of_one_and_a_half_units_a_third_is_in_dispute(self) -> None:
+        assert hits(PERIOD, visit("1", line("a", cases.HBA1C, "03-01", "1"))) == {}
+        found = only(PERIOD, visit("1", line("a", cases.HBA1C, "03-01", "1.5")))
+        assert found.in_question == Decimal("33.33")
+
+    def test_a_line_before_the_first_day_of_the_point_counts_as_an_earlier_one(self) -> None:
+        found = hits(PERIOD, *self.measured("2025-12-31", "01-01"))
+        assert {occurrence[2] for occurrence in found} == {"2026-01-01"}
+
+
+class TestElsewhere:
+    """7 · In hospital here, billed there."""
+
+    STAY = stay("1", "03-01", "03-05")
+
+    @staticmethod
+    def seen(*days: str, **fields: Any) -> Claim:
+        lines = [line(f"x{number}", cases.PLAIN, day) for number, day in enumerate(days)]
+        return visit("2", *lines, **{"institution": "B", **fields})
+
+    @pytest.mark.parametrize(
+        ("day", "count"), [("02-28", 0), ("03-01", 0), ("03-02", 1), ("03-04", 1), ("03-05", 0), ("03-06", 0)]
+    )
+    def test_days_strictly_between_admission_and_discharge_count_and_transfer_days_do_not(
+        self, day: str, count: int
+    ) -> None:
+        found = hits(ELSEWHERE, self.STAY, self.seen(day))
+        assert set(found) == {("p1", "A", "visit 1", "B", f"2026-{day}")} if count else not found
+
+    def test_the_value_is_the_number_of_lines_and_not_their_units(self) -> None:
+        found = only(ELSEWHERE, self.STAY, visit("2", line("x", cases.PLAIN, "03-03", "7"), institution="B"))
+        assert (found.value, found.institution, found.in_question) == (Decimal(1), "B", Decimal("100.00"))
+
+    def test_the_same_institution_is_not_elsewhere(self) -> None:
+        assert hits(ELSEWHERE, self.STAY, self.seen("03-03", institution="A")) == {}
+
+    def test_dialysis_excuses_the_whole_claim_that_holds_it_and_no_other(self) -> None:
+        dialysed = visit("2", line("x", cases.PLAIN, "03-03"), line("y", cases.DIALYSIS, "03-10"), institution="B")
+        assert hits(ELSEWHERE, self.STAY, dialysed) == {}
+        other = visit("3", line("z", cases.PLAIN, "03-03"), institution="B")
+        assert ids(only(ELSEWHERE, self.STAY, dialysed, other).guilty) == {"z"}
+
+    @staticmethod
+    def sending(day: str, to: str | None) -> Claim:
+        return stay("1", "03-01", "03-05", line("s", cases.PLAIN, day, sent_out=True, sent_to=to))
+
+    @pytest.mark.parametrize(
+        ("day", "to", "count"), [("03-03", "B", 0), ("03-03", "C", 1), ("03-03", None, 0), ("03-02", "B", 1)]
+    )
+    def test_an_examination_sent_out_excuses_that_institution_on_that_day(
+        self, day: str, to: str | None, count: int
+    ) -> None:
+        assert len(hits(ELSEWHERE, self.sending(day, to), self.seen("03-03"))) == count
+
+    def test_a_line_flagged_as_sent_out_and_a_mid_stay_claim_are_excused(self) -> None:
+        flagged = visit("2", line("x", cases.PLAIN, "03-03", sent_out=True), institution="B")
+        assert hits(ELSEWHERE, self.STAY, flagged) == {}
+        assert hits(ELSEWHERE, self.STAY, self.seen("03-03", mid_stay=True)) == {}
+
+    def test_open_unclear_unpaid_and_undecided_stays_are_no_findings(self) -> None:
+        for other in (
+            stay("1", "03-01", "03-05", mid_stay=True),
+            stay("1", "03-01", None),
+            stay("1", "03-01", "03-05", paid=Paid(Decimal(0), own=Decimal(9))),
+            stay("1", "03-01", "03-05", paid=None),
+        ):
+            assert hits(ELSEWHERE, other, self.seen("03-03")) == {}
+
+    def test_two_overlapping_stays_accuse_each_other(self) -> None:
+        one = stay("1", "03-01", "03-05", line("a", cases.PLAIN, "03-03"))
+        two = stay("2", "03-02", "03-06", line("b", cases.PLAIN, "03-04"), institution="B")
+        assert {occurrence[1:] for occurrence in hits(ELSEWHERE, one, two)} == {
+            ("A", "visit 1", "B", "2026-03-04"),
+            ("B", "visit 2", "A", "2026-03-03"),
+        }
+
+
+class TestCourse:
+    """8 · Course of payment longer than allowed."""
+
+    @staticmethod
+    def sold(line_id: str, day: str, days: int | None, **fields: Any) -> ClaimLine:
+        return line(line_id, fields.pop("code", cases.OZAGREL), day, days=days, **fields)
+
+    def test_fourteen_covered_days_are_within_and_the_fifteenth_is_in_dispute(self) -> None:
+        assert hits(COURSE, visit("1", self.sold("a", "03-01", 14))) == {}
+        found = hits(COURSE, visit("1", self.sold("a", "03-01", 10), self.sold("b", "03-11", 5)))
+        key = ("p1", "ozagrel", "2026-03-01")
+        assert set(found) == {key}
+        assert (ids(found[key].guilty), ids(found[key].involved), found[key].value) == ({"b"}, {"a"}, Decimal(15))
+        assert found[key].in_question == Decimal("20.00")  # one of five days
+
+    def test_a_day_covered_twice_counts_once(self) -> None:
+        assert hits(COURSE, visit("1", self.sold("a", "03-01", 14), self.sold("b", "03-05", 10))) == {}
+
+    def test_makers_of_one_drug_and_institutions_count_together(self) -> None:
+        other = self.sold("b", "03-15", 1, code=cases.OZAGREL_OF_ANOTHER_MAKER)
+        found = only(COURSE, visit("1", self.sold("a", "03-01", 14)), visit("2", other, institution="B"))
+        assert (ids(found.guilty), found.institution) == ({"b"}, "B")
+
+    @pytest.mark.parametrize(("day", "count"), [("03-22", 1), ("03-23", 0)])
+    def test_a_pause_of_seven_days_goes_on_and_one_of_eight_begins_anew(self, day: str, count: int) -> None:
+        lines = self.sold("a", "03-01", 14), self.sold("b", day, 1)
+        assert len(hits(COURSE, visit("1", *lines))) == count
+
+    @pytest.mark.parametrize(("count", "value"), [(14, []), (15, [Decimal(15)])])
+    def test_single_days_with_pauses_of_seven_are_one_course_over_four_months(
+        self, count: int, value: list[Decimal]
+    ) -> None:
+        days = [date(2026, 3, 1) + timedelta(days=8 * number) for number in range(count)]
+        visits = [visit(str(day), self.sold(str(day), str(day), 1)) for day in days]
+        found = hits(COURSE, *visits)
+        assert [one.value for one in found.values()] == value
+        assert all(occurrence == ("p1", "ozagrel", "2026-03-01") for occurrence in found)
+
+    @pytest.mark.parametrize("days", [None, 0, -3, 1])
+    def test_absent_zero_and_negative_days_cover_one_day(self, days: int | None) -> None:
+        found = only(COURSE, visit("1", self.sold("a", "03-01", 14), self.sold("b", "03-15", days)))
+        assert found.value == 15
+
+    def test_every_line_that_covers_a_day_beyond_is_guilty_with_its_own_share(self) -> None:
+        lines = self.sold("a", "03-01", 16), self.sold("b", "03-13", 4)
+        found = only(COURSE, visit("1", *lines))
+        assert (ids(found.guilty), found.in_question) == ({"a", "b"}, Decimal("62.50"))  # 2/16 and 2/4 of 100
+
+    def test_a_line_that_does_not_count_neither_covers_nor_bridges(self) -> None:
+        free = self.sold("f", "03-15", 7, in_fund_scope=Decimal(0))
+        assert hits(COURSE, visit("1", self.sold("a", "03-01", 14), free, self.sold("b", "03-23", 1))) == {}
+
+    def test_of_one_stay_each_stay_is_apart_and_nothing_counts_outside_stays(self) -> None:
+        lines = [self.sold(day, day, 2, code=cases.PEPTIDE) for day in ("03-01", "03-03", "03-05")]
+        stays = [stay(one.line_id, one.line_id, "03-09", one) for one in lines[:2]]
+        assert hits(COURSE, *stays, visit("v", lines[2])) == {}
+        whole = stay("1", "03-01", "03-09", *lines)
+        assert set(hits(COURSE, whole)) == {("p1", "peptide", "2026-03-01", "A", "visit 1")}
+
+    @pytest.mark.parametrize(("last", "count"), [("03-03", 0), ("03-04", 1)])
+    def test_of_one_stay_days_after_discharge_do_not_count(self, last: str, count: int) -> None:
+        taken = self.sold("a", "03-01", 10, code=cases.PEPTIDE, discharge_drug=True)
+        found = hits(COURSE, stay("1", "03-01", last, taken))
+        assert [one.in_question for one in found.values()] == [Decimal("10.00")] * count  # one of ten days
+
+
+class TestOddDetails:
+    """9 · Odd settlement details."""
+
+    def test_a_line_on_the_settlement_day_is_fine_and_on_the_next_odd(self) -> None:
+        settled_at = at("03-01", "00:10")
+        on_the_day, after = line("a", cases.PLAIN, "03-01", clock="23:50"), line("b", cases.PLAIN, "03-02")
+        assert hits(ODD_DETAILS, visit("1", on_the_day, settled_at=settled_at)) == {}
+        found = hits(ODD_DETAILS, visit("1", on_the_day, after, settled_at=settled_at))
+        assert set(found) == {("p1", "A", "visit 1", "line_after_settlement")}
+        assert ids(only(ODD_DETAILS, visit("1", on_the_day, after, settled_at=settled_at)).guilty) == {"b"}
+
+    def test_birth_on_the_day_of_the_line_is_fine_and_on_the_next_odd(self) -> None:
+        item = line("a", cases.PLAIN, "03-01", clock="00:10")
+        assert hits(ODD_DETAILS, visit("1", item, birth_date=at("03-01").date())) == {}
+        found = hits(ODD_DETAILS, visit("1", item, birth_date=at("03-02").date()))
+        assert set(found) == {("p1", "A", "visit 1", "born_after_line")}
+
+    def test_discharge_on_the_day_of_admission_is_fine_and_the_day_before_odd(self) -> None:
+        assert hits(ODD_DETAILS, stay("1", "03-02", "03-02", discharged_at=at("03-02", "00:10"))) == {}
+        assert set(hits(ODD_DETAILS, stay("1", "03-02", "03-01"))) == {
+            ("p1", "A", "visit 1", "discharged_before_admitted")
+        }
+
+    def test_one_line_id_in_two_standing_claims_is_odd_and_in_a_reversed_one_not(self) -> None:
+        one = visit("1", line("a", cases.PLAIN, "03-01"), encounter_id="v")
+        two = visit("2", line("a", cases.PLAIN, "03-01"), encounter_id="v")
+        found = hits(ODD_DETAILS, one, two)["p1", "A", "v", "line_twice"]
+        assert (found.value, ids(found.guilty), found.in_question) == (Decimal(1), {"a"}, Decimal(0))
+        assert hits(ODD_DETAILS, one, two, visit("r", reverses="2")) == {}
+
+    @pytest.mark.parametrize(
+        ("fields", "kind"),
+        [
+            ({"visit_type": "9901"}, "unknown_visit_type"),
+            ({"visit_type": "53"}, None),
+            ({"sex": "3"}, "unknown_sex_code"),
+            ({"sex": "0"}, None),
+            ({"sex": None}, None),
+        ],
+    )
+    def test_codes_outside_the_dictionaries_are_odd_and_absent_ones_not(
+        self, fields: dict[str, str | None], kind: str | None
+    ) -> None:
+        found = hits(ODD_DETAILS, visit("1", line("a", cases.PLAIN, "03-01"), **fields))
+        assert {occurrence[-1] for occurrence in found} == ({kind} if kind else set())
+
+    @pytest.mark.parametrize(
+        ("code", "odd"),
+        [
+            ("001109000010000", False),
+            ("00110900001000", True),
+            ("005109000010000", True),
+            ("XB01AXA223B002010100156", False),
+            ("XB01AXA223B00201010015", True),
+            ("A123456789", False),
+            (None, False),
+            ("bed", True),
+        ],
+    )
+    def test_an_item_code_of_no_official_format_is_odd(self, code: str | None, odd: bool) -> None:
+        found = hits(ODD_DETAILS, visit("1", line("a", code, "03-01")))
+        assert {occurrence[-1] for occurrence in found} == ({"unknown_item_code"} if odd else set())
+
+    def test_an_unknown_kind_of_item_is_odd_whoever_paid(self) -> None:
+        item = line("a", cases.PLAIN, "03-01", item_kind="meal")
+        found = hits(ODD_DETAILS, visit("1", item, paid=Paid(Decimal(0), own=Decimal(9))))
+        assert {occurrence[-1] for occurrence in found} == {"unknown_item_kind"}
