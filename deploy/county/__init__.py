@@ -1,0 +1,9 @@
+"""A simulated county: seeded people and institutions with habits, for demonstrations and measurements.
+
+It shares no threshold, list or code with rules and detectors and knows of this project only what an event is.
+"""
+
+from deploy.county.plan import CountyPlan
+from deploy.county.simulation import simulate, write_county
+
+__all__ = ["CountyPlan", "simulate", "write_county"]

@@ -1,0 +1,211 @@
+"""The embedded PostgreSQL: who owns it, what is left behind by processes that were killed, what its log holds."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+
+from deploy.embedded import start_postgres
+from deploy.postgres_programs import EmbeddedError, find_server_user, run_program
+
+# Starts the server of folder argv[1], says whether it owns it, and waits for its input to end.
+STARTER = """
+import sys
+from pathlib import Path
+from deploy.embedded import start_postgres
+
+server = start_postgres(Path(sys.argv[1]))
+try:
+    print("owner" if server.is_owner else "guest", flush=True)
+    sys.stdin.read()
+except KeyboardInterrupt:
+    pass
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder outside pytest's own, whose path may be too long for a socket."""
+    with tempfile.TemporaryDirectory(prefix="fundwatch-embedded-") as name:
+        yield Path(name) / "postgres"
+
+
+def _start(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def _role(starter: subprocess.Popen[str]) -> str:
+    assert starter.stdout is not None
+    return starter.stdout.readline().strip()
+
+
+def _end(starter: subprocess.Popen[str], how: signal.Signals | None = None) -> int:
+    if how is not None:
+        starter.send_signal(how)
+    starter.communicate(timeout=30)
+    return starter.returncode
+
+
+def _server_pid(folder: Path) -> int:
+    return int((folder / "data" / "postmaster.pid").read_text().split("\n")[0])
+
+
+def _lives(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+async def _fetch(dsn: str, sql: str) -> object:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval(sql)
+    finally:
+        await connection.close()
+
+
+async def test_second_run_finds_the_data(folder: Path) -> None:
+    with start_postgres(folder) as server:
+        await _fetch(server.dsn, "create table kept as select 7 as value")
+    with start_postgres(folder) as server:
+        assert await _fetch(server.dsn, "select value from kept") == 7
+
+
+async def test_server_is_postgresql_18_ordered_as_python_orders(folder: Path) -> None:
+    with start_postgres(folder) as server:
+        assert str(await _fetch(server.dsn, "show server_version")).startswith("18.")
+        assert await _fetch(server.dsn, "show timezone") == "UTC"
+        assert await _fetch(server.dsn, "show shared_buffers") == "512MB"
+        assert await _fetch(server.dsn, "show synchronous_commit") == "on"
+        words = ["a", "B", "院", "é", "Z", "\U00020000", "\uffee"]
+        query = (
+            "select array_agg(word order by word) from unnest(array['a','B','院','é','Z','\U00020000','\uffee']) word"
+        )
+        assert await _fetch(server.dsn, query) == sorted(words)
+
+
+async def test_guest_leaves_the_server_of_its_owner_alone(folder: Path) -> None:
+    with start_postgres(folder) as owner:
+        guest = _start(folder)
+        assert _role(guest) == "guest"
+        assert _end(guest) == 0
+        with start_postgres(folder) as second:
+            assert not second.is_owner
+        assert await _fetch(owner.dsn, "select 1") == 1
+
+
+def test_of_two_first_starters_one_owns_the_server(folder: Path) -> None:
+    starters = [_start(folder), _start(folder)]
+    assert sorted(map(_role, starters)) == ["guest", "owner"]
+    pid = _server_pid(folder)
+    for starter in starters:
+        assert _end(starter) == 0
+    assert not _lives(pid)
+
+
+@pytest.mark.parametrize("how", [None, signal.SIGINT], ids=["end", "ctrl-c"])
+def test_owner_ends_the_server(folder: Path, how: signal.Signals | None) -> None:
+    owner = _start(folder)
+    assert _role(owner) == "owner"
+    pid = _server_pid(folder)
+    assert _end(owner, how) == 0
+    assert not _lives(pid)
+    assert not (folder / "data" / "postmaster.pid").exists()
+
+
+def test_server_of_a_killed_owner_is_taken_on_and_ended(folder: Path) -> None:
+    owner = _start(folder)
+    assert _role(owner) == "owner"
+    pid = _server_pid(folder)
+    assert _end(owner, signal.SIGKILL) == -signal.SIGKILL
+    assert _lives(pid)
+    with start_postgres(folder) as server:
+        assert server.is_owner
+        assert _server_pid(folder) == pid
+    assert not _lives(pid)
+
+
+async def test_killed_server_recovers(folder: Path) -> None:
+    with start_postgres(folder) as server:
+        await _fetch(server.dsn, "create table kept as select 7 as value")
+        pid = _server_pid(folder)
+        os.kill(pid, signal.SIGKILL)
+        while _lives(pid):
+            time.sleep(0.01)
+    with start_postgres(folder) as server:
+        assert await _fetch(server.dsn, "select value from kept") == 7
+
+
+async def test_process_id_that_another_program_uses_now_is_stale(folder: Path) -> None:
+    with start_postgres(folder):
+        pid_file = (folder / "data" / "postmaster.pid").read_text()
+    # As the server's own user: PostgreSQL takes an id of anybody else's process for stale by itself.
+    with subprocess.Popen(["sleep", "60"], **find_server_user().start_arguments()) as other:
+        (folder / "data" / "postmaster.pid").write_text("\n".join([str(other.pid), *pid_file.split("\n")[1:]]))
+        (folder / ".s.PGSQL.5432.lock").write_text(f"{other.pid}\n")
+        try:
+            with start_postgres(folder) as server:
+                assert await _fetch(server.dsn, "select 1") == 1
+        finally:
+            other.kill()
+
+
+async def test_first_start_that_was_cut_short_is_made_anew(folder: Path) -> None:
+    (folder / "data.new" / "base").mkdir(parents=True)
+    (folder / "data.new" / "PG_VERSION").write_text("18\n")
+    with start_postgres(folder) as server:
+        assert await _fetch(server.dsn, "select current_database()") == "fundwatch"
+
+
+async def test_path_too_long_for_a_socket_and_full_of_odd_characters(folder: Path) -> None:
+    with start_postgres(folder / "大冶, o'clock" / ("d" * 100)) as server:
+        assert await _fetch(server.dsn, "select 1") == 1
+    assert not server.sockets.exists()
+
+
+def test_link_laid_where_the_short_socket_folder_would_be_is_refused(folder: Path) -> None:
+    target = folder / ("d" * 100)
+    with start_postgres(target) as server:
+        short = server.sockets
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    short.symlink_to(elsewhere)
+    try:
+        with pytest.raises(EmbeddedError, match="belongs to somebody else"):
+            start_postgres(target)
+    finally:
+        short.unlink()
+
+
+async def test_log_repeats_no_row(folder: Path) -> None:
+    with start_postgres(folder) as server:
+        await _fetch(server.dsn, "create table patients (id text primary key)")
+        await _fetch(server.dsn, "insert into patients values ('p-secret')")
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await _fetch(server.dsn, "insert into patients values ('p-secret')")
+    log = (folder / "server.log").read_text()
+    assert "duplicate key" in log
+    assert "p-secret" not in log
+
+
+def test_server_that_does_not_start_says_why_in_one_sentence(folder: Path) -> None:
+    with start_postgres(folder):
+        pass
+    (folder / "data" / "global" / "pg_control").unlink()
+    with pytest.raises(EmbeddedError, match="pg_control") as raised:
+        start_postgres(folder)
+    assert "\n" not in str(raised.value)
+
+
+def test_program_that_fails_is_named_in_one_sentence(folder: Path) -> None:
+    with pytest.raises(EmbeddedError, match="pg_ctl failed") as raised:
+        run_program(find_server_user(), "pg_ctl", "status", "-D", folder / "absent")
+    assert "\n" not in str(raised.value)

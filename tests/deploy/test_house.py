@@ -1,0 +1,149 @@
+"""The house in order: what the documents say exists, and what exists is said in the documents."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import typer
+
+from deploy.assets import ASSETS, VENDOR
+from deploy.settings import PREFIX, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+REQUIREMENTS = sorted((ROOT / "requirements").glob("*.txt"))
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+PACKAGES = ("knowledge_base", "rules_lib", "detectors", "casework", "streams", "api", "deploy")
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+
+
+def _folder_table() -> dict[str, str]:
+    """Folder to the file to open first."""
+    return dict(re.findall(r"^\| `([^`]+)/` \|[^|]+\| `([^`]+)` \|$", README.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def _pins(text: str) -> list[str]:
+    """Each requirement with all of its hashes, as one line."""
+    joined = text.replace("\\\n", " ")
+    return [line for line in joined.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+
+
+# --- documents
+
+
+def test_both_commands_stand_before_line_25_of_the_readme() -> None:
+    head = README.read_text(encoding="utf-8").splitlines()[:24]
+    assert [line.split()[:2] for line in head if line.startswith("    make ")] == [["make", "demo"], ["make", "test"]]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
+def test_every_make_target_named_in_a_document_exists(document: Path) -> None:
+    named = set(re.findall(r"(?:`|^    )make ([a-z]+)", document.read_text(encoding="utf-8"), re.MULTILINE))
+    assert named <= _targets()
+
+
+def test_every_public_target_has_its_line_of_help() -> None:
+    assert set(re.findall(r"^([a-z]+):.*## \S", MAKEFILE, re.MULTILINE)) >= {"help", "demo", "test", "check", "bench"}
+
+
+def test_every_package_stands_in_the_folder_table() -> None:
+    assert set(PACKAGES) <= set(_folder_table())
+
+
+@pytest.mark.parametrize(("folder", "first"), _folder_table().items())
+def test_folder_and_the_file_to_open_first_exist(folder: str, first: str) -> None:
+    assert first.startswith(f"{folder}/")
+    assert (ROOT / first).is_file()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
+def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", document.read_text(encoding="utf-8"))
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("record", DECISIONS, ids=_name)
+def test_decision_record_has_its_four_headings_and_a_number(record: Path) -> None:
+    assert re.match(r"\d{4}-[a-z0-9-]+\.md$", record.name)
+    headings = re.findall(r"^## (.+)$", record.read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings == ["Context", "Decision", "Consequences", "Alternatives"]
+
+
+def test_decision_records_are_numbered_without_gaps() -> None:
+    assert [int(record.name[:4]) for record in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+
+
+def test_every_setting_is_documented_and_nothing_else_is() -> None:
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    listed = re.findall(rf"^\| `({PREFIX}[A-Z_]+)` \|", text, re.MULTILINE)
+    assert listed == [PREFIX + field.name.upper() for field in fields(Settings)]
+
+
+def _commands(command: object, words: tuple[str, ...]) -> Iterator[str]:
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield " ".join(words)
+        return
+    for name, child in below.items():
+        yield from _commands(child, (*words, name))
+
+
+def test_every_command_is_documented() -> None:
+    from deploy.commands import app
+
+    commands = list(_commands(typer.main.get_command(app), ("fundwatch",)))
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert commands
+    assert [command for command in commands if f"`{command}" not in text] == []
+
+
+# --- packaging
+
+
+@pytest.mark.parametrize("requirements", REQUIREMENTS, ids=_name)
+def test_every_requirement_is_pinned_with_hashes_and_without_an_address(requirements: Path) -> None:
+    text = requirements.read_text(encoding="utf-8")
+    pins = _pins(text)
+    assert pins
+    assert [pin for pin in pins if not re.match(r"[A-Za-z0-9._-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", pin)] == []
+    assert "://" not in text
+    assert not re.search(r"--(extra-)?index-url|--find-links|--trusted-host", text)
+
+
+def test_what_the_package_needs_is_what_is_pinned_for_running() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = (ROOT / "requirements" / "run.in").read_text(encoding="utf-8").splitlines()
+    assert project["dependencies"] == [line.split()[0] for line in lines if not line.startswith("#")]
+
+
+def test_versions_pinned_twice_are_the_same() -> None:
+    versions: dict[str, set[str]] = {}
+    for requirements in REQUIREMENTS:
+        for pin in _pins(requirements.read_text(encoding="utf-8")):
+            name, _, version = pin.split()[0].partition("==")
+            versions.setdefault(name, set()).add(version)
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_package_says_what_it_is_for(package: str) -> None:
+    assert (ROOT / package / "__init__.py").read_text(encoding="utf-8").startswith('"""')
+
+
+def test_fetched_scripts_are_ignored_by_git_and_packed() -> None:
+    folder = VENDOR.relative_to(ROOT).as_posix()
+    assert f"{folder}/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert f'artifacts = ["{folder}/*"]' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert all(asset.integrity.startswith("sha384-") for asset in ASSETS)

@@ -1,0 +1,73 @@
+"""Settings from the environment: defaults, faults all at once, secrets that are never repeated."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from deploy.settings import CHECKOUT, Settings, SettingsError, load_vault_key, load_settings
+
+
+def test_an_empty_environment_is_the_safe_default() -> None:
+    settings = load_settings({"FUNDWATCH_PORT": ""})
+    assert settings == Settings()
+    assert (settings.host, settings.port, settings.database_url) == ("127.0.0.1", 8470, None)
+    assert settings.home == CHECKOUT / "var"
+
+
+def test_every_variable_is_read() -> None:
+    settings = load_settings(
+        {
+            "FUNDWATCH_HOME": "/srv/fundwatch",
+            "FUNDWATCH_DATABASE_URL": "postgresql://db/fundwatch",
+            "FUNDWATCH_HOST": "0.0.0.0",
+            "FUNDWATCH_PORT": "80",
+            "FUNDWATCH_VAULT_KEY": "k" * 32,
+        }
+    )
+    assert settings == Settings(
+        home=Path("/srv/fundwatch"),
+        database_url="postgresql://db/fundwatch",
+        host="0.0.0.0",
+        port=80,
+        vault_key=b"k" * 32,
+    )
+
+
+def test_every_fault_is_reported_at_once_and_no_value() -> None:
+    faulty = {
+        "FUNDWATCH_DATABASE_URL": "mysql://u:hidden-word@db",
+        "FUNDWATCH_PORT": "65536",
+        "FUNDWATCH_VAULT_KEY": "hidden-word",
+    }
+    with pytest.raises(SettingsError) as raised:
+        load_settings(faulty)
+    assert [line.split(":")[0] for line in str(raised.value).splitlines()] == list(faulty)
+    assert "hidden-word" not in str(raised.value)
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = Settings(database_url="postgresql://u:hidden-word@db", vault_key=b"hidden-word")
+    assert "hidden-word" not in repr(settings)
+
+
+def test_a_key_that_is_set_is_used_and_none_is_made(tmp_path: Path) -> None:
+    assert load_vault_key(Settings(home=tmp_path, vault_key=b"k" * 32)) == b"k" * 32
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_many_first_uses_one_makes_the_key(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(load_vault_key, [settings] * 32))
+    assert len(keys) == 1
+    (path,) = settings.home.iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert len(keys.pop()) >= 32
+
+
+def test_a_damaged_key_is_named_by_its_file_and_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "vault.key").write_text("short")
+    with pytest.raises(SettingsError, match=r"vault\.key"):
+        load_vault_key(Settings(home=tmp_path))
+    assert (tmp_path / "vault.key").read_text() == "short"
