@@ -1,0 +1,129 @@
+"""The bus: partitioned topics, read in order, with offsets that rest in the store beside the results.
+
+Two buses fit behind this page: a partitioned log in PostgreSQL (streams/bus_postgres.py) and Apache Kafka. A
+handler gets a ``Batch`` of one partition and moves the group's offset in its own transaction
+(``streams.store.offsets.step``); the bus never commits for it. Delivery is at least once; order holds within a
+partition; which worker reads a partition is settled by a lease with an epoch.
+"""
+
+import zlib
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """What is sent: a key that decides the partition, bytes, and where they came from (a file, a hospital)."""
+
+    key: bytes | None
+    value: bytes | None
+    source: str
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """What is read: a message with its place in the partition."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    source: str
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """A worker's hold on a partition: whoever takes it over raises the epoch, and older holders write nothing more."""
+
+    group: str
+    topic: str
+    partition: int
+    epoch: int
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Records of one partition in order, read from ``expected`` on; ``next`` is where reading goes on."""
+
+    lease: Lease
+    expected: int
+    records: Sequence[Record]
+
+    @property
+    def next(self) -> int:
+        return self.records[-1].offset + 1
+
+    def halves(self) -> "tuple[Batch, Batch]":
+        """Two batches that follow each other, for finding the one record that cannot be stored."""
+        middle = len(self.records) // 2
+        first = Batch(self.lease, self.expected, self.records[:middle])
+        return first, Batch(self.lease, first.next, self.records[middle:])
+
+
+class Fenced(Exception):
+    """Another worker took over the partition; nothing of this batch was written."""
+
+
+class OffsetOutOfRange(Exception):
+    """The group's offset lies where the bus holds nothing any more: reading stops with an alarm, nothing is skipped."""
+
+
+class Lag(msgspec.Struct, frozen=True):
+    """How far a group is behind on a partition, in records."""
+
+    group: str
+    topic: str
+    partition: int
+    next: int
+    end: int
+    owner: str | None
+
+    @property
+    def behind(self) -> int:
+        return self.end - self.next
+
+
+class Consumer(Protocol):
+    """One worker's reading of one topic for one group.
+
+    ``backend_pid`` is the database session that the worker writes with: whoever takes a partition over ends it.
+    """
+
+    backend_pid: int | None
+
+    async def fetch(self, max_records: int, max_bytes: int, wait: float) -> Batch | None:
+        """The next batch of a partition that this worker holds, or ``None`` after ``wait`` seconds without one.
+
+        A single record larger than ``max_bytes`` comes alone. Raises ``OffsetOutOfRange``.
+        """
+
+    def moved(self, batch: Batch) -> None:
+        """Says that the handler's transaction moved the group's offset past a batch."""
+
+    def lost(self, lease: Lease) -> None:
+        """Says that a partition turned out to be fenced; it is not read until it is taken again."""
+
+    async def close(self) -> None:
+        """Gives all partitions back at once."""
+
+
+class Bus(Protocol):
+    """Topics of one broker or database."""
+
+    async def create_topic(self, topic: str, partitions: int) -> None:
+        """Makes a topic unless it exists; the number of partitions of an existing one stays."""
+
+    async def send(self, topic: str, messages: Sequence[Message], within: Any = None) -> None:
+        """Sends messages; when it returns they are durable, each partition's in the order given.
+
+        ``within`` is a database session with an open transaction that says what is being sent: a bus in the same
+        database sends in that transaction, another one sends at once.
+        """
+
+    async def consumer(self, group: str, topic: str, member: str, backend_pid: int | None) -> Consumer:
+        """Joins a group. ``backend_pid`` is the database session that the member writes with."""
+
+    async def lags(self, group: str | None = None) -> list[Lag]:
+        """How far groups are behind, by partition."""
+
+
+def partition_of(key: bytes | None, partitions: int) -> int:
+    """The partition of a key: CRC-32 modulo the number of partitions; 0 without a key."""
+    return zlib.crc32(key) % partitions if key else 0

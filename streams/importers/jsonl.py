@@ -1,0 +1,181 @@
+"""JSON Lines read lazily as messages: plain, gzip or zstd (told apart by their first bytes), a file or stdin.
+
+A message is the bytes of one line, undecoded: what is wrong with them is said where they are decoded, so that
+every line has its one outcome. Lines end with LF or CRLF, the last one may lack its end, empty ones are no
+messages, and a UTF-8 byte order mark before the first line is dropped.
+
+Memory stays bounded and no byte is lost: a line of more than ``LINE_LIMIT`` bytes comes as several messages
+with the same ``line_no`` and ``part`` 1, 2, ..., which joined give the line back. Parts are dead letters
+whatever they look like (the middle of a line may decode as an event that nobody sent).
+"""
+
+import hashlib
+import os
+import stat
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from io import BufferedReader
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
+
+import zstandard
+
+from streams.importers import BrokenInput
+
+#: Bytes that one message holds at most; a CR before the line's end counts.
+LINE_LIMIT = 16 * 2**20
+
+_BLOCK = 64 * 2**10
+# 256 bytes of zstd unfold to 8 MiB at most (a 4-byte block of one repeated byte stands for 128 KiB).
+_COMPRESSED_BLOCK = 256
+_SAMPLE = 2**20
+
+_GZIP = b"\x1f\x8b\x08"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Message(NamedTuple):
+    """One line without its end: its number from 1, its bytes, and which part it is (0: the whole line)."""
+
+    line_no: int
+    raw: bytes
+    part: int = 0
+
+
+class MessageReader(Iterator[Message]):
+    """The messages of one input, with how far it has been read: ``position`` of ``size`` bytes as they lie there.
+
+    ``size`` is ``None`` where it cannot be known (a pipe, a terminal). Closes itself once read to the end; leave
+    it earlier through ``with``. Raises ``BrokenInput`` while it is read.
+    """
+
+    def __init__(self, source: Path | None):
+        self.name = "stdin" if source is None else str(source)
+        self.position = 0
+        self._file = os.fdopen(0, "rb", closefd=False) if source is None else source.open("rb")
+        self.size = _size(self._file)
+        self._messages = self._read()
+
+    def __next__(self) -> Message:
+        return next(self._messages)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file wherever it stands; the process's own stdin stays open."""
+        self._file.close()
+
+    def _read(self) -> Iterator[Message]:
+        lines = _Lines()
+        with self._file:
+            try:
+                for block in self._unfolded():
+                    yield from lines.take(block)
+            except (EOFError, zlib.error, zstandard.ZstdError) as error:
+                raise BrokenInput(self.name, lines.number - 1, str(error)) from error
+            yield from lines.end()
+
+    def _unfolded(self) -> Iterator[bytes]:
+        start = self._file.read(len(_ZSTD))
+        self.position = len(start)
+        if start.startswith(_GZIP):
+            return _decompressed(self._blocks(start, _COMPRESSED_BLOCK), lambda: zlib.decompressobj(wbits=31))
+        if start.startswith(_ZSTD):
+            decompressor = zstandard.ZstdDecompressor()
+            return _decompressed(self._blocks(start, _COMPRESSED_BLOCK), decompressor.decompressobj)
+        return self._blocks(start, _BLOCK)
+
+    def _blocks(self, start: bytes, length: int) -> Iterator[bytes]:
+        yield start
+        while block := self._file.read1(length):
+            self.position += len(block)
+            yield block
+
+
+def read_messages(source: Path | None) -> MessageReader:
+    """The messages of a file, or of stdin where ``source`` is ``None``, in order. Raises ``OSError``."""
+    return MessageReader(source)
+
+
+def source_id(path: Path) -> str:
+    """A file's name by its content, so that an interrupted import finds its place again; 32 hex digits.
+
+    BLAKE2b over the size and the first and last MiB: two files of one size that differ only between those
+    share an id. Raises ``OSError``.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        digest = hashlib.blake2b(size.to_bytes(8, "big"), digest_size=16)
+        for start in (0, max(0, size - _SAMPLE)):
+            file.seek(start)
+            digest.update(file.read(_SAMPLE))
+    return digest.hexdigest()
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Blocks of bytes in, messages out; ``number`` is the line being gathered."""
+
+    number: int = 1
+    part: int = 0
+    held: bytearray = field(default_factory=bytearray)
+
+    def take(self, block: bytes) -> Iterator[Message]:
+        *ended, rest = block.split(b"\n")
+        for piece in ended:
+            self.held += piece
+            yield from self.end()
+        self.held += rest
+        yield from self.overflow()
+
+    def overflow(self) -> Iterator[Message]:
+        while len(self.held) > LINE_LIMIT:
+            self.part += 1
+            yield Message(self.number, bytes(self.held[:LINE_LIMIT]), self.part)
+            del self.held[:LINE_LIMIT]
+
+    def end(self) -> Iterator[Message]:
+        yield from self.overflow()
+        if self.number == 1 and not self.part and self.held.startswith(_BYTE_ORDER_MARK):
+            del self.held[: len(_BYTE_ORDER_MARK)]
+        if self.held.endswith(b"\r"):
+            self.held.pop()
+        if self.held:
+            yield Message(self.number, bytes(self.held), self.part + 1 if self.part else 0)
+        self.number += 1
+        self.part = 0
+        self.held.clear()
+
+
+class _Decoder(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _decompressed(blocks: Iterable[bytes], new_decoder: Callable[[], _Decoder]) -> Iterator[bytes]:
+    """The content of one or more members, one after the other; zeros between them are padding."""
+    decoder, inside = new_decoder(), False
+    for block in blocks:
+        rest = block
+        while rest := rest if inside else rest.lstrip(b"\0"):
+            yield decoder.decompress(rest)
+            inside, rest = not decoder.eof, decoder.unused_data
+            if not inside:
+                decoder = new_decoder()
+    if inside:
+        raise EOFError("the compressed input ends too early")
+
+
+def _size(file: BufferedReader) -> int | None:
+    status = os.fstat(file.fileno())
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

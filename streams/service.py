@@ -1,0 +1,88 @@
+"""The service: one process's workers and relay over one bus, from start to orderly stop."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from rules_lib.rules import RuleSet
+from streams.bus import Bus
+from streams.bus_postgres import PostgresBus
+from streams.handlers import ClaimsHandler, LeadsHandler
+from streams.relay import run_relay
+from streams.store import rule_sets
+from streams.store.sessions import Pool, borrowed, connect, open_pool
+from streams.topics import CLAIMS, FINDINGS, JUDGES, LEADS, create_topics
+from streams.vault import Vault
+from streams.worker import Handler, Worker
+
+logger = logging.getLogger("fundwatch.service")
+
+
+class Service(AsyncExitStack):
+    """What runs in one process: workers, relay and the pool that they share."""
+
+    def __init__(self, dsn: str, pool: Pool, bus: Bus, rule_set: RuleSet, vault: Vault):
+        super().__init__()
+        self.dsn = dsn
+        self.pool = pool
+        self.bus = bus
+        self.rule_set = rule_set
+        self.vault = vault
+        self.stop = asyncio.Event()
+        self.failed = False
+        self.started_at = datetime.now(UTC)
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def start_worker(self, group: str, topic: str, handler: Handler, max_records: int = 500) -> Worker:
+        """Starts a worker on a topic; it stops with the service, finishing or abandoning its batch."""
+        worker = Worker(lambda: connect(self.dsn), handler, max_records)
+        consumer = await self.bus.consumer(group, topic, member_name(), await worker.open())
+        self.push_async_callback(worker.close)
+        self.push_async_callback(consumer.close)
+        self.add(worker.run(consumer, self.stop))
+        return worker
+
+    def add(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs something beside the workers; where it fails, the whole service stops with an alarm."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._check)
+        self.tasks.append(task)
+
+    def _check(self, task: "asyncio.Task[None]") -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.critical("stopped: %s", type(error).__name__, exc_info=error)
+            self.failed = True
+            self.stop.set()
+
+    async def start(self) -> None:
+        """Starts the judges, the leads' writer and the relay."""
+        await self.start_worker(JUDGES, CLAIMS, ClaimsHandler(self.rule_set, self.vault))
+        await self.start_worker(LEADS, FINDINGS, LeadsHandler(self.rule_set))
+        self.add(run_relay(self.pool, self.bus, self.stop))
+
+
+def member_name() -> str:
+    """A name that no other worker has: host, process, and chance."""
+    return f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
+
+
+@asynccontextmanager
+async def open_service(dsn: str, rule_set: RuleSet, vault: Vault) -> AsyncIterator[Service]:
+    """A service over the PostgreSQL bus with its topics made and its rule set published; started by ``start``."""
+    async with open_pool(dsn) as pool:
+        bus = PostgresBus(pool)
+        await create_topics(bus)
+        async with borrowed(pool) as connection:
+            await rule_sets.publish(connection, rule_set)
+        async with Service(dsn, pool, bus, rule_set, vault) as service:
+            try:
+                yield service
+            finally:
+                service.stop.set()
+                await asyncio.gather(*service.tasks, return_exceptions=True)

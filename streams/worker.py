@@ -1,0 +1,127 @@
+"""The worker: reads batches, hands them to a handler, and survives what goes wrong.
+
+Errors are sorted here and nowhere else. Fenced: the partition is another worker's. Transient (deadlock, lost or full
+database): the batch is tried again, with back-off, for as long as it takes; nothing is dead-lettered for them.
+Anything else is an error of the data: the batch is halved, each half a transaction of its own, until the one record
+that cannot be handled stands alone and is dead-lettered.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from streams.bus import Batch, Consumer, Fenced
+from streams.store.sessions import TRANSIENT, Connection
+
+logger = logging.getLogger("fundwatch.worker")
+
+_LONGEST_PAUSE = 5.0
+
+
+class Handler(Protocol):
+    """What is done with a batch, in one transaction that also moves the offset."""
+
+    async def handle(self, connection: Connection, batch: Batch) -> None: ...
+
+    async def bury(self, connection: Connection, batch: Batch, reason: str) -> None:
+        """Dead-letters the one record of a batch that cannot be handled, and moves the offset past it."""
+
+
+Connect = Callable[[], Awaitable[Connection]]
+
+
+class Worker:
+    """One loop over one consumer, with a database session of its own that is made again when it is lost."""
+
+    def __init__(self, connect: Connect, handler: Handler, max_records: int = 500, max_bytes: int = 8_000_000):
+        self._connect = connect
+        self._handler = handler
+        self._max_records = max_records
+        self._max_bytes = max_bytes
+        self._connection: Connection | None = None
+        self.batches = 0
+        self.records = 0
+
+    async def open(self) -> int:
+        """Opens the database session and returns its backend's process id, for the group's lease."""
+        self._connection = await self._connect()
+        pid: int = self._connection.get_server_pid()
+        return pid
+
+    async def run(self, consumer: Consumer, stop: asyncio.Event, until_idle: bool = False) -> None:
+        """Handles batches until told to stop, or until a fetch finds nothing where ``until_idle``."""
+        pause = 0.1
+        while not stop.is_set():
+            try:
+                batch = await consumer.fetch(self._max_records, self._max_bytes, wait=0.2 if until_idle else 1.0)
+            except TRANSIENT as error:
+                logger.warning("fetch failed, tried again in %.1f s: %s", pause, type(error).__name__)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                continue
+            pause = 0.1
+            if batch is not None:
+                await self._work_off(consumer, batch, stop)
+            elif until_idle:
+                return
+
+    async def close(self) -> None:
+        if self._connection is not None and not self._connection.is_closed():
+            await self._connection.close(timeout=2)
+
+    async def _work_off(self, consumer: Consumer, batch: Batch, stop: asyncio.Event) -> None:
+        """A batch, and where it fails for its data its halves, in order."""
+        waiting = [batch]
+        while waiting:
+            current = waiting.pop(0)
+            try:
+                written = await self._write(consumer, current, stop)
+            except Fenced:
+                logger.warning("fenced on %s/%d", current.lease.topic, current.lease.partition)
+                consumer.lost(current.lease)
+                return
+            except _DataFault as fault:
+                if len(current.records) > 1:
+                    waiting = [*current.halves(), *waiting]
+                    continue
+                written = await self._write(consumer, current, stop, bury=f"cannot be handled: {fault}")
+            if not written:
+                return
+            consumer.moved(current)
+            self.batches += 1
+            self.records += len(current.records)
+
+    async def _write(self, consumer: Consumer, batch: Batch, stop: asyncio.Event, bury: str | None = None) -> bool:
+        """Tries a batch until it is written; false where the worker was told to stop first.
+
+        Raises ``Fenced`` and ``_DataFault``.
+        """
+        pause = 0.1
+        while not stop.is_set():
+            try:
+                connection = await self._session(consumer)
+                if bury is None:
+                    await self._handler.handle(connection, batch)
+                else:
+                    await self._handler.bury(connection, batch, bury)
+                return True
+            except Fenced:
+                raise
+            except TRANSIENT as error:
+                logger.warning("batch tried again in %.1f s: %s", pause, type(error).__name__)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            except Exception as error:  # the top of the batch loop: an error of the data is halved down to its record
+                raise _DataFault(type(error).__name__) from error
+        return False
+
+    async def _session(self, consumer: Consumer) -> Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+            consumer.backend_pid = self._connection.get_server_pid()
+        return self._connection
+
+
+class _DataFault(Exception):
+    """The batch holds something that cannot be handled; the text names the kind of error, never a value."""
