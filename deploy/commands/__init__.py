@@ -1,0 +1,34 @@
+"""The command line ``fundwatch``. Every command has help with an example, and --json where a machine might read it.
+
+Errors that a person can mend are one sentence on standard error and exit code 1; others show where they arose.
+"""
+
+import sys
+
+import typer
+
+from deploy.commands import casework, county, imports, intake, rules, services
+from deploy.commands.output import Failure
+from deploy.postgres_programs import EmbeddedError
+from deploy.settings import SettingsError
+from knowledge_base.yaml_files import FileFaults
+from streams.importers import ImporterError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="医保基金监管 · Fundwatch: 规则、疑点、线索 / rules, findings and leads of fund supervision",
+)
+for part in (services, county, imports, rules, casework, intake):
+    part.register(app)
+
+
+def main() -> None:
+    """Runs the command line and turns errors that a person can mend into one sentence."""
+    try:
+        app()
+    except (Failure, SettingsError, EmbeddedError, FileFaults, ImporterError, OSError) as error:
+        print(f"fundwatch: {error}", file=sys.stderr)
+        sys.exit(1)

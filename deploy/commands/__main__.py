@@ -1,0 +1,5 @@
+"""``python -m deploy.commands``: the same command line, for child processes of ours."""
+
+from deploy.commands import main
+
+main()

@@ -1,0 +1,184 @@
+"""Commands on what was received: reconcile, dead-letters, lag."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from deploy.commands.output import Failure, Json, Opened, console, print_json, print_table, run
+from streams.bus import Lag
+from streams.store import dead_letters, reconciliation
+from streams.store.dead_letters import DeadLetter
+from streams.store.reconciliation import Reconciliation
+from streams.store.sessions import Connection, borrowed
+from streams.topics import JUDGES
+from streams.vault import Vault
+
+_NEWEST = 2**63 - 1
+
+Name = Annotated[str, typer.Argument(help="主题/分区/位置 / topic/partition/offset, claims/0/12")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(reconcile)
+    app.command()(lag)
+    letters = typer.Typer(no_args_is_help=True, help="死信 / dead letters")
+    letters.command("list")(list_letters)
+    letters.command()(show)
+    letters.command()(replay)
+    app.add_typer(letters, name="dead-letters")
+
+
+def reconcile(json: Json = False) -> None:
+    """核对收到的与其结果, 不平则退出码 1 / account for what was received; exit code 1 where anything is missing.
+
+    Example: fundwatch reconcile
+    """
+    run(_reconcile(json))
+
+
+async def _reconcile(json: bool) -> None:
+    async with Opened() as service, borrowed(service.pool) as connection:
+        account = await reconciliation.reconcile(connection, JUDGES)
+    if json:
+        print_json({"lost": account.lost, "money_differs": account.money_differs, "received": account.received,
+                    "sources": account.sources, "partitions": account.partitions, "store": account.store,
+                    "waiting_links": account.waiting_links})  # fmt: skip
+    else:
+        _show_account(account)
+    if account.lost or account.money_differs:
+        raise Failure(f"少了 {account.lost} 条, 金额差 {account.money_differs} / messages or money are missing")
+
+
+def _show_account(account: Reconciliation) -> None:
+    print_table(
+        "按来源和日期 / by source and day",
+        ("来源 source", "日期 day", "接收 accepted", "重复 duplicate", "冲突 conflict", "死信 dead",
+         "接收金额 accepted yuan", "其余金额 other yuan", "金额不明 unknown", "未知字段 unknown fields"),
+        [
+            (
+                row.source,
+                row.day,
+                row.accepted,
+                row.duplicate,
+                row.conflict,
+                row.dead,
+                f"{row.accepted_money:,.2f}",
+                f"{row.duplicate_money + row.conflict_money + row.dead_money:,.2f}",
+                row.dead_money_unknown,
+                row.unknown_fields,
+            )
+            for row in account.sources
+        ],
+        right=2,
+    )  # fmt: skip
+    print_table(
+        "按分区 / by partition",
+        ("主题 topic", "分区 partition", "读过 consumed", "有结果 outcomes", "等待 waiting"),
+        [(row.topic, row.partition, row.consumed, row.outcomes, row.waiting) for row in account.partitions],
+    )
+    console.print(
+        f"收到 received {account.received}; 缺失 lost {account.lost}; 金额差 money {account.money_differs}; "
+        f"等待其对象的冲正更正 reversals and corrections waiting for their target {account.waiting_links}",
+        highlight=False,
+    )
+
+
+def lag(json: Json = False) -> None:
+    """各消费组落后多少 / how far groups are behind.
+
+    Example: fundwatch lag
+    """
+    run(_lag(json))
+
+
+async def _lag(json: bool) -> None:
+    async with Opened() as service:
+        lags = await service.bus.lags()
+    if json:
+        print_json(
+            [{**{name: getattr(lag, name) for name in Lag.__struct_fields__}, "behind": lag.behind} for lag in lags]
+        )
+        return
+    print_table(
+        "落后 / lag",
+        ("组 group", "主题 topic", "分区 partition", "读到 next", "末尾 end", "落后 behind", "持有者 owner"),
+        [(lag.group, lag.topic, lag.partition, lag.next, lag.end, lag.behind, lag.owner or "") for lag in lags],
+        right=2,
+    )
+
+
+def list_letters(
+    before: Annotated[int, typer.Option(help="此序号之前 / older than this number")] = _NEWEST,
+    most: Annotated[int, typer.Option(min=1, max=1000, help="每页条数 / rows a page")] = 20,
+    json: Json = False,
+) -> None:
+    """列出死信及原因 / list dead letters with their reasons.
+
+    Example: fundwatch dead-letters list
+    """
+    run(_list_letters(before, most, json))
+
+
+async def _list_letters(before: int, most: int, json: bool) -> None:
+    async with Opened() as service, borrowed(service.pool) as connection:
+        found = await dead_letters.find_dead_letters(connection, before, most)
+    if json:
+        print_json([{"seq": seq, "name": letter.name, "letter": letter} for seq, letter in found])
+        return
+    print_table(
+        "死信 / dead letters",
+        ("名称 name", "结果 outcome", "来源 source", "原因 reasons", "重放 replayed"),
+        [
+            (letter.name, letter.outcome, letter.source, "; ".join(letter.reasons), letter.replayed_at or "")
+            for _, letter in found
+        ],
+        right=9,
+    )
+    if len(found) == most:
+        console.print(f"下一页 / next page: --before {found[-1][0]}", highlight=False)
+
+
+def show(name: Name, json: Json = False) -> None:
+    """显示一条死信的原始字节 / print a dead letter's bytes as they came.
+
+    Example: fundwatch dead-letters show claims/0/12
+    """
+    run(_show(name, json))
+
+
+async def _show(name: str, json: bool) -> None:
+    async with Opened() as service, borrowed(service.pool) as connection:
+        letter, body = await _find(connection, service.vault, name)
+    if json:
+        print_json({"letter": letter, "body": body.decode("utf-8", "backslashreplace")})
+        return
+    console.print("; ".join(letter.reasons), highlight=False)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(body + b"\n")
+
+
+def replay(name: Name) -> None:
+    """修复后重新发送一条死信 / send a dead letter again after a fix.
+
+    Example: fundwatch dead-letters replay claims/0/12
+    """
+    run(_replay(name))
+
+
+async def _replay(name: str) -> None:
+    async with Opened() as service, borrowed(service.pool) as connection:
+        letter, _ = await _find(connection, service.vault, name)
+        await dead_letters.replay(connection, service.bus, service.vault, letter)
+    console.print(f"已重新发送 / sent again: {letter.name}", highlight=False)
+
+
+async def _find(connection: Connection, vault: Vault, name: str) -> tuple[DeadLetter, bytes]:
+    topic, _, place = name.partition("/")
+    partition, _, offset = place.partition("/")
+    if not (partition.isdecimal() and offset.isdecimal()):
+        raise Failure(f"要写成 claims/0/12 / expected a name like claims/0/12: {name}")
+    found = await dead_letters.load_dead_letter(connection, vault, topic, int(partition), int(offset))
+    if found is None:
+        raise Failure(f"没有这条死信 / no such dead letter: {name}")
+    return found

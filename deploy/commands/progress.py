@@ -1,0 +1,94 @@
+"""Long work that shows how far it is: sending a source to the bus, and waiting until everything is judged."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from deploy.commands.output import Failure, notes
+from streams.service import Service
+from streams.store import overview, reconciliation
+from streams.store.reconciliation import Reconciliation
+from streams.store.sessions import borrowed
+from streams.topics import JUDGES, LEADS
+
+
+class Closing(msgspec.Struct, frozen=True):
+    """What a run came to: received and its outcomes by source, findings by rule, leads, time."""
+
+    received: int
+    accepted: int
+    duplicate: int
+    conflict: int
+    dead: int
+    accepted_money: str
+    lost: int
+    waiting: int
+    findings: dict[str, int]
+    leads: int
+    seconds: float
+    claims_a_second: float
+
+
+async def follow(
+    service: Service, sending: AsyncIterator[int], size: int | None, position: Callable[[], int]
+) -> tuple[int, float]:
+    """Sends a source and waits until it is judged; returns messages judged meanwhile and seconds.
+
+    Two bars: how far the source is read (in bytes, where its size is known) and how much of what was sent is judged.
+    """
+    started = time.monotonic()
+    before = await _consumed(service)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, TimeElapsedColumn(), console=notes) as progress:
+        reading = progress.add_task("读取 reading", total=size, rate="")
+        judging = progress.add_task("判断 judging", total=None, rate="")
+        async for _ in sending:
+            progress.update(reading, completed=position())
+            await _show(service, progress, judging, before, started)
+            if service.stop.is_set():
+                break
+        progress.update(reading, completed=position(), total=position())
+        while not service.stop.is_set() and not (await _show(service, progress, judging, before, started)).is_done:
+            await asyncio.sleep(0.2)
+    if service.stop.is_set():
+        raise Failure("已中断；已发送的都在，再运行一次即可继续 / interrupted; run it again to go on where it stopped")
+    return await _consumed(service) - before, time.monotonic() - started
+
+
+async def _show(service: Service, progress: Progress, judging: int, before: int, started: float) -> overview.UnderWay:
+    async with borrowed(service.pool) as connection:
+        under_way = await overview.find_under_way(connection, JUDGES, LEADS)
+    done = await _consumed(service) - before
+    rate = done / max(time.monotonic() - started, 0.001)
+    progress.update(judging, completed=done, total=done + under_way.claims, rate=f"{rate:,.0f}/s")  # type: ignore[arg-type]
+    return under_way
+
+
+async def _consumed(service: Service) -> int:
+    return sum(lag.next for lag in await service.bus.lags(JUDGES))
+
+
+async def close_run(service: Service, messages: int, seconds: float) -> tuple[Closing, Reconciliation]:
+    """What the store says after a run."""
+    async with borrowed(service.pool) as connection:
+        account = await reconciliation.reconcile(connection, JUDGES)
+        findings = await overview.count_findings(connection)
+        leads = await overview.count_leads(connection)
+    closing = Closing(
+        received=account.received,
+        accepted=sum(row.accepted for row in account.sources),
+        duplicate=sum(row.duplicate for row in account.sources),
+        conflict=sum(row.conflict for row in account.sources),
+        dead=sum(row.dead for row in account.sources),
+        accepted_money=str(sum(row.accepted_money for row in account.sources)),
+        lost=account.lost,
+        waiting=sum(row.waiting for row in account.partitions),
+        findings=findings,
+        leads=leads,
+        seconds=round(seconds, 1),
+        claims_a_second=round(messages / seconds) if seconds else 0,
+    )
+    return closing, account
