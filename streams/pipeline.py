@@ -50,6 +50,9 @@ class StoredFinding(msgspec.Struct, frozen=True):
 
 
 class StoredNotEvaluated(msgspec.Struct, frozen=True):
+    """An anchor that could not be decided; ``person`` is the name under which it is stored, also after a merge."""
+
+    person: str
     anchor_id: bytes
     rules: tuple[str, ...]
     first_day: Day
@@ -70,7 +73,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     versions: list[FindingVersion]
     now_not_evaluated: list[tuple[bytes, NotEvaluated]]
-    no_longer_not_evaluated: list[bytes]
+    no_longer_not_evaluated: list[tuple[str, bytes]]
 
 
 def merged_persons(members: dict[str, list[str]], digests: Iterable[Digest]) -> dict[str, list[str]]:
@@ -163,7 +166,7 @@ def judge_again(
         versions=versions,
         now_not_evaluated=[(anchor, entry) for anchor, entry in fresh.items() if anchor not in known],
         no_longer_not_evaluated=[
-            entry.anchor_id
+            (entry.person, entry.anchor_id)
             for entry in stored_not_evaluated
             if entry.anchor_id not in fresh and in_scope.holds(entry.rules, entry.first_day, entry.last_day)
         ],
@@ -257,4 +260,6 @@ def decode_finding(body: bytes) -> Finding:
 
 
 def _anchor_id(entry: NotEvaluated) -> bytes:
-    return hashlib.blake2b(_encode((entry.rules, entry.occurrence, entry.reason)), digest_size=16).digest()
+    # The days belong to the name: an anchor that grew without a new reason must be found again by its new days.
+    words = (entry.rules, entry.occurrence, entry.reason, entry.first_day, entry.last_day)
+    return hashlib.blake2b(_encode(words), digest_size=16).digest()

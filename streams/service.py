@@ -14,6 +14,7 @@ from streams.bus import Bus
 from streams.bus_postgres import PostgresBus
 from streams.handlers import ClaimsHandler, LeadsHandler
 from streams.relay import run_relay
+from streams.retention import run_retention
 from streams.store import rule_sets
 from streams.store.sessions import Pool, borrowed, connect, open_pool
 from streams.topics import CLAIMS, FINDINGS, JUDGES, LEADS, create_topics
@@ -61,10 +62,11 @@ class Service(AsyncExitStack):
             self.stop.set()
 
     async def start(self) -> None:
-        """Starts the judges, the leads' writer and the relay."""
+        """Starts the judges, the leads' writer, the relay and the keeping of the log."""
         await self.start_worker(JUDGES, CLAIMS, ClaimsHandler(self.rule_set, self.vault))
         await self.start_worker(LEADS, FINDINGS, LeadsHandler(self.rule_set))
         self.add(run_relay(self.pool, self.bus, self.stop))
+        self.add(run_retention(self.pool, self.stop))
 
 
 def member_name() -> str:

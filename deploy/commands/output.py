@@ -18,7 +18,8 @@ Json = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
 
 Answer = TypeVar("Answer")
 
-console = Console()
+# Where nobody's window sets the width (a pipe, a file) rows are not to be broken.
+console = Console(width=None if sys.stdout.isatty() else 200)
 notes = Console(stderr=True)
 
 
@@ -36,7 +37,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     """A table whose columns from ``right`` on are figures."""
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index >= right else "left")
+        table.add_column(column, justify="right" if index >= right else "left", no_wrap=index == 0)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     console.print(table)

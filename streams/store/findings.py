@@ -44,7 +44,7 @@ async def find_not_evaluated(
     )
     found: dict[str, list[StoredNotEvaluated]] = {}
     for person, anchor_id, rules, first, last in rows:
-        entry = StoredNotEvaluated(anchor_id, tuple(rules), first.toordinal(), last.toordinal())
+        entry = StoredNotEvaluated(person, anchor_id, tuple(rules), first.toordinal(), last.toordinal())
         found.setdefault(person, []).append(entry)
     return found
 
@@ -93,7 +93,7 @@ def _row(area: str, version: FindingVersion) -> tuple[object, ...]:
 
 async def save_not_evaluated(connection: asyncpg.Connection, area: str, outcomes: Mapping[str, Outcome]) -> None:
     """Enters anchors that cannot be decided now, and takes out those that can."""
-    gone = [(person, anchor) for person, outcome in outcomes.items() for anchor in outcome.no_longer_not_evaluated]
+    gone = [entry for outcome in outcomes.values() for entry in outcome.no_longer_not_evaluated]
     if gone:
         await connection.execute(
             """

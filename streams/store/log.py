@@ -167,3 +167,25 @@ async def drop_segments(connection: asyncpg.Connection, older_than: timedelta) -
             await connection.execute("delete from log_segments where segment = $1", segment)
         dropped.append(segment)
     return dropped
+
+
+async def find_segment_age(connection: asyncpg.Connection) -> timedelta:
+    """How long ago the newest segment was opened, by the database's clock."""
+    age: timedelta = await connection.fetchval("select now() - max(opened_at) from log_segments")
+    return age
+
+
+async def find_stuck_groups(connection: asyncpg.Connection, older_than: timedelta) -> list[tuple[str, str, int]]:
+    """Groups (group, topic, partition) with unread records that were sent longer ago than an age."""
+    rows = await connection.fetch(
+        """
+        select g."group", g.topic, g.partition from group_offsets g
+        where (
+            select l.sent_at from log l
+            where l.topic = g.topic and l.partition = g.partition and l."offset" >= g.next
+            order by l."offset" limit 1) < now() - $1::interval
+        order by 1, 2, 3
+        """,
+        older_than,
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
