@@ -34,8 +34,8 @@ def _default_home() -> Path:
 class Settings:
     """How this process runs.
 
-    ``home`` holds the embedded data; ``database_url`` is ``None`` for the embedded PostgreSQL; ``host`` and
-    ``port`` are where the API listens; ``vault_key`` seals the bytes of dead letters, ``None`` for the key kept in ``home``.
+    ``home`` holds the embedded data; ``database_url`` is ``None`` for the embedded PostgreSQL; ``host`` and ``port``
+    are where the API listens; ``vault_key`` seals the bytes of dead letters, ``None`` for the key kept in ``home``.
     """
 
     home: Path = field(default_factory=_default_home)

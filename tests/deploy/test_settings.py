@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.settings import CHECKOUT, Settings, SettingsError, load_vault_key, load_settings
+from deploy.settings import CHECKOUT, Settings, SettingsError, load_settings, load_vault_key
 
 
 def test_an_empty_environment_is_the_safe_default() -> None:

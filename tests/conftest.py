@@ -1,0 +1,114 @@
+"""What tests share: an embedded PostgreSQL, a fresh migrated database for each test, data sets of others, Chromium.
+
+With ``CI=true`` a skipped test fails, because a missing part is a failure there; only the data sets beside the
+checkout, which cannot be part of it, may be absent.
+"""
+
+import asyncio
+import itertools
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded import EmbeddedPostgres, start_postgres
+from deploy.postgres_programs import find_server_user, run_program
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE = "fundwatch_template"
+IN_CI = os.environ.get("CI") == "true"
+
+
+def _run_sql(server: EmbeddedPostgres, sql: str) -> None:
+    run_program(find_server_user(), "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", server.dsn, "-c", sql)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[EmbeddedPostgres]:
+    """One server a test session, in a short folder of its own; it need not survive a power cut."""
+    with tempfile.TemporaryDirectory(prefix="fundwatch-tests-") as folder, start_postgres(Path(folder)) as server:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            _run_sql(server, f"alter system set {setting} = off")
+        _run_sql(server, "select pg_reload_conf()")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: EmbeddedPostgres) -> str:
+    """The name of a database with all migrations, which others are copied from."""
+    from streams.store.migrations import migrate
+
+    _run_sql(postgres_server, f"create database {TEMPLATE}")
+    asyncio.run(migrate(postgres_server.dsn_of(TEMPLATE)))
+    return TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres_server: EmbeddedPostgres, postgres_template: str) -> Callable[[], str]:
+    """Makes a migrated database and gives its address; for fixtures of wider scope than one test."""
+    numbers = itertools.count(1)
+
+    def make() -> str:
+        name = f"test_{next(numbers)}"
+        _run_sql(postgres_server, f"create database {name} template {postgres_template}")
+        return postgres_server.dsn_of(name)
+
+    return make
+
+
+@pytest.fixture
+def postgres_url(new_database: Callable[[], str]) -> str:
+    """The address of a migrated database that no other test has used."""
+    return new_database()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of data sets that others made; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("FUNDWATCH_SHARED", ROOT.parent / "shared")) / "data"
+    if not folder.is_dir():
+        pytest.skip("no data sets: FUNDWATCH_SHARED names no folder that holds data/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Chromium for Playwright."""
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("no Chromium: install the package chromium")
+    return found
+
+
+def _fail_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
+    reason = str(report.longrepr)
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail") and "FUNDWATCH_SHARED" not in reason:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which is a failure with CI=true: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _fail_in_ci(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _fail_in_ci(report)
+    return report
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of the loopback that nobody listens on at this moment."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,0 +1,38 @@
+"""A whole run in one process: events sent through the PostgreSQL bus and judged until nothing is under way."""
+
+import asyncio
+from collections.abc import Iterable
+
+from knowledge_base.events import Event
+from knowledge_base.facts import load_facts
+from rules_lib.rules import load_rule_set
+from streams.codec import encode_event
+from streams.importing import Line, send_lines
+from streams.service import Service, open_service
+from streams.store.overview import find_under_way
+from streams.store.sessions import borrowed
+from streams.topics import JUDGES, LEADS
+from streams.vault import Vault
+
+VAULT = Vault(b"a secret of the tests, no secret at all")
+
+
+async def replay(dsn: str, events: Iterable[Event], source: str = "test") -> Service:
+    """Sends events and judges them to the end; the service that is returned is closed."""
+    async with open_service(dsn, load_rule_set(load_facts()), VAULT) as service:
+        await service.start()
+        lines = (Line(number, encode_event(event)) for number, event in enumerate(events, 1))
+        async for _ in send_lines(service.pool, service.bus, source, source, lines):
+            pass
+        await until_done(service)
+    return service
+
+
+async def until_done(service: Service) -> None:
+    """Waits until everything that was sent is judged, relayed and in its lead."""
+    while True:
+        assert not service.failed, "a worker stopped with an alarm"
+        async with borrowed(service.pool) as connection:
+            if (await find_under_way(connection, JUDGES, LEADS)).is_done:
+                return
+        await asyncio.sleep(0.05)

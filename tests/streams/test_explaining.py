@@ -1,0 +1,61 @@
+"""Explaining: a finding judged again from the received bytes is the same, and what was tampered with shows."""
+
+from random import Random
+
+import pytest
+
+from deploy.county import CountyPlan, simulate
+from rules_lib.checks import stays
+from rules_lib.measures import Measure, Question, Undecided
+from streams.explaining import Verdict, explain
+from streams.store import overview
+from streams.store.sessions import Connection, connect
+from tests.streams.replay import replay
+
+PLAN = CountyPlan(scale=1 / 250, seed=7)
+SAMPLE = 200
+
+
+async def test_200_random_findings_are_the_same_when_judged_again(postgres_url: str) -> None:
+    await replay(postgres_url, simulate(PLAN))
+    connection = await connect(postgres_url)
+    try:
+        rows = await overview.find_findings(connection, None, None, "", 100_000, withdrawn=True)
+        assert len(rows) > SAMPLE
+        assert not all(row.is_open for row in rows)
+        for row in Random(1).sample(rows, SAMPLE):
+            answer = await explain(connection, row.area, row.finding_id)
+            assert answer is not None
+            assert answer.verdict is Verdict.SAME, row
+        await _check_that_a_missing_event_shows(connection)
+        await _check_that_a_changed_check_shows(connection)
+    finally:
+        await connection.close()
+
+
+async def _check_that_a_missing_event_shows(connection: Connection) -> None:
+    row = (await overview.find_findings(connection, "FW10000003", None, "", 1, withdrawn=False))[0]
+    institution, encounter, _ = row.finding.guilty[-1].line
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute("delete from events where institution = $1 and encounter_id = $2", institution, encounter)
+    answer = await explain(connection, row.area, row.finding_id)
+    await transaction.rollback()
+    assert answer is not None
+    assert answer.verdict is Verdict.DIFFERENT
+
+
+async def _check_that_a_changed_check_shows(connection: Connection) -> None:
+    row = (await overview.find_findings(connection, "FW10000001", None, "", 1, withdrawn=False))[0]
+    stored = await explain(connection, row.area, row.finding_id)
+    assert stored is not None
+
+    def finds_nothing(question: Question) -> "list[Measure | Undecided]":
+        return []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stays, "bed_days_beyond_stay", finds_nothing)
+        patch.setattr("rules_lib.rules.inspect.getsource", lambda module: "another source")
+        answer = await explain(connection, row.area, row.finding_id)
+    assert answer is not None
+    assert answer.verdict is Verdict.CHECK_CHANGED
