@@ -169,8 +169,3 @@ async def _append(
     message = Message(lead_id.encode(), msgspec.json.encode(decision), "console")
     await save_outbox(connection, DECISIONS, [message])
     return decision
-
-
-def decode_decision(value: bytes) -> Decision:
-    """A decision from the value of its record on the bus."""
-    return msgspec.json.decode(value, type=Decision)

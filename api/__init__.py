@@ -1,0 +1,1 @@
+"""What people and systems see: the HTTP interface and the inspectors' console."""

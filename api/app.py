@@ -1,0 +1,121 @@
+"""The application: console, JSON interface, health. It is served on the address that its caller chooses.
+
+Faults are caught once, here: people get a page that says what happened, the log gets the kind of fault and where it
+arose, and neither gets what was sent.
+"""
+
+import logging
+import secrets
+import traceback
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from api import auth, endpoints, lead_page, queue_page, signing, status_page
+from api.desk import STATIC, Desk, Frame, render
+from api.formats import today_in_china
+from knowledge_base.days import Day
+from rules_lib.rules import RuleSet
+from streams.store.sessions import Pool
+
+log = logging.getLogger(__name__)
+
+Handle = Callable[[Request], Awaitable[Response]]
+
+#: Nothing is fetched from another host, no script or style stands in a page, nobody frames it.
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def create_app(pool: Pool, rule_set: RuleSet, today: Callable[[], Day] = today_in_china) -> FastAPI:
+    """Console and interface over a migrated store. ``today`` gives the civil day in China."""
+    app = FastAPI(
+        title="Fundwatch",
+        summary="医保基金监管: 线索, 疑点, 决定 / leads, findings and decisions of fund supervision",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.desk = Desk(pool, rule_set, today)
+    for part in (signing, queue_page, lead_page, status_page, endpoints):
+        app.include_router(part.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.middleware("http")(_answer)
+    app.exception_handler(auth.SignInNeeded)(_ask_to_sign_in)
+    app.exception_handler(HTTPException)(_explain)
+    app.exception_handler(RequestValidationError)(_explain_request)
+    return app
+
+
+async def _answer(request: Request, handle: Handle) -> Response:
+    """Every answer: refuses what other sites send, catches faults, adds headers."""
+    try:
+        own = auth.is_from_own_site(request)
+        response = await handle(request) if own else _page(request, HTTPStatus.FORBIDDEN, "request")
+    except Exception as error:  # noqa: BLE001 - the one place where faults of pages end
+        response = _fail(request, error)
+    if "hx-request" in request.headers and response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
+        # A part of a page cannot hold a fault or the sign-in page: the browser goes there as a whole.
+        response = Response(headers={"HX-Redirect": _path_of(request)})
+    response.headers.update(SECURITY_HEADERS)
+    # Pages hold personal data: no shared machine keeps them.
+    if not request.url.path.startswith("/static/"):
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _fail(request: Request, error: Exception) -> Response:
+    """The fault's kind and place go to the log, without its text: that may quote rows or forms."""
+    number = secrets.token_hex(4)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames[-4:]))
+    log.error("fault %s: %s at %s", number, type(error).__name__, place)
+    return _page(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal", number=number)
+
+
+async def _ask_to_sign_in(request: Request, error: Exception) -> Response:
+    if _wants_json(request):
+        return JSONResponse({"detail": "sign in"}, HTTPStatus.UNAUTHORIZED)
+    return RedirectResponse(f"/sign-in?next={quote(_path_of(request))}", HTTPStatus.SEE_OTHER)
+
+
+async def _explain(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if _wants_json(request):
+        return JSONResponse({"detail": error.detail}, error.status_code)
+    kind = "missing" if error.status_code == HTTPStatus.NOT_FOUND else "request"
+    return _page(request, HTTPStatus(error.status_code), kind)
+
+
+async def _explain_request(request: Request, error: Exception) -> Response:
+    """What is wrong with a request, field by field, without repeating what it said."""
+    assert isinstance(error, RequestValidationError)
+    if _wants_json(request):
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        return JSONResponse({"detail": "; ".join(faults)}, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return _page(request, HTTPStatus.UNPROCESSABLE_ENTITY, "request")
+
+
+def _path_of(request: Request) -> str:
+    return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+
+
+def _wants_json(request: Request) -> bool:
+    return request.url.path.startswith("/api/")
+
+
+def _page(request: Request, status: HTTPStatus, kind: str, number: str = "") -> Response:
+    if _wants_json(request):
+        return JSONResponse({"detail": f"{kind} {number}".strip()}, status)
+    return render(request, "error.html", Frame(), status, kind=kind, number=number)

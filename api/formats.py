@@ -1,0 +1,52 @@
+"""How numbers, days and people are written on pages and in sentences."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+
+from knowledge_base.days import Day, as_date
+
+CHINA = timezone(timedelta(hours=8))
+LONGEST_PSEUDONYM = 20
+
+
+def money(amount: Decimal) -> str:
+    """Yuan with two decimals and separated thousands: ``12,430.00``."""
+    return f"{amount:,.2f}"
+
+
+def number(value: Decimal | int) -> str:
+    """A quantity without needless zeros: ``7`` and not ``7.000000``."""
+    text = f"{Decimal(value):,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def day(value: Day | date | None) -> str:
+    """An ISO date of a day or an instant in China; a dash where there is none."""
+    if value is None:
+        return "—"
+    if isinstance(value, datetime):
+        return value.astimezone(CHINA).date().isoformat()
+    return (as_date(value) if isinstance(value, int) else value).isoformat()
+
+
+def instant(value: datetime) -> str:
+    """An instant as it reads in China, to the minute: ``2026-03-04 15:20``."""
+    return value.astimezone(CHINA).strftime("%Y-%m-%d %H:%M")
+
+
+def today_in_china() -> Day:
+    """The civil day in China now."""
+    return datetime.now(UTC).astimezone(CHINA).date().toordinal()
+
+
+def pseudonym(person: str) -> str:
+    """A pseudonym short enough to be read; keyed ones are told apart by their first and last signs."""
+    return person if len(person) <= LONGEST_PSEUDONYM else f"{person[:12]}…{person[-4:]}"
+
+
+def age(born: Day | None, on: Day) -> int | None:
+    """Full years of age on a day; ``None`` where the birth is unknown or later."""
+    if born is None or born > on:
+        return None
+    birth, then = as_date(born), as_date(on)
+    return then.year - birth.year - ((then.month, then.day) < (birth.month, birth.day))

@@ -1,0 +1,186 @@
+"""A lead as its page and the interface show it: loaded once, in one read of the store."""
+
+from dataclasses import dataclass
+
+from api import formats
+from api.desk import Desk
+from api.evidence import MarkedClaim, line_keys, marked_claims, sources_of
+from api.sentences import Names
+from api.texts import Texts
+from api.timeline import Timeline, timeline_of
+from casework.decisions import Decision, holding
+from knowledge_base.facts import Point
+from knowledge_base.findings import Change, Finding, FindingVersion
+from rules_lib.history import History
+from rules_lib.rules import Rule
+from streams.store import cases
+from streams.store.cases import Changes, Gap, Lead
+from streams.store.decisions import find_decisions
+from streams.store.evidence import find_person_events, load_claims
+from streams.store.sessions import Connection
+
+PAGE = 30
+
+
+@dataclass(frozen=True)
+class RuleShare:
+    """A rule of the lead with the number of its findings."""
+
+    rule: Rule
+    findings: int
+    outstanding: bool
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the selected finding rests on. ``sex`` is the code on file, else that of the claim."""
+
+    version: FindingVersion
+    rule: Rule
+    number: int | None
+    sex: str | None
+    age: int | None
+    claims: list[MarkedClaim]
+    missing_lines: int
+    fallen_claims: int
+    timeline: Timeline
+    points: list[Point]
+
+    @property
+    def withdrawn(self) -> bool:
+        return self.version.change is Change.WITHDRAWN
+
+
+@dataclass(frozen=True)
+class LeadView:
+    """Everything that a lead's page says."""
+
+    lead: Lead
+    rules: list[RuleShare]
+    topic_rules: dict[str, Rule]
+    findings: list[FindingVersion]
+    page: int
+    pages: int
+    evidence: Evidence | None
+    gaps: list[Gap]
+    decisions: list[Decision]
+    holds: Decision | None
+    after_decision: Changes | None
+    names: Names
+
+    @property
+    def outstanding(self) -> int:
+        return sum(share.outstanding for share in self.rules)
+
+    @property
+    def gap_count(self) -> int:
+        return sum(gap.anchors for gap in self.gaps)
+
+
+async def load_lead_view(
+    connection: Connection, desk: Desk, lead_id: str, page: int, finding_id: str | None, texts: Texts
+) -> LeadView | None:
+    """A lead with one page of its findings and the evidence of one of them; ``None`` where there is no such lead."""
+    lead = await cases.find_lead(connection, lead_id, desk.today())
+    if lead is None:
+        return None
+    pages = max(1, -(-lead.findings // PAGE))
+    page = min(max(1, page), pages)
+    today = desk.today()
+    findings = await cases.find_lead_findings(connection, lead, desk.live, today, (page - 1) * PAGE, PAGE)
+    selected = await _selected(connection, desk, lead, findings, finding_id)
+    names = await _find_names(connection, desk, [*findings, *([selected] if selected else [])])
+    decisions = await find_decisions(connection, lead.area, lead.lead_id)
+    holds = holding(decisions)
+    topic_rules = {r.id: r for r in desk.rule_set.rules if r.topic == lead.topic and r.status == "live"}
+    return LeadView(
+        lead=lead,
+        rules=await _rule_shares(connection, desk, lead),
+        topic_rules=topic_rules,
+        findings=findings,
+        page=page,
+        pages=pages,
+        evidence=await _evidence(connection, desk, selected, findings, page, names, texts) if selected else None,
+        gaps=await cases.find_gaps(connection, lead, list(topic_rules)),
+        decisions=decisions,
+        holds=holds,
+        after_decision=await _changes_after(connection, desk, lead, holds),
+        names=names,
+    )
+
+
+async def _selected(
+    connection: Connection, desk: Desk, lead: Lead, findings: list[FindingVersion], finding_id: str | None
+) -> FindingVersion | None:
+    """The finding asked for where it belongs to the lead (also on another page, also withdrawn), else the first."""
+    if finding_id is not None:
+        found = await cases.find_finding(connection, finding_id, desk.live, desk.today())
+        if found is not None and found[1] == lead.lead_id:
+            return found[0]
+    return findings[0] if findings else None
+
+
+async def _find_names(connection: Connection, desk: Desk, versions: list[FindingVersion]) -> Names:
+    return Names(await find_institutions_of(connection, [version.finding for version in versions]), desk.items)
+
+
+async def find_institutions_of(connection: Connection, findings: list[Finding]) -> dict[str, str]:
+    """Names of the institutions that findings or their lines speak of."""
+    codes = {finding.institution for finding in findings}
+    codes |= {word for finding in findings for word in finding.occurrence[1:]}
+    codes |= {key[0] for finding in findings for key in line_keys(finding)}
+    return await cases.find_institution_names(connection, codes)
+
+
+async def _rule_shares(connection: Connection, desk: Desk, lead: Lead) -> list[RuleShare]:
+    counts = await cases.find_rule_counts(connection, lead, desk.live, desk.today())
+    return [
+        RuleShare(desk.rule_set.by_id[rule_id], findings, rule_sets != [desk.rule_set.hash])
+        for rule_id, findings, rule_sets in counts
+    ]
+
+
+async def _changes_after(connection: Connection, desk: Desk, lead: Lead, holds: Decision | None) -> Changes | None:
+    if holds is None:
+        return None
+    return await cases.find_changes(connection, lead.area, lead.lead_id, holds.lead_version, desk.live, desk.today())
+
+
+async def _evidence(
+    connection: Connection,
+    desk: Desk,
+    version: FindingVersion,
+    findings: list[FindingVersion],
+    page: int,
+    names: Names,
+    texts: Texts,
+) -> Evidence:
+    finding = version.finding
+    events = await find_person_events(connection, version.area, version.person)
+    history = History(version.person, events.values(), ())
+    sources = sources_of(finding, history, events)
+    claims, missing = marked_claims(finding, await load_claims(connection, version.area, sources.seqs))
+    of_person = next((claim for claim in reversed(history.claims) if claim.born or claim.sex), None)
+    order = [entry.finding_id for entry in findings]
+    is_listed = version.finding_id in order
+    return Evidence(
+        version=version,
+        rule=desk.rule_set.by_id[finding.rule_id],
+        number=(page - 1) * PAGE + order.index(version.finding_id) + 1 if is_listed else None,
+        sex=history.sex_on_file or (of_person.sex if of_person else None),
+        age=formats.age(of_person.born, finding.last_day) if of_person else None,
+        claims=claims,
+        missing_lines=missing,
+        fallen_claims=sources.fallen,
+        timeline=timeline_of(finding, history, await _place_names(connection, history), texts),
+        points=_points(desk, version),
+    )
+
+
+async def _place_names(connection: Connection, history: History) -> dict[str, str]:
+    return await cases.find_institution_names(connection, {claim.institution for claim in history.claims})
+
+
+def _points(desk: Desk, version: FindingVersion) -> list[Point]:
+    by_id = {point.point_id: point for point in desk.rule_set.facts.points}
+    return [by_id[name] for name in version.finding.points if name in by_id]

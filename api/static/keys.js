@@ -1,0 +1,53 @@
+// Keys for pages that work without them: j and k move over links marked data-item, e goes to the reason, ? shows the keys.
+"use strict";
+
+const typing = (element) => element.closest("input, textarea, select, [contenteditable]") !== null;
+
+function move(step) {
+  const items = [...document.querySelectorAll("[data-item]")];
+  if (items.length === 0) return;
+  const at = items.indexOf(document.activeElement);
+  const start = at === -1 ? items.findIndex((item) => item.getAttribute("aria-current") === "true") : at;
+  const next = Math.min(Math.max(start + step, 0), items.length - 1);
+  items[next].focus();
+  items[next].scrollIntoView({ block: "nearest" });
+}
+
+function decide() {
+  const reason = document.getElementById("reason");
+  if (reason !== null) {
+    reason.closest("details")?.setAttribute("open", "");
+    reason.focus();
+    return;
+  }
+  const item = document.activeElement?.closest("[data-item]") ?? document.querySelector("[data-item]");
+  if (item !== null) window.location.assign(`${item.getAttribute("href")}#reason`);
+}
+
+function toggleKeys() {
+  const dialog = document.getElementById("keys");
+  if (dialog.open) dialog.close();
+  else dialog.showModal();
+}
+
+const keys = { j: () => move(1), k: () => move(-1), e: decide, "?": toggleKeys };
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  const act = keys[event.key];
+  if (act === undefined) return;
+  event.preventDefault();
+  act();
+});
+
+for (const button of document.querySelectorAll("[data-keys]")) {
+  button.hidden = false;
+  button.addEventListener("click", toggleKeys);
+}
+// A list that scrolls by itself goes on where the inspector was.
+const current = document.querySelector(".list [aria-current]");
+if (current !== null) {
+  const list = current.closest(".list");
+  list.scrollTop = current.offsetTop - list.offsetTop - list.clientHeight / 2;
+}
+if (window.location.hash === "#reason") decide();

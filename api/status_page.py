@@ -1,0 +1,58 @@
+"""How the system is doing: a page for people, and two short answers for machines."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+
+from api import auth
+from api.desk import desk_of, render
+from streams.store import status
+from streams.store.sessions import borrowed
+
+router = APIRouter()
+
+LEDGER_ROWS = 60
+
+
+class Health(BaseModel):
+    """Whether the process answers, or why it cannot serve."""
+
+    status: str = Field(description="`ok`, or `unready`", examples=["ok"])
+    reason: str | None = Field(default=None, description="Why it cannot serve: database or migrations")
+
+
+@router.get("/health", tags=["operation"], summary="Is the process alive?")
+async def health() -> Health:
+    return Health(status="ok")
+
+
+@router.get(
+    "/ready",
+    tags=["operation"],
+    summary="Can it serve: is the database reached and at the newest migration?",
+    response_model=Health,
+    responses={503: {"model": Health, "description": "Not ready, with the reason"}},
+)
+async def ready(request: Request) -> Response:
+    reason = await status.find_unready_reason(desk_of(request).pool)
+    answer = Health(status="ok" if reason is None else "unready", reason=reason)
+    code = HTTPStatus.OK if reason is None else HTTPStatus.SERVICE_UNAVAILABLE
+    return JSONResponse(answer.model_dump(), code)
+
+
+@router.get("/status", include_in_schema=False)
+async def show_status(request: Request) -> Response:
+    session = await auth.require_session(request)
+    desk = desk_of(request)
+    async with borrowed(desk.pool) as connection:
+        words: dict[str, Any] = {
+            "ledger": await status.find_ledger(connection, LEDGER_ROWS),
+            "letters": await status.find_letters(connection),
+            "waiting": await status.find_waiting(connection),
+            "activity": await status.find_activity(connection),
+        }
+    words["rule_set"] = desk.rule_set
+    return render(request, "status.html", await auth.frame_of(request, session), **words)

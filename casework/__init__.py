@@ -1,0 +1,1 @@
+"""What people do with findings: leads, steps and deadlines, draws. Pure: time and chance come in as arguments."""

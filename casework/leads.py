@@ -1,0 +1,141 @@
+"""Leads (线索): findings grouped into what an inspector opens, and what they come to.
+
+A lead is area, institution, topic and service year, the institution being that of the finding's last guilty line.
+What it comes to is a commutative function of its findings: the order in which they arrive cannot matter.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from decimal import Decimal
+from itertools import groupby
+from typing import NamedTuple
+
+import msgspec
+
+from knowledge_base.days import FIRST_DAY, Day, as_date
+from knowledge_base.findings import FindingVersion, Severity
+
+ZERO = Decimal(0)
+
+
+class LeadKey(NamedTuple):
+    """What findings of one lead have in common; ``topic`` is the folder of the rule."""
+
+    area: str
+    institution: str
+    topic: str
+    service_year: int
+
+
+class Dispute(NamedTuple):
+    """A line in dispute by one finding, in yuan; ``loss`` is ``None`` where it is not computable."""
+
+    line: str
+    in_question: Decimal
+    in_fund: Decimal
+    loss: Decimal | None
+
+
+class LeadFinding(msgspec.Struct, frozen=True):
+    """What a lead needs to know of one of its open findings that may be shown."""
+
+    person: str
+    last_day: Day
+    severity: Severity
+    excuse_until: Day | None
+    disputes: tuple[Dispute, ...]
+
+    @property
+    def counts_from(self) -> Day:
+        """The first day on which people see it: the day after the last on which an excuse may come."""
+        return FIRST_DAY if self.excuse_until is None else self.excuse_until + 1
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """What a lead's findings come to from ``from_day`` on, in yuan.
+
+    Each line counts once, with the greatest amount disputed. ``loss`` adds up the lines whose loss is known and is
+    ``None`` only where none is; ``lines_without_loss`` says how many it leaves out.
+    """
+
+    from_day: Day
+    findings: int
+    people: int
+    in_question: Decimal
+    in_fund: Decimal
+    loss: Decimal | None
+    lines: int
+    lines_without_loss: int
+    newest_day: Day | None
+    severity: Severity
+
+
+def lead_key(version: FindingVersion, topic: str) -> LeadKey:
+    """The lead that a finding belongs to; the service year is that of its last day."""
+    finding = version.finding
+    return LeadKey(version.area, finding.institution, topic, as_date(finding.last_day).year)
+
+
+def lead_id(key: LeadKey) -> str:
+    """The name of a lead: the same for the same area, institution, topic and year."""
+    return hashlib.blake2b(msgspec.json.encode(list(key)), digest_size=16).hexdigest()
+
+
+def totals(findings: Iterable[LeadFinding]) -> list[Totals]:
+    """What findings come to from each day on which that changes; the first entry holds from ``FIRST_DAY``."""
+    running = _Running()
+    steps: list[Totals] = []
+    ordered = sorted(findings, key=lambda finding: finding.counts_from)
+    if not ordered or ordered[0].counts_from > FIRST_DAY:
+        steps.append(running.totals(FIRST_DAY))
+    for day, together in groupby(ordered, key=lambda finding: finding.counts_from):
+        for finding in together:
+            running.add(finding)
+        steps.append(running.totals(day))
+    return steps
+
+
+class _Running:
+    """Findings added up so far."""
+
+    def __init__(self) -> None:
+        self.findings = 0
+        self.people: set[str] = set()
+        self.lines: dict[str, Dispute] = {}
+        self.newest_day: Day | None = None
+        self.severity = Severity.WATCH
+
+    def add(self, finding: LeadFinding) -> None:
+        self.findings += 1
+        self.people.add(finding.person)
+        self.newest_day = max(self.newest_day or FIRST_DAY, finding.last_day)
+        self.severity = min(self.severity, finding.severity)
+        for dispute in finding.disputes:
+            earlier = self.lines.get(dispute.line)
+            self.lines[dispute.line] = dispute if earlier is None else _greatest(earlier, dispute)
+
+    def totals(self, from_day: Day) -> Totals:
+        lines = self.lines.values()
+        losses = [line.loss for line in lines if line.loss is not None]
+        return Totals(
+            from_day=from_day,
+            findings=self.findings,
+            people=len(self.people),
+            in_question=sum((line.in_question for line in lines), ZERO),
+            in_fund=sum((line.in_fund for line in lines), ZERO),
+            loss=sum(losses, ZERO) if losses else None,
+            lines=len(lines),
+            lines_without_loss=len(lines) - len(losses),
+            newest_day=self.newest_day,
+            severity=self.severity,
+        )
+
+
+def _greatest(one: Dispute, other: Dispute) -> Dispute:
+    losses = [dispute.loss for dispute in (one, other) if dispute.loss is not None]
+    return Dispute(
+        one.line,
+        max(one.in_question, other.in_question),
+        max(one.in_fund, other.in_fund),
+        max(losses, default=None),
+    )

@@ -1,0 +1,268 @@
+"""The console in Chromium: every page looked at in four ways, the keyboard, two people at once, and no script."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from rules_lib.rules import RuleSet
+from tests.api.browser import SCREENSHOTS, Console, Visit, opened_browser, served_console, sign_in, visit
+
+SIZES = {1280: 800, 390: 844}
+LEAD = "虚构县中医院 2026 年 · 住院与床位"
+
+
+@pytest.fixture(scope="module")
+def console(new_database: Callable[[], str], rule_set: RuleSet) -> Iterator[Console]:
+    with served_console(new_database(), rule_set) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def empty_console(new_database: Callable[[], str], rule_set: RuleSet) -> Iterator[Console]:
+    with served_console(new_database(), rule_set, with_county=False) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with opened_browser(chromium) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def patience() -> None:
+    expect.set_options(timeout=5_000)
+
+
+@pytest.fixture
+def tab(browser: Browser, console: Console) -> Iterator[Visit]:
+    """A signed-in tab, clean when the test ends."""
+    with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+        visited = visit(context, console)
+        yield visited
+        assert visited.errors == []
+        assert visited.strangers == []
+
+
+def _open_lead(page: Page, console: Console, state: str = "all") -> None:
+    page.goto(f"{console.url}/?state={state}&topic=stays&institution=H42028100001")
+    page.locator("td.lead a").first.click()
+    page.wait_for_url("**/leads/**")
+
+
+def _fits(page: Page) -> bool:
+    fits: bool = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    return fits
+
+
+def _outline(page: Page) -> str:
+    style: str = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    return style
+
+
+def _has_text(page: Page, text: str) -> None:
+    expect(page.locator("main")).to_contain_text(text)
+
+
+def _look(page: Page, name: str, scheme: str) -> None:
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png")
+    assert _fits(page), f"{name} scrolls sideways at {width} px"
+
+
+def _look_at_all(page: Page, name: str, scheme: str) -> None:
+    """The whole page at once: in a window as high as the page nothing sticks over anything."""
+    width, height = page.evaluate("[innerWidth, document.documentElement.scrollHeight]")
+    page.set_viewport_size({"width": width, "height": height})
+    _look(page, f"{name}-whole", scheme)
+    page.set_viewport_size({"width": width, "height": SIZES[width]})
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", SIZES)
+def test_every_page_looks_right(browser: Browser, console: Console, width: int, scheme: str) -> None:
+    size = {"width": width, "height": SIZES[width]}
+    with browser.new_context(viewport=size, color_scheme=scheme) as context:  # type: ignore[arg-type]
+        visited = visit(context, console)
+        page = visited.page
+        expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+        _has_text(page, "34 人 34 条疑点")
+        _look(page, "queue", scheme)
+        page.goto(f"{console.url}/?topic=duplicates")
+        _has_text(page, "已看过")
+        _look(page, "queue-empty", scheme)
+        _open_lead(page, console)
+        _has_text(page, "涉及 1,020.00 元")
+        expect(page.locator("tr.guilty td").first).to_have_text("存疑")
+        _look(page, "lead", scheme)
+        _look_at_all(page, "lead", scheme)
+        page.goto(f"{console.url}/?institution=H42028100002")
+        page.locator("td.lead a").first.click()
+        _look_at_all(page, "lead-elsewhere", scheme)
+        page.goto(f"{console.url}/status")
+        _has_text(page, "重复 3")
+        _look(page, "status", scheme)
+        assert visited.errors == []
+        page.goto(f"{console.url}/leads/none")
+        _has_text(page, "没有这一页")
+        _look(page, "missing", scheme)
+        page.goto(f"{console.url}/sign-in")
+        _look(page, "sign-in", scheme)
+        page.goto(f"{console.url}/?state=all&lang=en")
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+        _has_text(page, "findings 34, people 34")
+        _look(page, "queue-en", scheme)
+        assert visited.strangers == []
+
+
+def test_empty_store_says_so(browser: Browser, empty_console: Console) -> None:
+    with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+        page = visit(context, empty_console).page
+        _has_text(page, "还没有接收到任何结算单")
+        _look(page, "queue-nothing", "light")
+        page.goto(f"{empty_console.url}/status")
+        _has_text(page, "没有未入库的报文")
+        _look(page, "status-nothing", "light")
+
+
+def test_keyboard_leads_from_the_queue_to_the_decision(tab: Visit, console: Console) -> None:
+    page = tab.page
+    page.keyboard.press("j")
+    first = page.evaluate("document.activeElement.getAttribute('href')")
+    assert _outline(page) == "solid"
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.getAttribute('href')") != first
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{console.url}{first}")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**finding=**")
+    page.keyboard.press("e")
+    expect(page.locator("#reason")).to_be_focused()
+    assert _outline(page) == "solid"
+    page.keyboard.type("jke?")
+    expect(page.locator("#reason")).to_have_value("jke?")
+
+
+def test_e_in_the_queue_opens_the_reason(tab: Visit) -> None:
+    tab.page.keyboard.press("j")
+    tab.page.keyboard.press("e")
+    tab.page.wait_for_url("**/leads/**")
+    expect(tab.page.locator("#reason")).to_be_focused()
+
+
+def test_question_mark_shows_and_hides_the_keys(tab: Visit) -> None:
+    tab.page.keyboard.press("?")
+    expect(tab.page.locator("#keys")).to_be_visible()
+    _look(tab.page, "keys", "light")
+    tab.page.keyboard.press("?")
+    expect(tab.page.locator("#keys")).to_be_hidden()
+
+
+def test_timeline_says_the_same_on_focus(tab: Visit, console: Console) -> None:
+    _open_lead(tab.page, console)
+    mark = tab.page.locator("g.guilty").first
+    mark.focus()
+    words = mark.get_attribute("aria-label")
+    assert words is not None
+    assert "存疑明细" in words
+    expect(mark.locator("text.tip")).to_be_visible()
+    expect(mark.locator("text.tip")).to_have_text(words)
+
+
+def test_second_of_two_people_sees_what_changed_and_keeps_the_reason(browser: Browser, console: Console) -> None:
+    with browser.new_context() as one, browser.new_context(viewport={"width": 1280, "height": 800}) as other:
+        first, second = visit(one, console).page, visit(other, console).page
+        for page in (first, second):
+            _open_lead(page, console)
+        first.locator("#reason").fill("与护理记录不符")
+        first.get_by_role("button", name="确认疑点").click()
+        expect(first.locator("#decision")).to_contain_text("已确认")
+        second.locator("#reason").fill("我认为应退回")
+        with second.expect_response("**/decisions") as answer:
+            second.get_by_role("button", name="退回补充").click()
+        assert answer.value.status == 409
+        expect(second.get_by_role("alert")).to_contain_text("与护理记录不符")
+        expect(second.locator("#reason")).to_have_value("我认为应退回")
+        _look(second, "changed", "light")
+        _undo(first)
+        expect(first.locator(".history")).to_contain_text("核对后撤销")
+        expect(first.locator("p.facts .state")).to_have_text("待处理")
+
+
+def _undo(page: Page) -> None:
+    page.locator("#decision summary").first.click()
+    page.locator("#undo-reason").fill("核对后撤销")
+    _look(page, "decided", "light")
+    page.get_by_role("button", name="撤销", exact=True).click()
+
+
+def test_reason_survives_the_end_of_the_session(tab: Visit, console: Console) -> None:
+    page = tab.page
+    _open_lead(page, console)
+    page.locator("#reason").fill("写了一半的理由")
+    page.context.clear_cookies(name="session")
+    page.get_by_role("button", name="排除").click()
+    _has_text(page, "登录已过期")
+    tab.errors.clear()
+    sign_in(page, console)
+    _has_text(page, "您已重新登录")
+    expect(page.locator("#reason")).to_have_value("写了一半的理由")
+
+
+def test_everything_works_without_script(browser: Browser, console: Console) -> None:
+    with browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 844}) as context:
+        page = visit(context, console).page
+        page.locator("select[name=topic]").select_option("limits")
+        page.get_by_role("button", name="筛选", exact=True).click()
+        assert "topic=limits" in page.url
+        page.locator("td.lead a").first.click()
+        page.locator("#reason").fill("两次间隔不足 15 天")
+        page.get_by_role("button", name="排除").click()
+        expect(page.locator("#decision")).to_contain_text("已排除")
+        page.locator("#decision summary").first.click()
+        page.locator("#undo-reason").fill("再看一次")
+        page.get_by_role("button", name="撤销", exact=True).click()
+        expect(page.locator("p.facts .state")).to_have_text("待处理")
+
+
+def test_filter_changes_the_list_in_place_and_the_address(tab: Visit) -> None:
+    page = tab.page
+    if page.locator("script[src*=htmx]").count() == 0:
+        pytest.skip("no htmx: make assets")
+    page.evaluate("window.stayed = true")
+    page.locator("select[name=topic]").select_option("limits")
+    page.get_by_role("button", name="筛选", exact=True).click()
+    expect(page.locator("td.lead")).to_have_count(1)
+    page.wait_for_url("**topic=limits**")
+    assert page.evaluate("window.stayed") is True
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.matches('[data-item]')")
+
+
+def test_print_shows_the_answer_and_no_forms(tab: Visit, console: Console) -> None:
+    _open_lead(tab.page, console)
+    tab.page.emulate_media(media="print")
+    expect(tab.page.locator("h1")).to_contain_text(LEAD)
+    expect(tab.page.locator("#reason")).to_be_hidden()
+    _look(tab.page, "lead-print", "light")
+
+
+def test_context_is_private(browser: Browser, console: Console) -> None:
+    with browser.new_context() as context:
+        visit(context, console)
+        cookies = {cookie.get("name"): cookie for cookie in context.cookies()}
+        assert cookies["session"].get("httpOnly") is True
+        assert cookies["session"].get("sameSite") == "Strict"
+        _is_closed_after_sign_out(context, console)
+
+
+def _is_closed_after_sign_out(context: BrowserContext, console: Console) -> None:
+    page = context.pages[0]
+    page.goto(console.url)
+    page.get_by_role("button", name="退出").click()
+    page.goto(f"{console.url}/status")
+    assert "/sign-in" in page.url

@@ -1,0 +1,304 @@
+"""The JSON interface and what surrounds it: signing in, throttling, headers, decisions, health, what never leaks."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+
+from api import app as application
+from api import auth
+from api.app import create_app
+from casework.decisions import Decision, Verdict
+from knowledge_base.findings import Change, FindingVersion
+from rules_lib.rules import RuleSet
+from streams.store import decisions
+from streams.store.leads import apply_findings
+from tests.api.story import AREA, COUNTY, TODAY, next_version
+
+pytestmark = pytest.mark.usefixtures("versions")
+
+
+async def _lead(client: httpx.AsyncClient) -> dict[str, Any]:
+    answer = await client.get("/api/leads", params={"institution": COUNTY, "topic": "stays", "state": "all"})
+    (lead,) = answer.json()["leads"]
+    assert isinstance(lead, dict)
+    return lead
+
+
+async def _decide(client: httpx.AsyncClient, lead: dict[str, Any], reason: str = "与护理记录不符") -> httpx.Response:
+    body = {"version": lead["version"], "decision": "confirmed", "reason": reason}
+    return await client.post(f"/api/leads/{lead['lead_id']}/decisions", json=body)
+
+
+async def test_first_user_is_created_once(connection: asyncpg.Connection) -> None:
+    created = await auth.ensure_first_user(connection)
+    assert created is not None
+    assert created[0] == "inspector"
+    assert len(created[1]) >= 16
+    assert await auth.ensure_first_user(connection) is None
+    stored = await connection.fetchval("select password_hash from users")
+    assert stored.startswith("$argon2id$")
+
+
+@pytest.mark.parametrize("path", ["/api/leads", "/api/session", "/api/leads/x", "/api/findings/x"])
+async def test_interface_needs_a_session(visitor: httpx.AsyncClient, path: str) -> None:
+    assert (await visitor.get(path)).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/", "/status", "/leads/x?page=2"])
+async def test_pages_send_people_to_sign_in_and_back(visitor: httpx.AsyncClient, path: str) -> None:
+    answer = await visitor.get(path)
+    assert answer.status_code == 303
+    assert httpx.URL(answer.headers["location"]).params["next"] == path
+
+
+async def test_part_of_a_page_sends_the_whole_page_to_sign_in(visitor: httpx.AsyncClient) -> None:
+    answer = await visitor.get("/?topic=stays", headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, "/?topic=stays")
+
+
+async def test_sign_in_leads_to_no_other_site(visitor: httpx.AsyncClient, password: str) -> None:
+    for path in ("https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example"):
+        data = {"login": "inspector", "password": password, "next": path}
+        assert (await visitor.post("/sign-in", data=data)).headers["location"] == "/"
+
+
+async def test_wrong_passwords_are_throttled_by_log_in(visitor: httpx.AsyncClient, password: str) -> None:
+    async def attempt(login: str, word: str) -> int:
+        return (await visitor.post("/sign-in", data={"login": login, "password": word})).status_code
+
+    assert [await attempt("inspector", "wrong") for _ in range(auth.MOST_ATTEMPTS)] == [401] * auth.MOST_ATTEMPTS
+    assert await attempt("inspector", password) == 429
+    assert await attempt("nobody", "wrong") == 401
+
+
+async def test_success_forgets_earlier_attempts(visitor: httpx.AsyncClient, password: str) -> None:
+    for _ in range(3):
+        for word in ("wrong", "wrong", password):
+            answer = await visitor.post("/sign-in", data={"login": "inspector", "password": word})
+        assert answer.status_code == 303
+
+
+async def test_session_is_stored_as_its_hash_and_ends(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    token = client.cookies[auth.SESSION_COOKIE]
+    row = await connection.fetchrow("select token_hash, expires_at - created_at as lasts from sessions")
+    assert row is not None
+    assert token.encode() not in row["token_hash"]
+    assert row["lasts"] == timedelta(hours=12)
+    await connection.execute("update sessions set expires_at = now()")
+    assert (await client.get("/api/leads")).status_code == 401
+
+
+async def test_change_needs_the_token_of_the_session(client: httpx.AsyncClient) -> None:
+    lead = await _lead(client)
+    del client.headers["X-CSRF-Token"]
+    assert (await _decide(client, lead)).status_code == 403
+    form = {"version": str(lead["version"]), "decision": "confirmed", "reason": "手写的理由", "csrf": "forged"}
+    answer = await client.post(f"/leads/{lead['lead_id']}/decisions", data=form)
+    assert answer.status_code == 403
+    assert "手写的理由" in answer.text
+    assert (await _lead(client))["state"] == "open"
+
+
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://elsewhere.example"}])
+async def test_other_sites_change_nothing(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    client.headers.update(headers)
+    assert (await _decide(client, await _lead(client))).status_code == 403
+    assert (await _lead(client))["state"] == "open"
+
+
+async def test_decision_is_recorded_cites_and_is_sent_on(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    lead = await _lead(client)
+    answer = await _decide(client, lead)
+    assert answer.status_code == 201
+    decision = answer.json()
+    assert decision["decided_by"] == "inspector"
+    assert decision["lead_version"] == lead["version"]
+    assert len(decision["cites"]) == lead["findings"] == 34
+    after = await _lead(client)
+    assert (after["state"], after["version"], after["assignee"]) == ("confirmed", lead["version"] + 1, "inspector")
+    (sent,) = await connection.fetch("select key, value from outbox where topic = 'decisions'")
+    assert sent["key"] == lead["lead_id"].encode()
+    recorded = msgspec.json.decode(sent["value"], type=Decision)
+    (stored,) = await decisions.find_decisions(connection, AREA, lead["lead_id"])
+    assert recorded == stored
+    assert recorded.decision is Verdict.CONFIRMED
+
+
+async def test_second_decision_on_what_was_seen_is_refused(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    lead = await _lead(client)
+    assert (await _decide(client, lead)).status_code == 201
+    refused = await _decide(client, lead)
+    assert (refused.status_code, refused.json()["detail"]) == (409, "LeadChanged")
+    assert await connection.fetchval("select count(*) from decisions") == 1
+    assert await connection.fetchval("select count(*) from outbox") == 1
+
+
+async def test_of_two_at_the_same_moment_one_is_recorded(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    lead = await _lead(client)
+    answers = await asyncio.gather(*(_decide(client, lead, f"理由 {number}") for number in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    assert await connection.fetchval("select count(*) from decisions") == 1
+
+
+async def test_new_finding_refuses_what_was_seen_and_the_page_says_what_came(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion], rule_set: RuleSet
+) -> None:
+    lead = await _lead(client)
+    stays = [v for v in versions if v.finding.rule_id == "FW10000001"]
+    await _apply(connection, [next_version(stays[0]), next_version(stays[1], Change.WITHDRAWN)], rule_set)
+    csrf = (await client.get("/api/session")).json()["csrf"]
+    form = {"version": str(lead["version"]), "decision": "dismissed", "reason": "写好的理由", "csrf": csrf}
+    answer = await client.post(f"/leads/{lead['lead_id']}/decisions", data=form)
+    assert answer.status_code == 409
+    assert "疑点新增 0 条，修改 1 条，撤回 1 条" in answer.text
+    assert "写好的理由" in answer.text
+
+
+async def _apply(connection: asyncpg.Connection, versions: list[FindingVersion], rule_set: RuleSet) -> None:
+    async with connection.transaction():
+        await apply_findings(connection, versions, rule_set)
+
+
+async def test_withdrawal_under_a_decision_is_told_and_changes_nothing(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion], rule_set: RuleSet
+) -> None:
+    lead = await _lead(client)
+    await _decide(client, lead)
+    withdrawn = [next_version(v, Change.WITHDRAWN) for v in versions if v.finding.rule_id == "FW10000001"]
+    await _apply(connection, withdrawn[:3], rule_set)
+    assert (await _lead(client))["state"] == "confirmed"
+    assert "决定后有 3 条疑点撤回" in (await client.get(f"/leads/{lead['lead_id']}")).text
+    await _apply(connection, withdrawn, rule_set)
+    emptied = await _lead(client)
+    assert (emptied["findings"], emptied["state"]) == (0, "confirmed")
+    assert (await client.get(f"/leads/{lead['lead_id']}")).status_code == 200
+
+
+async def test_undo_names_what_it_undoes_and_only_what_holds(client: httpx.AsyncClient) -> None:
+    lead = await _lead(client)
+    first = (await _decide(client, lead)).json()["decision_id"]
+    lead = await _lead(client)
+    second = (await _decide(client, lead, "再看一次")).json()["decision_id"]
+
+    async def undo(number: int) -> httpx.Response:
+        body = {"version": (await _lead(client))["version"], "reason": "误判"}
+        return await client.post(f"/api/leads/{lead['lead_id']}/decisions/{number}/undo", json=body)
+
+    assert (await undo(first)).json()["detail"] == "NotHolding"
+    undone = await undo(second)
+    assert (undone.status_code, undone.json()["undoes"]) == (201, second)
+    assert (await _lead(client))["state"] == "confirmed"
+    assert (await undo(first)).status_code == 201
+    assert (await _lead(client))["state"] == "open"
+    detail = (await client.get(f"/api/leads/{lead['lead_id']}")).json()
+    assert [d["decision"] for d in detail["decisions"]] == ["confirmed", "confirmed", "undone", "undone"]
+
+
+@pytest.mark.parametrize("reason", ["", "   "])
+async def test_decision_needs_a_reason(client: httpx.AsyncClient, reason: str) -> None:
+    assert (await _decide(client, await _lead(client), reason)).status_code == 422
+    assert (await _lead(client))["state"] == "open"
+
+
+async def test_lead_and_finding_are_described(client: httpx.AsyncClient) -> None:
+    lead = await _lead(client)
+    assert lead["sentence"].startswith("虚构县中医院 2026 年 · 住院与床位：34 人 34 条疑点，涉及 1,020.00 元")
+    assert lead["amounts"] == {"in_question": "1020.00", "in_fund": "1020.00", "loss": "696.00"}
+    detail = (await client.get(f"/api/leads/{lead['lead_id']}", params={"page": 2})).json()
+    assert (detail["pages"], len(detail["findings"])) == (2, 4)
+    name = detail["findings"][0]["finding_id"]
+    finding = (await client.get(f"/api/findings/{name}", params={"lang": "en"})).json()
+    assert "bed days billed" in finding["sentence"]
+    assert finding["guilty"][0]["amounts"]["in_question"] == "30.00"
+    assert len(finding["involved"]) == int(finding["limit"])
+
+
+@pytest.mark.parametrize("query", ["sort=name", "state=gone", "after=%21", "severity=9", "year=x"])
+async def test_unknown_filter_is_refused(client: httpx.AsyncClient, query: str) -> None:
+    assert (await client.get(f"/api/leads?{query}")).status_code == 422
+    page = await client.get(f"/?{query}")
+    assert page.status_code == 422
+    assert "请求不完整" in page.text
+
+
+async def test_every_answer_carries_the_headers(client: httpx.AsyncClient) -> None:
+    for path in ("/", "/sign-in", "/api/leads", "/static/console.css", "/gone", "/health"):
+        headers = (await client.get(path)).headers
+        assert {name: headers[name] for name in application.SECURITY_HEADERS} == application.SECURITY_HEADERS
+        assert (headers.get("Cache-Control") == "no-store") == (not path.startswith("/static/"))
+
+
+async def test_openapi_describes_the_interface(visitor: httpx.AsyncClient) -> None:
+    described = (await visitor.get("/openapi.json")).json()
+    paths = {path for path in described["paths"] if path.startswith("/api/")}
+    assert paths == {
+        "/api/session",
+        "/api/leads",
+        "/api/leads/{lead_id}",
+        "/api/findings/{finding_id}",
+        "/api/leads/{lead_id}/decisions",
+        "/api/leads/{lead_id}/decisions/{decision_id}/undo",
+    }
+    models = described["components"]["schemas"]
+    assert models["LeadOut"]["properties"]["waiting"]["description"]
+    assert "409" in described["paths"]["/api/leads/{lead_id}/decisions"]["post"]["responses"]
+
+
+async def test_health_and_readiness(visitor: httpx.AsyncClient, connection: asyncpg.Connection) -> None:
+    assert (await visitor.get("/health")).json() == {"status": "ok", "reason": None}
+    assert (await visitor.get("/ready")).status_code == 200
+    await connection.execute("delete from migrations where name = '0002_console'")
+    answer = await visitor.get("/ready")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "migrations missing: 0002_console")
+
+
+async def test_readiness_without_a_database(rule_set: RuleSet, new_database: Callable[[], str]) -> None:
+    pool = await asyncpg.create_pool(new_database(), min_size=0, max_size=1)
+    app = create_app(pool, rule_set, TODAY.toordinal)
+    await pool.close()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://desk") as client:
+        answer = await client.get("/ready")
+        assert (answer.status_code, answer.json()["reason"]) == (503, "database: InterfaceError")
+        assert (await client.get("/health")).status_code == 200
+
+
+async def test_fault_shows_a_number_and_leaks_nothing(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lead = await _lead(client)
+
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("row of demo-p-0001")
+
+    monkeypatch.setattr(decisions, "save_decision", fail)
+    with caplog.at_level(logging.DEBUG, logger="api"):
+        answer = await _decide(client, lead, "患者张三的情况")
+    assert answer.status_code == 500
+    assert "RuntimeError" in caplog.text
+    for told in (answer.text, caplog.text):
+        assert "demo-p-0001" not in told
+        assert "张三" not in told
+
+
+async def test_invalid_body_is_not_repeated(client: httpx.AsyncClient) -> None:
+    lead = await _lead(client)
+    body = {"version": "x", "decision": "患者张三", "reason": "患者张三"}
+    answer = await client.post(f"/api/leads/{lead['lead_id']}/decisions", json=body)
+    assert answer.status_code == 422
+    assert "张三" not in answer.text
+    assert "version" in answer.json()["detail"]

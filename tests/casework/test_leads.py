@@ -1,0 +1,111 @@
+"""Leads: what they are called, and that what they come to is a commutative function of their findings."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casework.leads import Dispute, LeadFinding, LeadKey, lead_id, lead_key, totals
+from knowledge_base.days import FIRST_DAY
+from knowledge_base.findings import Amounts, Change, Finding, FindingVersion, Severity
+
+DAY = 739_700
+
+money = st.integers(0, 10_000).map(lambda cents: Decimal(cents) / 100)
+disputes = st.builds(Dispute, st.sampled_from("abcd"), money, money, st.none() | money)
+findings = st.builds(
+    LeadFinding,
+    person=st.sampled_from(["p1", "p2", "p3"]),
+    last_day=st.integers(DAY, DAY + 9),
+    severity=st.sampled_from(Severity),
+    excuse_until=st.none() | st.integers(DAY, DAY + 9),
+    disputes=st.lists(disputes, max_size=3, unique_by=lambda dispute: dispute.line).map(tuple),
+)
+
+
+def _finding(*disputed: Dispute, person: str = "p1", day: int = DAY, excuse_until: int | None = None) -> LeadFinding:
+    return LeadFinding(person, day, Severity.HIGH, excuse_until, disputed)
+
+
+def _dispute(line: str, in_question: str, in_fund: str, loss: str | None) -> Dispute:
+    return Dispute(line, Decimal(in_question), Decimal(in_fund), None if loss is None else Decimal(loss))
+
+
+def test_a_line_counts_once_with_the_greatest_of_each_amount() -> None:
+    (total,) = totals([_finding(_dispute("a", "30", "10", "8")), _finding(_dispute("a", "20", "20", "9"), person="p2")])
+    assert (total.in_question, total.in_fund, total.loss) == (Decimal(30), Decimal(20), Decimal(9))
+    assert (total.findings, total.people, total.lines) == (2, 2, 1)
+
+
+def test_different_lines_add_up() -> None:
+    (total,) = totals([_finding(_dispute("a", "30", "10", "8"), _dispute("b", "5", "5", "4"))])
+    assert (total.in_question, total.in_fund, total.loss) == (Decimal(35), Decimal(15), Decimal(12))
+
+
+def test_loss_adds_up_what_is_known_and_says_how_much_is_not() -> None:
+    (total,) = totals([_finding(_dispute("a", "30", "10", None), _dispute("b", "5", "5", "4"))])
+    assert (total.loss, total.lines_without_loss) == (Decimal(4), 1)
+
+
+def test_loss_is_unknown_only_where_no_line_has_one() -> None:
+    (total,) = totals([_finding(_dispute("a", "30", "10", None))])
+    assert (total.loss, total.lines_without_loss) == (None, 1)
+
+
+def test_a_known_loss_of_a_line_holds_beside_an_unknown_one() -> None:
+    (total,) = totals([_finding(_dispute("a", "30", "10", None)), _finding(_dispute("a", "30", "10", "8"))])
+    assert (total.loss, total.lines_without_loss) == (Decimal(8), 0)
+
+
+def test_no_findings_come_to_nothing() -> None:
+    (total,) = totals([])
+    assert (total.from_day, total.findings, total.loss, total.newest_day) == (FIRST_DAY, 0, None, None)
+
+
+def test_a_finding_that_may_be_excused_counts_from_the_day_after() -> None:
+    certain, waiting = _finding(_dispute("a", "1", "1", "1")), _finding(_dispute("b", "2", "2", "2"), excuse_until=DAY)
+    before, after = totals([waiting, certain])
+    assert (before.from_day, before.in_question) == (FIRST_DAY, Decimal(1))
+    assert (after.from_day, after.in_question) == (DAY + 1, Decimal(3))
+
+
+def test_the_most_serious_rule_and_the_newest_day_hold() -> None:
+    (total,) = totals([_finding(day=DAY + 3), LeadFinding("p1", DAY, Severity.CLEAR, None, ())])
+    assert (total.severity, total.newest_day) == (Severity.CLEAR, DAY + 3)
+
+
+@given(st.lists(findings, max_size=8).flatmap(lambda found: st.tuples(st.just(found), st.permutations(found))))
+def test_order_does_not_matter(orders: tuple[list[LeadFinding], list[LeadFinding]]) -> None:
+    assert totals(orders[0]) == totals(orders[1])
+
+
+@given(st.lists(findings, max_size=8))
+def test_each_step_comes_to_what_counts_by_then(found: list[LeadFinding]) -> None:
+    for step in totals(found):
+        counting = [finding for finding in found if finding.counts_from <= step.from_day]
+        greatest: dict[str, Decimal] = {}
+        for dispute in (dispute for finding in counting for dispute in finding.disputes):
+            greatest[dispute.line] = max(greatest.get(dispute.line, Decimal(0)), dispute.in_question)
+        assert step.in_question == sum(greatest.values())
+        assert step.findings == len(counting)
+        assert step.people == len({finding.person for finding in counting})
+
+
+def _version(last_day: int, institution: str = "H1") -> FindingVersion:
+    nothing = Amounts(Decimal(0), Decimal(0), None, "")
+    occurrence = ("p1", institution, "v1")
+    finding = Finding("FW10000001", occurrence, Decimal(2), Decimal(1), DAY, last_day, (), (), {}, nothing, institution)
+    return FindingVersion("A", "f", 1, Change.RAISED, "p1", finding, "event", 1, "s", "r", "c")
+
+
+def test_the_service_year_is_that_of_the_last_day() -> None:
+    new_year = 739_617  # 2026-01-01
+    assert lead_key(_version(new_year), "stays") == LeadKey("A", "H1", "stays", 2026)
+    assert lead_key(_version(new_year - 1), "stays").service_year == 2025
+
+
+@pytest.mark.parametrize("other", [("B", "H", "t", 1), ("A", "I", "t", 1), ("A", "H", "u", 1), ("A", "H", "t", 2)])
+def test_lead_id_tells_leads_apart(other: tuple[str, str, str, int]) -> None:
+    assert lead_id(LeadKey("A", "H", "t", 1)) != lead_id(LeadKey(*other))
+    assert lead_id(LeadKey("A", "H", "t", 1)) == lead_id(LeadKey("A", "H", "t", 1))
