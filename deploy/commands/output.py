@@ -20,7 +20,7 @@ Answer = TypeVar("Answer")
 
 # Where nobody's window sets the width (a pipe, a file) rows are not to be broken.
 console = Console(width=None if sys.stdout.isatty() else 200)
-notes = Console(stderr=True)
+notes = Console(stderr=True, soft_wrap=True)
 
 
 class Failure(Exception):
