@@ -21,7 +21,7 @@ from deploy.runtime import end_child, run_child, stop_on_signals
 from deploy.settings import Settings
 from rules_lib.rules import RuleSet
 from streams.importers.jsonl import MessageReader, read_messages
-from streams.importing import Line, send_lines
+from streams.importing import send_messages
 from streams.service import Service
 from streams.store import imports, overview
 from streams.store.reconciliation import Reconciliation
@@ -102,8 +102,8 @@ async def _replay(settings: Settings, service: Service, plan: CountyPlan, json: 
         messages, seconds = 0, 0.0
     else:
         with _simulated(settings, service, plan, truth) as reader:
-            lines = (Line(message.line_no, message.raw) for message in reader)
-            sending = send_lines(service.pool, service.bus, "county", source_id, lines)
+            bodies = (message.raw for message in reader)
+            sending = send_messages(service.pool, service.bus, "county", source_id, bodies)
             messages, seconds = await follow(service, sending, None, lambda: reader.position)
     closing, account = await close_run(service, messages, seconds)
     result = await _score(service, truth)

@@ -13,7 +13,7 @@ from deploy.runtime import stop_on_signals
 from streams.codec import encode_event
 from streams.importers.jsonl import read_messages, source_id
 from streams.importers.us_claims import find_us_tables, read_us_claims
-from streams.importing import Line, send_lines
+from streams.importing import send_messages
 from streams.service import Service
 
 
@@ -44,8 +44,8 @@ async def _claims(path: Path | None, name: str, json: bool) -> None:
     async with Opened() as service:
         with read_messages(path) as reader:
             content = source_id(path) if path else f"stdin {name} {service.started_at}"
-            lines = (Line(message.line_no, message.raw) for message in reader)
-            await _import(service, name, content, lines, reader.size, lambda: reader.position, json)
+            bodies = (message.raw for message in reader)
+            await _import(service, name, content, bodies, reader.size, lambda: reader.position, json)
 
 
 def us_claims(
@@ -63,16 +63,16 @@ def us_claims(
 
 async def _us_claims(folder: Path, json: bool) -> None:
     async with Opened() as service:
-        lines = (Line(n, encode_event(event)) for n, event in enumerate(read_us_claims(folder), 1))
+        bodies = map(encode_event, read_us_claims(folder))
         tables = sorted(path.stat().st_size for path in find_us_tables(folder).values() if path is not None)
-        await _import(service, "us-claims", f"us-claims {tables}", lines, None, lambda: 0, json)
+        await _import(service, "us-claims", f"us-claims {tables}", bodies, None, lambda: 0, json)
 
 
 async def _import(
     service: Service,
     source: str,
     content: str,
-    lines: Iterator[Line],
+    bodies: Iterator[bytes],
     size: int | None,
     position: Callable[[], int],
     json: bool,
@@ -80,7 +80,7 @@ async def _import(
     """Sends a source, judges it in this process (beside workers that run already), and prints what came of it."""
     stop_on_signals(service.stop)
     await service.start()
-    sending = send_lines(service.pool, service.bus, source, content, lines)
+    sending = send_messages(service.pool, service.bus, source, content, bodies)
     messages, seconds = await follow(service, sending, size, position)
     closing, account = await close_run(service, messages, seconds)
     if json:

@@ -4,28 +4,26 @@ from streams.store.sessions import Connection
 
 
 async def begin(connection: Connection, source_id: str, source: str) -> int:
-    """Enters a source unless it is known, and returns the number of the last line that was sent before."""
-    line: int = await connection.fetchval(
+    """Enters a source unless it is known, and returns how many of its messages were sent before."""
+    sent: int = await connection.fetchval(
         """
         insert into imports (source_id, source) values ($1, $2)
-        on conflict (source_id) do update set updated_at = now() returning last_line
+        on conflict (source_id) do update set updated_at = now() returning messages
         """,
         source_id,
         source,
     )
-    return line
+    return sent
 
 
-async def advance(connection: Connection, source_id: str, last_line: int, messages: int) -> None:
-    """Notes a step in the transaction that sends it."""
-    await connection.execute(
-        """
-        update imports set last_line = $2, messages = messages + $3, updated_at = now() where source_id = $1
-        """,
+async def advance(connection: Connection, source_id: str, messages: int) -> int:
+    """Notes a step in the transaction that sends it, and returns how many messages were sent so far."""
+    sent: int = await connection.fetchval(
+        "update imports set messages = messages + $2, updated_at = now() where source_id = $1 returning messages",
         source_id,
-        last_line,
         messages,
     )
+    return sent
 
 
 async def finish(connection: Connection, source_id: str) -> None:

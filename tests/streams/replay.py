@@ -7,7 +7,7 @@ from knowledge_base.events import Event
 from knowledge_base.facts import load_facts
 from rules_lib.rules import load_rule_set
 from streams.codec import encode_event
-from streams.importing import Line, send_lines
+from streams.importing import send_messages
 from streams.service import Service, open_service
 from streams.store.overview import find_under_way
 from streams.store.sessions import borrowed
@@ -21,8 +21,8 @@ async def replay(dsn: str, events: Iterable[Event], source: str = "test") -> Ser
     """Sends events and judges them to the end; the service that is returned is closed."""
     async with open_service(dsn, load_rule_set(load_facts()), VAULT) as service:
         await service.start()
-        lines = (Line(number, encode_event(event)) for number, event in enumerate(events, 1))
-        async for _ in send_lines(service.pool, service.bus, source, source, lines):
+        bodies = map(encode_event, events)
+        async for _ in send_messages(service.pool, service.bus, source, source, bodies):
             pass
         await until_done(service)
     return service

@@ -155,7 +155,6 @@ create table ledger (
 create table imports (
     source_id text primary key,
     source text not null,
-    last_line bigint not null default 0,
     messages bigint not null default 0,
     finished boolean not null default false,
     started_at timestamptz not null default now(),
