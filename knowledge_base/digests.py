@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
-from knowledge_base.days import Day
+from knowledge_base.days import FIRST_DAY, LAST_DAY, Day
 
 
 class LineDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -67,3 +67,19 @@ class StatusDigest(msgspec.Struct, array_like=True, frozen=True):
 
 
 Digest = ClaimDigest | StatusDigest
+
+
+def span_of(digest: Digest) -> tuple[Day, Day]:
+    """First and last day of a claim over its lines, the days that they cover, and its stay; all days of a status.
+
+    The day of settlement counts only where there is nothing else: it may lie months later. No anchor may reach
+    beyond the spans of its own events, or their windows would miss it.
+    """
+    if isinstance(digest, StatusDigest):
+        return FIRST_DAY, LAST_DAY
+    firsts = [line.day for line in digest.lines]
+    lasts = [line.day + (line.days - 1 if line.days else 0) for line in digest.lines]
+    stay = [day for day in (digest.admitted, digest.discharged) if day is not None]
+    if not firsts and not stay:
+        return digest.settled_day, digest.settled_day
+    return min(firsts + stay), min(max(lasts + stay), LAST_DAY)

@@ -7,7 +7,7 @@ value (values may be personal data).
 import dataclasses
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from knowledge_base.days import FIRST_DAY, LAST_DAY, Day, day_at, microseconds
+from knowledge_base.days import Day, day_at, microseconds
 from knowledge_base.digests import ClaimDigest, Digest, LineDigest, StatusDigest
 from knowledge_base.events import Claim, ClaimLine, Event, Paid, PatientStatus
 
@@ -35,8 +35,9 @@ DECIMAL = r"-?[0-9]{1,14}(?:\.[0-9]{1,6})?"
 
 _ONE_DECIMAL = re.compile(DECIMAL)
 _PLAIN_DECIMALS = re.compile(rf"{DECIMAL}(?:,{DECIMAL})*")
-_LINE_DECIMALS = frozenset({"quantity", "amount", "unit_price", "in_fund_scope", "own_pay"})
-_PAID_DECIMALS = frozenset(field.name for field in dataclasses.fields(Paid))
+_LINE_DECIMALS = ("quantity", "amount", "unit_price", "in_fund_scope", "own_pay")
+_PAID_DECIMALS = tuple(field.name for field in dataclasses.fields(Paid))
+_LINE_FIELDS = frozenset(field.name for field in dataclasses.fields(ClaimLine))
 _LONGEST_SUPPLY = 3660
 _ESCAPED_NUL = rb"\u0000"
 
@@ -154,6 +155,10 @@ def _beyond_types(event: Event, data: dict[str, Any]) -> Iterator[str]:
         ("discharged_at", event.discharged_at),
         ("birth_date", event.birth_date),
     )
+    for index, diagnosis in enumerate(event.diagnoses or ()):
+        yield from _day_faults(f"diagnoses[{index}].", ("at", diagnosis.at))
+    for index, operation in enumerate(event.operations or ()):
+        yield from _day_faults(f"operations[{index}].", ("at", operation.at))
     if event.reverses is not None and event.corrects is not None:
         yield "reverses: a claim reverses or corrects, not both"
     if event.claim_id in (event.reverses, event.corrects):
@@ -169,9 +174,10 @@ def _is_plain(claim: Claim, data: dict[str, Any]) -> bool:
         numbers = ",".join(
             [
                 value
-                for part, names in _with_decimals(data)
-                for name, value in part
-                if name in names and value is not None
+                for parts, names in (((data.get("paid") or {},), _PAID_DECIMALS), (data["lines"], _LINE_DECIMALS))
+                for part in parts
+                for name in names
+                if (value := part.get(name)) is not None
             ]
         )
     except TypeError:
@@ -184,12 +190,6 @@ def _is_plain(claim: Claim, data: dict[str, Any]) -> bool:
             for line in lines
         )
     )
-
-
-def _with_decimals(data: dict[str, Any]) -> Iterator[tuple[Any, frozenset[str]]]:
-    yield (data.get("paid") or {}).items(), _PAID_DECIMALS
-    for line in data["lines"]:
-        yield line.items(), _LINE_DECIMALS
 
 
 def _line_faults(claim: Claim, data: dict[str, Any]) -> Iterator[str]:
@@ -208,9 +208,10 @@ def _line_faults(claim: Claim, data: dict[str, Any]) -> Iterator[str]:
         yield from _day_faults(where, ("at", line.at))
 
 
-def _decimal_faults(part: dict[str, Any], decimals: frozenset[str]) -> Iterator[str]:
-    for name, value in part.items():
-        if name not in decimals or value is None:
+def _decimal_faults(part: dict[str, Any], decimals: Iterable[str]) -> Iterator[str]:
+    for name in decimals:
+        value = part.get(name)
+        if value is None:
             continue
         if not isinstance(value, str) or _ONE_DECIMAL.fullmatch(value) is None:
             yield f"{name}: expected a decimal in a string, at most 14 digits before and 6 after the point"
@@ -223,12 +224,10 @@ def _day_faults(where: str, *named: tuple[str, datetime | date | None]) -> Itera
 
 
 def _unknown_fields(data: dict[str, Any], kind: Any) -> int:
-    known = _fields(kind)
-    unknown = len(data.keys() - known.keys())
-    known = _fields(ClaimLine)
+    unknown = len(data.keys() - _fields(kind).keys())
     for line in data.get("lines") or ():
-        if not line.keys() <= known.keys():
-            unknown += len(line.keys() - known.keys())
+        if not _LINE_FIELDS.issuperset(line):
+            unknown += len(line.keys() - _LINE_FIELDS)
     return unknown
 
 
@@ -268,11 +267,10 @@ def content_hash(event: Event) -> bytes:
 
 
 class _Form(msgspec.Struct, frozen=True):
-    """How to bring a type's fields into their one form: where decimals, instants and further parts stand."""
+    """How to bring a type's fields into their one form: where decimals and further parts stand."""
 
     values: Callable[[Any], tuple[Any, ...]]
     decimals: list[int]
-    instants: list[int]
     parts: list[int]
 
 
@@ -284,22 +282,21 @@ def _form(kind: Any) -> _Form:
     return _Form(
         values=attrgetter(*names),
         decimals=[index for index, k in enumerate(plain) if k is Decimal],
-        instants=[index for index, k in enumerate(plain) if k is datetime],
         parts=[index for index, k in enumerate(plain) if dataclasses.is_dataclass(_item_type(k) or k)],
     )
 
 
 def _canonical(part: Any) -> list[Any]:
-    """A part of an event as plain values, each in its one form; texts and days are that already."""
+    """A part of an event as plain values, each in its one form.
+
+    Texts and days are that already; instants are once msgpack writes them, which has them in UTC alone.
+    """
     kind: Any = type(part)
     form = _form(kind)
     values = list(form.values(part))
     for index in form.decimals:
         if (number := values[index]) is not None:
             values[index] = number.normalize() if number else 0
-    for index in form.instants:
-        if (instant := values[index]) is not None:
-            values[index] = microseconds(instant)
     for index in form.parts:
         if (inner := values[index]) is not None:
             values[index] = [_canonical(item) for item in inner] if type(inner) is tuple else _canonical(inner)
@@ -369,20 +366,6 @@ def _status_digest(status: PatientStatus) -> StatusDigest:
 
 def _day(instant: datetime | None) -> Day | None:
     return None if instant is None else day_at(microseconds(instant))
-
-
-def span_of(digest: Digest) -> tuple[Day, Day]:
-    """First and last day of a claim over its lines, the days that they cover, and its stay; all days of a status."""
-    if isinstance(digest, StatusDigest):
-        return FIRST_DAY, LAST_DAY
-    first = last = digest.settled_day
-    if digest.lines:
-        first = min(line.day for line in digest.lines)
-        last = max(line.day + (line.days - 1 if line.days else 0) for line in digest.lines)
-    for day in (digest.admitted, digest.discharged):
-        if day is not None:
-            first, last = min(first, day), max(last, day)
-    return first, min(last, LAST_DAY)
 
 
 def encode_digest(digest: Digest) -> bytes:

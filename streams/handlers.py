@@ -6,14 +6,14 @@ decode -> lock persons -> enter events -> read windows -> judge -> compare
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import msgspec
 import zstandard
 
 from knowledge_base.days import as_date, day_of
-from knowledge_base.digests import Digest
+from knowledge_base.digests import span_of
 from knowledge_base.events import Claim, Event, PatientStatus
 from knowledge_base.findings import FindingVersion
 from rules_lib.rules import RuleSet
@@ -21,26 +21,22 @@ from streams.bus import Batch, Message, Record
 from streams.codec import (
     Undecodable,
     content_hash,
-    decode_digest,
     decode_event,
     digest_of,
     encode_digest,
     money_of,
     readable_money,
-    span_of,
 )
-from streams.pipeline import Outcome, Person, judge_again, merged_persons, needs_everything, touched, windows
+from streams.pipeline import Outcome, judge_again, merged_persons
 from streams.store import findings, history, intake, leads, offsets
-from streams.store.history import Arrival, Remembered
+from streams.store.history import Arrival
 from streams.store.intake import DeadLetter, Tally
 from streams.store.sessions import Connection
 from streams.topics import FINDINGS
 from streams.vault import Vault
+from streams.windows import find_windows
 
 logger = logging.getLogger("fundwatch.handlers")
-
-_NEAR = timedelta(days=62).days
-"""How far around new events digests are read at once; what lies farther and matters is read by a second query."""
 
 _encode_version = msgspec.json.Encoder().encode
 _decode_version = msgspec.json.Decoder(FindingVersion).decode
@@ -172,29 +168,21 @@ class ClaimsHandler:
         new: dict[str, set[int]] = {}
         for seq, arrival in accepted.items():
             new.setdefault(person_of[arrival.patient], set()).add(seq)
-        touched_members = {person: members[person] for person in new}
-        remembered = await _find_events(connection, area, touched_members, new, accepted)
-        names = [name for together in touched_members.values() for name in together]
+        found, digests = await find_windows(connection, area, members, new, accepted, self._rule_set)
+        names = [name for person in new for name in members[person]]
         stored = await findings.find_findings(connection, area, names)
         undecided = await findings.find_not_evaluated(connection, area, names)
         outcomes: dict[str, Outcome] = {}
-        for person, seqs in new.items():
-            subject = Person(area, person, [event.head for event in remembered[person]], frozenset(seqs))
-            scope, touching = touched(subject)
-            wanted = windows(subject, scope, self._rule_set) | touching
-            digests = await _digests(connection, area, remembered[person], wanted, accepted)
-            everything = needs_everything((digests[seq] for seq in touching), self._rule_set)
-            if everything:
-                everyone = frozenset(event.head.seq for event in remembered[person])
-                digests |= await _digests(connection, area, remembered[person], everyone - wanted, accepted)
-            outcomes[person] = judge_again(
-                subject,
-                digests.values(),
-                everything,
-                scope,
+        for window in found:
+            together = members[window.person.person]
+            outcomes[window.person.person] = judge_again(
+                window.person,
+                [digests[seq] for seq in window.seqs],
+                window.everything,
+                window.scope,
                 self._rule_set,
-                [entry for name in members[person] for entry in stored.get(name, ())],
-                [entry for name in members[person] for entry in undecided.get(name, ())],
+                [entry for name in together for entry in stored.get(name, ())],
+                [entry for name in together for entry in undecided.get(name, ())],
             )
         versions = [version for outcome in outcomes.values() for version in outcome.versions]
         await findings.save_versions(connection, area, versions)
@@ -258,47 +246,3 @@ def _arrival(item: Incoming, money: Decimal) -> Arrival:
         source=item.record.source,
         body=_compress(item.record.value or b""),
     )
-
-
-async def _find_events(
-    connection: Connection,
-    area: str,
-    members: dict[str, list[str]],
-    new: dict[str, set[int]],
-    accepted: dict[int, Arrival],
-) -> dict[str, list[Remembered]]:
-    """Every event of some persons, with the digests that lie near the new ones."""
-    near: dict[str, tuple[int, int]] = {}
-    for person, together in members.items():
-        first = min(accepted[seq].first_day for seq in new[person]) - _NEAR
-        last = max(accepted[seq].last_day for seq in new[person]) + _NEAR
-        near.update(dict.fromkeys(together, (first, last)))
-    by_patient = await history.find_events(connection, area, near)
-    return {
-        person: [event for patient in together for event in by_patient[patient]] for person, together in members.items()
-    }
-
-
-async def _digests(
-    connection: Connection,
-    area: str,
-    remembered: Sequence[Remembered],
-    wanted: frozenset[int],
-    accepted: dict[int, Arrival],
-) -> dict[int, Digest]:
-    """The digests of some events: those just accepted, those read already, and the rest by a query of their own."""
-    digests: dict[int, Digest] = {}
-    missing: list[tuple[str, int]] = []
-    for event in remembered:
-        seq = event.head.seq
-        if seq not in wanted:
-            continue
-        if seq in accepted:
-            digests[seq] = accepted[seq].digest
-        elif event.digest is not None:
-            digests[seq] = decode_digest(event.head.kind, event.digest)
-        else:
-            missing.append((event.patient, seq))
-    if missing:
-        digests |= await history.load_digests(connection, area, missing)
-    return digests

@@ -16,7 +16,7 @@ from knowledge_base.digests import ClaimDigest, Digest, StatusDigest
 from knowledge_base.findings import Change, Finding, FindingVersion, NotEvaluated, finding_id
 from rules_lib.engine import judge
 from rules_lib.history import History
-from rules_lib.rules import RuleSet
+from rules_lib.rules import Rule, RuleSet
 from rules_lib.scope import ALL_DAYS, Scope
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -124,8 +124,10 @@ def windows(person: Person, scope: Scope, rule_set: RuleSet) -> frozenset[int]:
     width = rule_set.reach.back + rule_set.reach.ahead
     near = scope.widened(width, width)
     encounters = {head.encounter for head in person.heads if near.meets(head.first_day, head.last_day)}
-    spans = [(head.first_day, head.last_day) for head in person.heads if head.encounter in encounters]
-    wide = near.with_intervals(Scope(spans).widened(rule_set.reach.ahead, rule_set.reach.ahead).intervals)
+    ahead = rule_set.reach.ahead
+    wide = near.with_intervals(
+        (head.first_day - ahead, head.last_day + ahead) for head in person.heads if head.encounter in encounters
+    )
     inside = [head for head in person.heads if head.kind != "claim" or wide.meets(head.first_day, head.last_day)]
     encounters = {head.encounter for head in _linked(inside, person.heads)} | {head.encounter for head in inside}
     return frozenset(head.seq for head in person.heads if head.encounter in encounters)
@@ -135,10 +137,9 @@ def needs_everything(touched_digests: Iterable[Digest], rule_set: RuleSet) -> bo
     """Whether a touched event holds an item of a rule that reads every event of its items."""
     codes = rule_set.whole_item_codes
     return any(
-        line.item_code in codes
+        not codes.isdisjoint([line.item_code for line in digest.lines])
         for digest in touched_digests
         if isinstance(digest, ClaimDigest)
-        for line in digest.lines
     )
 
 
@@ -158,7 +159,7 @@ def judge_again(
     rules = rule_set.rules if everything else rule_set.bounded_rules
     history = History(person.person, digests, rule_set.by_code.keys())
     judgement = judge(history, scope, rules, rule_set)
-    in_scope = _InScope(scope, {rule.id: (rule.reach.back, rule.reach.ahead) for rule in rules}, judgement.failed)
+    in_scope = _InScope(scope, rules, judgement.failed)
     versions = _versions(person, judgement.findings, in_scope, rule_set, stored)
     fresh = {_anchor_id(entry): entry for entry in judgement.not_evaluated}
     known = {entry.anchor_id for entry in stored_not_evaluated}
@@ -177,16 +178,16 @@ class _InScope(msgspec.Struct, frozen=True):
     """Which stored anchors were judged again, so that they may be withdrawn."""
 
     scope: Scope
-    reaches: dict[str, tuple[int, int]]
+    rules: Sequence[Rule]
     failed: set[str]
 
     def holds(self, rules: Sequence[str], first_day: Day, last_day: Day) -> bool:
         if len(rules) != 1:
             return self.scope.meets(first_day, last_day)
-        reach = self.reaches.get(rules[0])
+        reach = next((rule.reach for rule in self.rules if rule.id == rules[0]), None)
         if reach is None or rules[0] in self.failed:
             return False
-        return self.scope.meets(first_day - reach[0], last_day + reach[1])
+        return self.scope.meets(first_day - reach.back, last_day + reach.ahead)
 
 
 def _versions(
@@ -206,13 +207,13 @@ def _versions(
             changed.append(_version(person, name, version, Change.RAISED, finding, rule_set))
         elif entry.body != encode_finding(finding):
             changed.append(_version(person, name, version, Change.REVISED, finding, rule_set))
-    raised = [version for version in changed if version.change is Change.RAISED]
+    heirs = list(changed)
     for entry in stored:
         gone = entry.is_open and entry.finding_id not in found
         if gone and in_scope.holds((entry.rule_id,), entry.first_day, entry.last_day):
             last = decode_finding(entry.body)
             end = _version(person, entry.finding_id, entry.version + 1, Change.WITHDRAWN, last, rule_set)
-            changed.append(msgspec.structs.replace(end, person=entry.person, continued_by=_heir(last, raised)))
+            changed.append(msgspec.structs.replace(end, person=entry.person, continued_by=_heir(last, heirs)))
     return changed
 
 
@@ -236,13 +237,13 @@ def _version(
     )
 
 
-def _heir(withdrawn: Finding, raised: Sequence[FindingVersion]) -> str | None:
+def _heir(withdrawn: Finding, heirs: Sequence[FindingVersion]) -> str | None:
     """The finding that goes on with a withdrawn one: of the same rule, with a guilty line in common."""
     lines = {guilty.line for guilty in withdrawn.guilty}
     return min(
         (
             version.finding_id
-            for version in raised
+            for version in heirs
             if version.finding.rule_id == withdrawn.rule_id
             and any(guilty.line in lines for guilty in version.finding.guilty)
         ),

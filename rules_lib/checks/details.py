@@ -3,14 +3,18 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import lru_cache
 
 from knowledge_base.codes import is_item_code
 from knowledge_base.days import Day
-from knowledge_base.digests import ClaimDigest, LineDigest
+from knowledge_base.digests import ClaimDigest, LineDigest, span_of
 from knowledge_base.events import ITEM_KINDS, SEXES, VISIT_TYPES
 from knowledge_base.findings import LineKey
 from rules_lib.history import Encounter
 from rules_lib.measures import ZERO, Measure, Question, Undecided
+
+# Nearly every line names one of a few thousand items.
+_is_item_code = lru_cache(maxsize=100_000)(is_item_code)
 
 
 def odd_details(question: Question) -> Iterator[Measure | Undecided]:
@@ -24,9 +28,8 @@ def odd_details(question: Question) -> Iterator[Measure | Undecided]:
         for claim in claims:
             for kind in _odd_in_claim(claim):
                 odd_claims[kind] += 1
-            for line in claim.lines:
-                for kind in _odd_in_line(claim, line) if line.refund_of is None else ():
-                    odd_lines[kind].add((*encounter, line.line_id))
+            for kind, line in _odd_in_lines(claim):
+                odd_lines[kind].add((*encounter, line.line_id))
         if len(claims) > 1:
             twice = {key for key in question.history.lines_twice if key[:2] == encounter}
             if twice:
@@ -67,18 +70,20 @@ def _odd_in_claim(claim: ClaimDigest) -> Iterator[str]:
         yield "discharged_before_admitted"
 
 
-def _odd_in_line(claim: ClaimDigest, line: LineDigest) -> Iterator[str]:
-    if line.day > claim.settled_day:
-        yield "line_after_settlement"
-    if claim.born is not None and claim.born > line.day:
-        yield "born_after_line"
-    if line.item_code is not None and not is_item_code(line.item_code):
-        yield "unknown_item_code"
-    if line.item_kind is not None and line.item_kind not in ITEM_KINDS:
-        yield "unknown_item_kind"
+def _odd_in_lines(claim: ClaimDigest) -> Iterator[tuple[str, LineDigest]]:
+    for line in claim.lines:
+        if line.refund_of is not None:
+            continue
+        if line.day > claim.settled_day:
+            yield "line_after_settlement", line
+        if claim.born is not None and claim.born > line.day:
+            yield "born_after_line", line
+        if line.item_code is not None and not _is_item_code(line.item_code):
+            yield "unknown_item_code", line
+        if line.item_kind is not None and line.item_kind not in ITEM_KINDS:
+            yield "unknown_item_kind", line
 
 
 def _days_of(claims: list[ClaimDigest]) -> tuple[Day, Day]:
-    days = [line.day for claim in claims for line in claim.lines]
-    days += [claim.settled_day for claim in claims]
-    return min(days), max(days)
+    spans = [span_of(claim) for claim in claims]
+    return min(first for first, _ in spans), max(last for _, last in spans)

@@ -151,22 +151,28 @@ async def drop_segments(connection: asyncpg.Connection, older_than: timedelta) -
     )
     dropped: list[int] = []
     for row in rows:
-        segment = row["segment"]
+        if not await _drop_if_read(connection, row["segment"]):
+            break
+        dropped.append(row["segment"])
+    return dropped
+
+
+async def _drop_if_read(connection: asyncpg.Connection, segment: int) -> bool:
+    async with connection.transaction():
+        # First the lock: a slow producer that still writes to the old segment is waited for, and what it wrote counts.
+        await connection.execute("lock table log in access exclusive mode")
         unread = await connection.fetchval(
             """
             select exists (
-                select from (select topic, partition, max("offset") as last from log where segment = $1 group by 1, 2) s
-                join group_offsets g using (topic, partition) where g.next <= s.last)
+                select from group_offsets g join log l using (topic, partition)
+                where l.segment = $1 and l."offset" >= g.next)
             """,
             segment,
         )
-        if unread:
-            break
-        async with connection.transaction():
+        if not unread:
             await connection.execute(f"drop table log_{segment}")
             await connection.execute("delete from log_segments where segment = $1", segment)
-        dropped.append(segment)
-    return dropped
+    return not unread
 
 
 async def find_segment_age(connection: asyncpg.Connection) -> timedelta:

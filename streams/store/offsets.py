@@ -6,6 +6,8 @@ import asyncpg
 
 from streams.bus import Batch, Fenced, Lease
 
+_UNTIL_ENDED_MILLISECONDS = 1000
+
 
 async def step(connection: asyncpg.Connection, batch: Batch) -> None:
     """Moves a group's offset past a batch, in the caller's transaction. Raises ``Fenced`` where another holds it."""
@@ -111,23 +113,22 @@ async def take(
     The old holder's database session is ended, so that a worker stopped in the middle of a batch frees its locks.
     """
     async with connection.transaction():
+        # Without "not exists" an insert would wait for a holder whose open transaction has moved the offset.
         await connection.execute(
-            'insert into group_offsets ("group", topic, partition) values ($1, $2, $3) on conflict do nothing',
-            group,
-            topic,
-            partition,
-        )
-        row = await connection.fetchrow(
             """
-            select epoch, next, backend_pid, owner, lease_until is not null and lease_until > now() as held
-            from group_offsets where "group" = $1 and topic = $2 and partition = $3 for update skip locked
+            insert into group_offsets ("group", topic, partition)
+            select $1, $2, $3 where not exists (
+                select from group_offsets where "group" = $1 and topic = $2 and partition = $3)
+            on conflict do nothing
             """,
             group,
             topic,
             partition,
         )
+        row = await _lock_offset(connection, group, topic, partition)
+        if row is None and await _end_stuck_holder(connection, group, topic, partition, backend_pid):
+            row = await _lock_offset(connection, group, topic, partition)
         if row is None:
-            await _end_stuck_holder(connection, group, topic, partition, backend_pid)
             return None
         if row["held"] and row["owner"] != member:
             return None
@@ -148,16 +149,33 @@ async def take(
         return Lease(group, topic, partition, row["epoch"] + 1), row["next"]
 
 
+async def _lock_offset(connection: asyncpg.Connection, group: str, topic: str, partition: int) -> asyncpg.Record | None:
+    """The group's row of a partition, locked; ``None`` while another transaction holds it."""
+    return await connection.fetchrow(
+        """
+        select epoch, next, backend_pid, owner, lease_until is not null and lease_until > now() as held
+        from group_offsets where "group" = $1 and topic = $2 and partition = $3 for update skip locked
+        """,
+        group,
+        topic,
+        partition,
+    )
+
+
 async def _end_stuck_holder(
     connection: asyncpg.Connection, group: str, topic: str, partition: int, own_pid: int | None
-) -> None:
+) -> bool:
     """Ends the session of a holder whose lease ran out while its open transaction still locks the row."""
     row = await connection.fetchrow(
-        'select backend_pid, lease_until from group_offsets where "group" = $1 and topic = $2 and partition = $3'
+        'select backend_pid from group_offsets where "group" = $1 and topic = $2 and partition = $3'
         " and lease_until < now()",
         group,
         topic,
         partition,
     )
-    if row is not None and row["backend_pid"] not in (None, own_pid):
-        await connection.execute("select pg_terminate_backend($1)", row["backend_pid"])
+    if row is None or row["backend_pid"] in (None, own_pid):
+        return False
+    ended: bool = await connection.fetchval(
+        "select pg_terminate_backend($1, $2)", row["backend_pid"], _UNTIL_ENDED_MILLISECONDS
+    )
+    return ended

@@ -11,13 +11,14 @@ import asyncpg
 import zstandard
 
 from knowledge_base.days import as_date
+from knowledge_base.digests import span_of
 from knowledge_base.events import Claim, ClaimLine, Diagnosis, Paid
 from knowledge_base.findings import Change, Finding, FindingVersion, finding_id
 from rules_lib.engine import Judgement, judge
 from rules_lib.history import History
 from rules_lib.rules import RuleSet
 from rules_lib.scope import ALL_DAYS
-from streams.codec import digest_of, encode_digest, encode_event, span_of
+from streams.codec import digest_of, encode_digest, encode_event
 from streams.store.leads import apply_findings
 
 AREA = "420281"

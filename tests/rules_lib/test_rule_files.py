@@ -1,0 +1,237 @@
+"""Every rule file with its cases, walked; and what the loader says of faulty ones."""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+import pytest
+
+from api.sentences import Names, finding_sentence
+from api.texts import load_texts
+from knowledge_base.facts import ROWS, Facts, load_facts
+from knowledge_base.findings import Finding
+from rules_lib.cases import run_case
+from rules_lib.rules import RULES, TOPICS, Rule, RuleError, RuleSet, load_rule, load_rule_set
+
+FILES = sorted(RULES.rglob("*.yaml"))
+LANGUAGES = ("zh", "en")
+#: What a sentence takes from the finding itself; other words come from the evidence of the check.
+WORDS_OF_FINDINGS = {"day", "institution", "stay_institution", "value", "limit"}
+FACTS = load_facts()
+
+
+def name_of(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+@pytest.fixture(params=FILES, ids=name_of)
+def rule(request: pytest.FixtureRequest) -> Rule:
+    return load_rule(request.param, FACTS)
+
+
+def all_cases() -> Iterator[Any]:
+    for path in FILES:
+        rule = load_rule(path, FACTS)
+        for case in rule.cases:
+            yield pytest.param(rule, case, id=f"{path.stem}: {case['name']}")
+
+
+def placeholders(message: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(message) if name is not None}
+
+
+def hits_of(rule: Rule, rule_set: RuleSet) -> list[Finding]:
+    return [finding for case in rule.cases for finding in run_case(case, rule, rule_set)[1].findings]
+
+
+def days_in(part: Any) -> Iterator[date]:
+    """Every date that stands somewhere in a case."""
+    if isinstance(part, date):
+        yield part
+    elif isinstance(part, dict | list):
+        for inner in part.values() if isinstance(part, dict) else part:
+            yield from days_in(inner)
+
+
+# --- cases
+
+
+@pytest.mark.parametrize(("rule", "case"), list(all_cases()))
+def test_a_case_says_what_the_rule_says(rule: Rule, case: dict[str, Any], rule_set: RuleSet) -> None:
+    assert set(case) == {"name", "events", "expect"}
+    said, judgement = run_case(case, rule, rule_set)
+    assert not judgement.failed
+    assert said == case["expect"], judgement
+
+
+def test_there_is_a_hit_and_a_near_miss(rule: Rule) -> None:
+    expected = [case["expect"] for case in rule.cases]
+    assert "hit" in expected
+    assert {"near_miss", "nothing"}.intersection(expected)
+
+
+def test_case_names_are_sentences_and_stand_once(rule: Rule) -> None:
+    names = [case["name"] for case in rule.cases]
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert re.fullmatch(r".*[\u4e00-\u9fff].* \(.*[a-z].* .*\)", name), f"Chinese, then (English): {name}"
+
+
+def test_a_needed_field_is_missed_where_it_is_absent(rule: Rule) -> None:
+    """A rule that needs more than lines, days and payment has a case that cannot be evaluated."""
+    needed = set(rule.needs) & {"sex", "diagnoses", "operations", "visit_type"}
+    expected = [case["expect"] for case in rule.cases]
+    assert not needed or "not_evaluated" in expected
+
+
+# --- files
+
+
+def test_the_file_is_named_for_what_is_wrong(rule: Rule) -> None:
+    stem = Path(rule.file).stem
+    assert re.fullmatch(r"[a-z]+(_[a-z]+){2,}", stem), "a phrase of three words or more"
+    assert rule.topic in TOPICS
+
+
+def test_names_ids_and_titles_stand_once() -> None:
+    rules = [load_rule(path, FACTS) for path in FILES]
+    for of in (lambda r: r.id, lambda r: r.file, lambda r: r.name, lambda r: r.title.zh, lambda r: r.title.en):
+        assert len(set(map(of, rules))) == len(rules)
+
+
+def test_the_basis_is_dated_and_older_than_its_hits(rule: Rule) -> None:
+    """Some basis applies on the last day of every case that is a hit."""
+    assert all(date(1949, 10, 1) <= basis.since and len(basis.text) > 5 for basis in rule.basis)
+    first = min(basis.since for basis in rule.basis)
+    assert all(first <= max(days_in(case)) for case in rule.cases if case["expect"] == "hit")
+
+
+def test_limits_are_dated_and_hold_when_the_basis_begins(rule: Rule) -> None:
+    first = min(basis.since for basis in rule.basis)
+    assert all(min(dated) <= first for dated in rule.limits.values())
+
+
+def test_points_that_await_localisation_are_never_clear(rule: Rule) -> None:
+    """Nationwide points that provinces have still to fix are highly suspicious at most."""
+    open_points = [point for point in FACTS.points if point.catalogue in rule.catalogues and not point.localised]
+    assert not open_points or rule.severity >= 2
+
+
+def test_the_reach_covers_the_facts(rule: Rule) -> None:
+    days = [point.row.days_back for point in FACTS.points if point.catalogue in rule.catalogues]
+    assert rule.reach.back >= max(days, default=0)
+
+
+def test_every_catalogue_serves_a_rule(rule_set: RuleSet) -> None:
+    assert {catalogue for rule in rule_set.rules for catalogue in rule.catalogues} == set(ROWS)
+
+
+# --- messages
+
+
+def test_messages_use_words_that_findings_have(rule: Rule, rule_set: RuleSet) -> None:
+    used = [placeholders(getattr(rule.message, lang)) for lang in LANGUAGES]
+    assert used[0] == used[1], "both languages say the same"
+    hits = hits_of(rule, rule_set)
+    assert hits
+    for finding in hits:
+        assert used[0] <= WORDS_OF_FINDINGS | set(finding.evidence)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_sentences_on_the_hits_of_the_cases_are_complete(rule: Rule, rule_set: RuleSet, lang: str) -> None:
+    unknown = load_texts(lang)("sentence.unknown")
+    for finding in hits_of(rule, rule_set):
+        sentence = finding_sentence(rule, finding, Names({}, {}), lang)
+        assert unknown not in sentence
+        assert not re.search(r"[{}]|None|Decimal|\d+\.0+\b", sentence), sentence
+
+
+# --- faulty files
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "limits").mkdir()
+    return tmp_path
+
+
+def saved(folder: Path, name: str, **changes: str) -> Path:
+    """A copy of the rule on periods in which the lines that begin with some words were replaced, or dropped."""
+    source = (RULES / "limits" / "more_often_in_a_period_than_allowed.yaml").read_text(encoding="utf-8")
+    for key, line in changes.items():
+        source, count = re.subn(rf"^{key}:.*\n", line, source, flags=re.MULTILINE)
+        assert count == 1, key
+    path = folder / "limits" / f"{name}.yaml"
+    path.write_text(source, encoding="utf-8")
+    return path
+
+
+def faults_of(error: RuleError) -> dict[str, str]:
+    """Field to the text of the line of its fault."""
+    return {fault.where: fault.path.read_text(encoding="utf-8").splitlines()[fault.line - 1] for fault in error.faults}
+
+
+def test_every_fault_of_a_file_is_told_at_once_with_line_and_field(folder: Path) -> None:
+    path = saved(
+        folder,
+        "faulty_in_many_ways",
+        severity="severity: 7\n",
+        status="status: alive\n",
+        competence="",
+        category="category: policy\ncolour: red\n",
+        check="check: Limits\n",
+    )
+    with pytest.raises(RuleError) as caught:
+        load_rule(path, FACTS)
+    faults = faults_of(caught.value)
+    assert faults.keys() == {"severity", "status", "competence", "colour", "check"}
+    for field in ("severity", "status", "colour", "check"):
+        assert faults[field].startswith(f"{field}:")
+        assert f"{path}:" in str(caught.value)
+
+
+def test_names_that_do_not_exist_and_a_reach_too_short_are_told_at_once(folder: Path) -> None:
+    path = saved(
+        folder,
+        "unknown_in_many_ways",
+        check="check: limits.nobody_wrote_this\n",
+        catalogues="catalogues: [periods, horoscopes]\n",
+        reach="reach: {back: 13}\n",
+    )
+    with pytest.raises(RuleError) as caught:
+        load_rule(path, FACTS)
+    faults = faults_of(caught.value)
+    assert faults.keys() == {"check", "catalogues.1", "reach.back"}
+    assert all(faults[where].startswith(where.partition(".")[0]) for where in faults)
+
+
+def test_the_faults_of_all_files_are_told_at_once(folder: Path) -> None:
+    one, other = saved(folder, "one_faulty_file", status=""), saved(folder, "other_faulty_file", severity="")
+    with pytest.raises(RuleError) as caught:
+        load_rule_set(FACTS, folder)
+    assert {(fault.path, fault.where) for fault in caught.value.faults} == {(one, "status"), (other, "severity")}
+
+
+def test_an_id_that_stands_twice_names_both_files(folder: Path) -> None:
+    saved(folder, "a_first_file"), saved(folder, "a_second_file")
+    with pytest.raises(RuleError, match=r"a_second_file.*also the id of limits/a_first_file"):
+        load_rule_set(FACTS, folder)
+
+
+def test_drafts_and_retired_rules_are_not_judged_and_shadow_rules_are(folder: Path) -> None:
+    for number, status in enumerate(("draft", "shadow", "live", "retired")):
+        saved(folder, f"a_{status}_rule", status=f"status: {status}\n", id=f"id: FW9000000{number}\n")
+    assert {rule.status for rule in load_rule_set(FACTS, folder).rules} == {"shadow", "live"}
+
+
+def test_a_rule_file_that_changed_gives_another_rule_set(folder: Path, rule_set: RuleSet) -> None:
+    saved(folder, "a_rule_on_its_own")
+    first = load_rule_set(FACTS, folder).hash
+    assert load_rule_set(FACTS, folder).hash == first
+    saved(folder, "a_rule_on_its_own", severity="severity: 3\n")
+    assert load_rule_set(FACTS, folder).hash != first
+    assert load_rule_set(Facts(FACTS.points[1:]), folder).hash != load_rule_set(FACTS, folder).hash

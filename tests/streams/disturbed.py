@@ -1,0 +1,296 @@
+"""Messages on a disturbed way, the real handler and store that take them in, and what must be true of the store.
+
+Everything is seeded. Messages are shuffled, repeated, written otherwise, contradicted and held back; batches of
+random sizes come from partitions in random turns. The store is read with queries of its own, apart from streams/store.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+
+import asyncpg
+import msgspec
+import zstandard
+
+from knowledge_base.events import Claim, Event, PatientStatus
+from knowledge_base.findings import Change, Finding, FindingVersion, LineKey, NotEvaluated
+from rules_lib.rules import RuleSet
+from streams.bus import Batch, Message, Record, partition_of
+from streams.codec import encode_event
+from streams.handlers import ClaimsHandler
+from streams.pipeline import encode_finding
+from streams.store import offsets
+from streams.topics import CLAIMS, FINDINGS, JUDGES
+from tests.reference.judge import reference_findings
+from tests.reference.standing import CHINA
+from tests.rules_lib.in_memory import Key, differences, findings_of, judgements, undecided_of
+
+Name = tuple[str, str]
+"""(area, finding_id)"""
+
+#: Shares of messages that come after all others; that come again, in the same and in other bytes; that are denied.
+HELD_BACK = 0.25
+REPEATED = 0.1
+CONTRADICTED = 0.04
+
+_LEASE = timedelta(minutes=5)
+_decode_finding = msgspec.msgpack.Decoder(Finding).decode
+_decode_version = msgspec.msgpack.Decoder(FindingVersion).decode
+_decode_sent = msgspec.json.Decoder(FindingVersion).decode
+_decompress = zstandard.ZstdDecompressor().decompress
+
+
+def message_of(event: Event) -> Message:
+    return _message(event, encode_event(event))
+
+
+def _message(event: Event, body: bytes) -> Message:
+    return Message(f"{event.area}/{event.patient}".encode(), body, "tests")
+
+
+def disturbed(events: Iterable[Event], random: Random) -> list[Message]:
+    """The messages of some events as they might arrive: in any order, some twice or contradicted, some very late."""
+    on_time: list[Message] = []
+    late: list[Message] = []
+    for event in events:
+        for body in [encode_event(event), *_repeats(event, random)]:
+            (late if random.random() < HELD_BACK else on_time).append(_message(event, body))
+    random.shuffle(on_time)
+    random.shuffle(late)
+    return on_time + late
+
+
+def _repeats(event: Event, random: Random) -> Iterable[bytes]:
+    if random.random() < REPEATED:
+        yield encode_event(event)
+    if random.random() < REPEATED:
+        yield written_otherwise(event, random)
+    if random.random() < CONTRADICTED:
+        yield encode_event(_contradicting(event))
+
+
+def written_otherwise(event: Event, random: Random) -> bytes:
+    """The same content in other bytes: other order, zeros after the point, another zone, a moment of receipt."""
+    words = json.loads(encode_event(event))
+    parts = [words, *words.get("lines", ())]
+    for part in parts:
+        for name in ("happened_at", "settled_at", "admitted_at", "discharged_at", "at"):
+            if part.get(name) is not None:
+                part[name] = _in_china(part[name])
+        for name in ("amount", "in_fund_scope"):
+            if part.get(name) is not None:
+                part[name] += "0" if "." in part[name] else ".00"
+    words["received_at"] = f"2026-12-01T00:00:{random.randrange(60):02}Z"
+    return json.dumps(words, sort_keys=True, indent=1, ensure_ascii=random.random() < 0.5).encode()
+
+
+def _in_china(instant: str) -> str:
+    return datetime.fromisoformat(instant).astimezone(CHINA).isoformat()
+
+
+def _contradicting(event: Event) -> Event:
+    """The same id with another content."""
+    if isinstance(event, Claim) and event.lines:
+        more = replace(event.lines[0], quantity=event.lines[0].quantity + 1)
+        return replace(event, lines=(more, *event.lines[1:]))
+    return replace(event, happened_at=event.happened_at + timedelta(days=1))
+
+
+async def take_in(
+    connection: asyncpg.Connection,
+    handler: ClaimsHandler,
+    messages: Sequence[Message],
+    partitions: int,
+    most: int,
+    random: Random,
+) -> None:
+    """Feeds messages to a handler in batches of up to ``most``, of one partition each, partitions in random turns."""
+    queues: dict[int, list[Message]] = defaultdict(list)
+    for sent in messages:
+        queues[partition_of(sent.key, partitions)].append(sent)
+    held = {}
+    for partition in queues:
+        taken = await offsets.take(connection, JUDGES, CLAIMS, partition, "tests", None, _LEASE)
+        assert taken is not None
+        held[partition] = taken
+    while held:
+        partition = random.choice(list(held))
+        lease, start = held[partition]
+        size = random.randint((most + 1) // 2, most)
+        records = [
+            Record(start + number, sent.key, sent.value, sent.source)
+            for number, sent in enumerate(queues[partition][start : start + size])
+        ]
+        await handler.handle(connection, Batch(lease, start, records))
+        held[partition] = (lease, start + len(records))
+        if start + len(records) == len(queues[partition]):
+            del held[partition]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """All that a store holds of findings, and of the events that they follow from, by area where that matters."""
+
+    events: dict[str, list[Event]]
+    findings: dict[str, dict[Key, Finding]]
+    rows: dict[Name, asyncpg.Record]
+    versions: dict[Name, list[FindingVersion]]
+    undecided: dict[str, set[tuple[str, NotEvaluated]]]
+    outbox: Counter[tuple[str, str, int]]
+    outcomes: dict[str, int]
+
+
+async def load_kept(connection: asyncpg.Connection) -> Kept:
+    """Reads a store with queries of its own, apart from those of streams/store."""
+    rows = {(row["area"], row["finding_id"]): row for row in await connection.fetch("select * from findings")}
+    return Kept(
+        events=await _load_events(connection),
+        findings=_open_findings(rows.values()),
+        rows=rows,
+        versions=await _load_versions(connection),
+        undecided=await _load_undecided(connection),
+        outbox=await _load_outbox(connection),
+        outcomes=await _load_outcomes(connection),
+    )
+
+
+async def _load_events(connection: asyncpg.Connection) -> dict[str, list[Event]]:
+    events: dict[str, list[Event]] = defaultdict(list)
+    for row in await connection.fetch("select area, body from received order by seq"):
+        events[row["area"]].append(_decode_event(_decompress(row["body"])))
+    return events
+
+
+def _open_findings(rows: Iterable[asyncpg.Record]) -> dict[str, dict[Key, Finding]]:
+    found: dict[str, dict[Key, Finding]] = defaultdict(dict)
+    for row in rows:
+        if row["is_open"]:
+            finding = _decode_finding(row["body"])
+            found[row["area"]][finding.rule_id, finding.occurrence] = finding
+    return found
+
+
+async def _load_versions(connection: asyncpg.Connection) -> dict[Name, list[FindingVersion]]:
+    versions: dict[Name, list[FindingVersion]] = defaultdict(list)
+    for row in await connection.fetch("select area, finding_id, body from finding_versions order by version"):
+        versions[row["area"], row["finding_id"]].append(_decode_version(row["body"]))
+    return versions
+
+
+async def _load_undecided(connection: asyncpg.Connection) -> dict[str, set[tuple[str, NotEvaluated]]]:
+    undecided: dict[str, set[tuple[str, NotEvaluated]]] = defaultdict(set)
+    for row in await connection.fetch("select * from not_evaluated"):
+        days = row["first_day"].toordinal(), row["last_day"].toordinal()
+        entry = NotEvaluated(tuple(row["rules"]), tuple(row["occurrence"]), row["reason"], *days)
+        undecided[row["area"]].add((row["person"], entry))
+    return undecided
+
+
+async def _load_outbox(connection: asyncpg.Connection) -> Counter[tuple[str, str, int]]:
+    rows = await connection.fetch("select value from outbox where topic = $1", FINDINGS)
+    versions = [_decode_sent(row["value"]) for row in rows]
+    return Counter((version.area, version.finding_id, version.version) for version in versions)
+
+
+async def _load_outcomes(connection: asyncpg.Connection) -> dict[str, int]:
+    sums = ", ".join(f"sum({name})::int as {name}" for name in ("accepted", "duplicate", "conflict", "dead"))
+    row = await connection.fetchrow(f"select {sums} from ledger")
+    assert row is not None
+    return dict(row)
+
+
+def _decode_event(body: bytes) -> Event:
+    if json.loads(body)["kind"] == "claim":
+        return msgspec.json.decode(body, type=Claim)
+    return msgspec.json.decode(body, type=PatientStatus)
+
+
+def unlike_reference(kept: Kept, rule_set: RuleSet) -> dict[Key, str]:
+    """Where the stored open findings are not what the reference judge says of the accepted events."""
+    found: dict[Key, str] = {}
+    for area in {*kept.events, *kept.findings}:
+        expected = reference_findings(kept.events.get(area, ()), rule_set.facts.points)
+        found |= differences(kept.findings.get(area, {}), expected)
+    return found
+
+
+def assert_accepted(kept: Kept, messages: Sequence[Message]) -> None:
+    """Of the messages of each id just one was accepted, and as it was sent; the ledger says the same."""
+    sent: dict[tuple[str, str], list[Event]] = defaultdict(list)
+    for event in (_decode_event(message.value or b"") for message in messages):
+        sent[event.area, event.event_id].append(event)
+    accepted = [(area, event) for area, events in kept.events.items() for event in events]
+    assert Counter((area, event.event_id) for area, event in accepted) == Counter(sent.keys())
+    assert all(event in sent[area, event.event_id] for area, event in accepted)
+    assert (kept.outcomes["accepted"], kept.outcomes["dead"]) == (len(sent), 0), kept.outcomes
+    assert sum(kept.outcomes.values()) == len(messages), kept.outcomes
+
+
+def assert_equals_engine(kept: Kept, rule_set: RuleSet) -> None:
+    """Every word of what is stored, evidence and what is not evaluated too, is that of judging once over all days."""
+    for area, events in kept.events.items():
+        judged = judgements(events, rule_set)
+        found = {key: _decode_finding(encode_finding(finding)) for key, finding in findings_of(judged).items()}
+        stored = kept.findings.get(area, {})
+        assert found == stored, [key for key in {*found, *stored} if found.get(key) != stored.get(key)]
+        undecided = undecided_of(judged) ^ kept.undecided.get(area, set())
+        assert not undecided, undecided
+
+
+def assert_versions(kept: Kept) -> None:
+    """Replayed, versions give the current state; numbers have no gap; each was sent on once; heirs are heirs."""
+    assert kept.versions.keys() == kept.rows.keys()
+    names = [(*name, version.version) for name, of in kept.versions.items() for version in of]
+    assert kept.outbox == Counter(names)
+    for name, versions in kept.versions.items():
+        assert [version.version for version in versions] == list(range(1, len(versions) + 1)), name
+        _assert_replayed(versions, kept.rows[name])
+    _assert_continued([version for versions in kept.versions.values() for version in versions])
+
+
+def _assert_replayed(versions: Sequence[FindingVersion], row: asyncpg.Record) -> None:
+    state: Finding | None = None
+    for version in versions:
+        if version.change is Change.RAISED:
+            assert state is None, "raised while open"
+            state = version.finding
+        elif version.change is Change.REVISED:
+            assert state is not None, "revised while withdrawn"
+            assert version.finding != state, "revised without a change"
+            state = version.finding
+        else:
+            assert state is not None, "withdrawn while withdrawn"
+            assert version.finding == state, "a withdrawal says what was said last"
+            state = None
+    last = versions[-1]
+    assert row["is_open"] is (state is not None)
+    assert (row["version"], row["person"], row["rule_id"]) == (last.version, last.person, last.finding.rule_id)
+    assert _decode_finding(row["body"]) == last.finding
+    assert row["institution"] == last.finding.institution
+
+
+def _assert_continued(versions: Sequence[FindingVersion]) -> None:
+    """A withdrawn finding names one that the same judgement raised or revised, with a line of it, where there is one."""
+    raised: dict[tuple[str, str, int], list[FindingVersion]] = defaultdict(list)
+    for version in versions:
+        if version.change is not Change.WITHDRAWN:
+            raised[_judgement_of(version)].append(version)
+    for version in versions:
+        if version.change is Change.WITHDRAWN:
+            lines = _guilty_lines(version)
+            heirs = {heir.finding_id for heir in raised[_judgement_of(version)] if lines & _guilty_lines(heir)}
+            assert version.continued_by in heirs if heirs else version.continued_by is None, version
+        else:
+            assert version.continued_by is None, version
+
+
+def _judgement_of(version: FindingVersion) -> tuple[str, str, int]:
+    """Area, rule and arrival number of the person's newest event: one rule judged one person once."""
+    return version.area, version.finding.rule_id, version.as_of
+
+
+def _guilty_lines(version: FindingVersion) -> set[LineKey]:
+    return {guilty.line for guilty in version.finding.guilty}

@@ -1,0 +1,163 @@
+"""Deliberate breaks: with each of them in place, the comparison with the reference judge must fail.
+
+Each test first runs its few events through the store unbroken, where everything is equal, then broken, and names the
+occurrence that gives the break away. A comparison that misses one of them has gone blind.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from random import Random
+
+import asyncpg
+import pytest
+
+from knowledge_base.events import Event
+from knowledge_base.facts import Facts, Point, load_facts
+from rules_lib import history as histories
+from rules_lib.history import Line
+from rules_lib.rules import Rule, RuleSet, load_rule_set
+from streams.handlers import ClaimsHandler
+from streams.store import history as store_history
+from streams.vault import Vault
+from tests.reference import cases
+from tests.reference.oddities import ODD_DETAILS
+from tests.reference.rules import DAILY_CAP, PERIOD, PLACE
+from tests.rules_lib.in_memory import Key
+
+from .disturbed import Kept, assert_accepted, load_kept, message_of, take_in, unlike_reference
+
+Compare = Callable[[Sequence[Event], RuleSet], Awaitable[dict[Key, str]]]
+"""Sends events one by one, in order, into a fresh store and gives what is unlike the reference."""
+
+MISSED = "only the reference finds it"
+TOO_MUCH = "the reference does not find it"
+
+NURSED = (cases.line("a", cases.NURSING, "03-01", clock="09:00"), cases.line("b", cases.NURSING, "03-01"))
+NURSED_TWICE: Key = (DAILY_CAP, ("p1", "A", cases.NURSING, "2026-03-01"))
+
+
+@pytest.fixture(scope="module")
+def rule_set() -> RuleSet:
+    """The published rules over the few points of the reference judge's own cases."""
+    return RuleSet(load_rule_set(load_facts()).rules, Facts(cases.POINTS))
+
+
+@pytest.fixture
+def compare(new_database: Callable[[], str]) -> Compare:
+    async def run(events: Sequence[Event], rules: RuleSet) -> dict[Key, str]:
+        return unlike_reference(await kept_after(new_database(), events, rules), rules)
+
+    return run
+
+
+async def kept_after(url: str, events: Sequence[Event], rule_set: RuleSet) -> Kept:
+    connection = await asyncpg.connect(url)
+    try:
+        handler = ClaimsHandler(rule_set, Vault(b"tests"))
+        await take_in(connection, handler, [message_of(event) for event in events], 1, 1, Random(0))
+        return await load_kept(connection)
+    finally:
+        await connection.close()
+
+
+def with_reach(rule_set: RuleSet, rule_id: str, **days: int) -> RuleSet:
+    """The same rules, one of them with another reach."""
+
+    def changed(rule: Rule) -> Rule:
+        return rule.model_copy(update={"reach": rule.reach.model_copy(update=days)}) if rule.id == rule_id else rule
+
+    return replace(rule_set, rules=tuple(map(changed, rule_set.rules)))
+
+
+async def test_a_reach_back_one_day_short(compare: Compare, rule_set: RuleSet) -> None:
+    """The second of two examinations 14 days apart arrives first."""
+    first, second = (
+        cases.visit(name, cases.line("a", cases.HBA1C, day), settled_at=cases.at(day))
+        for name, day in (("1", "03-01"), ("2", "03-15"))
+    )
+    assert rule_set.by_id[PERIOD].reach.back == 14
+    assert await compare([second, first], rule_set) == {}
+    broken = await compare([second, first], with_reach(rule_set, PERIOD, back=13))
+    assert broken == {(PERIOD, ("p1", cases.HBA1C, "2026-03-15")): MISSED}
+
+
+async def test_a_reach_ahead_one_day_short(compare: Compare, rule_set: RuleSet) -> None:
+    """An emergency visit turns into a stay on the next day, told later: the finding must go."""
+    emergency = cases.visit("1", cases.line("a", cases.INFUSION, "03-01"), visit_type="13")
+    events = [emergency, cases.stay("2", "03-02", "03-05", cases.line("b", cases.PLAIN, "03-03"))]
+    assert rule_set.by_id[PLACE].reach.ahead == 1
+    assert await compare(events, rule_set) == {}
+    broken = await compare(events, with_reach(rule_set, PLACE, ahead=0))
+    assert broken == {(PLACE, ("p1", "A", "2026-03-01", cases.INFUSION)): TOO_MUCH}
+
+
+async def test_an_index_that_forgets_a_code(compare: Compare, rule_set: RuleSet) -> None:
+    events = [cases.visit("1", *NURSED)]
+    assert await compare(events, rule_set) == {}
+    forgetful = replace(rule_set)
+    index = {code: rules for code, rules in rule_set.by_code.items() if code != cases.NURSING}
+    forgetful.__dict__["by_code"] = index  # where the cached property keeps it
+    assert await compare(events, forgetful) == {NURSED_TWICE: MISSED}
+
+
+async def test_lines_in_order_of_arrival(compare: Compare, rule_set: RuleSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second nursing of the day arrives first, so that by arrival the first one would be guilty."""
+    earlier, later = NURSED
+    events = [cases.visit("2", later), cases.visit("1", earlier)]
+    assert await compare(events, rule_set) == {}
+    arrival = [event.event_id for event in events]
+
+    def by_arrival(line: Line) -> tuple[int, str, str]:
+        return (arrival.index(line.claim.event_id), line.claim.event_id, line.digest.line_id)
+
+    monkeypatch.setattr(histories, "line_order", by_arrival)
+    broken = await compare(events, rule_set)
+    assert list(broken) == [NURSED_TWICE]
+    assert (
+        "guilty is frozenset({('A', 'visit 1', 'a')}), not frozenset({('A', 'visit 2', 'b')})" in broken[NURSED_TWICE]
+    )
+
+
+async def test_a_duplicate_accepted_again(
+    new_database: Callable[[], str], rule_set: RuleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The unique id is not used. One claim_id is still one settlement, so that findings stay right: intake tells."""
+    events = [cases.visit("1", NURSED[0]), cases.visit("1", NURSED[0])]
+    messages = [message_of(event) for event in events]
+    assert_accepted(await kept_after(new_database(), events, rule_set), messages)
+    monkeypatch.setattr(store_history, "save_event_ids", accept_everything)
+    broken = await kept_after(new_database(), events, rule_set)
+    assert unlike_reference(broken, rule_set) == {}
+    with pytest.raises(AssertionError):
+        assert_accepted(broken, messages)
+
+
+async def test_a_duplicate_counted_twice(compare: Compare, rule_set: RuleSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the unique id nor the claim_id is used: the line would stand in two claims of its encounter."""
+    events = [cases.visit("1", NURSED[0]), cases.visit("1", NURSED[0])]
+    assert await compare(events, rule_set) == {}
+    monkeypatch.setattr(store_history, "save_event_ids", accept_everything)
+    monkeypatch.setattr(histories, "standing_claims", list)
+    assert await compare(events, rule_set) == {(ODD_DETAILS, ("p1", "A", "visit 1", "line_twice")): TOO_MUCH}
+
+
+async def accept_everything(
+    connection: asyncpg.Connection, area: str, hashes: Mapping[str, bytes]
+) -> tuple[dict[str, int], dict[str, bytes]]:
+    """Numbers for every event, known or not."""
+    return {event_id: await connection.fetchval("select nextval('arrivals')") for event_id in hashes}, {}
+
+
+async def test_a_fact_looked_up_by_todays_date(
+    compare: Compare, rule_set: RuleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the day before the cap was in force nothing is wrong; today it is in force."""
+    events = [cases.visit("1", *(replace(line, at=cases.at("2025-12-31")) for line in NURSED))]
+    assert await compare(events, rule_set) == {}
+    in_force, today = Facts.in_force, cases.at("06-30").toordinal()
+
+    def in_force_today(facts: Facts, catalogue: str, code: str, day: int) -> Point | None:
+        return in_force(facts, catalogue, code, today)
+
+    monkeypatch.setattr(Facts, "in_force", in_force_today)
+    assert await compare(events, rule_set) == {(DAILY_CAP, ("p1", "A", cases.NURSING, "2025-12-31")): TOO_MUCH}

@@ -1,0 +1,175 @@
+"""The bus in PostgreSQL keeps the contract, and what is its own: its retention, and sending in one's transaction."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import pytest
+
+from streams.bus import Bus, Message
+from streams.bus_postgres import LEASE, PostgresBus
+from streams.store import log
+from streams.store.sessions import Connection, Pool, connect, open_pool
+
+from .bus_contract import GROUP, TOPIC, Broker, BusContract, join, leave, numbered, prepare
+
+SHORT_LEASE = timedelta(seconds=1.5)
+NO_AGE = timedelta(0)
+
+
+class PostgresBroker(Broker):
+    """Buses over one database, each with a pool of its own."""
+
+    def __init__(self, dsn: str, lease: timedelta) -> None:
+        self.dsn = dsn
+        self.takeover = lease.total_seconds() * 4 / 3 + 2
+        self._lease = lease
+        self._opened: list[tuple[Bus, Pool, AsyncExitStack]] = []
+
+    async def open(self) -> Bus:
+        stack = AsyncExitStack()
+        pool = await stack.enter_async_context(open_pool(self.dsn))
+        bus = PostgresBus(pool, self._lease)
+        self._opened.append((bus, pool, stack))
+        return bus
+
+    async def kill(self, bus: Bus) -> None:
+        for one, pool, _ in self._opened:
+            if one is bus:
+                pool.terminate()
+
+    async def send_slowly(self, bus: Bus, topic: str, messages: list[Message], seconds: float) -> None:
+        connection = await connect(self.dsn)
+        async with connection.transaction():
+            await bus.send(topic, messages, within=connection)
+            await asyncio.sleep(seconds)
+        await connection.close()
+
+    async def drop_before(self, topic: str, partition: int, offset: int) -> None:
+        connection = await connect(self.dsn)
+        await connection.execute(
+            'delete from log where topic = $1 and partition = $2 and "offset" < $3', topic, partition, offset
+        )
+        await connection.close()
+
+    async def close(self) -> None:
+        for _, pool, stack in self._opened:
+            pool.terminate()
+            await stack.aclose()
+
+
+@pytest.fixture
+async def broker(postgres_url: str) -> AsyncIterator[PostgresBroker]:
+    broker = PostgresBroker(postgres_url, SHORT_LEASE)
+    yield broker
+    await broker.close()
+
+
+@pytest.fixture
+async def connection(postgres_url: str) -> AsyncIterator[Connection]:
+    connection = await connect(postgres_url)
+    yield connection
+    await connection.close()
+
+
+class TestPostgresBus(BusContract):
+    pass
+
+
+async def test_with_the_lease_of_every_day_a_dead_member_is_followed_within_ten_seconds(postgres_url: str) -> None:
+    broker = PostgresBroker(postgres_url, LEASE)
+    bus, doomed_bus = await prepare(broker, 1), await broker.open()
+    await bus.send(TOPIC, numbered(1))
+    doomed = await join(broker, doomed_bus, "doomed")
+    doomed.session.terminate()
+    await broker.kill(doomed_bus)
+    died = time.monotonic()
+    heir = await join(broker, bus, "heir")
+    await heir.read(1, patience=10)
+    assert time.monotonic() - died < 10
+    await leave(heir)
+    await broker.close()
+
+
+async def test_messages_sent_in_a_transaction_that_fails_were_never_sent(
+    broker: PostgresBroker, connection: Connection
+) -> None:
+    bus = await prepare(broker, 1)
+    transaction = connection.transaction()
+    await transaction.start()
+    await bus.send(TOPIC, numbered(3), within=connection)
+    await transaction.rollback()
+    await bus.send(TOPIC, numbered(1, source="later"))
+    member = await join(broker, bus, "one")
+    (batch,) = await member.read(1)
+    assert [(record.offset, record.source) for record in batch.records] == [(0, "later")]
+    await leave(member)
+
+
+async def test_a_topic_that_does_not_exist_is_named(broker: PostgresBroker) -> None:
+    bus = await broker.open()
+    with pytest.raises(LookupError, match="nowhere"):
+        await bus.send("nowhere", numbered(1))
+
+
+async def test_only_segments_that_are_old_and_read_by_every_group_are_dropped(
+    broker: PostgresBroker, connection: Connection
+) -> None:
+    bus = await prepare(broker, 1)
+    quick, slow = await join(broker, bus, "m", "quick"), await join(broker, bus, "m", "slow")
+    for _ in range(3):
+        await bus.send(TOPIC, numbered(4))
+        await log.open_segment(connection)
+    await quick.read(12)
+    assert await log.drop_segments(connection, NO_AGE) == []
+    await slow.read(5, max_records=1)
+    assert await log.drop_segments(connection, timedelta(hours=1)) == []
+    assert await log.drop_segments(connection, NO_AGE) == [0]
+    await slow.read(7, max_records=1)
+    assert await log.drop_segments(connection, NO_AGE) == [1, 2]
+    assert await log.drop_segments(connection, NO_AGE) == []
+    await bus.send(TOPIC, numbered(1))
+    assert len(await slow.read(1)) == 1
+    assert {lag.behind for lag in await bus.lags("slow")} == {0}
+    await leave(quick, slow)
+
+
+async def test_what_a_slow_producer_puts_into_an_old_segment_is_not_dropped_unread(
+    broker: PostgresBroker, connection: Connection, postgres_url: str
+) -> None:
+    bus = await prepare(broker, 1)
+    await bus.send(TOPIC, numbered(1))
+    member = await join(broker, bus, "one")
+    await member.read(1)
+    slow, blocker = await connect(postgres_url), await connect(postgres_url)
+    slows, blockers = slow.transaction(), blocker.transaction()
+    await slows.start()
+    await blockers.start()
+    await bus.send(TOPIC, numbered(1), within=blocker)
+    sending = asyncio.create_task(bus.send(TOPIC, numbered(1), within=slow))
+    await asyncio.sleep(0.2)
+    opening = asyncio.create_task(log.open_segment(connection))
+    await asyncio.sleep(0.2)
+    await blockers.rollback()
+    await asyncio.gather(sending, opening)
+    dropping = asyncio.create_task(log.drop_segments(connection, NO_AGE))
+    await asyncio.sleep(0.2)
+    await slows.commit()
+    assert await dropping == []
+    assert [batch.expected for batch in await member.read(1)] == [1]
+    await blocker.close()
+    await slow.close()
+    await leave(member)
+
+
+async def test_a_stuck_group_keeps_its_records(broker: PostgresBroker, connection: Connection) -> None:
+    """A group that joined and read nothing holds everything back; it shows as lag."""
+    bus = await prepare(broker, 1)
+    stuck = await join(broker, bus, "one")
+    await bus.send(TOPIC, numbered(5))
+    await log.open_segment(connection)
+    assert await log.drop_segments(connection, NO_AGE) == []
+    assert [lag.behind for lag in await bus.lags(GROUP)] == [5]
+    await leave(stuck)

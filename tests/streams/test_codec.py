@@ -1,0 +1,285 @@
+"""The codec: what means the same has one hash, what differs has another, and nothing is lost on the way."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from knowledge_base.events import (
+    Claim,
+    ClaimLine,
+    Department,
+    Diagnosis,
+    Event,
+    InsuredPeriod,
+    Operation,
+    Paid,
+    PatientStatus,
+)
+from streams.codec import (
+    KINDS,
+    Undecodable,
+    content_hash,
+    decode_digest,
+    decode_event,
+    digest_of,
+    encode_digest,
+    encode_event,
+    money_of,
+)
+from streams.schemas import encode_schema, event_schemas
+from tests.reference.generators import mixed
+
+from .bad_messages import all_bad, big_claim, claim, status
+from .disturbed import written_otherwise
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schemas"
+NOON = datetime(2026, 3, 3, 4, tzinfo=UTC)
+CHINA = timezone(timedelta(hours=8))
+
+FULL_LINE = ClaimLine(
+    "1", Decimal("2"), Decimal("10.5"), NOON, "001103000010000", "item", "service", Decimal("5.25"), Decimal("10"),
+    Decimal("0.5"), True, True, "H2", True, 3, Department("A01", "ward"), "D1", "O1", ("T1", "T2"), "0",
+)  # fmt: skip
+FULL_CLAIM = Claim(
+    "s:1", "420281", "claim", NOON, "s", "C1", "M1", "P1", "H1", "21", NOON, (FULL_LINE,), NOON, 1, "1",
+    date(1950, 1, 1), "310", "item", "3", "hospital", "420281", Department("A01", "ward"), "D1", NOON, NOON, True, "1",
+    "2", (Diagnosis("I10.x00", "name", True, NOON),), (Operation("06.4x00", "name", True, NOON, "1", "D1"),),
+    Paid(Decimal(5), Decimal(4), Decimal(3), Decimal(2), Decimal(1), Decimal("0.5")), None, "C0",
+)  # fmt: skip
+FULL_STATUS = PatientStatus(
+    "s:2", "420281", "patient_status", NOON, "s", "P1", "death", NOON, 1, date(2026, 3, 3), "P2", "1",
+    (InsuredPeriod(date(2020, 1, 1), date(2025, 12, 31)),),
+)  # fmt: skip
+
+#: Not content: when it came. One word is all that a kind and a version can be.
+UNHASHED = {"received_at", "kind", "schema_version"}
+
+
+def _changes(part: Any) -> Iterator[tuple[str, Any]]:
+    """A part with one field changed, for each field at any depth, and where that is."""
+    hints = get_type_hints(type(part), include_extras=True)
+    for field in dataclasses.fields(part):
+        value = getattr(part, field.name)
+        for where, changed in _other_values(value, hints[field.name]):
+            yield f".{field.name}{where}", replace(part, **{field.name: changed})
+
+
+def _other_values(value: Any, kind: Any) -> Iterator[tuple[str, Any]]:
+    if type(None) in get_args(kind) and value is not None:
+        yield " absent", None
+    if value is None:
+        yield " present", {str: "x"}[_plain(kind)]
+    elif dataclasses.is_dataclass(value):
+        yield from _changes(value)
+    elif isinstance(value, tuple):
+        yield " empty", ()
+        yield " doubled", value * 2
+        for index, item in enumerate(value):
+            for where, changed in _other_values(item, get_args(_plain(kind))[0]):
+                yield f"[{index}]{where}", (*value[:index], changed, *value[index + 1 :])
+    else:
+        yield "", _other(value, _plain(kind))
+
+
+def _plain(kind: Any) -> Any:
+    """The type without "or nothing" and without annotations."""
+    kind = next(part for part in get_args(kind) if part is not type(None)) if type(None) in get_args(kind) else kind
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+
+def _other(value: Any, kind: Any) -> Any:
+    if get_origin(kind) is Literal:
+        return next((word for word in get_args(kind) if word != value), value)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str):
+        return value + "x"
+    if isinstance(value, datetime):
+        return value + timedelta(microseconds=1)
+    return value + (timedelta(days=1) if isinstance(value, date) else 1 if isinstance(value, int) else Decimal("1e-6"))
+
+
+@pytest.mark.parametrize("event", [FULL_CLAIM, FULL_STATUS], ids=["claim", "status"])
+def test_every_single_field_is_in_the_content_hash(event: Event) -> None:
+    known = content_hash(event)
+    changes = dict(_changes(event))
+    unnoticed = {where for where, changed in changes.items() if content_hash(changed) == known}
+    assert unnoticed == {where for where in changes if where.removesuffix(" absent")[1:] in UNHASHED}
+    assert len(changes) > (100 if isinstance(event, Claim) else 15)
+
+
+def test_a_reversal_hashes_otherwise_than_a_correction() -> None:
+    other = replace(FULL_CLAIM, reverses=FULL_CLAIM.corrects, corrects=None)
+    assert content_hash(other) != content_hash(FULL_CLAIM)
+
+
+def test_what_means_the_same_has_one_hash() -> None:
+    claim_of = replace(
+        FULL_CLAIM,
+        happened_at=NOON.astimezone(CHINA),
+        received_at=None,
+        lines=(replace(FULL_LINE, quantity=Decimal("2.000"), amount=Decimal("10.50"), at=NOON.astimezone(CHINA)),),
+    )
+    assert content_hash(claim_of) == content_hash(FULL_CLAIM)
+    zeros = [replace(FULL_LINE, own_pay=Decimal(zero)) for zero in ("0", "0.00", "-0", "-0.000000")]
+    assert len({content_hash(replace(FULL_CLAIM, lines=(line,))) for line in zeros}) == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_other_bytes_of_one_content_have_its_hash(seed: int) -> None:
+    for event in mixed(seed):
+        other = written_otherwise(event, Random(seed))
+        assert other != encode_event(event)
+        assert content_hash(decode_event(other).event) == content_hash(event)
+
+
+_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
+_AT = st.builds(
+    lambda day, clock, zone: datetime.combine(day, clock, zone),
+    st.dates(date(1900, 1, 1), date(2199, 12, 31)),
+    st.times(),
+    st.sampled_from([UTC, CHINA]),
+)
+_DECIMAL = st.decimals(-(10**14) + 1, 10**14 - 1, places=6) | st.decimals(-1000, 1000, places=2)
+_SCALARS: dict[Any, st.SearchStrategy[Any]] = {
+    str: _TEXT,
+    Decimal: _DECIMAL,
+    datetime: _AT,
+    date: st.dates(date(1900, 1, 1), date(2199, 12, 31)),
+    bool: st.booleans(),
+    int: st.integers(0, 3660),
+}
+
+
+def _values_of(kind: Any) -> st.SearchStrategy[Any]:
+    if type(None) in get_args(kind):
+        return st.none() | _values_of(_plain(kind))
+    kind = _plain(kind)
+    if get_origin(kind) is Literal:
+        return st.sampled_from(get_args(kind))
+    if get_origin(kind) is tuple:
+        return st.lists(_values_of(get_args(kind)[0]), max_size=3).map(tuple)
+    return _values_of_fields(kind) if dataclasses.is_dataclass(kind) else _SCALARS[kind]
+
+
+def _values_of_fields(kind: Any) -> st.SearchStrategy[Any]:
+    hints = get_type_hints(kind, include_extras=True)
+    return st.builds(kind, **{field.name: _values_of(hints[field.name]) for field in dataclasses.fields(kind)})
+
+
+def _lawful(event: Event) -> Event:
+    """Without what a single field cannot say: ids that name one thing, at most one link, a merge that merges."""
+    if isinstance(event, PatientStatus):
+        return replace(event, same_as=event.patient + "2")
+    lines = tuple(replace(line, line_id=f"{n}", refund_of=None) for n, line in enumerate(event.lines))
+    return replace(event, lines=lines, reverses=None, corrects=None)
+
+
+_EVENTS = st.one_of(_values_of_fields(Claim), _values_of_fields(PatientStatus)).map(_lawful)
+
+
+@given(_EVENTS)
+def test_encoding_and_decoding_give_the_event_back(event: Event) -> None:
+    decoded = decode_event(encode_event(event))
+    assert decoded.event == event
+    assert decoded.unknown_fields == 0
+    assert content_hash(decoded.event) == content_hash(event)
+    assert Draft202012Validator(event_schemas()[event.kind]).is_valid(json.loads(encode_event(event)))
+
+
+@given(_EVENTS)
+def test_a_digest_comes_back_as_it_was(event: Event) -> None:
+    digest = digest_of(event)
+    assert decode_digest(event.kind, encode_digest(digest)) == digest
+
+
+def test_unknown_fields_are_counted_and_change_nothing() -> None:
+    data = claim(1)
+    known = decode_event(json.dumps(data).encode())
+    data["lines"][0] |= {"colour": 1, "own": 5}
+    decoded = decode_event(json.dumps({**data, "colour": ["\0"]}).encode())
+    assert (known.unknown_fields, decoded.unknown_fields) == (0, 3)
+    assert decoded.event == known.event
+
+
+def test_every_fault_is_told_at_once_with_the_money_that_can_be_read() -> None:
+    data = claim(1) | {"patient": 7, "sex": 1, "settled_at": "2026-03-03"}
+    del data["sender"]
+    data["lines"][0] |= {"quantity": "many", "at": "2026-03-03T00:00:00"}
+    data["diagnoses"] += [{"name": "second"}]
+    with pytest.raises(Undecodable) as raised:
+        decode_event(json.dumps(data).encode())
+    fields = [fault.partition(":")[0] for fault in raised.value.faults]
+    assert fields == [
+        "sender", "patient", "settled_at", "lines[0].quantity", "lines[0].at", "sex", "diagnoses[1].code"
+    ]  # fmt: skip
+    assert raised.value.money == Decimal("10.75")
+
+
+def test_faults_beyond_the_types_are_told_at_once() -> None:
+    data = claim(1) | {"birth_date": "1800-01-01", "reverses": "C-a", "corrects": "C-b"}
+    data["lines"][0] |= {"amount": 1, "days": -1}
+    data["lines"][1] |= {"line_id": "1", "item_name": "\0"}
+    with pytest.raises(Undecodable) as raised:
+        decode_event(json.dumps(data).encode())
+    fields = {fault.partition(":")[0] for fault in raised.value.faults}
+    assert fields == {
+        "birth_date", "reverses", "lines[0].amount", "lines[0].days", "lines[1].line_id", "lines[1].item_name"
+    }  # fmt: skip
+
+
+def test_money_is_the_sum_of_lines() -> None:
+    assert money_of(decode_event(json.dumps(claim(1)).encode()).event) == Decimal("10.75")
+    assert money_of(FULL_STATUS) == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_published_schemas_are_those_of_the_types(kind: str) -> None:
+    """Written anew by ``python -m streams.schemas``."""
+    assert (SCHEMAS / f"{kind}.json").read_bytes() == encode_schema(event_schemas()[kind])
+    assert {path.stem for path in SCHEMAS.iterdir()} == set(KINDS)
+
+
+def test_schemas_accept_what_is_good() -> None:
+    validators = {kind: Draft202012Validator(schema) for kind, schema in event_schemas().items()}
+    for schema in event_schemas().values():
+        Draft202012Validator.check_schema(schema)
+    good = [json.loads(encode_event(event)) for seed in range(30) for event in (*mixed(seed), FULL_CLAIM, FULL_STATUS)]
+    for data in [*good, claim(1), status(1), claim(1) | {"colour": 1}]:
+        validators[data["kind"]].validate(data)
+
+
+#: What a schema cannot say of a field, or says only to validators that look at formats; to it 1.0 is 1.
+_BEYOND_SCHEMAS = ("schema_version", "_at", ".at", "birth_date", "died_on", "same_as", "reverses", "corrects",
+                   "insured", "days", "lines[1].line_id", "lines[0].refund_of")  # fmt: skip
+
+
+def test_schemas_refuse_what_is_bad() -> None:
+    validators = {kind: Draft202012Validator(schema) for kind, schema in event_schemas().items()}
+    refused = 0
+    for number, bad in enumerate(all_bad()):
+        if bad.names.startswith("not JSON") or bad.names.endswith(_BEYOND_SCHEMAS):
+            continue
+        data = json.loads(bad.body(number) or b"")
+        kind = "patient_status" if bad.kind.startswith("status") else "claim"
+        if "\0" not in str(data) and "\\x00" not in str(data):
+            assert not validators[kind].is_valid(data), bad.kind
+            refused += 1
+    assert refused > 150
+
+
+def test_a_message_of_two_megabytes_is_one_claim() -> None:
+    decoded = decode_event(json.dumps(big_claim(1)).encode()).event
+    assert isinstance(decoded, Claim)
+    assert len(decoded.lines) == 16_000
