@@ -5,6 +5,7 @@ NOTIFY a batch wakes readers; polling is the fallback.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -13,21 +14,26 @@ from typing import Any
 
 from streams.bus import Batch, Bus, Consumer, Lag, Lease, Message
 from streams.store import log, offsets
-from streams.store.sessions import Pool, borrowed
+from streams.store.sessions import Connection, Pool, borrowed, passing_errors
+
+logger = logging.getLogger("fundwatch.bus")
 
 LEASE = timedelta(seconds=6)
+LONGEST_BATCH = timedelta(seconds=60)
 _POLL_EVERY = 0.5
 
 
 class PostgresBus(Bus):
     """Topics in one database. Every method may be used by several tasks at once.
 
-    ``lease`` is how long a partition stays with a worker that says nothing more; it is renewed three times as often.
+    ``lease`` is how long a partition stays with a worker that says nothing more; it is renewed three times as often,
+    also beside a batch, as long as the batch takes no more than ``longest_batch``.
     """
 
-    def __init__(self, pool: Pool, lease: timedelta = LEASE):
+    def __init__(self, pool: Pool, lease: timedelta = LEASE, longest_batch: timedelta = LONGEST_BATCH):
         self._pool = pool
         self._lease = lease
+        self._longest_batch = longest_batch
         self._partitions: dict[str, int] = {}
 
     async def create_topic(self, topic: str, partitions: int) -> None:
@@ -54,7 +60,14 @@ class PostgresBus(Bus):
 
     async def consumer(self, group: str, topic: str, member: str, backend_pid: int | None) -> Consumer:
         consumer = PostgresConsumer(
-            self._pool, group, topic, await self.partitions(topic), member, backend_pid, self._lease
+            self._pool,
+            group,
+            topic,
+            await self.partitions(topic),
+            member,
+            backend_pid,
+            self._lease,
+            self._longest_batch,
         )
         await consumer.open()
         return consumer
@@ -76,6 +89,7 @@ class PostgresConsumer(Consumer):
         member: str,
         backend_pid: int | None,
         lease: timedelta,
+        longest_batch: timedelta,
     ):
         self._pool = pool
         self._group = group
@@ -84,6 +98,8 @@ class PostgresConsumer(Consumer):
         self._member = member
         self.backend_pid = backend_pid
         self._lease = lease
+        self._longest_batch = longest_batch
+        self._fetched = time.monotonic()
         self._held: dict[int, tuple[Lease, int]] = {}
         self._turn = 0
         self._renewed = float("-inf")
@@ -95,6 +111,7 @@ class PostgresConsumer(Consumer):
         await listener.add_listener(log.CHANNEL, self._wake)
         self._lent.push_async_callback(listener.remove_listener, log.CHANNEL, self._wake)
         await self._share_out()
+        self._keeping = asyncio.create_task(self._keep_alive())
 
     def _wake(self, _connection: object, _pid: int, _channel: str, topic: object) -> None:
         if topic == self._topic:
@@ -106,6 +123,7 @@ class PostgresConsumer(Consumer):
             self._sent.clear()
             await self._share_out()
             batch = await self._read_in_turn(max_records, max_bytes)
+            self._fetched = time.monotonic()
             left = deadline - time.monotonic()
             if batch is not None or left <= 0:
                 return batch
@@ -127,25 +145,40 @@ class PostgresConsumer(Consumer):
         return None
 
     async def _share_out(self) -> None:
-        """Renews leases and brings what is held to this member's share: every n-th partition of n members."""
+        """Brings what is held to this member's share: every n-th partition of n members."""
         if time.monotonic() - self._renewed < self._lease.total_seconds() / 3:
             return
         self._renewed = time.monotonic()
         async with borrowed(self._pool) as connection:
-            members = await offsets.join(connection, self._group, self._topic, self._member, self._lease)
+            members = await self._renew(connection)
             mine = {n for n in range(self._partitions) if members[n % len(members)] == self._member}
-            for partition, (lease, _) in list(self._held.items()):
-                if partition not in mine:
-                    del self._held[partition]
-                    await offsets.give_back(connection, lease, self._member)
-                elif not await offsets.renew(connection, lease, self._member, self.backend_pid, self._lease):
-                    del self._held[partition]
+            for partition in self._held.keys() - mine:
+                lease, _ = self._held.pop(partition)
+                await offsets.give_back(connection, lease, self._member)
             for partition in sorted(mine - self._held.keys()):
                 taken = await offsets.take(
                     connection, self._group, self._topic, partition, self._member, self.backend_pid, self._lease
                 )
                 if taken is not None:
                     self._held[partition] = taken
+
+    async def _renew(self, connection: Connection) -> list[str]:
+        """Renews membership and leases, and returns all members; what was taken over meanwhile is let go."""
+        members = await offsets.join(connection, self._group, self._topic, self._member, self._lease)
+        for lease, _ in list(self._held.values()):
+            if not await offsets.renew(connection, lease, self._member, self.backend_pid, self._lease):
+                self.lost(lease)
+        return members
+
+    async def _keep_alive(self) -> None:
+        """Renews beside the batches, so that a long one keeps its lease, but not one that hangs."""
+        while True:
+            await asyncio.sleep(self._lease.total_seconds() / 3)
+            if time.monotonic() - self._fetched > self._longest_batch.total_seconds():
+                continue
+            with passing_errors(logger, "leases"):
+                async with borrowed(self._pool) as connection:
+                    await self._renew(connection)
 
     def moved(self, batch: Batch) -> None:
         partition = batch.lease.partition
@@ -159,6 +192,7 @@ class PostgresConsumer(Consumer):
             del self._held[lease.partition]
 
     async def close(self) -> None:
+        self._keeping.cancel()
         self._held.clear()
         await self._lent.aclose()
         async with borrowed(self._pool) as connection:

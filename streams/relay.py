@@ -10,7 +10,7 @@ import logging
 
 from streams.bus import Bus, Message
 from streams.store import intake
-from streams.store.sessions import TRANSIENT, Pool, borrowed
+from streams.store.sessions import Pool, borrowed, passing_errors
 
 logger = logging.getLogger("fundwatch.relay")
 
@@ -34,10 +34,8 @@ async def send_outbox(pool: Pool, bus: Bus) -> int:
 async def run_relay(pool: Pool, bus: Bus, stop: asyncio.Event) -> None:
     """Sends until told to stop."""
     while not stop.is_set():
-        try:
+        sent = 0
+        with passing_errors(logger, "outbox"):
             sent = await send_outbox(pool, bus)
-        except TRANSIENT as error:
-            logger.warning("outbox tried again: %s", type(error).__name__)
-            sent = 0
         if sent < _MOST:
             await asyncio.sleep(_PAUSE)

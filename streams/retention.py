@@ -5,7 +5,7 @@ import logging
 from datetime import timedelta
 
 from streams.store import log
-from streams.store.sessions import TRANSIENT, Pool, borrowed
+from streams.store.sessions import Pool, borrowed, passing_errors
 
 logger = logging.getLogger("fundwatch.retention")
 
@@ -32,10 +32,8 @@ async def keep_log(pool: Pool, segment_age: timedelta = SEGMENT_AGE, kept: timed
 async def run_retention(pool: Pool, stop: asyncio.Event) -> None:
     """Keeps the log in order every hour until told to stop."""
     while not stop.is_set():
-        try:
+        with passing_errors(logger, "retention"):
             await keep_log(pool)
-        except TRANSIENT as error:
-            logger.warning("retention tried again later: %s", type(error).__name__)
         try:
             await asyncio.wait_for(stop.wait(), _EVERY.total_seconds())
         except TimeoutError:

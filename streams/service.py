@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+import traceback
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -57,7 +58,8 @@ class Service(AsyncExitStack):
     def _check(self, task: "asyncio.Task[None]") -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            logger.critical("stopped: %s", type(error).__name__, exc_info=error)
+            where = "".join(traceback.format_tb(error.__traceback__))
+            logger.critical("stopped: %s\n%s", type(error).__name__, where)
             self.failed = True
             self.stop.set()
 

@@ -12,10 +12,11 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from streams.bus import Batch, Consumer, Fenced
-from streams.store.sessions import TRANSIENT, Connection
+from streams.store.sessions import Connection, passes_by_itself, passing_errors
 
 logger = logging.getLogger("fundwatch.worker")
 
+_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 
 
@@ -51,17 +52,14 @@ class Worker:
 
     async def run(self, consumer: Consumer, stop: asyncio.Event, until_idle: bool = False) -> None:
         """Handles batches until told to stop, or until a fetch finds nothing where ``until_idle``."""
-        pause = 0.1
         while not stop.is_set():
-            try:
+            fetched = False
+            with passing_errors(logger, "fetch"):
                 batch = await consumer.fetch(self._max_records, self._max_bytes, wait=0.2 if until_idle else 1.0)
-            except TRANSIENT as error:
-                logger.warning("fetch failed, tried again in %.1f s: %s", pause, type(error).__name__)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
-                continue
-            pause = 0.1
-            if batch is not None:
+                fetched = True
+            if not fetched:
+                await asyncio.sleep(_PAUSE)
+            elif batch is not None:
                 await self._work_off(consumer, batch, stop)
             elif until_idle:
                 return
@@ -97,7 +95,7 @@ class Worker:
 
         Raises ``Fenced`` and ``_DataFault``.
         """
-        pause = 0.1
+        pause = _PAUSE
         while not stop.is_set():
             try:
                 connection = await self._session(consumer)
@@ -108,12 +106,12 @@ class Worker:
                 return True
             except Fenced:
                 raise
-            except TRANSIENT as error:
-                logger.warning("batch tried again in %.1f s: %s", pause, type(error).__name__)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
             except Exception as error:  # the top of the batch loop: an error of the data is halved down to its record
-                raise _DataFault(type(error).__name__) from error
+                if not passes_by_itself(error):
+                    raise _DataFault(type(error).__name__) from error
+                logger.warning("batch tried again in %.1f s: %s", pause, type(error).__name__)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
         return False
 
     async def _session(self, consumer: Consumer) -> Connection:

@@ -1,7 +1,8 @@
 """Database sessions: connections, pools, and which errors pass by themselves. The rest of the code knows no driver."""
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import cast
 
 import asyncpg
@@ -9,10 +10,9 @@ import asyncpg
 Connection = asyncpg.Connection
 Pool = asyncpg.Pool
 
-TRANSIENT = (
+_TRANSIENT = (
     OSError,
     TimeoutError,
-    asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
@@ -21,7 +21,26 @@ TRANSIENT = (
     asyncpg.LockNotAvailableError,
     asyncpg.InternalClientError,
 )
-"""Errors of the database or the way to it, never of the data: what failed is tried again."""
+
+
+def passes_by_itself(error: BaseException) -> bool:
+    """Whether an error is of the database or the way to it, never of the data: what failed is to be tried again.
+
+    The driver says "closed" of a session or pool that is gone with the same type as of a wrong argument.
+    """
+    gone = isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)
+    return gone or isinstance(error, _TRANSIENT)
+
+
+@contextmanager
+def passing_errors(logger: logging.Logger, work: str) -> Iterator[None]:
+    """Lets errors that pass by themselves pass, with a warning that names their kind; others are raised."""
+    try:
+        yield
+    except Exception as error:
+        if not passes_by_itself(error):
+            raise
+        logger.warning("%s tried again: %s", work, type(error).__name__)
 
 
 async def connect(dsn: str) -> Connection:

@@ -273,7 +273,7 @@ def _assert_replayed(versions: Sequence[FindingVersion], row: asyncpg.Record) ->
 
 
 def _assert_continued(versions: Sequence[FindingVersion]) -> None:
-    """A withdrawn finding names one that the same judgement raised or revised, with a line of it, where there is one."""
+    """A withdrawn finding names one that the same judgement raised or revised with a line of it, if there is one."""
     raised: dict[tuple[str, str, int], list[FindingVersion]] = defaultdict(list)
     for version in versions:
         if version.change is not Change.WITHDRAWN:

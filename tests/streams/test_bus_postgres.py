@@ -10,7 +10,7 @@ import pytest
 
 from streams.bus import Bus, Message
 from streams.bus_postgres import LEASE, PostgresBus
-from streams.store import log
+from streams.store import log, offsets
 from streams.store.sessions import Connection, Pool, connect, open_pool
 
 from .bus_contract import GROUP, TOPIC, Broker, BusContract, join, leave, numbered, prepare
@@ -31,7 +31,7 @@ class PostgresBroker(Broker):
     async def open(self) -> Bus:
         stack = AsyncExitStack()
         pool = await stack.enter_async_context(open_pool(self.dsn))
-        bus = PostgresBus(pool, self._lease)
+        bus = PostgresBus(pool, self._lease, longest_batch=timedelta(0))
         self._opened.append((bus, pool, stack))
         return bus
 
@@ -173,3 +173,18 @@ async def test_a_stuck_group_keeps_its_records(broker: PostgresBroker, connectio
     assert await log.drop_segments(connection, NO_AGE) == []
     assert [lag.behind for lag in await bus.lags(GROUP)] == [5]
     await leave(stuck)
+
+
+async def test_a_batch_longer_than_the_lease_keeps_its_partition(postgres_url: str) -> None:
+    async with open_pool(postgres_url) as pool:
+        bus = PostgresBus(pool, lease=timedelta(seconds=0.6))
+        await bus.create_topic(TOPIC, 1)
+        await bus.send(TOPIC, numbered(1))
+        slow, rival = await bus.consumer(GROUP, TOPIC, "a", None), await bus.consumer(GROUP, TOPIC, "b", None)
+        batch = await slow.fetch(1, 1_000_000, wait=5)
+        assert batch is not None
+        assert await rival.fetch(1, 1_000_000, wait=1.5) is None
+        async with pool.acquire() as connection:
+            await offsets.step(connection, batch)
+        await slow.close()
+        await rival.close()
