@@ -10,7 +10,7 @@ from knowledge_base.days import Day
 from knowledge_base.digests import ClaimDigest, LineDigest, span_of
 from knowledge_base.events import ITEM_KINDS, SEXES, VISIT_TYPES
 from knowledge_base.findings import LineKey
-from rules_lib.history import Encounter
+from rules_lib.history import Encounter, History
 from rules_lib.measures import ZERO, Measure, Question, Undecided
 
 # Nearly every line names one of a few thousand items.
@@ -20,24 +20,31 @@ _is_item_code = lru_cache(maxsize=100_000)(is_item_code)
 def odd_details(question: Question) -> Iterator[Measure | Undecided]:
     """Settlement details that cannot be right as they stand. What-counts rule 9."""
     for encounter, claims in question.history.by_encounter.items():
-        first, last = _days_of(claims)
-        if not question.meets(first, last):
-            continue
-        odd_lines: dict[str, set[LineKey]] = defaultdict(set)
-        odd_claims: dict[str, int] = defaultdict(int)
-        for claim in claims:
-            for kind in _odd_in_claim(claim):
-                odd_claims[kind] += 1
-            for kind, line in _odd_in_lines(claim):
-                odd_lines[kind].add((*encounter, line.line_id))
-        if len(claims) > 1:
-            twice = {key for key in question.history.lines_twice if key[:2] == encounter}
-            if twice:
-                odd_lines["line_twice"] = twice
-        for kind, keys in odd_lines.items():
-            yield _odd(question, encounter, kind, len(keys), first, last, tuple(sorted(keys)))
-        for kind, count in odd_claims.items():
-            yield _odd(question, encounter, kind, count, first, last)
+        # Hardly any encounter is odd, so its days are only found where it is.
+        odd = list(_oddities(question.history, encounter, claims))
+        if odd:
+            first, last = _days_of(claims)
+            if question.meets(first, last):
+                yield from (_odd(question, encounter, kind, count, first, last, lines) for kind, count, lines in odd)
+
+
+def _oddities(
+    history: History, encounter: Encounter, claims: list[ClaimDigest]
+) -> Iterator[tuple[str, int, tuple[LineKey, ...]]]:
+    """Each kind of oddity in an encounter, with how many lines or claims show it, and the lines."""
+    odd_lines: dict[str, set[LineKey]] = defaultdict(set)
+    odd_claims: dict[str, int] = defaultdict(int)
+    for claim in claims:
+        for kind in _odd_in_claim(claim):
+            odd_claims[kind] += 1
+        for kind, line in _odd_in_lines(claim):
+            odd_lines[kind].add((*encounter, line.line_id))
+    if len(claims) > 1:
+        twice = {key for key in history.lines_twice if key[:2] == encounter}
+        if twice:
+            odd_lines["line_twice"] = twice
+    yield from ((kind, len(keys), tuple(sorted(keys))) for kind, keys in odd_lines.items())
+    yield from ((kind, count, ()) for kind, count in odd_claims.items())
 
 
 def _odd(
@@ -47,7 +54,7 @@ def _odd(
     count: int,
     first: Day,
     last: Day,
-    lines: tuple[LineKey, ...] = (),
+    lines: tuple[LineKey, ...],
 ) -> Measure:
     return Measure(
         (question.person, *encounter, kind),
