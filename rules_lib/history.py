@@ -123,7 +123,7 @@ class History:
             for digest in claim.lines:
                 if digest.item_code in codes and (line := self._line(claim, digest)) is not None:
                     items.setdefault(line.digest.item_code or "", []).append(line)
-                elif digest.item_code is None:
+                elif digest.item_code is None and self._line(claim, digest) is not None:
                     days = self.days_without_code.setdefault((claim.institution, claim.encounter_id), [])
                     days.append(digest.day)
         for lines in items.values():

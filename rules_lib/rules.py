@@ -159,9 +159,10 @@ class Rule(_Part):
 
     @cached_property
     def check_hash(self) -> str:
-        """Hash of the source of the check's module: a change to it may change what is found."""
-        module = import_module(f"rules_lib.checks.{self.check.split('.')[0]}")
-        return _hash(inspect.getsource(module).encode())
+        """Hash of the sources that judge: a change to the check's module or to what all checks stand on."""
+        names = (f"checks.{self.check.split('.')[0]}", "history", "measures", "engine", "scope")
+        sources = [inspect.getsource(import_module(f"rules_lib.{name}")) for name in names]
+        return _hash("\n".join(sources).encode())
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,13 @@ class Scope:
         at = bisect_left(self._lasts, first)
         return at < len(self.intervals) and self.intervals[at][0] <= last
 
+    @property
+    def hull(self) -> Interval:
+        """From its first day to its last; all days where it is empty."""
+        if not self.intervals:
+            return FIRST_DAY, LAST_DAY
+        return self.intervals[0][0], self.intervals[-1][1]
+
     def widened(self, before: int, after: int) -> "Scope":
         """The scope with so many days more before and after each interval."""
         return Scope((first - before, last + after) for first, last in self.intervals)

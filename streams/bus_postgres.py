@@ -120,6 +120,8 @@ class PostgresConsumer(Consumer):
     async def fetch(self, max_records: int, max_bytes: int, wait: float) -> Batch | None:
         deadline = time.monotonic() + wait
         while True:
+            if self._keeping.done():
+                self._keeping.result()
             self._sent.clear()
             await self._share_out()
             batch = await self._read_in_turn(max_records, max_bytes)

@@ -267,11 +267,12 @@ def content_hash(event: Event) -> bytes:
 
 
 class _Form(msgspec.Struct, frozen=True):
-    """How to bring a type's fields into their one form: where decimals and further parts stand."""
+    """How to bring a type's fields into their one form: where decimals and further parts stand, and the defaults."""
 
     values: Callable[[Any], tuple[Any, ...]]
     decimals: list[int]
     parts: list[int]
+    defaults: list[Any]
 
 
 @cache
@@ -283,13 +284,23 @@ def _form(kind: Any) -> _Form:
         values=attrgetter(*names),
         decimals=[index for index, k in enumerate(plain) if k is Decimal],
         parts=[index for index, k in enumerate(plain) if dataclasses.is_dataclass(_item_type(k) or k)],
+        defaults=[_default(field) for field in dataclasses.fields(kind) if field.name in names],
     )
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    """A field's default in its one form; a value that equals nothing where the field is required."""
+    value = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+    if value is dataclasses.MISSING:
+        return object()
+    return 0 if value == 0 and isinstance(value, Decimal) else value
 
 
 def _canonical(part: Any) -> list[Any]:
     """A part of an event as plain values, each in its one form.
 
-    Texts and days are that already; instants are once msgpack writes them, which has them in UTC alone.
+    Texts and days are that already; instants are once msgpack writes them, which has them in UTC alone. Defaults at
+    the end are left out, so that a field added to the end of a type, with a default, changes no hash.
     """
     kind: Any = type(part)
     form = _form(kind)
@@ -300,6 +311,8 @@ def _canonical(part: Any) -> list[Any]:
     for index in form.parts:
         if (inner := values[index]) is not None:
             values[index] = [_canonical(item) for item in inner] if type(inner) is tuple else _canonical(inner)
+    while values and values[-1] == form.defaults[len(values) - 1]:
+        values.pop()
     return values
 
 

@@ -39,12 +39,12 @@ class Explanation(msgspec.Struct, frozen=True):
     events: int
 
 
-async def explain(connection: Connection, area: str, name: str) -> Explanation | None:
-    """The newest version of a finding judged again as it was; ``None`` where there is no such finding.
+async def explain(connection: Connection, area: str, name: str, version: int | None = None) -> Explanation | None:
+    """A version of a finding (the newest by default) judged again as it was; ``None`` where there is none.
 
     Raises ``LookupError`` where the rule set that judged it is not in the store.
     """
-    stored = await findings.load_version(connection, area, name)
+    stored = await findings.load_version(connection, area, name, version)
     if stored is None:
         return None
     rule_set = await rule_sets.load_rule_set(connection, stored.rule_set)

@@ -4,7 +4,6 @@ decode -> lock persons -> enter events -> read windows -> judge -> compare
 -> ONE transaction: events + finding versions + dead letters + outbox + offset
 """
 
-import logging
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -35,8 +34,6 @@ from streams.store.sessions import Connection
 from streams.topics import FINDINGS
 from streams.vault import Vault
 from streams.windows import find_windows
-
-logger = logging.getLogger("fundwatch.handlers")
 
 _encode_version = msgspec.json.Encoder().encode
 _decode_version = msgspec.json.Decoder(FindingVersion).decode
@@ -80,7 +77,7 @@ class ClaimsHandler:
         tally = Tally()
         tally.count("dead", money)
         async with connection.transaction():
-            letter = self._letter(record, "dead", [reason], money)
+            letter = _letter(self._vault, record, "dead", [reason], money)
             await intake.save_dead_letters(connection, batch.lease, [letter])
             await intake.save_tallies(connection, batch.lease, _today(), {record.source: tally})
             await offsets.step(connection, batch)
@@ -95,15 +92,11 @@ class ClaimsHandler:
                 decoded = decode_event(record.value or b"")
             except Undecodable as error:
                 tally.count("dead", error.money)
-                letters.append(self._letter(record, "dead", error.faults, error.money))
+                letters.append(_letter(self._vault, record, "dead", error.faults, error.money))
                 continue
             tally.unknown_fields += decoded.unknown_fields
             incoming.append(Incoming(record, decoded.event, decoded.unknown_fields, content_hash(decoded.event)))
         return incoming
-
-    def _letter(self, record: Record, outcome: str, reasons: list[str], money: Decimal | None) -> DeadLetter:
-        body = self._vault.seal(record.value or b"")
-        return DeadLetter(record.offset, outcome, record.source, reasons, record.key, body, money)
 
     async def _take_in(
         self,
@@ -153,7 +146,9 @@ class ClaimsHandler:
                 tally.count("duplicate", money)
             else:
                 tally.count("conflict", money)
-                letters.append(self._letter(item.record, "conflict", ["event_id: known with other content"], money))
+                letters.append(
+                    _letter(self._vault, item.record, "conflict", ["event_id: known with other content"], money)
+                )
         await history.save_events(connection, area, accepted)
         return accepted
 
@@ -193,8 +188,9 @@ class ClaimsHandler:
 class LeadsHandler:
     """Takes in batches of the topic "findings" and keeps the leads: their one writer."""
 
-    def __init__(self, rule_set: RuleSet):
+    def __init__(self, rule_set: RuleSet, vault: Vault):
         self._rule_set = rule_set
+        self._vault = vault
 
     async def handle(self, connection: Connection, batch: Batch) -> None:
         versions = [_decode_version(record.value or b"") for record in batch.records]
@@ -203,10 +199,18 @@ class LeadsHandler:
             await offsets.step(connection, batch)
 
     async def bury(self, connection: Connection, batch: Batch, reason: str) -> None:
-        """Moves past a message of our own that cannot be applied; the finding itself stays in the store."""
-        logger.error("a finding message was passed over: %s", reason)
+        """Dead-letters a message of our own that cannot be applied: reconciliation counts it as missing."""
+        (record,) = batch.records
+        letter = _letter(self._vault, record, "dead", [reason], None)
         async with connection.transaction():
+            await intake.save_dead_letters(connection, batch.lease, [letter])
             await offsets.step(connection, batch)
+
+
+def _letter(vault: Vault, record: Record, outcome: str, reasons: list[str], money: Decimal | None) -> DeadLetter:
+    return DeadLetter(
+        record.offset, outcome, record.source, reasons, record.key, vault.seal(record.value or b""), money
+    )
 
 
 def _today() -> date:

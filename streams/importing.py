@@ -5,7 +5,8 @@ where it stopped. On another bus a crash between the two sends a step twice; the
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import islice
 
 import msgspec
@@ -41,21 +42,43 @@ async def send_messages(
     """Sends a source to the topic "claims" and yields, after each step, how many of its messages were sent so far.
 
     ``source`` is the name in the ledger; ``source_id`` names this very content, so that messages which were sent in an
-    earlier run are passed over.
+    earlier run are passed over. Raises ``imports.AlreadyImporting`` where two processes send it at once.
     """
     async with borrowed(pool) as connection:
         sent = await imports.begin(connection, source_id, source)
     waiting = islice(bodies, sent, None)
-    while step := await asyncio.to_thread(_next_step, waiting):
+    while step := await _in_thread(lambda: list(islice(waiting, STEP))):
         messages = [Message(key_of(body), body, source) for body in step]
         async with borrowed(pool) as connection, connection.transaction():
             await bus.send(CLAIMS, messages, within=connection)
-            sent = await imports.advance(connection, source_id, len(step))
+            sent = await imports.advance(connection, source_id, sent, len(step))
         yield sent
     async with borrowed(pool) as connection:
         await imports.finish(connection, source_id)
 
 
-def _next_step(bodies: Iterator[bytes]) -> list[bytes]:
-    """The next messages; reading may wait for a pipe or a disk, so it has a thread of its own."""
-    return list(islice(bodies, STEP))
+async def _in_thread(read: Callable[[], list[bytes]]) -> list[bytes]:
+    """Reads in a thread that nobody waits for at the end: reading may hang on a pipe that says nothing."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[list[bytes]] = loop.create_future()
+
+    def work() -> None:
+        try:
+            step = read()
+        except BaseException as error:  # noqa: BLE001 - handed to whoever awaits the answer
+            loop.call_soon_threadsafe(_fail, answer, error)
+        else:
+            loop.call_soon_threadsafe(_succeed, answer, step)
+
+    threading.Thread(target=work, daemon=True).start()
+    return await answer
+
+
+def _succeed(answer: "asyncio.Future[list[bytes]]", step: list[bytes]) -> None:
+    if not answer.done():
+        answer.set_result(step)
+
+
+def _fail(answer: "asyncio.Future[list[bytes]]", error: BaseException) -> None:
+    if not answer.done():
+        answer.set_exception(error)

@@ -120,17 +120,27 @@ def _linked(start: Iterable[Head], heads: Sequence[Head]) -> list[Head]:
 
 
 def windows(person: Person, scope: Scope, rule_set: RuleSet) -> frozenset[int]:
-    """The events that may matter to an anchor whose reach meets the scope."""
+    """The events that may matter to an anchor whose reach meets the scope.
+
+    An anchor may run over the whole of an encounter, so encounters are looked at from their first day to their last,
+    with the gaps between their claims.
+    """
+    spans = _encounter_spans(person.heads)
     width = rule_set.reach.back + rule_set.reach.ahead
     near = scope.widened(width, width)
-    encounters = {head.encounter for head in person.heads if near.meets(head.first_day, head.last_day)}
-    ahead = rule_set.reach.ahead
-    wide = near.with_intervals(
-        (head.first_day - ahead, head.last_day + ahead) for head in person.heads if head.encounter in encounters
-    )
-    inside = [head for head in person.heads if head.kind != "claim" or wide.meets(head.first_day, head.last_day)]
+    met = Scope(span for span in spans.values() if near.meets(*span))
+    wide = near.with_intervals(met.widened(rule_set.reach.ahead, rule_set.reach.ahead).intervals)
+    inside = [head for head in person.heads if head.kind != "claim" or wide.meets(*spans[head.encounter])]
     encounters = {head.encounter for head in _linked(inside, person.heads)} | {head.encounter for head in inside}
     return frozenset(head.seq for head in person.heads if head.encounter in encounters)
+
+
+def _encounter_spans(heads: Sequence[Head]) -> dict[tuple[str, str], tuple[Day, Day]]:
+    spans: dict[tuple[str, str], tuple[Day, Day]] = {}
+    for head in heads:
+        first, last = spans.get(head.encounter, (head.first_day, head.last_day))
+        spans[head.encounter] = (min(first, head.first_day), max(last, head.last_day))
+    return spans
 
 
 def needs_everything(touched_digests: Iterable[Digest], rule_set: RuleSet) -> bool:

@@ -66,7 +66,7 @@ class Service(AsyncExitStack):
     async def start(self) -> None:
         """Starts the judges, the leads' writer, the relay and the keeping of the log."""
         await self.start_worker(JUDGES, CLAIMS, ClaimsHandler(self.rule_set, self.vault))
-        await self.start_worker(LEADS, FINDINGS, LeadsHandler(self.rule_set))
+        await self.start_worker(LEADS, FINDINGS, LeadsHandler(self.rule_set, self.vault))
         self.add(run_relay(self.pool, self.bus, self.stop))
         self.add(run_retention(self.pool, self.stop))
 

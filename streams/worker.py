@@ -7,9 +7,10 @@ that cannot be handled stands alone and is dead-lettered.
 """
 
 import asyncio
+import gc
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
 
 from streams.bus import Batch, Consumer, Fenced
 from streams.store.sessions import Connection, passes_by_itself, passing_errors
@@ -18,6 +19,7 @@ logger = logging.getLogger("fundwatch.worker")
 
 _PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
+_LAST_SECONDS = 4.0
 
 
 class Handler(Protocol):
@@ -52,14 +54,21 @@ class Worker:
 
     async def run(self, consumer: Consumer, stop: asyncio.Event, until_idle: bool = False) -> None:
         """Handles batches until told to stop, or until a fetch finds nothing where ``until_idle``."""
+        # Rules, facts and code stay for good: the collector need not walk them again with every batch.
+        gc.collect()
+        gc.freeze()
+        pause = _PAUSE
         while not stop.is_set():
             fetched = False
             with passing_errors(logger, "fetch"):
                 batch = await consumer.fetch(self._max_records, self._max_bytes, wait=0.2 if until_idle else 1.0)
                 fetched = True
             if not fetched:
-                await asyncio.sleep(_PAUSE)
-            elif batch is not None:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                continue
+            pause = _PAUSE
+            if batch is not None:
                 await self._work_off(consumer, batch, stop)
             elif until_idle:
                 return
@@ -100,9 +109,9 @@ class Worker:
             try:
                 connection = await self._session(consumer)
                 if bury is None:
-                    await self._handler.handle(connection, batch)
+                    await _finished(self._handler.handle(connection, batch), stop)
                 else:
-                    await self._handler.bury(connection, batch, bury)
+                    await _finished(self._handler.bury(connection, batch, bury), stop)
                 return True
             except Fenced:
                 raise
@@ -119,6 +128,14 @@ class Worker:
             self._connection = await self._connect()
             consumer.backend_pid = self._connection.get_server_pid()
         return self._connection
+
+
+async def _finished(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
+    """Runs work to its end; told to stop it has four seconds more, and is then abandoned with ``TimeoutError``."""
+    task, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    await asyncio.wait_for(task, _LAST_SECONDS)
 
 
 class _DataFault(Exception):

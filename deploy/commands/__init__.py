@@ -13,6 +13,7 @@ from deploy.postgres_programs import EmbeddedError
 from deploy.settings import SettingsError
 from knowledge_base.yaml_files import FileFaults
 from streams.importers import ImporterError
+from streams.store.imports import AlreadyImporting
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +30,9 @@ def main() -> None:
     """Runs the command line and turns errors that a person can mend into one sentence."""
     try:
         app()
+    except AlreadyImporting:
+        print("fundwatch: 这个来源正由另一个进程导入 / another process is importing this source", file=sys.stderr)
+        sys.exit(1)
     except (Failure, SettingsError, EmbeddedError, FileFaults, ImporterError, OSError) as error:
         print(f"fundwatch: {error}", file=sys.stderr)
         sys.exit(1)

@@ -77,19 +77,20 @@ def _words(row: FindingRow) -> dict[str, Any]:
 
 def explain(
     finding: Annotated[str, typer.Argument(help="疑点编号 / finding id")],
+    version: Annotated[int | None, typer.Option(help="版本, 默认最新 / version, the newest by default")] = None,
     json: Json = False,
 ) -> None:
     """按当时的数据和规则重算一条疑点 / judge a finding again as it was.
 
     Example: fundwatch explain 4f2a...
     """
-    run(_explain(finding, json))
+    run(_explain(finding, version, json))
 
 
-async def _explain(finding: str, json: bool) -> None:
+async def _explain(finding: str, version: int | None, json: bool) -> None:
     async with Opened() as service, borrowed(service.pool) as connection:
         area = await overview.find_area(connection, finding)
-        answer = await explain_finding(connection, area, finding) if area is not None else None
+        answer = await explain_finding(connection, area, finding, version) if area is not None else None
         if area is None or answer is None:
             raise Failure(f"没有这条疑点 / no such finding: {finding}")
         if json:

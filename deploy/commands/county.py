@@ -17,7 +17,7 @@ from deploy.commands.services import announce, serve
 from deploy.county import CountyPlan, write_county
 from deploy.county.register import register as institutions_of
 from deploy.county.scoring import FoundLines, Score, score, write_table
-from deploy.runtime import end_child, run_child, stop_on_signals
+from deploy.runtime import end_child, run_child, stop_on_signals, watch_child
 from deploy.settings import Settings
 from rules_lib.rules import RuleSet
 from streams.importers.jsonl import MessageReader, read_messages
@@ -77,6 +77,7 @@ async def _demo(plan: CountyPlan, exit_after_replay: bool, json: bool) -> None:
     async with opened as service:
         stop_on_signals(service.stop)
         worker = run_child(opened.settings, service.dsn, "worker", "--with-parent")
+        service.add(watch_child(worker, service.stop))
         try:
             if exit_after_replay:
                 await _replay(opened.settings, service, plan, json)
@@ -87,6 +88,7 @@ async def _demo(plan: CountyPlan, exit_after_replay: bool, json: bool) -> None:
             notes.print("Ctrl-C 结束 / ends everything")
             await serving
         finally:
+            service.stop.set()
             await asyncio.to_thread(end_child, worker)
 
 

@@ -153,7 +153,7 @@ async def _show(name: str, json: bool) -> None:
     if json:
         print_json({"letter": letter, "body": body.decode("utf-8", "backslashreplace")})
         return
-    console.print("; ".join(letter.reasons), highlight=False)
+    console.print("; ".join(letter.reasons), highlight=False, markup=False)
     sys.stdout.flush()
     sys.stdout.buffer.write(body + b"\n")
 

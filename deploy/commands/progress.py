@@ -45,17 +45,29 @@ async def follow(
     with Progress(*columns, TimeElapsedColumn(), console=notes) as progress:
         reading = progress.add_task("读取 reading", total=size, rate="")
         judging = progress.add_task("判断 judging", total=None, rate="")
-        async for _ in sending:
+        while await _next(sending, service.stop):
             progress.update(reading, completed=position())
             await _show(service, progress, judging, before, started)
-            if service.stop.is_set():
-                break
         progress.update(reading, completed=position(), total=position())
         while not service.stop.is_set() and not (await _show(service, progress, judging, before, started)).is_done:
             await asyncio.sleep(0.2)
+    if service.failed:
+        raise Failure("判断中止，见上面的日志 / judging stopped, see the log above")
     if service.stop.is_set():
         raise Failure("已中断；已发送的都在，再运行一次即可继续 / interrupted; run it again to go on where it stopped")
     return await _consumed(service) - before, time.monotonic() - started
+
+
+async def _next(sending: AsyncIterator[int], stop: asyncio.Event) -> bool:
+    """Waits for the next step of sending; false where there is none or the command was told to stop."""
+    step = asyncio.ensure_future(anext(sending, None))
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({step, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not step.done():
+        step.cancel()
+        return False
+    return step.result() is not None and not stop.is_set()
 
 
 async def _show(service: Service, progress: Progress, judging: int, before: int, started: float) -> overview.UnderWay:

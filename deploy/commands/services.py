@@ -11,7 +11,7 @@ import uvicorn
 from api.app import create_app
 from api.auth import ensure_first_user
 from deploy.commands.output import Failure, Json, Opened, notes, print_json, run
-from deploy.runtime import end_child, follow_parent, run_child, stop_on_signals
+from deploy.runtime import end_child, follow_parent, run_child, stop_on_signals, watch_child
 from deploy.settings import Settings
 from streams.service import Service
 from streams.store.migrations import find_migrations
@@ -93,11 +93,15 @@ async def _up() -> None:
     async with opened as service:
         stop_on_signals(service.stop)
         child = run_child(opened.settings, service.dsn, "worker", "--with-parent")
+        service.add(watch_child(child, service.stop))
         try:
             await announce(opened.settings, service)
             await serve(opened.settings, service)
         finally:
+            service.stop.set()
             await asyncio.to_thread(end_child, child)
+    if service.failed:
+        raise Failure("判断进程意外结束，已全部停下 / the worker ended unexpectedly; everything was stopped")
 
 
 async def announce(settings: Settings, service: Service) -> None:

@@ -24,6 +24,7 @@ def course_too_long(question: Question) -> Iterator[Measure | Undecided]:
             place = encounter
             last_day = stay.discharged
         counting = [named for named in lines if named[0].decided]
+        yield from _possible_courses(question, (question.person, name), place, lines, counting, last_day)
         for course in _courses(question, counting, last_day):
             occurrence: tuple[str | Day, ...] = (question.person, name, course[0], *place)
             if not question.meets(course[0], course[-1]):
@@ -32,6 +33,24 @@ def course_too_long(question: Question) -> Iterator[Measure | Undecided]:
                 yield Undecided(occurrence, stay.unknown or "stay unclear", course[0], course[-1])
             else:
                 yield _course(question, occurrence, course, lines, last_day)
+
+
+def _possible_courses(
+    question: Question,
+    words: tuple[str, str],
+    place: tuple[str, ...],
+    lines: Sequence[Named],
+    counting: Sequence[Named],
+    last_day: Day | None,
+) -> Iterator[Undecided]:
+    """Courses that would be too long were all their undecided lines paid, where no line of them is known to count."""
+    if len(counting) == len(lines):
+        return
+    known = {day for line, _ in counting for day in _covered(line, last_day)}
+    for course in _courses(question, lines, last_day):
+        limit = max(days for line, days in lines if line.day in course)
+        if len(course) > limit and known.isdisjoint(course) and question.meets(course[0], course[-1]):
+            yield Undecided((*words, course[0], *place), UNDECIDED_LINES, course[0], course[-1])
 
 
 def _series(question: Question) -> Iterator[tuple[str, bool, Encounter | None, list[Named]]]:

@@ -123,11 +123,17 @@ async def save_not_evaluated(connection: asyncpg.Connection, area: str, outcomes
         await connection.copy_records_to_table("not_evaluated", records=new, columns=columns)
 
 
-async def load_version(connection: asyncpg.Connection, area: str, finding_id: str) -> FindingVersion | None:
-    """The newest version of a finding, ``None`` where there is none."""
+async def load_version(
+    connection: asyncpg.Connection, area: str, finding_id: str, version: int | None = None
+) -> FindingVersion | None:
+    """A version of a finding, the newest where none is named; ``None`` where there is none."""
     body = await connection.fetchval(
-        "select body from finding_versions where area = $1 and finding_id = $2 order by version desc limit 1",
+        """
+        select body from finding_versions where area = $1 and finding_id = $2 and ($3::int is null or version = $3)
+        order by version desc limit 1
+        """,
         area,
         finding_id,
+        version,
     )
     return _decode_version(body) if body is not None else None

@@ -16,14 +16,27 @@ async def begin(connection: Connection, source_id: str, source: str) -> int:
     return sent
 
 
-async def advance(connection: Connection, source_id: str, messages: int) -> int:
-    """Notes a step in the transaction that sends it, and returns how many messages were sent so far."""
-    sent: int = await connection.fetchval(
-        "update imports set messages = messages + $2, updated_at = now() where source_id = $1 returning messages",
+class AlreadyImporting(Exception):
+    """Another process is sending the same source at this moment."""
+
+
+async def advance(connection: Connection, source_id: str, sent: int, more: int) -> int:
+    """Notes a step in the transaction that sends it, and returns how many messages were sent so far.
+
+    Raises ``AlreadyImporting`` where not ``sent`` of them had been sent before.
+    """
+    so_far: int | None = await connection.fetchval(
+        """
+        update imports set messages = messages + $3, updated_at = now()
+        where source_id = $1 and messages = $2 returning messages
+        """,
         source_id,
-        messages,
+        sent,
+        more,
     )
-    return sent
+    if so_far is None:
+        raise AlreadyImporting(source_id)
+    return so_far
 
 
 async def finish(connection: Connection, source_id: str) -> None:

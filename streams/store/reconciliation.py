@@ -141,7 +141,11 @@ _STORE = """
 
 # Reversals and corrections whose target never came: a query and no state.
 _WAITING_LINKS = """
-    select count(*) from events e where coalesce(e.reverses, e.corrects) is not null and not exists (
-        select from events t where t.area = e.area and t.patient = e.patient
-            and t.claim_id = coalesce(e.reverses, e.corrects))
+    with linked as (
+        select e.area, e.seq, coalesce(e.reverses, e.corrects) as target, coalesce(p.person, e.patient) as person
+        from events e left join persons p using (area, patient)
+        where coalesce(e.reverses, e.corrects) is not null)
+    select count(*) from linked l where not exists (
+        select from events t left join persons p using (area, patient)
+        where t.area = l.area and t.claim_id = l.target and coalesce(p.person, t.patient) = l.person)
 """

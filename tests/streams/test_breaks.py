@@ -16,6 +16,7 @@ from knowledge_base.facts import Facts, Point, load_facts
 from rules_lib import history as histories
 from rules_lib.history import Line
 from rules_lib.rules import Rule, RuleSet, load_rule_set
+from streams import pipeline
 from streams.handlers import ClaimsHandler
 from streams.store import history as store_history
 from streams.vault import Vault
@@ -161,3 +162,20 @@ async def test_a_fact_looked_up_by_todays_date(
 
     monkeypatch.setattr(Facts, "in_force", in_force_today)
     assert await compare(events, rule_set) == {(DAILY_CAP, ("p1", "A", cases.NURSING, "2025-12-31")): TOO_MUCH}
+
+
+async def test_an_encounter_without_the_gap_between_its_claims(
+    compare: Compare, rule_set: RuleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A visit of March with a claim of June, and another visit in April, on no day of the first one's claims."""
+    march = cases.visit("1", cases.line("a", "odd code", "03-01"))
+    june = cases.visit("2", cases.line("b", cases.HBA1C, "06-01"), encounter_id=march.encounter_id)
+    april = cases.visit("3", cases.line("c", cases.HBA1C, "04-15"))
+    odd: Key = (ODD_DETAILS, ("p1", "A", march.encounter_id, "unknown_item_code"))
+    assert await compare([march, june, april], rule_set) == {}
+
+    def of_the_last_claim(heads: Sequence[pipeline.Head]) -> dict[tuple[str, str], tuple[int, int]]:
+        return {head.encounter: (head.first_day, head.last_day) for head in heads}
+
+    monkeypatch.setattr(pipeline, "_encounter_spans", of_the_last_claim)
+    assert await compare([march, june, april], rule_set) == {odd: MISSED}

@@ -28,6 +28,8 @@ from .disturbed import message_of
 
 _decode_version = msgspec.json.Decoder(FindingVersion).decode
 
+VAULT = Vault(b"a secret of this test")
+
 
 class Desk:
     """A database with its bus, and hands to work on them."""
@@ -82,7 +84,7 @@ def rule_set() -> RuleSet:
 
 @pytest.fixture
 def handler(rule_set: RuleSet) -> ClaimsHandler:
-    return ClaimsHandler(rule_set, Vault(b"a secret of this test"))
+    return ClaimsHandler(rule_set, VAULT)
 
 
 def _events() -> list[Event]:
@@ -195,11 +197,11 @@ async def test_leads_are_the_same_when_versions_come_twice_and_the_wrong_way_rou
     messages = [Message(row["key"], row["value"], "outbox") for row in rows]
     assert any(_decode_version(row["value"]).version > 1 for row in rows)
     await desk.bus.send(FINDINGS, messages)
-    await desk.work_off(LeadsHandler(rule_set), LEADS, FINDINGS)
+    await desk.work_off(LeadsHandler(rule_set, VAULT), LEADS, FINDINGS)
     once = await _leads(desk.connection)
     await desk.connection.execute("truncate lead_findings, lead_lines, lead_totals, leads")
     await desk.bus.send(FINDINGS, messages[::-1] + messages)
-    await desk.work_off(LeadsHandler(rule_set), LEADS, FINDINGS)
+    await desk.work_off(LeadsHandler(rule_set, VAULT), LEADS, FINDINGS)
     assert await _leads(desk.connection) == once
     assert len(once) > 10
 

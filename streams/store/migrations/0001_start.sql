@@ -36,7 +36,6 @@ create table events (
     recorded_at timestamptz not null default now(),
     primary key (area, patient, seq)
 );
-create index events_by_encounter on events (area, institution, encounter_id) where kind = 'claim';
 alter table events alter column digest set storage external;
 
 -- The bytes as they were received (zstd), once, apart from what windows read.
