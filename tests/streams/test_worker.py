@@ -294,3 +294,28 @@ async def test_told_to_stop_in_the_middle_of_trouble_it_gives_up_the_batch(
 async def _lags(dsn: str) -> list[Lag]:
     async with open_pool(dsn) as pool:
         return await PostgresBus(pool).lags(JUDGES)
+
+
+async def test_a_batch_that_waits_for_a_lock_is_abandoned_when_the_worker_stops(
+    postgres_url: str, connection: Connection, claims_handler: ClaimsHandler
+) -> None:
+    await send(postgres_url, [message_of(event) for event in list(simulate(CountyPlan(scale=1 / 5000)))[:20]])
+    locks = connection.transaction()
+    await locks.start()
+    await connection.execute("lock table event_ids in access exclusive mode")
+    async with open_pool(postgres_url) as pool:
+        worker = Worker(lambda: connect(postgres_url), claims_handler)
+        consumer = await PostgresBus(pool).consumer(JUDGES, CLAIMS, "worker", await worker.open())
+        stop = asyncio.Event()
+        running = asyncio.create_task(worker.run(consumer, stop))
+        await asyncio.sleep(0.5)
+        stop.set()
+        stopped = time.monotonic()
+        await asyncio.wait_for(running, 10)
+        assert time.monotonic() - stopped < 5
+        await consumer.close()
+        await worker.close()
+    await locks.rollback()
+    assert worker.records == 0
+    await work_off(postgres_url, claims_handler)
+    assert await connection.fetchval("select count(*) from events") == 20
