@@ -22,11 +22,15 @@ from api.desk import STATIC, Desk, Frame, render
 from api.formats import today_in_china
 from knowledge_base.days import Day
 from rules_lib.rules import RuleSet
+from streams.store.cases import TextRefused
 from streams.store.sessions import Pool
 
 log = logging.getLogger(__name__)
 
 Handle = Callable[[Request], Awaitable[Response]]
+
+#: What stays as it is in a query that is quoted already.
+_QUERY_SIGNS = "%&=+/?:@!$'()*,;"
 
 #: Nothing is fetched from another host, no script or style stands in a page, nobody frames it.
 SECURITY_HEADERS = {
@@ -54,6 +58,7 @@ def create_app(pool: Pool, rule_set: RuleSet, today: Callable[[], Day] = today_i
     app.middleware("http")(_answer)
     app.exception_handler(auth.SignInNeeded)(_ask_to_sign_in)
     app.exception_handler(HTTPException)(_explain)
+    app.exception_handler(TextRefused)(_explain_text)
     app.exception_handler(RequestValidationError)(_explain_request)
     return app
 
@@ -98,6 +103,11 @@ async def _explain(request: Request, error: Exception) -> Response:
     return _page(request, HTTPStatus(error.status_code), kind)
 
 
+async def _explain_text(request: Request, error: Exception) -> Response:
+    """Text that the store cannot hold names nothing in it."""
+    return _page(request, HTTPStatus.NOT_FOUND, "missing")
+
+
 async def _explain_request(request: Request, error: Exception) -> Response:
     """What is wrong with a request, field by field, without repeating what it said."""
     assert isinstance(error, RequestValidationError)
@@ -108,7 +118,9 @@ async def _explain_request(request: Request, error: Exception) -> Response:
 
 
 def _path_of(request: Request) -> str:
-    return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+    """Path and query as they stand in an address: headers hold nothing but ASCII."""
+    path, query = quote(request.url.path), quote(request.url.query, safe=_QUERY_SIGNS)
+    return f"{path}?{query}" if query else path
 
 
 def _wants_json(request: Request) -> bool:

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from urllib.parse import urlsplit
@@ -18,13 +19,18 @@ from fastapi import Request, Response
 
 from api.desk import Frame, desk_of, set_cookie
 from streams.store import users
-from streams.store.sessions import Connection, borrowed
+from streams.store.sessions import Connection, Pool, borrowed
 from streams.store.status import find_received
 
 FIRST_LOGIN = "inspector"
 SESSION_COOKIE = "session"
 MOST_ATTEMPTS = 5
+MOST_HASHING = 2
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+# Each hash takes 64 MiB and some of the processor: a crowd at the door waits here, in nobody's way.
+_hashing = ThreadPoolExecutor(MOST_HASHING, "hashing")
 
 
 class SignInNeeded(Exception):
@@ -53,18 +59,21 @@ async def ensure_first_user(connection: Connection) -> tuple[str, str] | None:
     return (FIRST_LOGIN, password) if created else None
 
 
-async def open_session(connection: Connection, login: str, password: str) -> str | None:
-    """The token of a new session, ``None`` where log-in or password is wrong. Raises ``Throttled``."""
-    if not await users.save_attempt(connection, login, MOST_ATTEMPTS):
-        raise Throttled
-    stored = await users.find_password_hash(connection, login)
-    # An unknown log-in costs as long as a wrong password, so that neither can be told from the time.
-    right = await asyncio.to_thread(_verifies, stored or _hash_of_nobody(), password)
-    if stored is None or not right:
+async def open_session(pool: Pool, login: str, password: str) -> str | None:
+    """The token of a new session, ``None`` where log-in or password is wrong. Raises ``Throttled``.
+
+    No connection is held while the password is verified.
+    """
+    async with borrowed(pool) as connection:
+        if not await users.save_attempt(connection, login, MOST_ATTEMPTS):
+            raise Throttled
+        stored = await users.find_password_hash(connection, login)
+    if not await asyncio.get_running_loop().run_in_executor(_hashing, _verifies, stored, password):
         return None
-    await users.delete_attempts(connection, login)
     token = secrets.token_urlsafe(32)
-    await users.save_session(connection, _token_hash(token), login)
+    async with borrowed(pool) as connection:
+        await users.delete_attempts(connection, login)
+        await users.save_session(connection, _token_hash(token), login)
     return token
 
 
@@ -140,8 +149,9 @@ def _hash_of_nobody() -> str:
     return _hasher().hash(secrets.token_urlsafe(12))
 
 
-def _verifies(password_hash: str, password: str) -> bool:
+def _verifies(password_hash: str | None, password: str) -> bool:
+    """An unknown log-in costs as long as a wrong password, so that neither can be told from the time."""
     try:
-        return _hasher().verify(password_hash, password)
+        return _hasher().verify(password_hash or _hash_of_nobody(), password) and password_hash is not None
     except VerificationError:
         return False

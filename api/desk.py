@@ -1,6 +1,7 @@
 """What every page and endpoint works with: the store, the published rules, today, and how a page is made."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
@@ -17,7 +18,7 @@ from api.texts import LANGUAGES, Texts, load_texts
 from knowledge_base.days import Day
 from rules_lib.rules import RuleSet
 from streams.store.leads import live_rules
-from streams.store.sessions import Pool
+from streams.store.sessions import Connection, Pool, borrowed
 from streams.store.status import Received
 
 HERE = Path(__file__).parent
@@ -70,6 +71,13 @@ def texts_of(request: Request) -> Texts:
         if lang in LANGUAGES:
             return load_texts(lang)
     return load_texts(next(iter(LANGUAGES)))
+
+
+@asynccontextmanager
+async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
+    """A borrowed connection on which every statement reads the store as it was at the first; it cannot write."""
+    async with borrowed(pool) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        yield connection
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
 
 from api import auth
-from api.desk import Desk, desk_of, texts_of
+from api.desk import Desk, desk_of, snapshot, texts_of
 from api.lead_view import PAGE, find_institutions_of
 from api.models import (
     DecisionIn,
@@ -67,7 +67,7 @@ async def get_lead(
     request: Request, session: Signed, lead_id: str, page: Annotated[int, Query(ge=1)] = 1
 ) -> LeadDetail:
     desk, texts = desk_of(request), texts_of(request)
-    async with borrowed(desk.pool) as connection:
+    async with snapshot(desk.pool) as connection:
         lead = await cases.find_lead(connection, lead_id, desk.today())
         if lead is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)

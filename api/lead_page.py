@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api import auth
-from api.desk import Frame, desk_of, render, texts_of
+from api.desk import Frame, desk_of, render, snapshot, texts_of
 from api.lead_view import LeadView, load_lead_view
 from casework.decisions import LONGEST_REASON, Decision, Verdict
 from streams.store import decisions
@@ -136,7 +136,7 @@ async def render_lead(
 ) -> Response:
     """A lead's page, with what was typed where it was not recorded."""
     desk = desk_of(request)
-    async with borrowed(desk.pool) as connection:
+    async with snapshot(desk.pool) as connection:
         view = await load_lead_view(connection, desk, lead_id, page, finding, texts_of(request))
         if view is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)

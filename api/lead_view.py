@@ -1,4 +1,4 @@
-"""A lead as its page and the interface show it: loaded once, in one read of the store."""
+"""A lead as its page shows it. It takes about ten statements, so whoever loads it reads from one ``snapshot``."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from rules_lib.history import History
 from rules_lib.rules import Rule
 from streams.store import cases
 from streams.store.cases import Changes, Gap, Lead
-from streams.store.decisions import find_decisions
+from streams.store.decisions import Place, find_decisions, find_heirs, find_moved
 from streams.store.evidence import find_person_events, load_claims
 from streams.store.sessions import Connection
 
@@ -45,10 +45,20 @@ class Evidence:
     fallen_claims: int
     timeline: Timeline
     points: list[Point]
+    heirs: list[Place]
 
     @property
     def withdrawn(self) -> bool:
         return self.version.change is Change.WITHDRAWN
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    """What became of a lead and of the findings that a decision cites, after that decision."""
+
+    changes: Changes
+    moved: list[Place]
+    heirs: list[Place]
 
 
 @dataclass(frozen=True)
@@ -61,11 +71,12 @@ class LeadView:
     findings: list[FindingVersion]
     page: int
     pages: int
+    page_size: int
     evidence: Evidence | None
     gaps: list[Gap]
     decisions: list[Decision]
     holds: Decision | None
-    after_decision: Changes | None
+    aftermath: Aftermath | None
     names: Names
 
     @property
@@ -100,11 +111,12 @@ async def load_lead_view(
         findings=findings,
         page=page,
         pages=pages,
+        page_size=PAGE,
         evidence=await _evidence(connection, desk, selected, findings, page, names, texts) if selected else None,
         gaps=await cases.find_gaps(connection, lead, list(topic_rules)),
         decisions=decisions,
         holds=holds,
-        after_decision=await _changes_after(connection, desk, lead, holds),
+        aftermath=await _aftermath(connection, desk, holds) if holds else None,
         names=names,
     )
 
@@ -140,10 +152,14 @@ async def _rule_shares(connection: Connection, desk: Desk, lead: Lead) -> list[R
     ]
 
 
-async def _changes_after(connection: Connection, desk: Desk, lead: Lead, holds: Decision | None) -> Changes | None:
-    if holds is None:
-        return None
-    return await cases.find_changes(connection, lead.area, lead.lead_id, holds.lead_version, desk.live, desk.today())
+async def _aftermath(connection: Connection, desk: Desk, holds: Decision) -> Aftermath:
+    area, live, today = holds.area, desk.live, desk.today()
+    cited = [citation.finding_id for citation in holds.cites]
+    return Aftermath(
+        await cases.find_changes(connection, area, holds.lead_id, holds.lead_version, live, today),
+        await find_moved(connection, holds, live, today),
+        await find_heirs(connection, area, cited, live, today),
+    )
 
 
 async def _evidence(
@@ -174,6 +190,7 @@ async def _evidence(
         fallen_claims=sources.fallen,
         timeline=timeline_of(finding, history, await _place_names(connection, history), texts),
         points=_points(desk, version),
+        heirs=await find_heirs(connection, version.area, [version.finding_id], desk.live, desk.today()),
     )
 
 

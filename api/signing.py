@@ -3,13 +3,12 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api import auth
 from api.desk import Frame, desk_of, render
 from api.lead_page import Kept, is_lead_path, render_lead
-from streams.store.sessions import borrowed
 
 router = APIRouter(include_in_schema=False)
 
@@ -24,19 +23,18 @@ async def show_sign_in(request: Request, next: str = HOME) -> Response:
 @router.post("/sign-in")
 async def sign_in(
     request: Request,
-    login: Annotated[str, Form(max_length=100)],
+    login: Annotated[str, Form(max_length=100, pattern=r"^[^\x00]*$")],
     password: Annotated[str, Form(max_length=200)],
     next: Annotated[str, Form()] = HOME,
     kept_reason: Annotated[str, Form()] = "",
 ) -> Response:
     next = _own_path(next)
     kept = Kept(kept_reason, "signed_in_again") if kept_reason else None
-    async with borrowed(desk_of(request).pool) as connection:
-        try:
-            token = await auth.open_session(connection, login, password)
-        except auth.Throttled:
-            words = {"next": next, "kept": kept, "problem": "sign_in.throttled", "typed": login}
-            return render(request, "sign_in.html", Frame(), HTTPStatus.TOO_MANY_REQUESTS, **words)
+    try:
+        token = await auth.open_session(desk_of(request).pool, login, password)
+    except auth.Throttled:
+        words = {"next": next, "kept": kept, "problem": "sign_in.throttled", "typed": login}
+        return render(request, "sign_in.html", Frame(), HTTPStatus.TOO_MANY_REQUESTS, **words)
     if token is None:
         words = {"next": next, "kept": kept, "problem": "sign_in.refused", "typed": login}
         return render(request, "sign_in.html", Frame(), HTTPStatus.UNAUTHORIZED, **words)
@@ -55,8 +53,9 @@ async def _after_sign_in(request: Request, login: str, token: str, next: str, ke
 @router.post("/sign-out")
 async def sign_out(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
     session = await auth.require_session(request)
-    if auth.is_genuine(session, csrf):
-        await auth.close_session(request)
+    if not auth.is_genuine(session, csrf):
+        raise HTTPException(HTTPStatus.FORBIDDEN)
+    await auth.close_session(request)
     response = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
     response.delete_cookie(auth.SESSION_COOKIE)
     return response

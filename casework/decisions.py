@@ -58,10 +58,12 @@ def state_of(decisions: Sequence[Decision]) -> str:
 
 
 def tidied_reason(text: str) -> str:
-    """A reason without blanks around it. Raises ``ValueError`` where nothing is left, or too much."""
+    """A reason without blanks around it. Raises ``ValueError`` where nothing is left, too much, or a NUL."""
     reason = text.strip()
     if not reason:
         raise ValueError("a decision needs a reason")
+    if "\x00" in reason:
+        raise ValueError("a reason holds no NUL")
     if len(reason) > LONGEST_REASON:
         raise ValueError(f"a reason has at most {LONGEST_REASON} characters")
     return reason

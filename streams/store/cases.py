@@ -11,6 +11,9 @@ from knowledge_base.days import Day, as_date
 from knowledge_base.findings import FindingVersion
 from streams.store.leads import decode_version
 
+#: What the store raises for text that it cannot hold: PostgreSQL's text has no NUL.
+TextRefused = asyncpg.CharacterNotInRepertoireError
+
 #: Sorting by name: two expressions, both ascending. Names of the lead then settle the order, so paging by key is exact.
 SORTS = {
     "severity": ("t.severity", "-t.in_fund"),

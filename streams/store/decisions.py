@@ -5,7 +5,7 @@ decision to be undone does not hold.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC
 
 import asyncpg
@@ -15,7 +15,15 @@ from casework.decisions import Citation, Decision, Verdict, holding, state_of, t
 from knowledge_base.days import Day, as_date
 from streams.bus import Message
 from streams.store.intake import save_outbox
+from streams.store.leads import decode_version
 from streams.topics import DECISIONS
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a finding is now: its name and that of its lead."""
+
+    finding_id: str
+    lead_id: str
 
 
 class DecisionError(Exception):
@@ -82,6 +90,46 @@ async def find_decisions(connection: asyncpg.Connection, area: str, lead_id: str
         "select * from decisions where area = $1 and lead_id = $2 order by decision_id", area, lead_id
     )
     return [_decision(row) for row in rows]
+
+
+async def find_moved(
+    connection: asyncpg.Connection, decision: Decision, live: Sequence[str], today: Day
+) -> list[Place]:
+    """The findings that a decision cites and that belong to another lead now."""
+    cited = [citation.finding_id for citation in decision.cites]
+    places = await _find_places(connection, decision.area, cited, live, today)
+    return [place for place in places if place.lead_id != decision.lead_id]
+
+
+async def find_heirs(
+    connection: asyncpg.Connection, area: str, finding_ids: Collection[str], live: Sequence[str], today: Day
+) -> list[Place]:
+    """The findings that continue withdrawn ones of some findings (``FindingVersion.continued_by``), each once."""
+    rows = await connection.fetch(
+        "select body from lead_findings where area = $1 and finding_id = any($2::text[]) and not is_open",
+        area,
+        list(finding_ids),
+    )
+    heirs = {decode_version(row["body"]).continued_by for row in rows}
+    return await _find_places(connection, area, [heir for heir in heirs if heir is not None], live, today)
+
+
+async def _find_places(
+    connection: asyncpg.Connection, area: str, finding_ids: Collection[str], live: Sequence[str], today: Day
+) -> list[Place]:
+    rows = await connection.fetch(
+        """
+        select finding_id, lead_id from lead_findings
+        where area = $1 and finding_id = any($2::text[]) and rule_id = any($3::text[])
+            and (excuse_until is null or excuse_until < $4)
+        order by finding_id
+        """,
+        area,
+        list(finding_ids),
+        live,
+        as_date(today),
+    )
+    return [Place(**row) for row in rows]
 
 
 def _decision(row: asyncpg.Record) -> Decision:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -63,6 +64,31 @@ async def test_part_of_a_page_sends_the_whole_page_to_sign_in(visitor: httpx.Asy
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, "/?topic=stays")
 
 
+async def test_part_of_a_page_is_sent_to_an_address_that_a_header_can_hold(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/中?institution=%E4%B8%AD&sort=x", headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    assert answer.headers["HX-Redirect"] == "/%E4%B8%AD?institution=%E4%B8%AD&sort=x"
+
+
+@pytest.mark.parametrize(
+    "path", ["/leads/%00", "/?institution=%00", "/?topic=%00&state=all", "/leads/{lead}?finding=%00"]
+)
+async def test_text_that_the_store_cannot_hold_names_nothing(client: httpx.AsyncClient, path: str) -> None:
+    page = await client.get(path.format(lead=(await _lead(client))["lead_id"]))
+    assert page.status_code == 404
+    assert "没有这一页" in page.text
+
+
+@pytest.mark.parametrize("path", ["/api/leads/%00", "/api/findings/%00", "/api/leads?institution=%00"])
+async def test_interface_knows_nothing_by_such_a_name(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert (answer.status_code, answer.json()) == (404, {"detail": "missing"})
+
+
+async def test_log_in_that_the_store_cannot_hold_is_refused(visitor: httpx.AsyncClient) -> None:
+    assert (await visitor.post("/sign-in", data={"login": "a\x00", "password": "wrong"})).status_code == 422
+
+
 async def test_sign_in_leads_to_no_other_site(visitor: httpx.AsyncClient, password: str) -> None:
     for path in ("https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example"):
         data = {"login": "inspector", "password": password, "next": path}
@@ -83,6 +109,49 @@ async def test_success_forgets_earlier_attempts(visitor: httpx.AsyncClient, pass
         for word in ("wrong", "wrong", password):
             answer = await visitor.post("/sign-in", data={"login": "inspector", "password": word})
         assert answer.status_code == 303
+
+
+async def test_crowd_at_the_door_takes_two_threads_and_no_connection(
+    visitor: httpx.AsyncClient, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, most, may_end = 0, 0, threading.Event()
+
+    def verify(*_: object) -> bool:
+        nonlocal busy, most
+        busy += 1
+        most = max(most, busy)
+        may_end.wait(20)
+        busy -= 1
+        return False
+
+    monkeypatch.setattr(auth, "_verifies", verify)
+    crowd = [
+        asyncio.create_task(visitor.post("/sign-in", data={"login": f"nobody-{number}", "password": "wrong"}))
+        for number in range(10)
+    ]
+    try:
+        async with asyncio.timeout(10):
+            while await connection.fetchval("select count(*) from sign_in_attempts") < len(crowd) or not busy:
+                await asyncio.sleep(0.01)
+            assert (await visitor.get("/ready")).status_code == 200
+    finally:
+        may_end.set()
+        answers = await asyncio.gather(*crowd)
+    assert {answer.status_code for answer in answers} == {401}
+    assert most == auth.MOST_HASHING
+
+
+async def test_sign_out_with_a_wrong_token_changes_nothing(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    refused = await client.post("/sign-out", data={"csrf": "forged"})
+    assert refused.status_code == 403
+    assert "没有执行" in refused.text
+    assert (await client.get("/api/session")).status_code == 200
+    csrf = (await client.get("/api/session")).json()["csrf"]
+    assert (await client.post("/sign-out", data={"csrf": csrf})).status_code == 303
+    assert await connection.fetchval("select count(*) from sessions") == 0
+    assert auth.SESSION_COOKIE not in client.cookies
 
 
 async def test_session_is_stored_as_its_hash_and_ends(
@@ -209,7 +278,7 @@ async def test_undo_names_what_it_undoes_and_only_what_holds(client: httpx.Async
     assert [d["decision"] for d in detail["decisions"]] == ["confirmed", "confirmed", "undone", "undone"]
 
 
-@pytest.mark.parametrize("reason", ["", "   "])
+@pytest.mark.parametrize("reason", ["", "   ", "与护理记录\x00不符"])
 async def test_decision_needs_a_reason(client: httpx.AsyncClient, reason: str) -> None:
     assert (await _decide(client, await _lead(client), reason)).status_code == 422
     assert (await _lead(client))["state"] == "open"

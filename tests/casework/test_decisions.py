@@ -29,7 +29,7 @@ def test_undoing_brings_back_what_held_before() -> None:
     assert state_of([*decisions, _decision(4, Verdict.UNDONE, 1)]) == "open"
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "长" * (LONGEST_REASON + 1)])
+@pytest.mark.parametrize("text", ["", "  \n", "长" * (LONGEST_REASON + 1), "与\x00护理记录不符"])
 def test_a_reason_must_say_something_and_not_too_much(text: str) -> None:
     with pytest.raises(ValueError, match="reason"):
         tidied_reason(text)
