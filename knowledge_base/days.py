@@ -5,7 +5,7 @@ A ``Day`` is the proleptic ordinal of a civil day in Asia/Shanghai (``date.toord
 1991-09-15; the few summers before (1986 to 1991) are read with the same offset.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 Day = int
 
@@ -22,11 +22,6 @@ def microseconds(instant: datetime) -> int:
     """Microseconds since 1970-01-01T00:00Z of an aware instant."""
     since = instant - _EPOCH
     return since.days * _MICROSECONDS_A_DAY + since.seconds * 1_000_000 + since.microseconds
-
-
-def instant_at(microseconds_since_epoch: int) -> datetime:
-    """The UTC instant of a number of microseconds since 1970-01-01T00:00Z."""
-    return _EPOCH + timedelta(microseconds=microseconds_since_epoch)
 
 
 def day_at(microseconds_since_epoch: int) -> Day:

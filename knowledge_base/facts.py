@@ -17,7 +17,7 @@ known. A later point with the same key supersedes an earlier one from its own fi
 Errors: ``CatalogueError`` lists every fault of a file with its line.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -250,9 +250,4 @@ def load_facts(folder: Path = CATALOGUES) -> Facts:
             points.extend(load_catalogue(path))
     if errors:
         raise CatalogueError.joined(errors)
-    return Facts(tuple(points))
-
-
-def facts_of(points: Iterable[Point]) -> Facts:
-    """Facts made of the given points (tests, published sets)."""
     return Facts(tuple(points))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge_base.facts import CatalogueError, Facts, Point, facts_of, load_catalogue, load_facts
+from knowledge_base.facts import CatalogueError, Facts, Point, load_catalogue, load_facts
 
 HBA1C = "002503020030000"
 FRUCTOSAMINE = "002503020020000"
@@ -201,7 +201,7 @@ def dated_points(draw: st.DrawFn) -> Point:
 @given(st.lists(dated_points(), max_size=6), st.sampled_from("ab"), st.integers(0, 15))
 def test_the_index_finds_what_a_look_through_all_points_finds(points: list[Point], code: str, day: int) -> None:
     holding = [point for point in points if code in point.codes and point.holds_on(day)]
-    found = facts_of(points).in_force("periods", code, day)
+    found = Facts(points).in_force("periods", code, day)
     began = max(((point.valid_from, point.recorded_on) for point in holding), default=None)
     assert (found and (found.valid_from, found.recorded_on)) == began
     assert found is None or found in holding
