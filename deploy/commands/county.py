@@ -27,7 +27,7 @@ from streams.store import imports, overview
 from streams.store.reconciliation import Reconciliation
 from streams.store.sessions import borrowed
 
-Scale = Annotated[float, typer.Option(help="相对大冶的规模 / size relative to Daye")]
+Scale = Annotated[float, typer.Option(min=0.0001, max=10, help="相对大冶的规模 / size relative to Daye")]
 Seed = Annotated[int, typer.Option(help="随机种子 / seed")]
 
 

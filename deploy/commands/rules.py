@@ -32,6 +32,8 @@ def check(
     Example: fundwatch rules check
     """
     rule_set = load_rule_set(load_facts(), folder)
+    if not rule_set.rules:
+        raise Failure(f"目录中没有规则文件 / no rule files in the folder: {folder}")
     faults = _failed_cases(rule_set)
     cases = sum(len(rule.cases) for rule in rule_set.rules)
     if json:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
@@ -106,11 +107,26 @@ async def _up() -> None:
 
 async def announce(settings: Settings, service: Service) -> None:
     """Says where the desk is, and, at the very first start, the log-in with its password: once, and never in a log."""
+    _check_address(settings)
     async with borrowed(service.pool) as connection:
         first = await ensure_first_user(connection)
     notes.print(f"工作台 / desk: http://{settings.host}:{settings.port}/", highlight=False)
     if first is not None:
         notes.print(f"首个账号（只显示这一次） / first log-in (shown once): {first[0]}  {first[1]}", highlight=False)
+
+
+def _check_address(settings: Settings) -> None:
+    """Says in one sentence that the desk cannot be served there, before anything else is said."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            place = f"{settings.host}:{settings.port}"
+            raise Failure(
+                f"不能在 {place} 提供工作台，可用 FUNDWATCH_PORT 换端口 / cannot serve on {place}: {error}"
+            ) from None
 
 
 async def serve(settings: Settings, service: Service) -> None:

@@ -179,7 +179,7 @@ def test_second_of_two_people_sees_what_changed_and_keeps_the_reason(browser: Br
         for page in (first, second):
             _open_lead(page, console)
         first.locator("#reason").fill("与护理记录不符")
-        first.get_by_role("button", name="确认疑点").click()
+        first.get_by_role("button", name="确认全部疑点").click()
         expect(first.locator("#decision")).to_contain_text("已确认")
         second.locator("#reason").fill("我认为应退回")
         with second.expect_response("**/decisions") as answer:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,7 @@ def test_findings_page_through_and_explain_says_same(shell: Shell, tmp_path: Pat
         (("dead-letters", "show", "claims/0/7"), "no such dead letter"),
         (("import", "claims", "/nowhere.jsonl"), "no such file"),
         (("knowledge", "list", "--on", "yesterday"), "expected a day like 2026-03-01"),
+        (("rules", "check", "/nowhere"), "no rule files in the folder"),
     ],
 )
 def test_what_a_person_can_mend_is_one_sentence(shell: Shell, words: tuple[str, ...], says: str) -> None:
@@ -118,3 +120,12 @@ def test_a_faulty_rule_folder_is_told_with_line_and_field(shell: Shell, tmp_path
     assert "broken.yaml:1: id:" in error
     assert "broken.yaml:3: severity:" in error
     assert "check: Field required" in error
+
+
+def test_a_port_in_use_is_told_before_a_log_in_is_made(shell: Shell, free_port: int) -> None:
+    with socket.create_server(("127.0.0.1", free_port)):
+        shell.environment["FUNDWATCH_PORT"] = str(free_port)
+        error = shell("api", code=1)
+    assert "cannot serve on" in error
+    assert "Traceback" not in error
+    assert "log-in" not in error
