@@ -68,8 +68,9 @@ class MessageReader(Iterator[Message]):
         self.close()
 
     def close(self) -> None:
-        """Closes the file wherever it stands; the process's own stdin stays open."""
-        self._file.close()
+        """Closes the file wherever it stands; the process's own stdin stays open, where a thread may hang on it."""
+        if not self._file.closed and self._file.fileno() != 0:
+            self._file.close()
 
     def _read(self) -> Iterator[Message]:
         lines = _Lines()

@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +131,19 @@ def test_a_port_in_use_is_told_before_a_log_in_is_made(shell: Shell, free_port: 
     assert "cannot serve on" in error
     assert "Traceback" not in error
     assert "log-in" not in error
+
+
+def test_ctrl_c_ends_an_import_from_a_pipe_that_says_nothing(shell: Shell) -> None:
+    words = [sys.executable, "-m", "deploy.commands", "import", "claims", "-"]
+    reading, writing = os.pipe()
+    with subprocess.Popen(words, env=shell.environment, stdin=reading, stderr=subprocess.PIPE) as importing:
+        time.sleep(5)
+        importing.send_signal(signal.SIGINT)
+        try:
+            _, errors = importing.communicate(timeout=10)
+        finally:
+            importing.kill()
+            os.close(writing)
+            os.close(reading)
+    assert importing.returncode == 1
+    assert "interrupted" in errors.decode()
