@@ -34,7 +34,7 @@ fmt: .venv/.dev  ## 整理格式 / format the sources
 	@$(BIN)/ruff check --fix .
 
 lock: .venv/.dev  ## 重新固定依赖版本 / pin the newest versions of the requirements
-	@cd requirements; for name in run build dev node; do \
+	@cd requirements; for name in run build dev node java; do \
 		../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 			--no-emit-index-url --no-emit-find-links $$name.in --output-file $$name.txt; \
 	done
