@@ -128,13 +128,17 @@ def test_what_the_package_needs_is_what_is_pinned_for_running() -> None:
     assert project["dependencies"] == [line.split()[0] for line in lines if not line.startswith("#")]
 
 
-def test_versions_pinned_twice_are_the_same() -> None:
-    versions: dict[str, set[str]] = {}
+def test_versions_pinned_in_two_files_are_the_same() -> None:
+    """One file may pin two versions, each for some versions of Python; another file then pins the same two."""
+    pinned: dict[str, set[tuple[str, ...]]] = {}
     for requirements in REQUIREMENTS:
+        of_file: dict[str, list[str]] = {}
         for pin in _pins(requirements.read_text(encoding="utf-8")):
-            name, _, version = pin.split()[0].partition("==")
-            versions.setdefault(name, set()).add(version)
-    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+            name, _, version = pin.partition("--hash")[0].partition("==")
+            of_file.setdefault(name, []).append(version.strip())
+        for name, versions in of_file.items():
+            pinned.setdefault(name, set()).add(tuple(versions))
+    assert {name: found for name, found in pinned.items() if len(found) > 1} == {}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
