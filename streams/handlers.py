@@ -4,6 +4,7 @@ decode -> lock persons -> enter events -> read windows -> judge -> compare
 -> ONE transaction: events + finding versions + dead letters + outbox + offset
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -27,6 +28,7 @@ from streams.codec import (
     readable_money,
 )
 from streams.pipeline import Outcome, judge_again, merged_persons
+from streams.reports import Report
 from streams.store import findings, history, intake, leads, offsets
 from streams.store.history import Arrival
 from streams.store.intake import DeadLetter, Tally
@@ -57,20 +59,23 @@ class ClaimsHandler:
         self._vault = vault
         self._judging = judging
 
-    async def handle(self, connection: Connection, batch: Batch) -> None:
+    async def handle(self, connection: Connection, batch: Batch) -> Report:
         """One batch in one transaction. Raises ``Fenced``, with nothing written, where the partition was taken over."""
         tallies: dict[str, Tally] = {}
         letters: list[DeadLetter] = []
+        report = Report()
         incoming = self._decode(batch.records, tallies, letters)
         async with connection.transaction():
             for area in sorted({item.event.area for item in incoming}):
                 of_area = [item for item in incoming if item.event.area == area]
-                await self._take_in(connection, area, of_area, tallies, letters)
+                await self._take_in(connection, area, of_area, tallies, letters, report)
             await intake.save_dead_letters(connection, batch.lease, letters)
             await intake.save_tallies(connection, batch.lease, _today(), tallies)
             await offsets.step(connection, batch)
+        report.count_messages(tallies.values())
+        return report
 
-    async def bury(self, connection: Connection, batch: Batch, reason: str) -> None:
+    async def bury(self, connection: Connection, batch: Batch, reason: str) -> Report:
         """Dead-letters the one record of a batch that cannot be stored or judged, and moves the offset past it."""
         (record,) = batch.records
         money = readable_money(record.value or b"")
@@ -81,6 +86,7 @@ class ClaimsHandler:
             await intake.save_dead_letters(connection, batch.lease, [letter])
             await intake.save_tallies(connection, batch.lease, _today(), {record.source: tally})
             await offsets.step(connection, batch)
+        return Report(outcomes=Counter(dead=1))
 
     def _decode(
         self, records: Sequence[Record], tallies: dict[str, Tally], letters: list[DeadLetter]
@@ -105,6 +111,7 @@ class ClaimsHandler:
         incoming: Sequence[Incoming],
         tallies: dict[str, Tally],
         letters: list[DeadLetter],
+        report: Report,
     ) -> None:
         merges = [item.event for item in incoming if isinstance(item.event, PatientStatus) and item.event.same_as]
         patients = {item.event.patient for item in incoming} | {merge.same_as for merge in merges if merge.same_as}
@@ -118,7 +125,7 @@ class ClaimsHandler:
         if joined:
             await history.save_merges(connection, area, joined, max(accepted))
         if self._judging:
-            await self._judge(connection, area, {**_apart(members, joined), **joined}, accepted)
+            await self._judge(connection, area, {**_apart(members, joined), **joined}, accepted, report)
 
     async def _accept(
         self,
@@ -158,6 +165,7 @@ class ClaimsHandler:
         area: str,
         members: dict[str, list[str]],
         accepted: dict[int, Arrival],
+        report: Report,
     ) -> None:
         person_of = {patient: person for person, together in members.items() for patient in together}
         new: dict[str, set[int]] = {}
@@ -183,6 +191,8 @@ class ClaimsHandler:
         await findings.save_versions(connection, area, versions)
         await findings.save_not_evaluated(connection, area, outcomes)
         await intake.save_outbox(connection, FINDINGS, map(finding_message, versions))
+        report.count_versions(versions)
+        report.count_not_evaluated(entry for outcome in outcomes.values() for _, entry in outcome.now_not_evaluated)
 
 
 class LeadsHandler:
@@ -192,19 +202,21 @@ class LeadsHandler:
         self._rule_set = rule_set
         self._vault = vault
 
-    async def handle(self, connection: Connection, batch: Batch) -> None:
+    async def handle(self, connection: Connection, batch: Batch) -> Report:
         versions = [_decode_version(record.value or b"") for record in batch.records]
         async with connection.transaction():
             await leads.apply_findings(connection, versions, self._rule_set)
             await offsets.step(connection, batch)
+        return Report()
 
-    async def bury(self, connection: Connection, batch: Batch, reason: str) -> None:
+    async def bury(self, connection: Connection, batch: Batch, reason: str) -> Report:
         """Dead-letters a message of our own that cannot be applied: reconciliation counts it as missing."""
         (record,) = batch.records
         letter = _letter(self._vault, record, "dead", [reason], None)
         async with connection.transaction():
             await intake.save_dead_letters(connection, batch.lease, [letter])
             await offsets.step(connection, batch)
+        return Report(outcomes=Counter(dead=1))
 
 
 def _letter(vault: Vault, record: Record, outcome: str, reasons: list[str], money: Decimal | None) -> DeadLetter:

@@ -9,10 +9,13 @@ that cannot be handled stands alone and is dead-lettered.
 import asyncio
 import gc
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
+from streams import metrics
 from streams.bus import Batch, Consumer, Fenced
+from streams.reports import Report
 from streams.store.sessions import Connection, passes_by_itself, passing_errors
 
 logger = logging.getLogger("fundwatch.worker")
@@ -25,9 +28,9 @@ _LAST_SECONDS = 4.0
 class Handler(Protocol):
     """What is done with a batch, in one transaction that also moves the offset."""
 
-    async def handle(self, connection: Connection, batch: Batch) -> None: ...
+    async def handle(self, connection: Connection, batch: Batch) -> Report: ...
 
-    async def bury(self, connection: Connection, batch: Batch, reason: str) -> None:
+    async def bury(self, connection: Connection, batch: Batch, reason: str) -> Report:
         """Dead-letters the one record of a batch that cannot be handled, and moves the offset past it."""
 
 
@@ -86,6 +89,7 @@ class Worker:
                 written = await self._write(consumer, current, stop)
             except Fenced:
                 logger.warning("fenced on %s/%d", current.lease.topic, current.lease.partition)
+                metrics.count_fenced(current.lease)
                 consumer.lost(current.lease)
                 return
             except _DataFault as fault:
@@ -106,12 +110,14 @@ class Worker:
         """
         pause = _PAUSE
         while not stop.is_set():
+            began = time.perf_counter()
             try:
                 connection = await self._session(consumer)
                 if bury is None:
-                    await _finished(self._handler.handle(connection, batch), stop)
+                    report = await _finished(self._handler.handle(connection, batch), stop)
                 else:
-                    await _finished(self._handler.bury(connection, batch, bury), stop)
+                    report = await _finished(self._handler.bury(connection, batch, bury), stop)
+                metrics.count_batch(batch, report, time.perf_counter() - began)
                 return True
             except Fenced:
                 raise
@@ -119,6 +125,7 @@ class Worker:
                 if not passes_by_itself(error):
                     raise _DataFault(type(error).__name__) from error
                 logger.warning("batch tried again in %.1f s: %s", pause, type(error).__name__)
+            metrics.count_retry(batch.lease)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
         return False
@@ -130,12 +137,12 @@ class Worker:
         return self._connection
 
 
-async def _finished(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
+async def _finished(work: Coroutine[Any, Any, Report], stop: asyncio.Event) -> Report:
     """Runs work to its end; told to stop it has four seconds more, and is then abandoned with ``TimeoutError``."""
     task, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    await asyncio.wait_for(task, _LAST_SECONDS)
+    return await asyncio.wait_for(task, _LAST_SECONDS)
 
 
 class _DataFault(Exception):

@@ -17,6 +17,7 @@ from typing import Protocol
 import pytest
 
 from streams.bus import Batch, Bus, Consumer, Message, OffsetOutOfRange, partition_of
+from streams.reports import Report
 from streams.store import offsets
 from streams.store.sessions import Connection, connect
 from streams.worker import Worker
@@ -53,7 +54,7 @@ class Notes:
     before_step: Callable[[], Awaitable[None]] | None = None
     after_step: Callable[[], Awaitable[None]] | None = None
 
-    async def handle(self, connection: Connection, batch: Batch) -> None:
+    async def handle(self, connection: Connection, batch: Batch) -> Report:
         async with connection.transaction():
             rows = [(batch.lease.partition, record.offset) for record in batch.records]
             await connection.executemany('insert into notes (partition, "offset") values ($1, $2)', rows)
@@ -62,8 +63,9 @@ class Notes:
             await offsets.step(connection, batch)
             if self.after_step is not None:
                 await self.after_step()
+        return Report()
 
-    async def bury(self, connection: Connection, batch: Batch, reason: str) -> None:
+    async def bury(self, connection: Connection, batch: Batch, reason: str) -> Report:
         raise AssertionError(reason)
 
 

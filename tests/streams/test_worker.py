@@ -23,6 +23,7 @@ from streams.bus import Batch, Lag, Message
 from streams.bus_postgres import PostgresBus
 from streams.handlers import ClaimsHandler
 from streams.pipeline import Person
+from streams.reports import Report
 from streams.store.reconciliation import reconcile
 from streams.store.sessions import Connection, connect, open_pool
 from streams.topics import CLAIMS, JUDGES, create_topics
@@ -201,7 +202,7 @@ class Troubled:
     troubles: list[Trouble]
     met: list[str] = field(default_factory=list)
 
-    async def handle(self, connection: Connection, batch: Batch) -> None:
+    async def handle(self, connection: Connection, batch: Batch) -> Report:
         if self.troubles:
             trouble = self.troubles.pop(0)
             try:
@@ -210,9 +211,9 @@ class Troubled:
             except Exception as error:
                 self.met.append(type(error).__name__)
                 raise
-        await self.handler.handle(connection, batch)
+        return await self.handler.handle(connection, batch)
 
-    async def bury(self, connection: Connection, batch: Batch, reason: str) -> None:
+    async def bury(self, connection: Connection, batch: Batch, reason: str) -> Report:
         raise AssertionError(f"nothing may be buried: {reason}")
 
 
