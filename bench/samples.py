@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from itertools import islice
+from itertools import cycle, islice
 
 from deploy.county import CountyPlan, simulate
 from knowledge_base.days import day_of
@@ -59,10 +59,10 @@ def people_with_history(people: int, earlier: int) -> list[list[Claim]]:
 
     The lines are those of a simulated county, with its items and habits: as many settlements of one kind of visit as
     it takes become one claim of ten lines, stays are cut to theirs. Each list is given to one person and moved by whole
-    days to lie a day apart.
+    days to lie a day apart. Where the county ends it begins again.
     """
-    claims = _claims_of_ten_lines()
-    return [_of_one_person(list(islice(claims, earlier + 1))) for _ in range(people)]
+    claims = cycle(_claims_of_ten_lines())
+    return [_of_one_person(f"{_PERSON}-{number}", list(islice(claims, earlier + 1))) for number in range(people)]
 
 
 def _claims_of_ten_lines() -> Iterator[Claim]:
@@ -82,23 +82,23 @@ def _claims_of_ten_lines() -> Iterator[Claim]:
             lines.clear()
 
 
-def _of_one_person(claims: list[Claim]) -> list[Claim]:
+def _of_one_person(person: str, claims: list[Claim]) -> list[Claim]:
     newest_day = max(day_of(claim.settled_at) for claim in claims)
     days = range(newest_day - len(claims) + 1, newest_day + 1)
     return [
-        _moved(claim, timedelta(days=day - day_of(claim.settled_at)), f"{claim.claim_id}-{day}")
+        _moved(claim, timedelta(days=day - day_of(claim.settled_at)), person, f"{person}-{day}")
         for claim, day in zip(claims, days, strict=True)
     ]
 
 
-def _moved(claim: Claim, days: timedelta, name: str) -> Claim:
+def _moved(claim: Claim, days: timedelta, person: str, name: str) -> Claim:
     """A claim so many days later, as a settlement of its own of the one person."""
     return replace(
         claim,
         event_id=name,
         claim_id=name,
         encounter_id=name,
-        patient=_PERSON,
+        patient=person,
         happened_at=claim.happened_at + days,
         settled_at=claim.settled_at + days,
         admitted_at=claim.admitted_at and claim.admitted_at + days,

@@ -5,6 +5,7 @@ A digest is what windows over a person's history are made of. It is a positional
 1970-01-01T00:00Z, days are ``Day`` numbers; amounts stay decimals.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
@@ -29,8 +30,12 @@ class LineDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
     item_kind: str | None = None
 
 
-class ClaimDigest(msgspec.Struct, array_like=True, frozen=True):
-    """One claim; ``fund_paid`` is what pooled fund, serious illness and aid paid together, ``None`` where not told."""
+class ClaimDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One claim; ``fund_paid`` is what pooled fund, serious illness and aid paid together, ``None`` where not told.
+
+    ``first_day`` and ``last_day`` are its span (``span_of``), kept so that claims that lie elsewhere are passed over
+    without a look at their lines. A new field comes last and has a default, so that stored digests stay readable.
+    """
 
     event_id: str
     happened_at: int
@@ -52,9 +57,11 @@ class ClaimDigest(msgspec.Struct, array_like=True, frozen=True):
     fund_paid: Decimal | None = None
     reverses: str | None = None
     corrects: str | None = None
+    first_day: Day | None = None
+    last_day: Day | None = None
 
 
-class StatusDigest(msgspec.Struct, array_like=True, frozen=True):
+class StatusDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One change of a person's status; ``same_as`` is read before histories are, to find who is one person."""
 
     event_id: str
@@ -70,16 +77,25 @@ Digest = ClaimDigest | StatusDigest
 
 
 def span_of(digest: Digest) -> tuple[Day, Day]:
-    """First and last day of a claim over its lines, the days that they cover, and its stay; all days of a status.
+    """First and last day of a claim as ``span_of_claim`` says; all days of a status."""
+    if isinstance(digest, StatusDigest):
+        return FIRST_DAY, LAST_DAY
+    if digest.first_day is not None and digest.last_day is not None:
+        return digest.first_day, digest.last_day
+    return span_of_claim(digest.lines, digest.admitted, digest.discharged, digest.settled_day)
+
+
+def span_of_claim(
+    lines: Sequence[LineDigest], admitted: Day | None, discharged: Day | None, settled_day: Day
+) -> tuple[Day, Day]:
+    """First and last day of a claim over its lines, the days that they cover, and its stay.
 
     The day of settlement counts only where there is nothing else: it may lie months later. No anchor may reach
     beyond the spans of its own events, or their windows would miss it.
     """
-    if isinstance(digest, StatusDigest):
-        return FIRST_DAY, LAST_DAY
-    firsts = [line.day for line in digest.lines]
-    lasts = [line.day + (line.days - 1 if line.days else 0) for line in digest.lines]
-    stay = [day for day in (digest.admitted, digest.discharged) if day is not None]
+    firsts = [line.day for line in lines]
+    lasts = [line.day + (line.days - 1 if line.days else 0) for line in lines]
+    stay = [day for day in (admitted, discharged) if day is not None]
     if not firsts and not stay:
-        return digest.settled_day, digest.settled_day
+        return settled_day, settled_day
     return min(firsts + stay), min(max(lasts + stay), LAST_DAY)

@@ -17,7 +17,7 @@ known. A later point with the same key supersedes an earlier one from its own fi
 Errors: ``CatalogueError`` lists every fault of a file with its line.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -27,6 +27,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from knowledge_base.days import Day, as_date
+from knowledge_base.loading import uncollected
 from knowledge_base.yaml_files import Fault, FileFaults, YamlFile, collected, load_yaml
 
 CATALOGUES = Path(__file__).parent / "catalogues"
@@ -52,6 +53,11 @@ class _Row(BaseModel):
         """How many days before its own an item may matter to this point."""
         return 0
 
+    @property
+    def all_codes(self) -> Iterable[str]:
+        """Every item that this point says something about."""
+        return self.codes
+
 
 class BedItem(_Row):
     """A bed charge per day (床位费)."""
@@ -70,6 +76,10 @@ class Pair(_Row):
     codes: Annotated[tuple[str, ...], Field(min_length=1, max_length=1, strict=False)]
     included: Annotated[dict[str, str], Field(min_length=1)]
     why: str
+
+    @property
+    def all_codes(self) -> Iterable[str]:
+        return (*self.codes, *self.included)
 
 
 class SexLimit(_Row):
@@ -173,18 +183,28 @@ class Facts:
 
     points: tuple[Point, ...]
     _by_code: dict[str, dict[str, tuple[Point, ...]]] = field(init=False, repr=False, compare=False)
+    _widest: dict[str, Point | None] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        index: dict[str, dict[str, list[Point]]] = {}
+        index: dict[str, dict[str, tuple[Point, ...]]] = {}
         for point in sorted(self.points, key=lambda p: (p.valid_from, p.recorded_on), reverse=True):
+            alone = (point,)
+            of_catalogue = index.setdefault(point.catalogue, {})
             for code in dict.fromkeys(point.codes):
-                index.setdefault(point.catalogue, {}).setdefault(code, []).append(point)
-        found = {name: {code: tuple(points) for code, points in codes.items()} for name, codes in index.items()}
-        object.__setattr__(self, "_by_code", found)
+                before = of_catalogue.get(code)
+                of_catalogue[code] = alone if before is None else before + alone
+        object.__setattr__(self, "_by_code", index)
 
     def codes(self, catalogue: str) -> Mapping[str, tuple[Point, ...]]:
         """Every code of a catalogue with its points, the latest first."""
         return self._by_code.get(catalogue, {})
+
+    def widest(self, catalogue: str) -> Point | None:
+        """The point of a catalogue that looks back the most days, ``None`` where it holds none."""
+        if catalogue not in self._widest:
+            points = (point for points in self.codes(catalogue).values() for point in points)
+            self._widest[catalogue] = max(points, key=lambda point: point.row.days_back, default=None)
+        return self._widest[catalogue]
 
     def in_force(self, catalogue: str, code: str, day: Day) -> Point | None:
         """The point that holds for an item on a service day: of those in force the one that began last."""
@@ -245,9 +265,10 @@ def load_facts(folder: Path = CATALOGUES) -> Facts:
     """All catalogues of a folder. Raises ``CatalogueError`` with the faults of every faulty file."""
     points: list[Point] = []
     errors: list[CatalogueError] = []
-    for path in sorted(folder.glob("*.yaml")):
-        with collected(errors):
-            points.extend(load_catalogue(path))
-    if errors:
-        raise CatalogueError.joined(errors)
-    return Facts(tuple(points))
+    with uncollected():
+        for path in sorted(folder.glob("*.yaml")):
+            with collected(errors):
+                points.extend(load_catalogue(path))
+        if errors:
+            raise CatalogueError.joined(errors)
+        return Facts(tuple(points))

@@ -39,8 +39,8 @@ _LINE_KEYS = {
 def run_case(case: Mapping[str, Any], rule: Rule, rule_set: RuleSet) -> tuple[Expected, Judgement]:
     """What a rule says of a case: the strongest of hit, not evaluated, near miss, nothing."""
     alone = RuleSet((rule,), rule_set.facts)
-    history = History(PERSON, events_of(case), alone.by_code.keys())
-    judgement = judge(history, ALL_DAYS, alone.rules, alone, near_misses=True)
+    history = History(PERSON, events_of(case), alone.by_code)
+    judgement = judge(history, ALL_DAYS, alone, near_misses=True)
     if judgement.findings:
         return "hit", judgement
     if judgement.not_evaluated:

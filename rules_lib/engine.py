@@ -5,19 +5,18 @@ person; it never stops the others.
 """
 
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import msgspec
 
 from knowledge_base.days import as_date
-from knowledge_base.digests import ClaimDigest
 from knowledge_base.facts import Facts
 from knowledge_base.findings import Amounts, Finding, GuiltyLine, NotEvaluated, Occurrence
 from rules_lib.history import History, Line
 from rules_lib.measures import ZERO, Measure, Question, Undecided, Word
-from rules_lib.rules import Rule, RuleSet
+from rules_lib.rules import Reach, Rule, RuleSet
 from rules_lib.scope import Scope
 
 _CENT = Decimal("0.01")
@@ -33,39 +32,46 @@ class Judgement(msgspec.Struct, frozen=True):
 
 
 def judge(
-    history: History, scope: Scope, rules: Sequence[Rule], rule_set: RuleSet, near_misses: bool = False
+    history: History, scope: Scope, rule_set: RuleSet, *, everything: bool = True, near_misses: bool = False
 ) -> Judgement:
-    """Judges every anchor of some rules of a set whose reach meets the scope, each from its whole reach.
+    """Judges every anchor whose reach meets the scope, each from its whole reach.
 
-    ``near_misses`` asks also for what stayed within its limit, for cases and for the question "why not".
+    ``everything`` says that the history is the person's whole history; else rules that need that (``whole_item``)
+    are not asked. ``near_misses`` asks also for what stayed within its limit, for cases and for the question "why not".
     """
     judgement = Judgement([], [], [], set())
-    items_of = _items_by_rule(history, rule_set)
-    for rule in rules:
-        items = items_of.get(rule.id, {})
-        if items or rule.looks_at == "encounter":
-            question = Question(history, rule, rule_set.facts, scope, items)
-            _ask(question, judgement, near_misses)
+    for rule, items in _spoken_of(history, rule_set):
+        if everything or not rule.reach.whole_item:
+            question = Question(history, rule, rule_set.facts, _judged(scope, rule.reach), items)
+            _ask(question, scope, judgement, near_misses)
     judgement.not_evaluated.extend(_without_item_code(history, scope, rule_set))
     return judgement
 
 
-def _items_by_rule(history: History, rule_set: RuleSet) -> dict[str, dict[str, list[Line]]]:
-    items_of: dict[str, dict[str, list[Line]]] = {}
+def _spoken_of(history: History, rule_set: RuleSet) -> Iterable[tuple[Rule, dict[str, list[Line]]]]:
+    """The rules that can speak of a history, each with the lines of its items."""
+    found: dict[str, tuple[Rule, dict[str, list[Line]]]] = {rule.id: (rule, {}) for rule in rule_set.encounter_rules}
     by_code = rule_set.by_code
     for code, lines in history.items.items():
         for rule in by_code[code]:
-            items_of.setdefault(rule.id, {})[code] = lines
-    return items_of
+            if rule.id not in found:
+                found[rule.id] = (rule, {})
+            found[rule.id][1][code] = lines
+    return found.values()
 
 
-def _ask(question: Question, judgement: Judgement, near_misses: bool) -> None:
+def _judged(scope: Scope, reach: Reach) -> Scope:
+    """The days of anchors whose reach meets a scope."""
+    return scope.widened(reach.ahead, reach.back) if reach.ahead or reach.back else scope
+
+
+def _ask(question: Question, scope: Scope, judgement: Judgement, near_misses: bool) -> None:
     rule = question.rule
     try:
         answers = list(rule.function(question))
     except Exception as error:  # noqa: BLE001 - a faulty check must not stop a batch: it is shown and run again
         judgement.failed.add(rule.id)
-        first, last = question.scope.hull
+        first, last = scope.hull
         judgement.not_evaluated.append(
             NotEvaluated((rule.id,), (question.person,), f"check failed: {_where(error)}", first, last)
         )
@@ -136,25 +142,13 @@ _NOTHING = Amounts(ZERO, ZERO, ZERO, "nothing in dispute")
 def _amounts(history: History, line: Line, part: Decimal, of: Decimal) -> Amounts:
     """Money of a guilty line: in question, of that inside the fund's scope, loss to the fund. What-counts section 6."""
     in_fund = (line.in_fund_scope or ZERO) * part
-    paid, scope, method = _fund_share(history, line.claim)
+    share = history.fund_share(line.claim)
     return Amounts(
         in_question=_cents(line.amount * part / of),
         in_fund=_cents(in_fund / of),
-        loss=None if scope is None else _cents(in_fund * paid / (of * scope)),
-        method=method,
+        loss=None if share.of is None else _cents(in_fund * share.paid / (of * share.of)),
+        method=share.method,
     )
-
-
-def _fund_share(history: History, claim: ClaimDigest) -> tuple[Decimal, Decimal | None, str]:
-    """What the fund paid, of how much in its scope, where money follows items; else why that cannot be told."""
-    if claim.payment_method is None:
-        return ZERO, None, "payment_method missing"
-    if claim.payment_method != "item":
-        return ZERO, None, f"payment_method {claim.payment_method}"
-    scope = history.scope_of(claim)
-    if scope is None or claim.fund_paid is None or scope <= 0:
-        return ZERO, None, "paid or in_fund_scope missing"
-    return min(scope, claim.fund_paid), scope, "share of the claim's fund payment"
 
 
 def total(parts: Iterable[Amounts]) -> Amounts:

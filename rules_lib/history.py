@@ -5,13 +5,13 @@ same for every order; it knows nothing of arrival, storage or today.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from decimal import Decimal
 
 import msgspec
 
 from knowledge_base.days import Day
-from knowledge_base.digests import ClaimDigest, Digest, LineDigest, StatusDigest
+from knowledge_base.digests import ClaimDigest, Digest, LineDigest, StatusDigest, span_of
 from knowledge_base.events import INPATIENT_VISITS
 from knowledge_base.findings import LineKey
 
@@ -62,6 +62,14 @@ class Stay(msgspec.Struct, frozen=True):
     in_fund: bool | None
 
 
+class FundShare(msgspec.Struct, frozen=True, gc=False):
+    """What the fund paid, of how much in its scope, and how that is known; ``of`` is ``None`` where it is not known."""
+
+    method: str
+    paid: Decimal = Decimal(0)
+    of: Decimal | None = None
+
+
 class History:
     """One person's standing claims with their stays, and their lines by item code.
 
@@ -69,36 +77,54 @@ class History:
     claim by claim (``lines_of``).
     """
 
-    def __init__(self, person: str, digests: Iterable[Digest], codes: Collection[str]):
-        claims: list[ClaimDigest] = []
-        statuses: list[StatusDigest] = []
-        for digest in digests:
-            if isinstance(digest, ClaimDigest):
-                claims.append(digest)
-            else:
-                statuses.append(digest)
+    def __init__(self, person: str, digests: Iterable[Digest], codes: Container[str]):
+        digests = list(digests)
         self.person = person
-        self.claims = standing_claims(claims)
+        self.claims = standing_claims([digest for digest in digests if isinstance(digest, ClaimDigest)])
         self.by_encounter: dict[Encounter, list[ClaimDigest]] = defaultdict(list)
         for claim in self.claims:
             self.by_encounter[claim.institution, claim.encounter_id].append(claim)
         self.lines_twice: set[LineKey] = set()
         self._superseded: set[tuple[str, str]] = set()
         self._refunds: dict[LineKey, _Refund] = {}
-        for encounter, together in self.by_encounter.items():
-            if len(together) > 1:
-                self._find_lines_twice(encounter, together)
-        self._find_refunds()
-        self.stays = {key: stay for key, of in self.by_encounter.items() if (stay := _stay(key, of)) is not None}
-        self.sex_on_file = _sex_on_file(statuses)
+        if len(self.by_encounter) < len(self.claims):
+            self._find_lines_twice()
+        # The only pass over all lines: nearly all of them are of no interest.
+        of_interest = [
+            (claim, line)
+            for claim in self.claims
+            for line in claim.lines
+            if line.item_code in codes or line.refund_of is not None or line.item_code is None
+        ]
+        self._find_refunds(of_interest)
+        self.stays = _stays(self.claims)
+        self.sex_on_file = _sex_on_file([digest for digest in digests if isinstance(digest, StatusDigest)])
         self.days_without_code: dict[Encounter, list[Day]] = {}
-        self.items = self._items(codes)
+        self.items = self._items(of_interest)
+        self._fund_shares: dict[str, FundShare] = {}
 
     def lines_of(self, claim: ClaimDigest, digests: Iterable[LineDigest]) -> list[Line]:
         """Of some lines of a standing claim those that count or are undecided, whatever their item."""
         return [line for digest in digests if (line := self._line(claim, digest)) is not None]
 
-    def scope_of(self, claim: ClaimDigest) -> Decimal | None:
+    def fund_share(self, claim: ClaimDigest) -> "FundShare":
+        """What the fund paid of a claim, as far as money follows items."""
+        share = self._fund_shares.get(claim.event_id)
+        if share is None:
+            share = self._fund_shares[claim.event_id] = self._find_fund_share(claim)
+        return share
+
+    def _find_fund_share(self, claim: ClaimDigest) -> "FundShare":
+        if claim.payment_method is None:
+            return FundShare("payment_method missing")
+        if claim.payment_method != "item":
+            return FundShare(f"payment_method {claim.payment_method}")
+        scope = self._scope_of(claim)
+        if scope is None or claim.fund_paid is None or scope <= 0:
+            return FundShare("paid or in_fund_scope missing")
+        return FundShare("share of the claim's fund payment", min(scope, claim.fund_paid), scope)
+
+    def _scope_of(self, claim: ClaimDigest) -> Decimal | None:
         """What a claim's lines have in the fund's scope together, net of refunds; ``None`` where one does not tell."""
         total = Decimal(0)
         for digest in claim.lines:
@@ -109,23 +135,30 @@ class History:
                 total += scope
         return total
 
+    def span_of(self, encounter: Encounter) -> tuple[Day, Day]:
+        """First and last day of an encounter over its standing claims, of which there is at least one."""
+        claims = self.by_encounter[encounter]
+        if len(claims) == 1:
+            return span_of(claims[0])
+        spans = [span_of(claim) for claim in claims]
+        return min(first for first, _ in spans), max(last for _, last in spans)
+
     def digests_of(self, encounter: Encounter) -> Iterable[tuple[ClaimDigest, LineDigest]]:
         """Every line of an encounter's standing claims, also those that no fund rule looks at."""
         for claim in self.by_encounter.get(encounter, ()):
             for digest in claim.lines:
                 yield claim, digest
 
-    def _items(self, codes: Collection[str]) -> dict[str, list[Line]]:
+    def _items(self, of_interest: Iterable[tuple[ClaimDigest, LineDigest]]) -> dict[str, list[Line]]:
         items: dict[str, list[Line]] = {}
-        for claim in self.claims:
-            if claim.fund_paid is not None and claim.fund_paid <= 0:
+        for claim, digest in of_interest:
+            line = self._line(claim, digest)
+            if line is None:
                 continue
-            for digest in claim.lines:
-                if digest.item_code in codes and (line := self._line(claim, digest)) is not None:
-                    items.setdefault(line.digest.item_code or "", []).append(line)
-                elif digest.item_code is None and self._line(claim, digest) is not None:
-                    days = self.days_without_code.setdefault((claim.institution, claim.encounter_id), [])
-                    days.append(digest.day)
+            if digest.item_code is not None:
+                items.setdefault(digest.item_code, []).append(line)
+            else:
+                self.days_without_code.setdefault(line.encounter, []).append(digest.day)
         for lines in items.values():
             if len(lines) > 1:
                 lines.sort(key=line_order)
@@ -137,34 +170,35 @@ class History:
             return None
         if self._superseded and (claim.event_id, digest.line_id) in self._superseded:
             return None
-        quantity, amount, scope = self._net(claim, digest)
+        quantity, amount, scope = digest.quantity, digest.amount, digest.in_fund_scope
+        if self._refunds:
+            quantity, amount, scope = self._net(claim, digest)
         if quantity <= 0 or (scope is not None and scope <= 0):
             return None
         return Line(claim, digest, quantity, amount, scope, scope is not None and claim.fund_paid is not None)
 
     def _net(self, claim: ClaimDigest, digest: LineDigest) -> tuple[Decimal, Decimal, Decimal | None]:
-        if self._refunds:
-            refund = self._refunds.get((claim.institution, claim.encounter_id, digest.line_id))
-            if refund is not None:
-                return refund.taken_off(digest.quantity, digest.amount, digest.in_fund_scope)
+        refund = self._refunds.get((claim.institution, claim.encounter_id, digest.line_id))
+        if refund is not None:
+            return refund.taken_off(digest.quantity, digest.amount, digest.in_fund_scope)
         return digest.quantity, digest.amount, digest.in_fund_scope
 
-    def _find_lines_twice(self, encounter: Encounter, claims: Sequence[ClaimDigest]) -> None:
+    def _find_lines_twice(self) -> None:
         """Where two standing claims carry one line_id, the line of the greatest (happened_at, event_id) holds."""
-        seen: set[str] = set()
-        for claim in sorted(claims, key=_rank, reverse=True):
-            for digest in claim.lines:
-                if digest.line_id in seen:
-                    self.lines_twice.add((*encounter, digest.line_id))
-                    self._superseded.add((claim.event_id, digest.line_id))
-            seen.update(digest.line_id for digest in claim.lines)
+        for encounter, claims in self.by_encounter.items():
+            seen: set[str] = set()
+            for claim in sorted(claims, key=_rank, reverse=True) if len(claims) > 1 else ():
+                for digest in claim.lines:
+                    if digest.line_id in seen:
+                        self.lines_twice.add((*encounter, digest.line_id))
+                        self._superseded.add((claim.event_id, digest.line_id))
+                seen.update(digest.line_id for digest in claim.lines)
 
-    def _find_refunds(self) -> None:
-        for claim in self.claims:
-            for digest in claim.lines:
-                if digest.refund_of is not None and (claim.event_id, digest.line_id) not in self._superseded:
-                    key = (claim.institution, claim.encounter_id, digest.refund_of)
-                    self._refunds[key] = self._refunds.get(key, _NOTHING).plus(digest)
+    def _find_refunds(self, of_interest: Iterable[tuple[ClaimDigest, LineDigest]]) -> None:
+        for claim, digest in of_interest:
+            if digest.refund_of is not None and (claim.event_id, digest.line_id) not in self._superseded:
+                key = (claim.institution, claim.encounter_id, digest.refund_of)
+                self._refunds[key] = self._refunds.get(key, _NOTHING).plus(digest)
 
 
 class _Refund(msgspec.Struct, frozen=True):
@@ -199,7 +233,9 @@ def _rank(event: ClaimDigest | StatusDigest) -> tuple[int, str]:
 
 def standing_claims(claims: Sequence[ClaimDigest]) -> list[ClaimDigest]:
     """The claims that stand: held by their claim_id, no reversal, not reversed, not replaced by a correction."""
-    holding = {claim.claim_id: claim for claim in sorted(claims, key=_rank)}
+    holding = {claim.claim_id: claim for claim in claims}
+    if len(holding) < len(claims):
+        holding = {claim.claim_id: claim for claim in sorted(claims, key=_rank)}
     held = [claim for claim in claims if holding[claim.claim_id] is claim]
     links = [claim for claim in held if claim.reverses is not None or claim.corrects is not None]
     if not links:
@@ -234,10 +270,15 @@ def _on_a_cycle(claim: ClaimDigest, holding: dict[str, ClaimDigest]) -> bool:
     return False
 
 
-def _stay(encounter: Encounter, claims: Sequence[ClaimDigest]) -> Stay | None:
-    inpatient = [c for c in claims if c.admitted is not None and c.visit_type in INPATIENT_VISITS]
-    if not inpatient:
-        return None
+def _stays(claims: Iterable[ClaimDigest]) -> dict[Encounter, Stay]:
+    inpatient: dict[Encounter, list[ClaimDigest]] = defaultdict(list)
+    for claim in claims:
+        if claim.admitted is not None and claim.visit_type in INPATIENT_VISITS:
+            inpatient[claim.institution, claim.encounter_id].append(claim)
+    return {encounter: _stay(encounter, together) for encounter, together in inpatient.items()}
+
+
+def _stay(encounter: Encounter, inpatient: Sequence[ClaimDigest]) -> Stay:
     final = [claim for claim in inpatient if not claim.mid_stay]
     admitted = min(claim.admitted for claim in final or inpatient if claim.admitted is not None)
     discharged = max((claim.discharged for claim in final if claim.discharged is not None), default=None)

@@ -4,9 +4,11 @@ A check is a pure function ``(Question) -> Iterator[Measure | Undecided]``. It m
 scope; the limit decides. It never sees today, arrival, storage, or another person.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -58,14 +60,14 @@ class Undecided(msgspec.Struct, frozen=True):
 class Question(msgspec.Struct, frozen=True):
     """What a check is asked: a person's history, the rule with its limits, the facts, and which anchors to judge.
 
-    ``items`` holds the person's lines of the items that the rule's catalogues name, by full item code and in line
-    order.
+    ``judged`` holds the days of the anchors to judge: those whose reach meets a touched day. ``items`` holds the
+    person's lines of the items that the rule's catalogues name, by full item code and in line order.
     """
 
     history: History
     rule: "Rule"
     facts: Facts
-    scope: Scope
+    judged: Scope
     items: dict[str, list[Line]]
 
     @property
@@ -73,9 +75,8 @@ class Question(msgspec.Struct, frozen=True):
         return self.history.person
 
     def meets(self, first: Day, last: Day) -> bool:
-        """Whether an anchor on these days is to be judged: its reach meets a touched day."""
-        reach = self.rule.reach
-        return self.scope.meets(first - reach.back, last + reach.ahead)
+        """Whether an anchor on these days is to be judged."""
+        return self.judged.meets(first, last)
 
     def point(self, code: str, day: Day) -> Point | None:
         """The point of the rule's catalogues that holds for an item on a service day."""
@@ -85,20 +86,31 @@ class Question(msgspec.Struct, frozen=True):
                 return point
         return None
 
-    def by_place_and_day(self, lines: Iterable[Line]) -> Iterator[tuple[str, Day, list[Line]]]:
-        """Lines grouped by institution and day, of the days that are to be judged."""
+    def on_judged_days(self, lines: Sequence[Line]) -> list[Line]:
+        """Of lines in their order those on days that are to be judged."""
+        return [line for first, last in self.judged.intervals for line in on_days(lines, first, last)]
+
+    def by_place_and_day(self, lines: Sequence[Line]) -> Iterator[tuple[str, Day, list[Line]]]:
+        """Lines in their order grouped by institution and day, of the days that are to be judged."""
         groups: dict[tuple[str, Day], list[Line]] = defaultdict(list)
-        for line in lines:
+        for line in self.on_judged_days(lines):
             groups[line.institution, line.day].append(line)
         for (institution, day), together in groups.items():
-            if self.meets(day, day):
-                yield institution, day, together
+            yield institution, day, together
 
     def stay_of(self, line: Line) -> Stay | None:
         return self.history.stays.get(line.encounter)
 
 
 Check = Callable[[Question], Iterator[Measure | Undecided]]
+
+
+_day = attrgetter("digest.day")
+
+
+def on_days(lines: Sequence[Line], first: Day, last: Day) -> Sequence[Line]:
+    """Of lines in their order, which is that of their days too, those from one day to another."""
+    return lines[bisect_left(lines, first, key=_day) : bisect_right(lines, last, key=_day)]
 
 
 def units(lines: Iterable[Line]) -> Decimal:

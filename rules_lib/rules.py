@@ -144,11 +144,18 @@ class Rule(_Part):
 
     def limit(self, name: str, day: Day) -> int:
         """A dated parameter as it was on a day. Raises ``KeyError`` where none is in force."""
-        values = {since.toordinal(): value for since, value in self.limits[name].items()}
-        since = max((start for start in values if start <= day), default=None)
-        if since is None:
-            raise KeyError(f"{self.id}: no {name} in force")
-        return values[since]
+        for since, value in self._dated_limits[name]:
+            if since <= day:
+                return value
+        raise KeyError(f"{self.id}: no {name} in force")
+
+    @cached_property
+    def _dated_limits(self) -> dict[str, list[tuple[Day, int]]]:
+        """Each parameter with its values by their first day, the latest first."""
+        return {
+            name: sorted(((since.toordinal(), value) for since, value in dated.items()), reverse=True)
+            for name, dated in self.limits.items()
+        }
 
     @cached_property
     def function(self) -> Check:
@@ -167,14 +174,28 @@ class Rule(_Part):
 
 @dataclass(frozen=True)
 class RuleSet:
-    """Rules and facts published together, immutable, known by a hash over both and over the checks."""
+    """Rules and facts published together, immutable, known by a hash over both and over the checks.
+
+    ``published_checks`` are the hashes of the checks that a set was published with, ``None`` for this program's.
+    """
 
     rules: tuple[Rule, ...]
     facts: Facts
+    published_checks: Mapping[str, str] | None = None
+
+    @cached_property
+    def checks(self) -> Mapping[str, str]:
+        """The hash of each rule's check, by rule."""
+        return self.published_checks or {rule.id: rule.check_hash for rule in self.rules}
+
+    @cached_property
+    def has_its_checks(self) -> bool:
+        """Whether this program has the checks that the set was published with."""
+        return all(self.checks[rule.id] == rule.check_hash for rule in self.rules)
 
     @cached_property
     def hash(self) -> str:
-        parts = [f"{rule.id} {rule.file_hash} {rule.check_hash}" for rule in self.rules]
+        parts = [f"{rule.id} {rule.file_hash} {self.checks[rule.id]}" for rule in self.rules]
         parts += [repr(point) for point in self.facts.points]
         return _hash("\n".join(sorted(parts)).encode())
 
@@ -185,29 +206,36 @@ class RuleSet:
     @cached_property
     def by_code(self) -> dict[str, tuple[Rule, ...]]:
         """Which rules can speak of an item: the index that keeps cost with what is relevant."""
-        index: dict[str, list[Rule]] = {}
+        rules_of: dict[str, tuple[Rule, ...]] = {}
         for rule in self.rules:
-            for code in self._codes(rule):
-                index.setdefault(code, []).append(rule)
-        return {code: tuple(rules) for code, rules in index.items()}
+            for catalogue in rule.catalogues:
+                rules_of[catalogue] = (*rules_of.get(catalogue, ()), rule)
+        index: dict[str, tuple[Rule, ...]] = {}
+        for catalogue, rules in rules_of.items():
+            for code in self._codes(catalogue):
+                before = index.get(code)
+                index[code] = rules if before is None else _joined(before, rules)
+        return index
 
-    def _codes(self, rule: Rule) -> Iterable[str]:
-        codes: dict[str, None] = {}
-        for catalogue in rule.catalogues:
-            for code, points in self.facts.codes(catalogue).items():
-                codes[code] = None
-                for point in points:
-                    codes.update(dict.fromkeys(getattr(point.row, "included", ())))
-        return codes
+    def _codes(self, catalogue: str) -> set[str]:
+        """Every item that the points of a catalogue say something about."""
+        points_of = self.facts.codes(catalogue)
+        return {code for points in points_of.values() for point in points for code in point.row.all_codes}
 
     @cached_property
     def whole_item_codes(self) -> frozenset[str]:
         """Items of rules that read every event of an item (``reach.whole_item``)."""
-        return frozenset(code for rule in self.rules if rule.reach.whole_item for code in self._codes(rule))
+        catalogues = {name for rule in self.rules if rule.reach.whole_item for name in rule.catalogues}
+        return frozenset(code for catalogue in catalogues for code in self._codes(catalogue))
 
     @cached_property
     def needing_item_codes(self) -> tuple[str, ...]:
         return tuple(rule.id for rule in self.rules if "lines.item_code" in rule.needs)
+
+    @cached_property
+    def encounter_rules(self) -> tuple[Rule, ...]:
+        """The rules that are asked about every person, whatever its items."""
+        return tuple(rule for rule in self.rules if rule.looks_at == "encounter")
 
     @cached_property
     def bounded_rules(self) -> tuple[Rule, ...]:
@@ -221,6 +249,12 @@ class RuleSet:
             back=max((rule.reach.back for rule in self.bounded_rules), default=0),
             ahead=max((rule.reach.ahead for rule in self.bounded_rules), default=0),
         )
+
+
+def _joined(rules: tuple[Rule, ...], others: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """Rules with those others that are not among them."""
+    known = {rule.id for rule in rules}
+    return rules + tuple(rule for rule in others if rule.id not in known)
 
 
 def _hash(data: bytes) -> str:
@@ -254,8 +288,9 @@ def _faults(raw: YamlFile, rule: Rule, facts: Facts) -> Iterable[Fault]:
     for index, name in enumerate(rule.catalogues):
         if name not in ROWS:
             yield raw.fault(("catalogues", index), f"unknown catalogue, expected one of {sorted(ROWS)}")
-    for point in facts.points:
-        if point.catalogue in rule.catalogues and point.row.days_back > rule.reach.back:
+    for catalogue in rule.catalogues:
+        point = facts.widest(catalogue)
+        if point is not None and point.row.days_back > rule.reach.back:
             yield raw.fault(
                 ("reach", "back"), f"{rule.reach.back} is less than the {point.row.days_back} of {point.point_id}"
             )

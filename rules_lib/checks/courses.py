@@ -23,6 +23,8 @@ def course_too_long(question: Question) -> Iterator[Measure | Undecided]:
                 continue
             place = encounter
             last_day = stay.discharged
+        if not question.meets(lines[0][0].day, max(_covered(line, last_day).stop for line, _ in lines)):
+            continue
         counting = [named for named in lines if named[0].decided]
         yield from _possible_courses(question, (question.person, name), place, lines, counting, last_day)
         for course in _courses(question, counting, last_day):
@@ -48,7 +50,8 @@ def _possible_courses(
         return
     known = {day for line, _ in counting for day in _covered(line, last_day)}
     for course in _courses(question, lines, last_day):
-        limit = max(days for line, days in lines if line.day in course)
+        within = set(course)
+        limit = max(days for line, days in lines if line.day in within)
         if len(course) > limit and known.isdisjoint(course) and question.meets(course[0], course[-1]):
             yield Undecided((*words, course[0], *place), UNDECIDED_LINES, course[0], course[-1])
 

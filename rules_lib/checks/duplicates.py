@@ -1,29 +1,36 @@
 """Checks on one item billed with another that includes it."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from knowledge_base.days import Day
 from knowledge_base.facts import Point
 from rules_lib.history import Encounter, Line
-from rules_lib.measures import UNDECIDED_LINES, ZERO, Measure, Question, Undecided, decided, units, whole
+from rules_lib.measures import UNDECIDED_LINES, ZERO, Measure, Question, Undecided, decided, on_days, units, whole
 
 OPERATIONS_UNKNOWN = "operations missing"
 
 
 def bills_part_with_whole(question: Question) -> Iterator[Measure | Undecided]:
     """An item billed although another one, billed on the same day or visit, includes it. What-counts rule 3."""
-    for main, lines in question.items.items():
-        for catalogue, judge in (("pairs_of_a_day", _pairs_of_a_day), ("pairs_of_a_visit", _pairs_of_a_visit)):
-            points = question.facts.codes(catalogue).get(main, ())
-            for included in dict.fromkeys(code for point in points for code in point.row.included):
+    for catalogue, judge in (("pairs_of_a_day", _pairs_of_a_day), ("pairs_of_a_visit", _pairs_of_a_visit)):
+        points_of = question.facts.codes(catalogue)
+        for main, lines in question.items.items():
+            for included in _billed_parts(question, points_of.get(main, ())):
                 parts = [
                     line
-                    for line in question.items.get(included, ())
+                    for line in question.items[included]
                     if _in_force(question, catalogue, main, included, line.day) is not None
                 ]
                 if parts:
                     yield from judge(question, main, included, lines, parts)
+
+
+def _billed_parts(question: Question, points: Sequence[Point]) -> list[str]:
+    """The person's items that some point of a whole includes, whenever it holds."""
+    if not points:
+        return []
+    return [code for code in question.items if any(code in point.row.included for point in points)]
 
 
 def _in_force(question: Question, catalogue: str, main: str, included: str, day: Day) -> Point | None:
@@ -35,7 +42,7 @@ def _pairs_of_a_day(
     question: Question, main: str, included: str, mains: list[Line], parts: list[Line]
 ) -> Iterator[Measure | Undecided]:
     for institution, day, together in question.by_place_and_day(parts):
-        wholes = [line for line in mains if line.institution == institution and line.day == day]
+        wholes = [line for line in on_days(mains, day, day) if line.institution == institution]
         if not wholes:
             continue
         occurrence = (question.person, institution, "day", day, main, included)

@@ -1,12 +1,23 @@
 """Checks on how often an item may be billed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from knowledge_base.days import Day, as_date
 from knowledge_base.events import INPATIENT_VISITS
+from knowledge_base.facts import Period
 from rules_lib.history import Line, Stay
-from rules_lib.measures import UNDECIDED_LINES, Measure, Question, Undecided, beyond, decided, sum_is_open, units
+from rules_lib.measures import (
+    UNDECIDED_LINES,
+    Measure,
+    Question,
+    Undecided,
+    beyond,
+    decided,
+    on_days,
+    sum_is_open,
+    units,
+)
 
 POSTED_AT_DISCHARGE = "posted at discharge"
 
@@ -92,35 +103,35 @@ def _stay_unclear(question: Question, line: Line) -> bool:
 def over_period_limit(question: Question) -> Iterator[Measure | Undecided]:
     """More units of an item within a period than allowed, across visits and institutions. What-counts rule 6."""
     for code, lines in question.items.items():
-        for day in dict.fromkeys(line.day for line in lines):
-            point = question.point(code, day) if question.meets(day, day) else None
-            if point is None:
-                continue
-            window = [line for line in lines if day - point.row.days < line.day <= day]
-            yield from _over_period(question, code, day, window, point.row.count)
+        for day in dict.fromkeys(line.day for line in question.on_judged_days(lines)):
+            point = question.point(code, day)
+            if point is not None:
+                window = on_days(lines, day - point.row.days + 1, day)
+                yield from _over_period(question, code, day, window, point.row)
 
 
 def _over_period(
-    question: Question, code: str, day: Day, window: list[Line], limit: Decimal
+    question: Question, code: str, day: Day, window: Sequence[Line], period: Period
 ) -> Iterator[Measure | Undecided]:
     occurrence = (question.person, code, day)
     counting = decided(window)
     value = units(counting)
-    guilty, involved = beyond(counting, limit)
+    guilty, involved = beyond(counting, period.count)
     of_the_day = [share for share in guilty if share[0].day == day]
     if of_the_day:
         earlier = [line for line, _, _ in guilty if line.day != day]
         yield Measure(
             occurrence,
             value,
-            limit,
+            period.count,
             day,
             day,
             of_the_day[-1][0].institution,
             guilty=of_the_day,
             involved=[*involved, *earlier],
+            evidence={"days": period.days},
         )
-    elif units(window) > limit:
+    elif units(window) > period.count:
         yield Undecided(occurrence, UNDECIDED_LINES, day, day)
     else:
-        yield Measure(occurrence, value, limit, day, day, window[-1].institution)
+        yield Measure(occurrence, value, period.count, day, day, window[-1].institution)

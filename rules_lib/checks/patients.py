@@ -48,8 +48,10 @@ def outside_hospital(question: Question) -> Iterator[Measure | Undecided]:
             groups.setdefault((line.institution, line.day), []).append(line)
         for (institution, day), together in groups.items():
             point = question.point(code, day)
+            if point is None:
+                continue
             last = max(_visit_end(question, line) or day for line in together)
-            if point is None or not question.meets(day, last):
+            if not question.meets(day, last):
                 continue
             answers = [(line, _outside(question, line, point.row.emergency)) for line in together]
             yield _of_the_day(question, (question.person, institution, day, code), institution, day, answers, last)

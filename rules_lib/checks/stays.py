@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from knowledge_base.days import Day, as_date
-from knowledge_base.digests import ClaimDigest
+from knowledge_base.digests import ClaimDigest, span_of
 from knowledge_base.events import INPATIENT_VISITS
 from rules_lib.history import Encounter, Line, Stay, line_order
 from rules_lib.measures import (
@@ -30,6 +30,8 @@ def bed_days_beyond_stay(question: Question) -> Iterator[Measure | Undecided]:
             if in_hospital and question.point(code, line.day) is not None:
                 beds.setdefault(line.encounter, []).append(line)
     for encounter, lines in beds.items():
+        if not question.meets(*question.history.span_of(encounter)):
+            continue
         stay = question.history.stays.get(encounter)
         first, last = _days_of(question, encounter, stay)
         if not question.meets(first, last):
@@ -70,8 +72,6 @@ def billed_elsewhere_in_hospital(question: Question) -> Iterator[Measure | Undec
     history = question.history
     elsewhere = [claim for claim in history.claims if claim.fund_paid is None or claim.fund_paid > 0]
     for stay in history.stays.values():
-        if not any(claim.institution != stay.institution for claim in elsewhere):
-            continue
         last = stay.discharged if stay.discharged is not None else _last_known_day(question, stay)
         if stay.in_fund is False or not question.meets(stay.admitted, last):
             continue
@@ -125,6 +125,9 @@ def _lines_inside(
     found: dict[tuple[str, Day], list[Line]] = {}
     for claim in claims:
         if claim.institution == stay.institution or claim.mid_stay:
+            continue
+        first_of_claim, last_of_claim = span_of(claim)
+        if first_of_claim >= last or last_of_claim <= stay.admitted:
             continue
         inside = [line for line in claim.lines if stay.admitted < line.day < last and not line.sent_out]
         if not inside or _holds_dialysis(question, claim):

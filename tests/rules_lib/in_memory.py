@@ -10,7 +10,7 @@ from rules_lib.engine import Judgement, judge
 from rules_lib.history import History
 from rules_lib.rules import RuleSet
 from rules_lib.scope import ALL_DAYS
-from streams.codec import digest_of
+from streams.digesting import digest_of
 from tests.reference.judge import Expected
 from tests.reference.standing import person_names
 
@@ -26,7 +26,7 @@ def judgements(events: Iterable[Event], rule_set: RuleSet) -> dict[str, Judgemen
     for event in events:
         digests[names[event.patient]].append(digest_of(event))
     histories = (History(name, of_person, rule_set.by_code) for name, of_person in digests.items())
-    return {history.person: judge(history, ALL_DAYS, rule_set.rules, rule_set) for history in histories}
+    return {history.person: judge(history, ALL_DAYS, rule_set) for history in histories}
 
 
 def findings_of(judged: Mapping[str, Judgement]) -> dict[Key, Finding]:

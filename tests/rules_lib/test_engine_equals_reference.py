@@ -7,7 +7,7 @@ from knowledge_base.digests import span_of
 from knowledge_base.events import Claim, Event
 from knowledge_base.findings import Finding
 from rules_lib.rules import RuleSet
-from streams.codec import digest_of
+from streams.digesting import digest_of
 from tests.reference.generators import mixed, persons
 from tests.reference.judge import RULE_IDS, reference_findings
 
