@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check static assets browser bench fmt lock clean
+.PHONY: help demo test check static assets browser kafka promtool bench fmt lock clean
 
 PYTHON ?=
 BIN := .venv/bin
@@ -23,7 +23,7 @@ demo: .venv/.run $(ASSETS)  ## 模拟一个县并打开工作台 / simulate a co
 check: static  ## 提交之前: 格式, 规范, 类型, 依赖方向, 核心测试 / before a change is handed in (< 60 s)
 	@$(BIN)/python -m pytest -q $(CORE_TESTS)
 
-test: static assets browser  ## check 加上其余全部测试 / check and every other test
+test: static assets browser kafka promtool  ## check 加上其余全部测试 / check and every other test
 	@$(BIN)/python -m pytest
 
 bench: .venv/.dev  ## 测量速度, 写入 bench/results / measure and write bench/results
@@ -56,6 +56,12 @@ $(ASSETS): deploy/assets.py | .venv/.run
 
 browser:
 	@.ci/browser
+
+kafka: | .venv/.run
+	@.ci/kafka
+
+promtool:
+	@.ci/promtool
 
 .venv/bin/python:
 	@for python in "$(PYTHON)" python3.11 python3.12 python3.13 python3.14 python3; do \

@@ -17,13 +17,26 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from api import auth, endpoints, lead_page, queue_page, signing, status_page
+from api import (
+    auth,
+    endpoints,
+    lag_page,
+    lead_page,
+    letters_page,
+    queue_page,
+    reconciliation_page,
+    signing,
+    status_page,
+)
 from api.desk import STATIC, Desk, Frame, render
 from api.formats import today_in_china
 from knowledge_base.days import Day
 from rules_lib.rules import RuleSet
+from streams.bus import Bus
+from streams.rule_sets import RuleSets
 from streams.store.cases import TextRefused
 from streams.store.sessions import Pool
+from streams.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +56,22 @@ SECURITY_HEADERS = {
 }
 
 
-def create_app(pool: Pool, rule_set: RuleSet, today: Callable[[], Day] = today_in_china) -> FastAPI:
-    """Console and interface over a migrated store. ``today`` gives the civil day in China."""
+def create_app(
+    pool: Pool, rule_set: RuleSet, bus: Bus, vault: Vault, today: Callable[[], Day] = today_in_china
+) -> FastAPI:
+    """Console and interface over a migrated store and its bus. ``today`` gives the civil day in China.
+
+    ``rule_set`` is shown where the store names none as in force.
+    """
     app = FastAPI(
         title="Fundwatch",
         summary="医保基金监管: 线索, 疑点, 决定 / leads, findings and decisions of fund supervision",
         docs_url=None,
         redoc_url=None,
     )
-    app.state.desk = Desk(pool, rule_set, today)
-    for part in (signing, queue_page, lead_page, status_page, endpoints):
+    app.state.desk = Desk(pool, rule_set, RuleSets(rule_set), bus, vault, today)
+    pages = (signing, queue_page, lead_page, status_page, reconciliation_page, letters_page, lag_page)
+    for part in (*pages, endpoints):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.middleware("http")(_answer)
@@ -92,7 +111,8 @@ def _fail(request: Request, error: Exception) -> Response:
 async def _ask_to_sign_in(request: Request, error: Exception) -> Response:
     if _wants_json(request):
         return JSONResponse({"detail": "sign in"}, HTTPStatus.UNAUTHORIZED)
-    return RedirectResponse(f"/sign-in?next={quote(_path_of(request))}", HTTPStatus.SEE_OTHER)
+    back = error.back if isinstance(error, auth.SignInNeeded) and error.back else _path_of(request)
+    return RedirectResponse(f"/sign-in?next={quote(back)}", HTTPStatus.SEE_OTHER)
 
 
 async def _explain(request: Request, error: Exception) -> Response:

@@ -11,13 +11,14 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 
-from api.desk import Frame, desk_of, set_cookie
+from api.desk import Frame, desk_of, set_cookie, take_up_rules
 from streams.store import users
 from streams.store.sessions import Connection, Pool, borrowed
 from streams.store.status import find_received
@@ -25,6 +26,7 @@ from streams.store.status import find_received
 FIRST_LOGIN = "inspector"
 SESSION_COOKIE = "session"
 MOST_ATTEMPTS = 5
+SHORTEST_PASSWORD = 12
 MOST_HASHING = 2
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -34,7 +36,11 @@ _hashing = ThreadPoolExecutor(MOST_HASHING, "hashing")
 
 
 class SignInNeeded(Exception):
-    """Nobody is signed in, or the session ended."""
+    """Nobody is signed in, or the session ended; ``back`` is the page to go on with, by default the one asked for."""
+
+    def __init__(self, back: str | None = None):
+        super().__init__(back)
+        self.back = back
 
 
 class Throttled(Exception):
@@ -57,6 +63,12 @@ async def ensure_first_user(connection: Connection) -> tuple[str, str] | None:
     password_hash = await asyncio.to_thread(_hasher().hash, password)
     created = await users.save_first_user(connection, FIRST_LOGIN, password_hash)
     return (FIRST_LOGIN, password) if created else None
+
+
+async def set_password(connection: Connection, login: str, password: str) -> bool:
+    """Gives a log-in another password, ends its sessions and forgets its attempts; false where there is none."""
+    password_hash = await asyncio.to_thread(_hasher().hash, password)
+    return await users.save_password(connection, login, password_hash)
 
 
 async def open_session(pool: Pool, login: str, password: str) -> str | None:
@@ -91,6 +103,8 @@ async def find_session(request: Request) -> Session | None:
         return None
     async with borrowed(desk_of(request).pool) as connection:
         login = await users.find_session(connection, _token_hash(token))
+        if login is not None:
+            await take_up_rules(request, connection)
     return None if login is None else Session(login, csrf_token(token))
 
 
@@ -102,12 +116,19 @@ async def require_session(request: Request) -> Session:
     return session
 
 
-async def frame_of(request: Request, session: Session | None) -> Frame:
-    """What the frame around a page shows to somebody."""
+async def require_form(request: Request, csrf: str, back: str) -> Session:
+    """Who sent a form of ours. Raises ``SignInNeeded`` with the page that holds the form, and 403 for a wrong token."""
+    session = await find_session(request)
     if session is None:
-        return Frame()
-    async with borrowed(desk_of(request).pool) as connection:
-        return Frame(session.login, session.csrf, await find_received(connection))
+        raise SignInNeeded(back)
+    if not is_genuine(session, csrf):
+        raise HTTPException(HTTPStatus.FORBIDDEN)
+    return session
+
+
+async def frame_of(connection: Connection, session: Session) -> Frame:
+    """What the frame around a page shows to somebody, read in the same snapshot as the page."""
+    return Frame(session.login, session.csrf, await find_received(connection))
 
 
 def set_session_cookie(request: Request, response: Response, token: str) -> None:

@@ -1,15 +1,16 @@
 """What every page and endpoint works with: the store, the published rules, today, and how a page is made."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from fastapi import Request
+from fastapi import Query, Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -17,22 +18,36 @@ from api import formats, sentences
 from api.texts import LANGUAGES, Texts, load_texts
 from knowledge_base.days import Day
 from rules_lib.rules import RuleSet
+from streams.bus import Bus, Lag
+from streams.rule_sets import RuleSets
 from streams.store.leads import live_rules
-from streams.store.sessions import Connection, Pool, borrowed
+from streams.store.sessions import Connection, Pool, borrowed, passes_by_itself
 from streams.store.status import Received
+from streams.vault import Vault
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 LANGUAGE_COOKIE = "lang"
+MOST_WHOLE = 2**63 - 1
+"""The greatest whole number that the store can hold: an address or form with a greater one is refused."""
+PageNumber = Annotated[int, Query(ge=1, le=10**9)]
+"""The number of a page in an address."""
+_BUS_PATIENCE = 5
 _A_YEAR = 365 * 24 * 3600
 
 
 @dataclass(frozen=True)
 class Desk:
-    """What the console and interface share; ``today`` gives the civil day in China."""
+    """What the console and interface share; ``today`` gives the civil day in China.
+
+    ``rule_set`` is the one in force when somebody last asked for a page.
+    """
 
     pool: Pool
     rule_set: RuleSet
+    rule_sets: RuleSets
+    bus: Bus
+    vault: Vault
     today: Callable[[], Day]
 
     @cached_property
@@ -63,6 +78,14 @@ def desk_of(request: Request) -> Desk:
     """The desk of the application that a request came to."""
     desk: Desk = request.app.state.desk
     return desk
+
+
+async def take_up_rules(request: Request, connection: Connection) -> None:
+    """From now on pages show the rule set that is in force, where another one was put in force meanwhile."""
+    desk = desk_of(request)
+    rule_set = await desk.rule_sets.in_force(connection)
+    if rule_set is not desk.rule_set:
+        request.app.state.desk = replace(desk, rule_set=rule_set)
 
 
 def texts_of(request: Request) -> Texts:
@@ -117,3 +140,14 @@ def set_cookie(
     """A cookie that scripts cannot read, and that travels over HTTPS alone where the page did."""
     secure = request.url.scheme == "https"
     response.set_cookie(name, value, max_age=seconds, httponly=True, samesite=same_site, secure=secure)
+
+
+async def find_lags(desk: Desk) -> list[Lag] | None:
+    """How far groups are behind, ``None`` where the bus does not answer in time."""
+    try:
+        async with asyncio.timeout(_BUS_PATIENCE):
+            return await desk.bus.lags()
+    except Exception as error:
+        if not passes_by_itself(error):
+            raise
+        return None

@@ -7,10 +7,10 @@ from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, Header, HTTPException, Path, Request
 
 from api import auth
-from api.desk import Desk, desk_of, snapshot, texts_of
+from api.desk import MOST_WHOLE, Desk, PageNumber, desk_of, snapshot, texts_of
 from api.lead_view import PAGE, find_institutions_of
 from api.models import (
     DecisionIn,
@@ -63,9 +63,7 @@ async def get_leads(request: Request, session: Signed, chosen: Annotated[LeadFil
 
 
 @router.get("/leads/{lead_id}", tags=["leads"], summary="A lead with a page of its findings", responses=_PROBLEMS)
-async def get_lead(
-    request: Request, session: Signed, lead_id: str, page: Annotated[int, Query(ge=1)] = 1
-) -> LeadDetail:
+async def get_lead(request: Request, session: Signed, lead_id: str, page: PageNumber = 1) -> LeadDetail:
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:
         lead = await cases.find_lead(connection, lead_id, desk.today())
@@ -146,7 +144,13 @@ async def post_decision(request: Request, session: Genuine, lead_id: str, body: 
     status_code=HTTPStatus.CREATED,
     responses=_REFUSALS,
 )
-async def post_undo(request: Request, session: Genuine, lead_id: str, decision_id: int, body: UndoIn) -> DecisionOut:
+async def post_undo(
+    request: Request,
+    session: Genuine,
+    lead_id: str,
+    decision_id: Annotated[int, Path(ge=0, le=MOST_WHOLE)],
+    body: UndoIn,
+) -> DecisionOut:
     async with borrowed(desk_of(request).pool) as connection:
         return await _recorded(
             decisions.undo_decision(connection, lead_id, body.version, decision_id, body.reason, session.login)

@@ -34,6 +34,14 @@ def instant(value: datetime) -> str:
     return value.astimezone(CHINA).strftime("%Y-%m-%d %H:%M")
 
 
+def waited(seconds: float) -> tuple[int, str]:
+    """A span as (number, unit) in the greatest unit that it fills: ``second``, ``minute``, ``hour`` or ``day``."""
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length:
+            return int(seconds // length), unit
+    return max(0, int(seconds)), "second"
+
+
 def today_in_china() -> Day:
     """The civil day in China now."""
     return datetime.now(UTC).astimezone(CHINA).date().toordinal()

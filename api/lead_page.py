@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, HTTPException, Query, Request
+from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api import auth
-from api.desk import Frame, desk_of, render, snapshot, texts_of
+from api.desk import MOST_WHOLE, Frame, PageNumber, desk_of, render, snapshot, texts_of
 from api.lead_view import LeadView, load_lead_view
 from casework.decisions import LONGEST_REASON, Decision, Verdict
 from streams.store import decisions
@@ -42,7 +42,7 @@ class WhatChanged:
     @property
     def is_unknown(self) -> bool:
         findings = self.findings
-        return not self.decisions and not (findings.raised or findings.revised or findings.withdrawn)
+        return not self.decisions and not any((findings.raised, findings.revised, findings.withdrawn, findings.moved))
 
 
 def is_lead_path(path: str) -> bool:
@@ -50,9 +50,7 @@ def is_lead_path(path: str) -> bool:
 
 
 @router.get("/leads/{lead_id}")
-async def show_lead(
-    request: Request, lead_id: str, page: Annotated[int, Query(ge=1)] = 1, finding: str | None = None
-) -> Response:
+async def show_lead(request: Request, lead_id: str, page: PageNumber = 1, finding: str | None = None) -> Response:
     session = await auth.require_session(request)
     return await render_lead(request, session, lead_id, page=page, finding=finding)
 
@@ -61,7 +59,7 @@ async def show_lead(
 async def decide(
     request: Request,
     lead_id: str,
-    version: Annotated[int, Form()],
+    version: Annotated[int, Form(ge=0, le=MOST_WHOLE)],
     decision: Annotated[Literal["confirmed", "dismissed", "returned"], Form()],
     reason: Annotated[str, Form()] = "",
     csrf: Annotated[str, Form()] = "",
@@ -80,8 +78,8 @@ async def decide(
 async def undo(
     request: Request,
     lead_id: str,
-    version: Annotated[int, Form()],
-    decision_id: Annotated[int, Form()],
+    version: Annotated[int, Form(ge=0, le=MOST_WHOLE)],
+    decision_id: Annotated[int, Form(ge=0, le=MOST_WHOLE)],
     reason: Annotated[str, Form()] = "",
     csrf: Annotated[str, Form()] = "",
 ) -> Response:
@@ -141,8 +139,9 @@ async def render_lead(
         if view is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         changed = await _what_changed(request, connection, view, kept)
+        frame = await auth.frame_of(connection, session)
     words = {"view": view, "kept": kept, "changed": changed, "longest_reason": LONGEST_REASON}
-    return render(request, "lead.html", await auth.frame_of(request, session), status, **words)
+    return render(request, "lead.html", frame, status, **words)
 
 
 async def _what_changed(

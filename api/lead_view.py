@@ -13,7 +13,7 @@ from knowledge_base.facts import Point
 from knowledge_base.findings import Change, Finding, FindingVersion
 from rules_lib.history import History
 from rules_lib.rules import Rule
-from streams.store import cases
+from streams.store import cases, rule_sets
 from streams.store.cases import Changes, Gap, Lead
 from streams.store.decisions import Place, find_decisions, find_heirs, find_moved
 from streams.store.evidence import find_person_events, load_claims
@@ -24,7 +24,10 @@ PAGE = 30
 
 @dataclass(frozen=True)
 class RuleShare:
-    """A rule of the lead with the number of its findings."""
+    """A rule of the lead with the number of its findings.
+
+    ``outstanding`` says that the rules changed and not everybody in the area was judged again by this one yet.
+    """
 
     rule: Rule
     findings: int
@@ -146,10 +149,9 @@ async def find_institutions_of(connection: Connection, findings: list[Finding]) 
 
 async def _rule_shares(connection: Connection, desk: Desk, lead: Lead) -> list[RuleShare]:
     counts = await cases.find_rule_counts(connection, lead, desk.live, desk.today())
-    return [
-        RuleShare(desk.rule_set.by_id[rule_id], findings, rule_sets != [desk.rule_set.hash])
-        for rule_id, findings, rule_sets in counts
-    ]
+    everywhere = await rule_sets.find_outstanding(connection)
+    outstanding = {rule for entry in everywhere if entry.area == lead.area for rule in entry.rules}
+    return [RuleShare(desk.rule_set.by_id[rule_id], findings, rule_id in outstanding) for rule_id, findings in counts]
 
 
 async def _aftermath(connection: Connection, desk: Desk, holds: Decision) -> Aftermath:

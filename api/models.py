@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.desk import MOST_WHOLE
 from casework.decisions import LONGEST_REASON, Decision
 from knowledge_base.days import as_date
 from knowledge_base.findings import Amounts, Finding, FindingVersion, LineKey
@@ -162,7 +163,9 @@ class LeadDetail(_Part):
 class DecisionIn(_Part):
     """A decision on the lead as it was seen."""
 
-    version: int = Field(description="The lead's version that was seen; another one is refused with 409")
+    version: int = Field(
+        ge=0, le=MOST_WHOLE, description="The lead's version that was seen; another one is refused with 409"
+    )
     decision: Literal["confirmed", "dismissed", "returned"]
     reason: str = Field(min_length=1, max_length=LONGEST_REASON)
 
@@ -170,7 +173,9 @@ class DecisionIn(_Part):
 class UndoIn(_Part):
     """Takes a decision back."""
 
-    version: int = Field(description="The lead's version that was seen; another one is refused with 409")
+    version: int = Field(
+        ge=0, le=MOST_WHOLE, description="The lead's version that was seen; another one is refused with 409"
+    )
     reason: str = Field(min_length=1, max_length=LONGEST_REASON)
 
 

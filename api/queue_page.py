@@ -11,17 +11,17 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
 
 from api import auth
-from api.desk import desk_of, render, texts_of
+from api.desk import desk_of, render, snapshot, texts_of
 from api.sentences import topic_name
 from rules_lib.rules import TOPICS
 from streams.store import cases
 from streams.store.cases import SORTS, Cursor, Lead, LeadFilter
-from streams.store.sessions import borrowed
 
 router = APIRouter(include_in_schema=False)
 
 PAGE = 50
 STATES = ("open", "returned", "confirmed", "dismissed")
+_DIGITS = 30
 
 
 def encode_cursor(cursor: Cursor) -> str:
@@ -32,9 +32,12 @@ def encode_cursor(cursor: Cursor) -> str:
 def decode_cursor(text: str) -> Cursor:
     """Raises ``ValueError`` for a word that is none of ours."""
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
+        cursor = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
     except (binascii.Error, msgspec.DecodeError, ValueError) as error:
         raise ValueError("no cursor") from error
+    if not all(value.is_finite() and -_DIGITS < value.adjusted() < _DIGITS for value in (cursor.first, cursor.second)):
+        raise ValueError("no cursor")
+    return cursor
 
 
 def lead_filter(
@@ -94,15 +97,16 @@ class Links:
 async def show_queue(request: Request, chosen: Annotated[LeadFilter, Depends(lead_filter)]) -> Response:
     session = await auth.require_session(request)
     desk, texts = desk_of(request), texts_of(request)
-    async with borrowed(desk.pool) as connection:
+    async with snapshot(desk.pool) as connection:
         leads = await cases.find_leads(connection, chosen, desk.today())
         counts = await cases.find_state_counts(connection, chosen, desk.today())
         institutions, years = await cases.find_choices(connection)
+        frame = await auth.frame_of(connection, session)
     links = Links(chosen)
     return render(
         request,
         "queue.html",
-        await auth.frame_of(request, session),
+        frame,
         leads=leads,
         counts=counts,
         total=counts.get(chosen.states[0], 0) if chosen.states else sum(counts.values()),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -11,6 +12,24 @@ from knowledge_base.facts import Facts
 from knowledge_base.findings import Amounts, Finding
 from rules_lib.rules import TOPICS, Rule
 from streams.store.cases import Lead
+
+_TYPES = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_FAULTS = {
+    "missing": "missing",
+    "known with other content": "known",
+    "expected an object": "object",
+    "expected a decimal": "decimal",
+    "expected a day": "day",
+    "expected one of": "choice",
+    "Invalid enum value": "choice",
+    "twice in one claim": "twice",
+    "a claim reverses or corrects": "both",
+    "a claim cannot reverse": "itself",
+    "a line cannot refund": "refund",
+    "a merge names another": "merge",
+    "NUL character": "nul",
+}
+"""How the faults of ``streams.faults`` begin, and the keys of their texts."""
 
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -113,6 +132,29 @@ def method_words(method: str, texts: Texts) -> str:
     if kind == "payment_method" and value != "missing":
         return texts("methods.payment_method", method=texts.find("payment_methods", value))
     return texts.find("methods", method)
+
+
+def waited_words(since: datetime | None, now: datetime, texts: Texts) -> str:
+    """How long something has waited; a dash where it is not known."""
+    if since is None:
+        return "—"
+    number, unit = formats.waited((now - since).total_seconds())
+    return texts(f"waited.{unit}", count=number)
+
+
+def fault_words(fault: str, texts: Texts) -> str:
+    """What is wrong with a message, as ``streams.faults`` tells it, with the words that are known here."""
+    field, separator, fault_text = fault.partition(": ")
+    mismatch = _TYPES.match(fault_text)
+    if mismatch:
+        expected, got = (texts.find("types", name) for name in mismatch.groups())
+        return texts("faults.at", field=field, fault=texts("faults.types", expected=expected, got=got))
+    if field == "not JSON":
+        return texts("faults.not_json", detail=fault_text)
+    for beginning, key in _FAULTS.items():
+        if fault_text.startswith(beginning) and separator:
+            return texts("faults.at", field=field, fault=texts.find("faults", key))
+    return fault
 
 
 def reason_words(reason: str, texts: Texts) -> str:

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api import auth
@@ -52,9 +52,7 @@ async def _after_sign_in(request: Request, login: str, token: str, next: str, ke
 
 @router.post("/sign-out")
 async def sign_out(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
-    session = await auth.require_session(request)
-    if not auth.is_genuine(session, csrf):
-        raise HTTPException(HTTPStatus.FORBIDDEN)
+    await auth.require_form(request, csrf, HOME)
     await auth.close_session(request)
     response = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
     response.delete_cookie(auth.SESSION_COOKIE)

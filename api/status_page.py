@@ -1,20 +1,16 @@
 """How the system is doing: a page for people, and two short answers for machines."""
 
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from api import auth
-from api.desk import desk_of, render
+from api.desk import desk_of, find_lags, render, snapshot
 from streams.store import status
-from streams.store.sessions import borrowed
 
 router = APIRouter()
-
-LEDGER_ROWS = 60
 
 
 class Health(BaseModel):
@@ -47,12 +43,15 @@ async def ready(request: Request) -> Response:
 async def show_status(request: Request) -> Response:
     session = await auth.require_session(request)
     desk = desk_of(request)
-    async with borrowed(desk.pool) as connection:
-        words: dict[str, Any] = {
-            "ledger": await status.find_ledger(connection, LEDGER_ROWS),
-            "letters": await status.find_letters(connection),
-            "waiting": await status.find_waiting(connection),
-            "activity": await status.find_activity(connection),
-        }
-    words["rule_set"] = desk.rule_set
-    return render(request, "status.html", await auth.frame_of(request, session), **words)
+    lags = await find_lags(desk)
+    async with snapshot(desk.pool) as connection:
+        return render(
+            request,
+            "status.html",
+            await auth.frame_of(connection, session),
+            letters=await status.find_letters(connection),
+            activity=await status.find_activity(connection),
+            behind=None if lags is None else sum(lag.behind for lag in lags),
+            lags=lags,
+            rule_set=desk.rule_set,
+        )

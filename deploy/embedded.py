@@ -122,6 +122,14 @@ def start_postgres(folder: Path) -> EmbeddedPostgres:
     return server
 
 
+def find_running(folder: Path) -> str | None:
+    """The address of the server that runs on a folder, ``None`` where none does. Starts and changes nothing."""
+    lines = _pid_file(folder)
+    if not _is_running(folder) or _server_state(folder) != "ready":
+        return None
+    return f"postgresql://{DATABASE}@/{DATABASE}?host={quote(lines[4].strip())}"
+
+
 def _make_run(server: EmbeddedPostgres, user: ServerUser) -> None:
     folder = server.folder
     let_enter(user, folder)

@@ -21,7 +21,7 @@ SERVER_USER = "fundwatch"
 
 
 class EmbeddedError(RuntimeError):
-    """The embedded PostgreSQL cannot be made, started or reached; the text says why in one sentence."""
+    """An embedded service cannot be made, started or reached; the text says why in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)

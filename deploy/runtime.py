@@ -4,27 +4,73 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from subprocess import Popen, TimeoutExpired
 
 from deploy.embedded import start_postgres
+from deploy.embedded_kafka import start_kafka
 from deploy.settings import PREFIX, Settings, load_vault_key
 from knowledge_base.facts import load_facts
 from rules_lib.rules import load_rule_set
+from streams.bus import Bus
+from streams.bus_postgres import PostgresBus
 from streams.service import Service, open_service
 from streams.store.migrations import migrate
+from streams.store.sessions import Pool
 from streams.vault import Vault
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings) -> AsyncIterator[Service]:
-    """Starts the embedded database where none is set, migrates it, and opens a service on it that is not started."""
+async def open_runtime(settings: Settings) -> AsyncIterator[tuple[Settings, Service]]:
+    """Starts the embedded database and broker where none is set, and opens a service that is not started.
+
+    The settings that come with it name the database and the brokers, also those that were started here.
+    """
     rule_set = load_rule_set(load_facts())
-    with _database(settings) as dsn:
+    with _database(settings) as dsn, _brokers(settings) as brokers:
+        settings = replace(settings, database_url=dsn, brokers=brokers)
         await migrate(dsn)
-        async with open_service(dsn, rule_set, Vault(load_vault_key(settings))) as service:
-            yield service
+        vault = Vault(load_vault_key(settings))
+        make_bus, host = choose_bus(settings)
+        async with open_service(dsn, rule_set, vault, make_bus, settings.claims_partitions, host) as service:
+            yield settings, service
+
+
+def choose_bus(settings: Settings) -> tuple[Callable[[Pool], Bus], type[Service]]:
+    """What makes the bus, and the service that hosts the handlers on it."""
+    if settings.bus == "postgres":
+        return PostgresBus, Service
+    # Its libraries take as long to load as everything else together.
+    from streams.bus_kafka import KafkaAddress, KafkaBus, TopicSettings
+    from streams.worker_kafka import KafkaService
+
+    address = KafkaAddress(
+        brokers=settings.brokers or "",
+        prefix=settings.kafka_prefix,
+        security_protocol=settings.kafka_security,
+        ca_file=settings.kafka_ca_file,
+        cert_file=settings.kafka_cert_file,
+        key_file=settings.kafka_key_file,
+        sasl_mechanism=settings.kafka_sasl,
+        user=settings.kafka_user,
+        password=settings.kafka_password,
+    )
+    kept = timedelta(days=settings.kafka_kept_days) if settings.kafka_kept_days else None
+    topics = TopicSettings(settings.kafka_replication, kept, settings.kafka_compacted)
+    return partial(KafkaBus, address=address, topics=topics), KafkaService
+
+
+@contextmanager
+def _brokers(settings: Settings) -> Iterator[str | None]:
+    if settings.bus == "postgres" or settings.brokers is not None:
+        yield settings.brokers
+        return
+    with start_kafka(settings.kafka_folder) as kafka:
+        yield kafka.brokers
 
 
 @contextmanager
@@ -42,6 +88,8 @@ def run_child(settings: Settings, dsn: str, *words: str) -> "Popen[bytes]":
         **os.environ,
         f"{PREFIX}DATABASE_URL": dsn,
         f"{PREFIX}HOME": str(settings.home),
+        f"{PREFIX}BUS": settings.bus,
+        f"{PREFIX}BROKERS": settings.brokers or "",
     }
     return Popen([sys.executable, "-m", "deploy.commands", *words], env=environment, start_new_session=True)
 

@@ -17,6 +17,7 @@ import platformdirs
 PREFIX = "FUNDWATCH_"
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHORTEST_KEY = 32  # bytes
+SHORTEST_TOKEN = 24  # characters
 
 
 class SettingsError(ValueError):
@@ -36,6 +37,10 @@ class Settings:
 
     ``home`` holds the embedded data; ``database_url`` is ``None`` for the embedded PostgreSQL; ``host`` and ``port``
     are where the API listens; ``vault_key`` seals the bytes of dead letters, ``None`` for the key kept in ``home``.
+    ``metrics_port`` is where the worker serves its metrics, ``None`` for nowhere; ``metrics_token`` is what a reader of
+    metrics must know, and without one the API serves none; ``logs`` and ``log_level`` are how and how much is logged.
+    ``bus`` is "postgres" or "kafka", ``brokers`` are Kafka's, ``None`` for the embedded one. A topic that is made has
+    ``claims_partitions``, on Kafka ``kafka_replication`` copies, and records that stay ``kafka_kept_days`` (0: always).
     """
 
     home: Path = field(default_factory=_default_home)
@@ -43,10 +48,32 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8470
     vault_key: bytes | None = field(default=None, repr=False)
+    metrics_port: int | None = None
+    metrics_token: str | None = field(default=None, repr=False)
+    logs: str = "text"
+    log_level: str = "warning"
+    bus: str = "postgres"
+    brokers: str | None = None
+    claims_partitions: int = 4
+    kafka_prefix: str = ""
+    kafka_security: str = "PLAINTEXT"
+    kafka_ca_file: str | None = None
+    kafka_cert_file: str | None = None
+    kafka_key_file: str | None = None
+    kafka_sasl: str | None = None
+    kafka_user: str | None = None
+    kafka_password: str | None = field(default=None, repr=False)
+    kafka_replication: int = 1
+    kafka_kept_days: int = 14
+    kafka_compacted: frozenset[str] = frozenset()
 
     @property
     def postgres_folder(self) -> Path:
         return self.home / "postgres"
+
+    @property
+    def kafka_folder(self) -> Path:
+        return self.home / "kafka"
 
 
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -112,10 +139,69 @@ def _read_key(text: str) -> bytes:
     return key
 
 
+def _read_token(text: str) -> str:
+    if not (len(text) >= SHORTEST_TOKEN and text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError(f"至少 {SHORTEST_TOKEN} 个可见字符 / expected at least {SHORTEST_TOKEN} visible characters")
+    return text
+
+
+def _read_one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"只能是 {', '.join(words)} 之一 / expected one of {', '.join(words)}")
+        return text
+
+    return read
+
+
+def _read_brokers(text: str) -> str:
+    brokers = [broker.strip() for broker in text.split(",")]
+    if not all(host and port.isdecimal() for host, _, port in (broker.rpartition(":") for broker in brokers)):
+        raise ValueError("要是 主机:端口, 逗号分隔 / expected host:port, with commas between")
+    return ",".join(brokers)
+
+
+def _read_number(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isdecimal() and least <= int(text) <= most):
+            raise ValueError(f"要是 {least} 到 {most} 的整数 / expected a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def _read_prefix(text: str) -> str:
+    if not (len(text) <= 100 and all(letter.isascii() and (letter.isalnum() or letter in "._-") for letter in text)):
+        raise ValueError("只能含字母、数字和 . _ - / expected letters, digits, dots, underscores and hyphens")
+    return text
+
+
+def _read_names(text: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in text.split(",") if name.strip())
+
+
 _READERS: dict[str, Callable[[str], object]] = {
     "home": _read_home,
     "database_url": _read_database_url,
     "host": str,
     "port": _read_port,
     "vault_key": _read_key,
+    "metrics_port": _read_port,
+    "metrics_token": _read_token,
+    "logs": _read_one_of("text", "json"),
+    "log_level": _read_one_of("debug", "info", "warning", "error"),
+    "bus": _read_one_of("postgres", "kafka"),
+    "brokers": _read_brokers,
+    "claims_partitions": _read_number(1, 1000),
+    "kafka_prefix": _read_prefix,
+    "kafka_security": _read_one_of("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
+    "kafka_ca_file": str,
+    "kafka_cert_file": str,
+    "kafka_key_file": str,
+    "kafka_sasl": _read_one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
+    "kafka_user": str,
+    "kafka_password": str,
+    "kafka_replication": _read_number(1, 10),
+    "kafka_kept_days": _read_number(0, 3650),
+    "kafka_compacted": _read_names,
 }

@@ -1,13 +1,14 @@
 """The bus: partitioned topics, read in order, with offsets that rest in the store beside the results.
 
-Two buses fit behind this page: a partitioned log in PostgreSQL (streams/bus_postgres.py) and Apache Kafka. A
-handler gets a ``Batch`` of one partition and moves the group's offset in its own transaction
+Two buses fit behind this page: a partitioned log in PostgreSQL (streams/bus_postgres.py) and Apache Kafka
+(streams/bus_kafka.py). A handler gets a ``Batch`` of one partition and moves the group's offset in its own transaction
 (``streams.store.offsets.step``); the bus never commits for it. Delivery is at least once; order holds within a
 partition; which worker reads a partition is settled by a lease with an epoch.
 """
 
 import zlib
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
@@ -22,12 +23,16 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """What is read: a message with its place in the partition."""
+    """What is read: a message with its place in the partition.
+
+    ``packed`` is the value compressed (zstd), where the bus keeps it so.
+    """
 
     offset: int
     key: bytes | None
     value: bytes | None
     source: str
+    packed: bytes | None = None
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -61,12 +66,23 @@ class Fenced(Exception):
     """Another worker took over the partition; nothing of this batch was written."""
 
 
+class BusAway(ConnectionError):
+    """The bus cannot be reached at this moment, which passes by itself; the text names the kind of error."""
+
+
+class OtherBus(Exception):
+    """The store's offsets belong to another bus than the one that was opened; the text names both."""
+
+
 class OffsetOutOfRange(Exception):
     """The group's offset lies where the bus holds nothing any more: reading stops with an alarm, nothing is skipped."""
 
 
 class Lag(msgspec.Struct, frozen=True):
-    """How far a group is behind on a partition, in records."""
+    """How far a group is behind on a partition, in records.
+
+    ``waiting_since`` is when the oldest record that it has not read was sent; ``None`` where the bus does not tell.
+    """
 
     group: str
     topic: str
@@ -74,10 +90,24 @@ class Lag(msgspec.Struct, frozen=True):
     next: int
     end: int
     owner: str | None
+    waiting_since: datetime | None = None
 
     @property
     def behind(self) -> int:
         return self.end - self.next
+
+
+class TopicState(msgspec.Struct, frozen=True):
+    """A topic as the bus has it: where each partition ends, copies, how long records stay (``None``: no limit).
+
+    ``configs`` is what is set for it beside that, in the words of the bus.
+    """
+
+    topic: str
+    ends: list[int]
+    replication: int = 1
+    kept: timedelta | None = None
+    configs: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Consumer(Protocol):
@@ -107,6 +137,12 @@ class Consumer(Protocol):
 class Bus(Protocol):
     """Topics of one broker or database."""
 
+    async def name(self) -> str:
+        """Which bus this is: offsets of one mean nothing on another."""
+
+    async def close(self) -> None:
+        """Ends the connections of its own; consumers are closed before."""
+
     async def create_topic(self, topic: str, partitions: int) -> None:
         """Makes a topic unless it exists; the number of partitions of an existing one stays."""
 
@@ -122,6 +158,12 @@ class Bus(Protocol):
 
     async def lags(self, group: str | None = None) -> list[Lag]:
         """How far groups are behind, by partition."""
+
+    async def topics(self) -> list[TopicState]:
+        """Every topic, by name."""
+
+    async def ends(self) -> dict[tuple[str, int], int]:
+        """Where each partition ends, by topic and partition: the offset that the next record gets."""
 
 
 def partition_of(key: bytes | None, partitions: int) -> int:

@@ -12,7 +12,9 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
-from streams.bus import Batch, Bus, Consumer, Lag, Lease, Message
+import msgspec
+
+from streams.bus import Batch, Bus, Consumer, Lag, Lease, Message, TopicState
 from streams.store import log, offsets
 from streams.store.sessions import Connection, Pool, borrowed, passing_errors
 
@@ -35,6 +37,12 @@ class PostgresBus(Bus):
         self._lease = lease
         self._longest_batch = longest_batch
         self._partitions: dict[str, int] = {}
+
+    async def name(self) -> str:
+        return "postgres"
+
+    async def close(self) -> None:
+        """Nothing: the pool is its opener's."""
 
     async def create_topic(self, topic: str, partitions: int) -> None:
         async with borrowed(self._pool) as connection:
@@ -72,6 +80,14 @@ class PostgresBus(Bus):
         await consumer.open()
         return consumer
 
+    async def topics(self) -> list[TopicState]:
+        async with borrowed(self._pool) as connection:
+            return await log.find_topics(connection)
+
+    async def ends(self) -> dict[tuple[str, int], int]:
+        states = await self.topics()
+        return {(state.topic, partition): end for state in states for partition, end in enumerate(state.ends)}
+
     async def lags(self, group: str | None = None) -> list[Lag]:
         async with borrowed(self._pool) as connection:
             return await log.find_lags(connection, group)
@@ -104,14 +120,25 @@ class PostgresConsumer(Consumer):
         self._turn = 0
         self._renewed = float("-inf")
         self._sent = asyncio.Event()
+        self._listening = False
         self._lent = AsyncExitStack()
 
     async def open(self) -> None:
-        listener = await self._lent.enter_async_context(borrowed(self._pool))
-        await listener.add_listener(log.CHANNEL, self._wake)
-        self._lent.push_async_callback(listener.remove_listener, log.CHANNEL, self._wake)
         await self._share_out()
         self._keeping = asyncio.create_task(self._keep_alive())
+
+    async def _listen(self) -> None:
+        """Listens for what is sent, on a session of its own; again where that was lost."""
+        if self._listening:
+            return
+        await self._lent.aclose()
+        self._listener = await self._lent.enter_async_context(borrowed(self._pool))
+        await self._listener.add_listener(log.CHANNEL, self._wake)
+        self._listener.add_termination_listener(self._unhear)
+        self._listening = True
+
+    def _unhear(self, _connection: object) -> None:
+        self._listening = False
 
     def _wake(self, _connection: object, _pid: int, _channel: str, topic: object) -> None:
         if topic == self._topic:
@@ -151,18 +178,21 @@ class PostgresConsumer(Consumer):
         if time.monotonic() - self._renewed < self._lease.total_seconds() / 3:
             return
         self._renewed = time.monotonic()
+        await self._listen()
         async with borrowed(self._pool) as connection:
             members = await self._renew(connection)
             mine = {n for n in range(self._partitions) if members[n % len(members)] == self._member}
             for partition in self._held.keys() - mine:
                 lease, _ = self._held.pop(partition)
                 await offsets.give_back(connection, lease, self._member)
+                logger.info("partition given back", extra=msgspec.structs.asdict(lease))
             for partition in sorted(mine - self._held.keys()):
                 taken = await offsets.take(
                     connection, self._group, self._topic, partition, self._member, self.backend_pid, self._lease
                 )
                 if taken is not None:
                     self._held[partition] = taken
+                    logger.info("partition taken", extra=msgspec.structs.asdict(taken[0]))
 
     async def _renew(self, connection: Connection) -> list[str]:
         """Renews membership and leases, and returns all members; what was taken over meanwhile is let go."""
@@ -196,6 +226,10 @@ class PostgresConsumer(Consumer):
     async def close(self) -> None:
         self._keeping.cancel()
         self._held.clear()
-        await self._lent.aclose()
-        async with borrowed(self._pool) as connection:
-            await offsets.leave(connection, self._group, self._topic, self._member)
+        with passing_errors(logger, "leaving"):
+            if self._listening:
+                self._listener.remove_termination_listener(self._unhear)
+                await self._listener.remove_listener(log.CHANNEL, self._wake)
+            await self._lent.aclose()
+            async with borrowed(self._pool) as connection:
+                await offsets.leave(connection, self._group, self._topic, self._member)

@@ -15,7 +15,8 @@ from rules_lib.engine import judge
 from rules_lib.history import History
 from rules_lib.rules import RuleSet
 from rules_lib.scope import ALL_DAYS
-from streams.codec import decode_event, digest_of
+from streams.codec import decode_event
+from streams.digesting import digest_of
 from streams.pipeline import encode_finding, merged_persons
 from streams.store import findings, history, rule_sets
 from streams.store.sessions import Connection
@@ -51,7 +52,7 @@ async def explain(connection: Connection, area: str, name: str, version: int | N
     if rule_set is None:
         raise LookupError(f"rule set {stored.rule_set} is not in the store")
     bodies = await history.load_received(connection, area, stored.person, stored.as_of)
-    digests = [digest_of(decode_event(body).event) for body in bodies]
+    digests = [digest_of(decode_event(body)) for body in bodies]
     again = _judged_again(area, stored, digests, rule_set)
     return Explanation(_verdict(stored, again, rule_set), stored, again, len(digests))
 
@@ -60,11 +61,10 @@ def _judged_again(area: str, stored: FindingVersion, digests: Sequence[Digest], 
     alone = {digest.patient: [digest.patient] for digest in digests}
     members = {**alone, **merged_persons(alone, digests)}
     own = set(members.get(stored.person, ()))
-    person = History(stored.person, [digest for digest in digests if digest.patient in own], rule_set.by_code.keys())
-    rules = [rule for rule in rule_set.rules if rule.id == stored.finding.rule_id]
+    person = History(stored.person, [digest for digest in digests if digest.patient in own], rule_set.by_code)
     if any(stored.person in together for name, together in members.items() if name != stored.person):
         return None
-    for finding in judge(person, ALL_DAYS, rules, rule_set).findings:
+    for finding in judge(person, ALL_DAYS, rule_set).findings:
         if finding_id(area, finding.rule_id, finding.occurrence) == stored.finding_id:
             return finding
     return None
@@ -77,5 +77,6 @@ def _verdict(stored: FindingVersion, again: Finding | None, rule_set: RuleSet) -
         same = again is not None and encode_finding(again) == encode_finding(stored.finding)
     if same:
         return Verdict.SAME
-    check_hash = rule_set.by_id[stored.finding.rule_id].check_hash
-    return Verdict.DIFFERENT if check_hash == stored.check_hash else Verdict.CHECK_CHANGED
+    rule = rule_set.by_id.get(stored.finding.rule_id)
+    unchanged = rule is None or rule.check_hash == stored.check_hash
+    return Verdict.DIFFERENT if unchanged else Verdict.CHECK_CHANGED

@@ -4,9 +4,7 @@ What was sent and how far the source was read commit together on the PostgreSQL 
 where it stopped. On another bus a crash between the two sends a step twice; the second time counts as duplicates.
 """
 
-import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from itertools import islice
 
 import msgspec
@@ -14,6 +12,7 @@ import msgspec
 from streams.bus import Bus, Message
 from streams.store import imports
 from streams.store.sessions import Pool, borrowed
+from streams.threads import in_thread
 from streams.topics import CLAIMS
 
 STEP = 500
@@ -47,7 +46,7 @@ async def send_messages(
     async with borrowed(pool) as connection:
         sent = await imports.begin(connection, source_id, source)
     waiting = islice(bodies, sent, None)
-    while step := await _in_thread(lambda: list(islice(waiting, STEP))):
+    while step := await in_thread(lambda: list(islice(waiting, STEP))):
         messages = [Message(key_of(body), body, source) for body in step]
         async with borrowed(pool) as connection, connection.transaction():
             await bus.send(CLAIMS, messages, within=connection)
@@ -55,30 +54,3 @@ async def send_messages(
         yield sent
     async with borrowed(pool) as connection:
         await imports.finish(connection, source_id)
-
-
-async def _in_thread(read: Callable[[], list[bytes]]) -> list[bytes]:
-    """Reads in a thread that nobody waits for at the end: reading may hang on a pipe that says nothing."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[list[bytes]] = loop.create_future()
-
-    def work() -> None:
-        try:
-            step = read()
-        except BaseException as error:  # noqa: BLE001 - handed to whoever awaits the answer
-            loop.call_soon_threadsafe(_fail, answer, error)
-        else:
-            loop.call_soon_threadsafe(_succeed, answer, step)
-
-    threading.Thread(target=work, daemon=True).start()
-    return await answer
-
-
-def _succeed(answer: "asyncio.Future[list[bytes]]", step: list[bytes]) -> None:
-    if not answer.done():
-        answer.set_result(step)
-
-
-def _fail(answer: "asyncio.Future[list[bytes]]", error: BaseException) -> None:
-    if not answer.done():
-        answer.set_exception(error)

@@ -60,12 +60,16 @@ class StoredNotEvaluated(msgspec.Struct, frozen=True):
 
 
 class Person(msgspec.Struct, frozen=True):
-    """One person before judging: who it is, every event's head, and which events are new."""
+    """One person before judging: who it is, every event's head, which events are new, and why it is judged.
+
+    ``cause`` is the newest event where nothing else is said.
+    """
 
     area: str
     person: str
     heads: Sequence[Head]
     new: frozenset[int]
+    cause: str | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -167,9 +171,9 @@ def judge_again(
     ``everything`` says that the digests are the person's whole history, which rules with ``whole_item`` need.
     """
     rules = rule_set.rules if everything else rule_set.bounded_rules
-    history = History(person.person, digests, rule_set.by_code.keys())
-    judgement = judge(history, scope, rules, rule_set)
-    in_scope = _InScope(scope, rules, judgement.failed)
+    history = History(person.person, digests, rule_set.by_code)
+    judgement = judge(history, scope, rule_set, everything=everything)
+    in_scope = _InScope(scope, rule_set, rules, judgement.failed)
     versions = _versions(person, judgement.findings, in_scope, rule_set, stored)
     fresh = {_anchor_id(entry): entry for entry in judgement.not_evaluated}
     known = {entry.anchor_id for entry in stored_not_evaluated}
@@ -185,14 +189,18 @@ def judge_again(
 
 
 class _InScope(msgspec.Struct, frozen=True):
-    """Which stored anchors were judged again, so that they may be withdrawn."""
+    """Which stored anchors were judged again, so that they may be withdrawn.
+
+    Those of rules that the set does not hold any more count as judged where they meet the scope.
+    """
 
     scope: Scope
+    rule_set: RuleSet
     rules: Sequence[Rule]
     failed: set[str]
 
     def holds(self, rules: Sequence[str], first_day: Day, last_day: Day) -> bool:
-        if len(rules) != 1:
+        if len(rules) != 1 or rules[0] not in self.rule_set.by_id:
             return self.scope.meets(first_day, last_day)
         reach = next((rule.reach for rule in self.rules if rule.id == rules[0]), None)
         if reach is None or rules[0] in self.failed:
@@ -230,7 +238,7 @@ def _versions(
 def _version(
     person: Person, name: str, version: int, change: Change, finding: Finding, rule_set: RuleSet
 ) -> FindingVersion:
-    rule = rule_set.by_id[finding.rule_id]
+    rule = rule_set.by_id.get(finding.rule_id)
     newest = max(person.heads, key=lambda head: head.seq)
     return FindingVersion(
         area=person.area,
@@ -239,11 +247,11 @@ def _version(
         change=change,
         person=person.person,
         finding=finding,
-        cause=f"event {newest.event_id}",
+        cause=person.cause or f"event {newest.event_id}",
         as_of=newest.seq,
         rule_set=rule_set.hash,
-        rule_hash=rule.file_hash,
-        check_hash=rule.check_hash,
+        rule_hash=rule.file_hash if rule else "",
+        check_hash=rule.check_hash if rule else "",
     )
 
 

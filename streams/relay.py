@@ -7,6 +7,8 @@ finding do not notice.
 
 import asyncio
 import logging
+from collections.abc import Coroutine
+from typing import Any
 
 from streams.bus import Bus, Message
 from streams.store import intake
@@ -16,6 +18,7 @@ logger = logging.getLogger("fundwatch.relay")
 
 _MOST = 500
 _PAUSE = 0.2
+_LAST_SECONDS = 1.0
 
 
 async def send_outbox(pool: Pool, bus: Bus) -> int:
@@ -36,6 +39,14 @@ async def run_relay(pool: Pool, bus: Bus, stop: asyncio.Event) -> None:
     while not stop.is_set():
         sent = 0
         with passing_errors(logger, "outbox"):
-            sent = await send_outbox(pool, bus)
+            sent = await _finished(send_outbox(pool, bus), stop)
         if sent < _MOST:
             await asyncio.sleep(_PAUSE)
+
+
+async def _finished(sending: Coroutine[Any, Any, int], stop: asyncio.Event) -> int:
+    """Sends to the end; told to stop it has a second more, and is then abandoned with ``TimeoutError``."""
+    task, stopping = asyncio.ensure_future(sending), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    return await asyncio.wait_for(task, _LAST_SECONDS)

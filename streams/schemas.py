@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from streams.codec import DECIMAL, KINDS
+from streams.faults import DECIMAL, KINDS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

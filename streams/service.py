@@ -5,21 +5,24 @@ import logging
 import os
 import socket
 import traceback
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from rules_lib.rules import RuleSet
+from streams import metrics
 from streams.bus import Bus
 from streams.bus_postgres import PostgresBus
 from streams.handlers import ClaimsHandler, LeadsHandler
 from streams.relay import run_relay
 from streams.retention import run_retention
-from streams.store import rule_sets
+from streams.rule_sets import publish_first
+from streams.store import offsets
 from streams.store.sessions import Pool, borrowed, connect, open_pool
-from streams.topics import CLAIMS, FINDINGS, JUDGES, LEADS, create_topics
+from streams.topics import CLAIMS, FINDINGS, JUDGES, LEADS, PARTITIONS, create_topics
 from streams.vault import Vault
+from streams.watching import watch_store
 from streams.worker import Handler, Worker
 
 logger = logging.getLogger("fundwatch.service")
@@ -37,6 +40,7 @@ class Service(AsyncExitStack):
         self.vault = vault
         self.stop = asyncio.Event()
         self.failed = False
+        self.is_watched = False
         self.started_at = datetime.now(UTC)
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -55,6 +59,12 @@ class Service(AsyncExitStack):
         task.add_done_callback(self._check)
         self.tasks.append(task)
 
+    def watch(self) -> None:
+        """Reads the store for metrics from now on; once, however many ask for it."""
+        if not self.is_watched:
+            self.is_watched = True
+            self.add(watch_store(self.pool, self.bus, self.stop))
+
     def _check(self, task: "asyncio.Task[None]") -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
@@ -65,6 +75,7 @@ class Service(AsyncExitStack):
 
     async def start(self) -> None:
         """Starts the judges, the leads' writer, the relay and the keeping of the log."""
+        metrics.begin_rules(self.rule_set)
         await self.start_worker(JUDGES, CLAIMS, ClaimsHandler(self.rule_set, self.vault))
         await self.start_worker(LEADS, FINDINGS, LeadsHandler(self.rule_set, self.vault))
         self.add(run_relay(self.pool, self.bus, self.stop))
@@ -77,14 +88,27 @@ def member_name() -> str:
 
 
 @asynccontextmanager
-async def open_service(dsn: str, rule_set: RuleSet, vault: Vault) -> AsyncIterator[Service]:
-    """A service over the PostgreSQL bus with its topics made and its rule set published; started by ``start``."""
-    async with open_pool(dsn) as pool:
-        bus = PostgresBus(pool)
-        await create_topics(bus)
+async def open_service(
+    dsn: str,
+    rule_set: RuleSet,
+    vault: Vault,
+    make_bus: Callable[[Pool], Bus] = PostgresBus,
+    claims_partitions: int = PARTITIONS[CLAIMS],
+    host: type[Service] = Service,
+) -> AsyncIterator[Service]:
+    """A service over a bus with its topics made and its rule set published; started by ``start``.
+
+    Raises ``OtherBus`` where the database holds the offsets of another bus.
+    """
+    async with open_pool(dsn) as pool, AsyncExitStack() as ending:
+        bus = make_bus(pool)
+        ending.push_async_callback(bus.close)
         async with borrowed(pool) as connection:
-            await rule_sets.publish(connection, rule_set)
-        async with Service(dsn, pool, bus, rule_set, vault) as service:
+            await offsets.claim_bus(connection, await bus.name())
+        await create_topics(bus, claims_partitions)
+        async with borrowed(pool) as connection:
+            await publish_first(connection, rule_set)
+        async with host(dsn, pool, bus, rule_set, vault) as service:
             try:
                 yield service
             finally:

@@ -13,7 +13,7 @@ JUDGES = "judges"
 LEADS = "leads"
 
 
-async def create_topics(bus: Bus) -> None:
+async def create_topics(bus: Bus, claims_partitions: int = PARTITIONS[CLAIMS]) -> None:
     """Makes all topics that do not exist yet."""
-    for topic, partitions in PARTITIONS.items():
+    for topic, partitions in {**PARTITIONS, CLAIMS: claims_partitions}.items():
         await bus.create_topic(topic, partitions)

@@ -5,14 +5,14 @@ query, and by a third the whole history of those with an item whose rule asks fo
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
 import msgspec
 
 from knowledge_base.digests import Digest
 from rules_lib.rules import RuleSet
-from rules_lib.scope import Scope
-from streams.codec import decode_digest
+from rules_lib.scope import ALL_DAYS, Scope
+from streams.digesting import decode_digest
 from streams.pipeline import Person, needs_everything, touched, windows
 from streams.store import history
 from streams.store.history import Arrival, Remembered
@@ -20,6 +20,7 @@ from streams.store.sessions import Connection
 
 _NEAR = timedelta(days=62).days
 """How far around new events digests are read at once."""
+_FIRST_DAY, _LAST_DAY = date.min.toordinal(), date.max.toordinal()
 
 
 class Window(msgspec.Struct):
@@ -56,6 +57,21 @@ async def find_windows(
             window.everything = True
             window.seqs = frozenset(head.seq for head in window.person.heads)
     return found, digests | await _load_digests(connection, area, events, _seqs(found) - digests.keys(), accepted)
+
+
+async def find_whole(
+    connection: Connection, area: str, members: Mapping[str, Sequence[str]], cause: str
+) -> tuple[list[Window], dict[int, Digest]]:
+    """The whole histories of persons, with all of their digests, to be judged again for a cause."""
+    everything = {patient: (_FIRST_DAY, _LAST_DAY) for together in members.values() for patient in together}
+    by_patient = await history.find_events(connection, area, everything)
+    found = []
+    for name, together in members.items():
+        heads = [event.head for patient in together for event in by_patient[patient]]
+        seqs = frozenset(head.seq for head in heads)
+        found.append(Window(Person(area, name, heads, frozenset(), cause), ALL_DAYS, seqs, seqs, everything=True))
+    events = [event for of in by_patient.values() for event in of]
+    return found, await _load_digests(connection, area, events, _seqs(found), {})
 
 
 def _window(person: Person, rule_set: RuleSet) -> Window:

@@ -2,20 +2,25 @@
 
 Errors are sorted here and nowhere else. Fenced: the partition is another worker's. Transient (deadlock, lost or full
 database): the batch is tried again, with back-off, for as long as it takes; nothing is dead-lettered for them.
-Anything else is an error of the data: the batch is halved, each half a transaction of its own, until the one record
-that cannot be handled stands alone and is dead-lettered.
+A rule set that this program cannot judge by: the worker stops with an alarm. Anything else is an error of the data:
+the batch is halved, each half a transaction of its own, until the one record that cannot be handled stands alone and
+is dead-lettered.
 """
 
 import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
+
+import msgspec
 
 from streams import metrics
 from streams.bus import Batch, Consumer, Fenced
 from streams.reports import Report
+from streams.rule_sets import RuleSetUnusable
 from streams.store.sessions import Connection, passes_by_itself, passing_errors
 
 logger = logging.getLogger("fundwatch.worker")
@@ -23,6 +28,8 @@ logger = logging.getLogger("fundwatch.worker")
 _PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 _LAST_SECONDS = 4.0
+_YOUNG, _WHOLE = 1, 2
+_BATCHES_A_COLLECTION = 100
 
 
 class Handler(Protocol):
@@ -57,9 +64,10 @@ class Worker:
 
     async def run(self, consumer: Consumer, stop: asyncio.Event, until_idle: bool = False) -> None:
         """Handles batches until told to stop, or until a fetch finds nothing where ``until_idle``."""
-        # Rules, facts and code stay for good: the collector need not walk them again with every batch.
-        gc.collect()
-        gc.freeze()
+        with _collector_kept_off():
+            await self._run(consumer, stop, until_idle)
+
+    async def _run(self, consumer: Consumer, stop: asyncio.Event, until_idle: bool) -> None:
         pause = _PAUSE
         while not stop.is_set():
             fetched = False
@@ -73,6 +81,7 @@ class Worker:
             pause = _PAUSE
             if batch is not None:
                 await self._work_off(consumer, batch, stop)
+                gc.collect(_WHOLE if self.batches % _BATCHES_A_COLLECTION == 0 else _YOUNG)
             elif until_idle:
                 return
 
@@ -88,7 +97,7 @@ class Worker:
             try:
                 written = await self._write(consumer, current, stop)
             except Fenced:
-                logger.warning("fenced on %s/%d", current.lease.topic, current.lease.partition)
+                logger.warning("fenced on %s/%d", current.lease.topic, current.lease.partition, extra=_fields(current))
                 metrics.count_fenced(current.lease)
                 consumer.lost(current.lease)
                 return
@@ -106,7 +115,7 @@ class Worker:
     async def _write(self, consumer: Consumer, batch: Batch, stop: asyncio.Event, bury: str | None = None) -> bool:
         """Tries a batch until it is written; false where the worker was told to stop first.
 
-        Raises ``Fenced`` and ``_DataFault``.
+        Raises ``Fenced``, ``RuleSetUnusable`` and ``_DataFault``.
         """
         pause = _PAUSE
         while not stop.is_set():
@@ -117,14 +126,16 @@ class Worker:
                     report = await _finished(self._handler.handle(connection, batch), stop)
                 else:
                     report = await _finished(self._handler.bury(connection, batch, bury), stop)
-                metrics.count_batch(batch, report, time.perf_counter() - began)
+                seconds = time.perf_counter() - began
+                metrics.count_batch(batch, report, seconds)
+                logger.debug("batch written", extra={**_fields(batch), "seconds": round(seconds, 4)})
                 return True
-            except Fenced:
+            except (Fenced, RuleSetUnusable):
                 raise
             except Exception as error:  # the top of the batch loop: an error of the data is halved down to its record
                 if not passes_by_itself(error):
                     raise _DataFault(type(error).__name__) from error
-                logger.warning("batch tried again in %.1f s: %s", pause, type(error).__name__)
+                logger.warning("batch tried again in %.1f s: %s", pause, type(error).__name__, extra=_fields(batch))
             metrics.count_retry(batch.lease)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
@@ -135,6 +146,23 @@ class Worker:
             self._connection = await self._connect()
             consumer.backend_pid = self._connection.get_server_pid()
         return self._connection
+
+
+@contextmanager
+def _collector_kept_off() -> Iterator[None]:
+    """Garbage is collected between batches alone; rules, facts and code, which stay for good, are never walked."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _fields(batch: Batch) -> dict[str, object]:
+    """What a line of the log says of a batch beside its text."""
+    return {**msgspec.structs.asdict(batch.lease), "batch_size": len(batch.records)}
 
 
 async def _finished(work: Coroutine[Any, Any, Report], stop: asyncio.Event) -> Report:

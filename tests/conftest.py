@@ -1,4 +1,5 @@
-"""What tests share: an embedded PostgreSQL, a fresh migrated database for each test, data sets of others, Chromium.
+"""What tests share: an embedded PostgreSQL, a fresh migrated database for each test, an embedded Kafka, data sets of
+others, Chromium.
 
 With ``CI=true`` a skipped test fails, because a missing part is a failure there; only the data sets beside the
 checkout, which cannot be part of it, may be absent.
@@ -16,10 +17,13 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded import EmbeddedPostgres, start_postgres
-from deploy.postgres_programs import find_server_user, run_program
+from deploy.embedded_kafka import EmbeddedKafka, start_kafka
+from deploy.kafka_programs import fetch_jars
+from deploy.postgres_programs import EmbeddedError, find_server_user, run_program
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "fundwatch_template"
+KAFKA_CACHE = ROOT / "var" / "kafka"
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -64,6 +68,29 @@ def new_database(postgres_server: EmbeddedPostgres, postgres_template: str) -> C
 def postgres_url(new_database: Callable[[], str]) -> str:
     """The address of a migrated database that no other test has used."""
     return new_database()
+
+
+@pytest.fixture(scope="session")
+def kafka_jars() -> Path:
+    """The folder that keeps Kafka's jars, fetched where they are absent."""
+    try:
+        fetch_jars(KAFKA_CACHE)
+    except EmbeddedError as error:
+        pytest.skip(f"no Kafka: {error}")
+    return KAFKA_CACHE
+
+
+@pytest.fixture(scope="session")
+def kafka_server(kafka_jars: Path) -> Iterator[EmbeddedKafka]:
+    """One broker a test session. A test that kills it starts one of its own."""
+    with tempfile.TemporaryDirectory(prefix="fundwatch-kafka-") as name, start_kafka(Path(name), kafka_jars) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka_brokers(kafka_server: EmbeddedKafka) -> str:
+    """The address of the session's broker, host:port; topics are to be named so that tests do not meet."""
+    return kafka_server.brokers
 
 
 @pytest.fixture(scope="session")

@@ -51,3 +51,5 @@ if (current !== null) {
   list.scrollTop = current.offsetTop - list.offsetTop - list.clientHeight / 2;
 }
 if (window.location.hash === "#reason") decide();
+// Work that goes on in steps goes on by itself; without script its button does.
+document.querySelector("form[data-goes-on]")?.requestSubmit();

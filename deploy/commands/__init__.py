@@ -7,11 +7,12 @@ import sys
 
 import typer
 
-from deploy.commands import casework, county, imports, intake, rules, services
+from deploy.commands import casework, county, doctor, imports, intake, people, restoring, rules, services
 from deploy.commands.output import Failure
 from deploy.postgres_programs import EmbeddedError
 from deploy.settings import SettingsError
 from knowledge_base.yaml_files import FileFaults
+from streams.bus import OtherBus
 from streams.importers import ImporterError
 from streams.store.imports import AlreadyImporting
 
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="医保基金监管 · Fundwatch: 规则、疑点、线索 / rules, findings and leads of fund supervision",
 )
-for part in (services, county, imports, rules, casework, intake):
+for part in (services, county, imports, rules, casework, intake, people, restoring, doctor):
     part.register(app)
 
 
@@ -33,6 +34,6 @@ def main() -> None:
     except AlreadyImporting:
         print("fundwatch: 这个来源正由另一个进程导入 / another process is importing this source", file=sys.stderr)
         sys.exit(1)
-    except (Failure, SettingsError, EmbeddedError, FileFaults, ImporterError, OSError) as error:
+    except (Failure, SettingsError, EmbeddedError, FileFaults, ImporterError, OtherBus, OSError) as error:
         print(f"fundwatch: {error}", file=sys.stderr)
         sys.exit(1)

@@ -40,11 +40,15 @@ async def _findings(
     rule: str | None, institution: str | None, after: str, most: int, withdrawn: bool, json: bool
 ) -> None:
     async with Opened() as service, borrowed(service.pool) as connection:
+        known = {known.id for known in service.rule_set.rules} | set(await overview.count_findings(connection))
+        if rule is not None and rule not in known:
+            raise Failure(f"没有这条规则，现有 / no such rule, there are: {', '.join(sorted(known))}")
         rows = await overview.find_findings(connection, rule, institution, after, most, withdrawn)
+        following = rows[-1].finding_id if len(rows) == most else None
         codes = {row.finding.institution for row in rows} | {row.finding.occurrence[1] for row in rows}
         names = Names(await find_institution_names(connection, codes), item_names(service.rule_set.facts))
         if json:
-            print_json([_words(row) for row in rows])
+            print_json({"findings": [_words(row) for row in rows], "next": following})
             return
         print_table(
             "疑点 / findings",
@@ -52,8 +56,8 @@ async def _findings(
             [_row(row, service.rule_set, names) for row in rows],
             right=4,
         )
-        if len(rows) == most:
-            console.print(f"下一页 / next page: --after {rows[-1].finding_id}", highlight=False)
+        if following is not None:
+            console.print(f"下一页 / next page: --after {following}", highlight=False)
 
 
 def _row(row: FindingRow, rule_set: RuleSet, names: Names) -> tuple[str, ...]:
@@ -120,7 +124,7 @@ def _show(answer: Explanation, rule_set: RuleSet) -> None:
             ("规则 rule", f"{stored.finding.rule_id} {rule.title.zh if rule else ''}"),
             ("规则集 set", stored.rule_set),
             ("测得与上限 value, limit", f"{stored.finding.value} > {stored.finding.limit}"),
-            ("争议明细 guilty lines", ", ".join(guilty.line[2] for guilty in stored.finding.guilty)),
+            ("涉疑明细 guilty lines", ", ".join(guilty.line[2] for guilty in stored.finding.guilty)),
             ("知识点 points", ", ".join(stored.finding.points)),
             ("重放事件 events replayed", f"{answer.events} (as of {stored.as_of})"),
         ],

@@ -13,6 +13,7 @@ import typer
 
 from deploy.commands.output import Failure, Json, Opened, console, notes, print_json, print_table, run
 from deploy.commands.progress import Closing, close_run, follow
+from deploy.commands.rules import publish_own
 from deploy.commands.services import announce, serve
 from deploy.county import CountyPlan, write_county
 from deploy.county.register import register as institutions_of
@@ -76,6 +77,7 @@ async def _demo(plan: CountyPlan, exit_after_replay: bool, json: bool) -> None:
     opened = Opened()
     async with opened as service:
         stop_on_signals(service.stop)
+        await publish_own(service)
         worker = run_child(opened.settings, service.dsn, "worker", "--with-parent")
         service.add(watch_child(worker, service.stop))
         try:
@@ -150,7 +152,7 @@ def show_closing(closing: Closing, account: Reconciliation, rule_set: RuleSet) -
     """The closing tables of a run: outcomes by source, findings by rule."""
     print_table(
         "收到与结果 / received and its outcomes",
-        ("来源 source", "接收 accepted", "重复 duplicate", "冲突 conflict", "死信 dead", "金额 yuan"),
+        ("来源 source", "接收 accepted", "重复 duplicate", "冲突 conflict", "无法入库 dead", "金额 yuan"),
         [
             (row.source, row.accepted, row.duplicate, row.conflict, row.dead, f"{row.accepted_money:,.2f}")
             for row in account.sources

@@ -1,20 +1,26 @@
 """Commands that import: claims from JSON Lines, the US claims set."""
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
-from deploy.commands.county import show_closing
-from deploy.commands.output import Failure, Json, Opened, print_json, run
-from deploy.commands.progress import close_run, follow
+from deploy.commands.output import Failure, Json, Opened, console, print_json, print_table, run
+from deploy.commands.progress import follow
 from deploy.runtime import stop_on_signals
+from rules_lib.rules import RuleSet
 from streams.codec import encode_event
 from streams.importers.jsonl import read_messages, source_id
 from streams.importers.us_claims import find_us_tables, read_us_claims
 from streams.importing import send_messages
 from streams.service import Service
+from streams.store import overview, reconciliation
+from streams.store.intake import Tally
+from streams.store.sessions import borrowed
+from streams.topics import JUDGES
 
 
 def register(app: typer.Typer) -> None:
@@ -80,12 +86,98 @@ async def _import(
     """Sends a source, judges it in this process (beside workers that run already), and prints what came of it."""
     stop_on_signals(service.stop)
     await service.start()
+    before = await _standing(service, source)
     sending = send_messages(service.pool, service.bus, source, content, bodies)
     messages, seconds = await follow(service, sending, size, position)
-    closing, account = await close_run(service, messages, seconds)
+    report = await _report(service, source, before, messages, seconds)
     if json:
-        print_json(closing)
+        print_json(report)
     else:
-        show_closing(closing, account, service.rule_set)
-    if closing.lost:
-        raise Failure(f"少了 {closing.lost} 条 / {closing.lost} messages are missing")
+        _show(report, service.rule_set)
+    if report.lost:
+        raise Failure(f"少了 {report.lost} 条 / {report.lost} messages are missing")
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """What one import came to: its messages by outcome, and by how much findings (by rule) and leads grew meanwhile.
+
+    ``lost`` counts messages of this source that are missing in the store.
+    """
+
+    source: str
+    received: int
+    accepted: int
+    duplicate: int
+    conflict: int
+    dead: int
+    accepted_money: Decimal
+    lost: int
+    findings: dict[str, int]
+    leads: int
+    seconds: float
+    claims_a_second: float
+
+
+class _Standing(msgspec.Struct, frozen=True):
+    """How a source and the store stand at one moment."""
+
+    tally: Tally
+    findings: dict[str, int]
+    leads: int
+
+
+async def _standing(service: Service, source: str) -> _Standing:
+    async with borrowed(service.pool) as connection:
+        return _Standing(
+            await reconciliation.find_tally(connection, source),
+            await overview.count_findings(connection),
+            await overview.count_leads(connection),
+        )
+
+
+async def _report(service: Service, source: str, before: _Standing, messages: int, seconds: float) -> Imported:
+    """The difference that an import made."""
+    after = await _standing(service, source)
+    async with borrowed(service.pool) as connection:
+        account = await reconciliation.reconcile(connection, JUDGES, service.bus)
+    more = {
+        name: getattr(after.tally, name) - getattr(before.tally, name)
+        for name in ("accepted", "duplicate", "conflict", "dead", "accepted_money")
+    }
+    rules = sorted(before.findings.keys() | after.findings.keys())
+    grown = {rule: after.findings.get(rule, 0) - before.findings.get(rule, 0) for rule in rules}
+    return Imported(
+        source=source,
+        received=more["accepted"] + more["duplicate"] + more["conflict"] + more["dead"],
+        **more,
+        lost=sum(row.lost + row.missing for row in account.store if row.source == source),
+        findings={rule: number for rule, number in grown.items() if number},
+        leads=after.leads - before.leads,
+        seconds=round(seconds, 1),
+        claims_a_second=round(messages / seconds) if seconds else 0,
+    )
+
+
+def _show(report: Imported, rule_set: RuleSet) -> None:
+    print_table(
+        "这次导入 / this import",
+        ("来源 source", "收到 received", "接收 accepted", "重复 duplicate", "冲突 conflict", "无法入库 dead",
+         "接收金额 accepted yuan"),
+        [
+            (report.source, f"{report.received:,}", f"{report.accepted:,}", f"{report.duplicate:,}",
+             f"{report.conflict:,}", f"{report.dead:,}", f"{report.accepted_money:,.2f}")
+        ],
+    )  # fmt: skip
+    if report.findings:
+        names = {rule.id: f"{rule.title.zh} {rule.title.en}" for rule in rule_set.rules}
+        print_table(
+            "疑点变化 / findings that came or went",
+            ("规则 rule", "名称 name", "疑点 findings"),
+            [(rule, names.get(rule, ""), f"{number:+,}") for rule, number in report.findings.items()],
+            right=2,
+        )
+    console.print(
+        f"缺失 lost {report.lost}; 线索 leads {report.leads:+,}; "
+        f"{report.seconds:.1f} s, {report.claims_a_second:,.0f}/s",
+        highlight=False,
+    )

@@ -1,18 +1,21 @@
 """What commands print: tables for people, JSON for machines."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import typer
+from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from deploy.logs import configure_logs
 from deploy.runtime import open_runtime
-from deploy.settings import load_settings
+from deploy.settings import PREFIX, load_settings
 from streams.service import Service
 
 Json = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
@@ -22,6 +25,8 @@ Answer = TypeVar("Answer")
 # Where nobody's window sets the width (a pipe, a file) rows are not to be broken.
 console = Console(width=None if sys.stdout.isatty() else 200)
 notes = Console(stderr=True, soft_wrap=True)
+
+_NARROWEST = 12
 
 
 class Failure(Exception):
@@ -35,13 +40,52 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: int = 1) -> None:
-    """A table whose columns from ``right`` on are figures."""
-    table = Table(title=title, title_justify="left")
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index >= right else "left", no_wrap=index == 0)
-    for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
+    """A table whose columns from ``right`` on are figures.
+
+    Nothing is ever cut: words break, names and figures stay whole, and where the window is too narrow for that each
+    row is written as lines.
+    """
+    cells = [[Text(str(cell)) for cell in row] for row in rows]
+    widths = _widths(columns, cells, right, console.width - 3 * len(columns) - 1)
+    if widths is None:
+        _print_lines(title, columns, cells)
+        return
+    table = Table(title=Text(title), title_justify="left")
+    for index, (column, width) in enumerate(zip(columns, widths, strict=True)):
+        justify: Literal["left", "right"] = "right" if index >= right else "left"
+        table.add_column(Text(column), justify=justify, overflow="fold", width=width)
+    for row in cells:
+        table.add_row(*row)
     console.print(table)
+
+
+def _widths(columns: Sequence[str], cells: Sequence[Sequence[Text]], right: int, room: int) -> list[int] | None:
+    """How wide each column is to be, ``None`` where the room is too narrow for names and figures that stay whole."""
+    longest = [max((row[index].cell_len for row in cells), default=0) for index in range(len(columns))]
+    wanted = [max(width, cell_len(column)) for width, column in zip(longest, columns, strict=True)]
+    if sum(wanted) <= room:
+        return wanted
+    words = [max(map(cell_len, column.split()), default=0) for column in columns]
+    may_break = range(1, min(right, len(columns)))
+    widths = [max(longest[index], words[index]) for index in range(len(columns))]
+    for index in may_break:
+        widths[index] = min(wanted[index], _NARROWEST)
+    spare = room - sum(widths)
+    if spare < 0:
+        return None
+    for index in sorted(may_break, key=lambda index: wanted[index]):
+        more = min(wanted[index] - widths[index], spare)
+        widths[index] += more
+        spare -= more
+    return widths
+
+
+def _print_lines(title: str, columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> None:
+    console.print(Text(title), style="italic")
+    for row in cells:
+        for column, cell in zip(columns, row, strict=True):
+            console.print(Text.assemble(f"{column}: " if column else "", cell), soft_wrap=True)
+        console.print()
 
 
 def run(work: Coroutine[Any, Any, Answer]) -> Answer:
@@ -50,14 +94,20 @@ def run(work: Coroutine[Any, Any, Answer]) -> Answer:
 
 
 class Opened:
-    """``async with Opened() as service``: store and bus of this installation, by the environment's settings."""
+    """``async with Opened() as service``: store and bus of this installation, by the environment's settings.
 
-    def __init__(self) -> None:
-        self.settings = load_settings()
+    ``bus`` and ``brokers`` are those of the command line, where given.
+    """
+
+    def __init__(self, bus: str | None = None, brokers: str | None = None) -> None:
+        given = {f"{PREFIX}{name}": value for name, value in (("BUS", bus), ("BROKERS", brokers)) if value}
+        self.settings = load_settings({**os.environ, **given})
+        configure_logs(self.settings)
         self._runtime = open_runtime(self.settings)
 
     async def __aenter__(self) -> Service:
-        return await self._runtime.__aenter__()
+        self.settings, service = await self._runtime.__aenter__()
+        return service
 
     async def __aexit__(self, *error: Any) -> None:
         await self._runtime.__aexit__(*error)

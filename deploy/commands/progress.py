@@ -72,7 +72,7 @@ async def _next(sending: AsyncIterator[int], stop: asyncio.Event) -> bool:
 
 async def _show(service: Service, progress: Progress, judging: int, before: int, started: float) -> overview.UnderWay:
     async with borrowed(service.pool) as connection:
-        under_way = await overview.find_under_way(connection, JUDGES, LEADS)
+        under_way = await overview.find_under_way(connection, service.bus, JUDGES, LEADS)
     done = await _consumed(service) - before
     rate = done / max(time.monotonic() - started, 0.001)
     progress.update(judging, completed=done, total=done + under_way.claims, rate=f"{rate:,.0f}/s")  # type: ignore[arg-type]
@@ -86,7 +86,7 @@ async def _consumed(service: Service) -> int:
 async def close_run(service: Service, messages: int, seconds: float) -> tuple[Closing, Reconciliation]:
     """What the store says after a run."""
     async with borrowed(service.pool) as connection:
-        account = await reconciliation.reconcile(connection, JUDGES)
+        account = await reconciliation.reconcile(connection, JUDGES, service.bus)
         findings = await overview.count_findings(connection)
         leads = await overview.count_leads(connection)
     closing = Closing(

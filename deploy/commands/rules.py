@@ -1,23 +1,38 @@
-"""Commands on rules and facts: rules check, rules list, knowledge list."""
+"""Commands on rules and facts: rules check, list, publish, status; rejudge; knowledge list."""
 
+import asyncio
+from collections import Counter
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from deploy.commands.output import Failure, Json, console, print_json, print_table
+from deploy.commands.output import Failure, Json, Opened, console, notes, print_json, print_table, run
+from deploy.runtime import stop_on_signals
 from knowledge_base.days import as_date
 from knowledge_base.facts import Point, load_facts
 from rules_lib.cases import run_case
 from rules_lib.rules import RULES, TOPICS, RuleSet, load_rule_set
+from streams.rejudging import rejudge as judge_again
+from streams.rule_sets import RuleSets, RuleSetUnusable, Switch
+from streams.rule_sets import publish as publish_set
+from streams.service import Service
+from streams.store import rule_sets
+from streams.store.sessions import borrowed
 
 
 def register(app: typer.Typer) -> None:
     rules = typer.Typer(no_args_is_help=True, help="规则 / rules")
     rules.command()(check)
     rules.command("list")(list_rules)
+    rules.command()(publish)
+    rules.command()(status)
     app.add_typer(rules, name="rules")
+    app.command()(rejudge)
     knowledge = typer.Typer(no_args_is_help=True, help="知识点 / knowledge points")
     knowledge.command("list")(list_points)
     knowledge.callback()(lambda: None)
@@ -34,7 +49,7 @@ def check(
     rule_set = load_rule_set(load_facts(), folder)
     if not rule_set.rules:
         raise Failure(f"目录中没有规则文件 / no rule files in the folder: {folder}")
-    faults = _failed_cases(rule_set)
+    faults = failed_cases(rule_set)
     cases = sum(len(rule.cases) for rule in rule_set.rules)
     if json:
         print_json({"rules": len(rule_set.rules), "cases": cases, "failed": faults, "hash": rule_set.hash})
@@ -44,7 +59,8 @@ def check(
         raise Failure("\n".join(faults))
 
 
-def _failed_cases(rule_set: RuleSet) -> list[str]:
+def failed_cases(rule_set: RuleSet) -> list[str]:
+    """The cases of the rules' own files that do not come out as they say, one sentence each."""
     faults = []
     for rule in rule_set.rules:
         for case in rule.cases:
@@ -72,6 +88,145 @@ def list_rules(json: Json = False) -> None:
         ],
         right=9,
     )
+
+
+def publish(
+    folder: Annotated[Path, typer.Argument(help="规则目录 / folder with rule files")] = RULES, json: Json = False
+) -> None:
+    """让一套规则生效, 处理进程在两批之间换用 / put rules in force; workers take them up between two batches.
+
+    Example: fundwatch rules publish my-rules/
+    """
+    rule_set = load_rule_set(load_facts(), folder)
+    if not rule_set.rules:
+        raise Failure(f"目录中没有规则文件 / no rule files in the folder: {folder}")
+    if faults := failed_cases(rule_set):
+        raise Failure("\n".join(faults))
+    switch = run(_publish(rule_set))
+    if json:
+        print_json(switch)
+    else:
+        _say(switch, console.print)
+
+
+async def _publish(rule_set: RuleSet) -> Switch:
+    async with Opened() as service, borrowed(service.pool) as connection:
+        return await publish_set(connection, rule_set)
+
+
+async def publish_own(service: Service) -> None:
+    """Puts the rules that came with this program in force, and says so where that changes any."""
+    async with borrowed(service.pool) as connection:
+        switch = await publish_set(connection, service.rule_set)
+    if switch.rules:
+        _say(switch, notes.print)
+
+
+def _say(switch: Switch, say: Callable[[str], None]) -> None:
+    if switch.before == switch.after:
+        say(f"这套规则已经生效 / this set is in force already: {switch.after}")
+        return
+    say(f"已生效 / in force: {switch.after}; 变动的规则 / changed rules: {', '.join(switch.rules) or 0}")
+    if switch.areas:
+        say(
+            f"{len(switch.areas)} 个统筹区须重判，请运行 fundwatch rejudge / "
+            f"{len(switch.areas)} areas are to be judged again: run fundwatch rejudge"
+        )
+
+
+class RulesStatus(msgspec.Struct, frozen=True):
+    """What ``rules status --json`` prints."""
+
+    in_force: str | None
+    own: str
+    outstanding: list[rule_sets.Outstanding]
+    people_outstanding: int
+
+
+def status(json: Json = False) -> None:
+    """生效的规则与尚待重判的 / the set in force, and what is outstanding.
+
+    Example: fundwatch rules status
+    """
+    found = run(_status())
+    if json:
+        print_json(found)
+        return
+    console.print(f"生效 in force {found.in_force}")
+    if found.own != found.in_force:
+        console.print(f"本程序自带另一套，可用 rules publish 使之生效 / this program has another set: {found.own}")
+    for entry in found.outstanding:
+        console.print(f"待重判 outstanding: {entry.area}: {', '.join(entry.rules)}")
+    console.print(f"待重判人数 people outstanding: {found.people_outstanding:,}", highlight=False)
+
+
+async def _status() -> RulesStatus:
+    async with Opened() as service, borrowed(service.pool) as connection:
+        return RulesStatus(
+            in_force=await rule_sets.find_in_force(connection),
+            own=service.rule_set.hash,
+            outstanding=await rule_sets.find_outstanding(connection),
+            people_outstanding=await rule_sets.count_outstanding(connection),
+        )
+
+
+class Rejudged(msgspec.Struct, frozen=True):
+    """What ``rejudge --json`` prints: people judged again, and finding versions by rule and change."""
+
+    people: int
+    findings: dict[str, dict[str, int]]
+    finished: bool
+
+
+def rejudge(json: Json = False) -> None:
+    """换规则之后重判, 可随时中断再继续 / judge again after a switch of rules; stop and go on at any time.
+
+    Example: fundwatch rejudge
+    """
+    done = run(_rejudge())
+    if json:
+        print_json(done)
+    else:
+        print_table(
+            f"重判 {done.people:,} 人 / people judged again",
+            ("规则 rule", "新增 raised", "修订 revised", "撤销 withdrawn"),
+            [
+                (rule, *(changes.get(name, 0) for name in ("raised", "revised", "withdrawn")))
+                for rule, changes in done.findings.items()
+            ],
+        )
+    if not done.finished:
+        raise Failure("已中断；再运行一次即可继续 / interrupted; run it again to go on")
+
+
+async def _rejudge() -> Rejudged:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    people, changes = 0, Counter[tuple[str, str]]()
+    async with Opened() as service, borrowed(service.pool) as connection:
+        stop_on_signals(service.stop)
+        sets = RuleSets(service.rule_set)
+        with Progress(*columns, TimeRemainingColumn(), console=notes) as progress:
+            task = progress.add_task("重判 judging again", total=await rule_sets.count_outstanding(connection))
+            while await rule_sets.find_outstanding(connection):
+                try:
+                    async for judged, report in judge_again(connection, sets):
+                        people += judged
+                        changes += report.findings
+                        progress.update(task, completed=people)
+                        if service.stop.is_set():
+                            return Rejudged(people, _by_rule(changes), finished=False)
+                except RuleSetUnusable as error:
+                    raise Failure(f"生效的规则与本程序的检查逻辑不符 / {error}") from None
+                # Another process is at what is left.
+                await asyncio.sleep(0.5)
+    return Rejudged(people, _by_rule(changes), finished=True)
+
+
+def _by_rule(changes: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    by_rule: dict[str, dict[str, int]] = {}
+    for (rule, change), count in sorted(changes.items()):
+        by_rule.setdefault(rule, {})[change] = count
+    return by_rule
 
 
 def list_points(

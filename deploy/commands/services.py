@@ -1,33 +1,36 @@
-"""Commands that run Fundwatch: migrate, worker, api, up."""
+"""Commands that run Fundwatch: migrate, topics, worker, api, up."""
 
 import asyncio
-import logging
-import socket
-from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
 import typer
-import uvicorn
 
 from api.app import create_app
 from api.auth import ensure_first_user
-from deploy.commands.output import Failure, Json, Opened, notes, print_json, run
+from api.metrics_page import metrics_router
+from deploy.commands.output import Failure, Json, Opened, notes, print_json, print_table, run
+from deploy.commands.rules import publish_own
+from deploy.commands.serving import add_metrics, check_address, serve_app
 from deploy.runtime import end_child, follow_parent, run_child, stop_on_signals, watch_child
 from deploy.settings import Settings
 from streams.service import Service
 from streams.store.migrations import find_migrations
 from streams.store.sessions import borrowed
 
+Bus = Annotated[str | None, typer.Option(help="总线, postgres 或 kafka / postgres or kafka")]
+Brokers = Annotated[str | None, typer.Option(help="Kafka 地址, 主机:端口 / host:port of Kafka's brokers")]
+
 
 def register(app: typer.Typer) -> None:
     app.command()(migrate)
+    app.command()(topics)
     app.command()(worker)
     app.command()(api)
     app.command()(up)
 
 
 def migrate(json: Json = False) -> None:
-    """把数据库升级到最新结构 / bring the database to the newest structure.
+    """把数据库升级到最新结构, 使本程序的规则生效 / bring the database to the newest structure and the rules in force.
 
     Example: fundwatch migrate
     """
@@ -36,6 +39,7 @@ def migrate(json: Json = False) -> None:
 
 async def _migrate(json: bool) -> None:
     async with Opened() as service, borrowed(service.pool) as connection:
+        await publish_own(service)
         names = await find_migrations(connection)
     if json:
         print_json({"migrations": names})
@@ -43,20 +47,54 @@ async def _migrate(json: bool) -> None:
         notes.print(f"数据库已是最新 / the database is up to date: {names[-1]}")
 
 
+def topics(bus: Bus = None, brokers: Brokers = None, json: Json = False) -> None:
+    """建立缺少的主题并列出全部 / make the topics that are missing and list all.
+
+    Example: fundwatch topics --bus kafka --brokers localhost:9092
+    """
+    run(_topics(Opened(bus, brokers), json))
+
+
+async def _topics(opened: Opened, json: bool) -> None:
+    async with opened as service:
+        states = await service.bus.topics()
+    if json:
+        print_json(states)
+        return
+    print_table(
+        f"{opened.settings.bus}: 主题 / topics",
+        ("主题 topic", "分区 partitions", "副本 copies", "保留天数 kept days", "末尾 ends", "设置 settings"),
+        [
+            (
+                state.topic,
+                len(state.ends),
+                state.replication,
+                "" if state.kept is None else f"{state.kept.total_seconds() / 86400:g}",
+                " ".join(map(str, state.ends)),
+                " ".join(f"{name}={value}" for name, value in state.configs.items()),
+            )
+            for state in states
+        ],
+    )
+
+
 def worker(
     with_parent: Annotated[bool, typer.Option(help="父进程结束即结束 / end with the parent process")] = False,
+    metrics_port: Annotated[int | None, typer.Option(help="指标端口 / port for metrics", min=1, max=65535)] = None,
+    bus: Bus = None,
+    brokers: Brokers = None,
 ) -> None:
     """判断到达的结算、更新线索, 直到 Ctrl-C / judge what arrives and keep the leads.
 
-    Example: fundwatch worker
+    Example: fundwatch worker --bus kafka --brokers localhost:9092
     """
-    logging.basicConfig(level=logging.WARNING)
-    run(_worker(with_parent))
+    run(_worker(Opened(bus, brokers), with_parent, metrics_port))
 
 
-async def _worker(with_parent: bool) -> None:
-    async with Opened() as service:
+async def _worker(opened: Opened, with_parent: bool, metrics_port: int | None) -> None:
+    async with opened as service:
         stop_on_signals(service.stop)
+        add_metrics(opened.settings, service, metrics_port or opened.settings.metrics_port)
         if with_parent:
             service.add(follow_parent(service.stop))
         await service.start()
@@ -78,21 +116,22 @@ async def _api() -> None:
     async with opened as service:
         stop_on_signals(service.stop)
         await announce(opened.settings, service)
+        add_metrics(opened.settings, service, opened.settings.metrics_port)
         await serve(opened.settings, service)
 
 
-def up() -> None:
-    """数据库、判断、工作台一起运行, 直到 Ctrl-C / run database, worker and desk together.
+def up(bus: Bus = None, brokers: Brokers = None) -> None:
+    """数据库、总线、判断、工作台一起运行, 直到 Ctrl-C / run database, bus, worker and desk together.
 
-    Example: fundwatch up
+    Example: fundwatch up --bus kafka
     """
-    run(_up())
+    run(_up(Opened(bus, brokers)))
 
 
-async def _up() -> None:
-    opened = Opened()
+async def _up(opened: Opened) -> None:
     async with opened as service:
         stop_on_signals(service.stop)
+        await publish_own(service)
         child = run_child(opened.settings, service.dsn, "worker", "--with-parent")
         service.add(watch_child(child, service.stop))
         try:
@@ -107,7 +146,7 @@ async def _up() -> None:
 
 async def announce(settings: Settings, service: Service) -> None:
     """Says where the desk is, and, at the very first start, the log-in with its password: once, and never in a log."""
-    _check_address(settings)
+    check_address(settings.host, settings.port, "工作台", "FUNDWATCH_PORT")
     async with borrowed(service.pool) as connection:
         first = await ensure_first_user(connection)
     notes.print(f"工作台 / desk: http://{settings.host}:{settings.port}/", highlight=False)
@@ -115,42 +154,10 @@ async def announce(settings: Settings, service: Service) -> None:
         notes.print(f"首个账号（只显示这一次） / first log-in (shown once): {first[0]}  {first[1]}", highlight=False)
 
 
-def _check_address(settings: Settings) -> None:
-    """Says in one sentence that the desk cannot be served there, before anything else is said."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            place = f"{settings.host}:{settings.port}"
-            raise Failure(
-                f"不能在 {place} 提供工作台，可用 FUNDWATCH_PORT 换端口 / cannot serve on {place}: {error}"
-            ) from None
-
-
 async def serve(settings: Settings, service: Service) -> None:
-    """Serves the desk until told to stop."""
-    config = uvicorn.Config(
-        create_app(service.pool, service.rule_set),
-        host=settings.host,
-        port=settings.port,
-        log_level="warning",
-        access_log=False,
-        lifespan="off",
-    )
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve())
-    stopping = asyncio.create_task(service.stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
-    service.stop.set()
-    await serving
-    stopping.cancel()
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to the command that runs it."""
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
-        return nullcontext()
+    """Serves the desk until told to stop, and its metrics to those who know the token, where one is set."""
+    app = create_app(service.pool, service.rule_set, service.bus, service.vault)
+    if settings.metrics_token is not None:
+        app.include_router(metrics_router(settings.metrics_token))
+        service.watch()
+    await serve_app(app, settings.host, settings.port, service.stop)

@@ -80,11 +80,12 @@ class Lead(msgspec.Struct, frozen=True):
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """How many findings of a lead changed after one of its versions."""
+    """How many findings of a lead changed after one of its versions; ``moved`` ones belong to another lead now."""
 
     raised: int
     revised: int
     withdrawn: int
+    moved: int
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -95,85 +96,135 @@ class Gap(msgspec.Struct, frozen=True):
     anchors: int
 
 
-_LEADS = """
-    select l.area, l.lead_id, l.institution, i.name as institution_name, l.topic, l.service_year, l.version, l.state,
-        l.assignee, l.updated_at, t.findings, t.people, t.in_question, t.in_fund, t.loss, t.lines,
-        t.lines_without_loss, t.newest_day, t.severity, l.findings - t.findings as waiting,
-        ({first})::numeric as first, ({second})::numeric as second
+# What leads come to today. From counts_from on a lead's own row says it; before, a step of lead_totals does.
+_SETTLED = """
+    select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state, l.assignee, l.updated_at,
+        l.findings, l.people, l.in_question, l.in_fund, l.loss, l.newest_day, l.severity, 0 as waiting
+    from leads l where l.counts_from <= $1
+"""
+_UNSETTLED = """
+    select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state, l.assignee, l.updated_at,
+        t.findings, t.people, t.in_question, t.in_fund, t.loss, t.newest_day, t.severity,
+        l.findings - t.findings as waiting
     from leads l
     join lateral (
         select * from lead_totals t where t.area = l.area and t.lead_id = l.lead_id and t.from_day <= $1
         order by t.from_day desc limit 1
     ) t on true
-    left join institutions i on i.institution = l.institution
+    where l.counts_from > $1
+"""
+_TODAY = f"({_SETTLED} union all {_UNSETTLED})"
+
+_LEADS = """
+    select q.*, i.name as institution_name, t.lines, t.lines_without_loss
+    from chosen q
+    join lateral (
+        select t.lines, t.lines_without_loss from lead_totals t
+        where t.area = q.area and t.lead_id = q.lead_id and t.from_day <= $1 order by t.from_day desc limit 1
+    ) t on true
+    left join institutions i on i.institution = q.institution
 """
 
-# A lead whose findings are gone stays in sight where somebody decided on it.
-_FILTERED = """
-    where (t.findings > 0 or l.state <> 'open')
-        and ($2::text is null or l.area = $2) and ($3::text is null or l.institution = $3)
-        and ($4::text is null or l.topic = $4) and ($5::int is null or l.service_year = $5)
-        and ($6::int is null or t.severity = $6)
-"""
+# Fields of a filter by the column that they narrow.
+_NARROWING = {
+    "area": "area",
+    "institution": "institution",
+    "topic": "topic",
+    "year": "service_year",
+    "severity": "severity",
+}
 
 
-def _sorted_leads(sort: str) -> str:
-    first, second = SORTS[sort]
-    return _LEADS.format(first=first, second=second)
+def _conditions(chosen: LeadFilter, arguments: list[object]) -> str:
+    """The conditions that a filter gives, as SQL over ``t``; their values are added to the arguments.
+
+    A lead whose findings are gone stays in sight where somebody decided on it.
+    """
+    conditions = ["(t.findings > 0 or t.state <> 'open')"]
+    for field, column in _NARROWING.items():
+        value = getattr(chosen, field)
+        if value is not None:
+            arguments.append(value)
+            conditions.append(f"t.{column} = ${len(arguments)}")
+    return " and ".join(conditions)
 
 
-def _arguments(chosen: LeadFilter, today: Day) -> tuple[object, ...]:
-    fields = (chosen.area, chosen.institution, chosen.topic, chosen.year, chosen.severity)
-    return (as_date(today), *fields)
+def _further(chosen: LeadFilter, arguments: list[object]) -> str:
+    """The conditions on the state, and on where the page before ended."""
+    first, second = SORTS[chosen.sort]
+    conditions = ""
+    if chosen.states:
+        arguments.append(list(chosen.states))
+        conditions += f" and t.state = any(${len(arguments)}::text[])"
+    if chosen.after is not None:
+        at = len(arguments)
+        arguments += msgspec.structs.astuple(chosen.after)
+        after = f"(${at + 1}::numeric, ${at + 2}::numeric, ${at + 3}, ${at + 4})"
+        conditions += f" and ({first}, {second}, t.area, t.lead_id) > {after}"
+    return conditions
 
 
 async def find_leads(connection: asyncpg.Connection, chosen: LeadFilter, today: Day) -> list[Lead]:
     """One page of the queue as it counts today. Raises ``KeyError`` for an unknown sorting."""
-    after = chosen.after
+    first, second = SORTS[chosen.sort]
+    arguments: list[object] = [as_date(today)]
+    conditions = _conditions(chosen, arguments) + _further(chosen, arguments)
+    # Each part is sorted and cut by itself: the settled ones are read in the order of the index leads_by_grade.
+    parts = " union all ".join(
+        f"""
+        (select t.*, ({first})::numeric as first, ({second})::numeric as second from ({part}) t where {conditions}
+        order by {first}, {second}, t.area, t.lead_id limit {chosen.limit:d})
+        """
+        for part in (_SETTLED, _UNSETTLED)
+    )
     rows = await connection.fetch(
         f"""
-        select * from ({_sorted_leads(chosen.sort)} {_FILTERED}) as q
-        where ($7::text[] = '{{}}' or q.state = any($7))
-            and ($8::numeric is null
-                or (q.first, q.second, q.area, q.lead_id) > ($8, $9::numeric, $10::text, $11::text))
-        order by q.first, q.second, q.area, q.lead_id limit $12
+        with chosen as ({parts} order by first, second, area, lead_id limit {chosen.limit:d})
+        {_LEADS} order by q.first, q.second, q.area, q.lead_id
         """,
-        *_arguments(chosen, today),
-        list(chosen.states),
-        after.first if after else None,
-        after.second if after else None,
-        after.area if after else None,
-        after.lead_id if after else None,
-        chosen.limit,
+        *arguments,
     )
     return [Lead(**row) for row in rows]
 
 
 async def find_state_counts(connection: asyncpg.Connection, chosen: LeadFilter, today: Day) -> dict[str, int]:
     """How many leads there are in each state with the other conditions of a filter."""
+    arguments: list[object] = [as_date(today)]
+    conditions = _conditions(chosen, arguments)
     rows = await connection.fetch(
-        f"select state, count(*) as leads from ({_sorted_leads('severity')} {_FILTERED}) as q group by state",
-        *_arguments(chosen, today),
+        f"select t.state, count(*) as leads from {_TODAY} t where {conditions} group by t.state", *arguments
     )
     return {row["state"]: row["leads"] for row in rows}
 
 
 async def find_lead(connection: asyncpg.Connection, lead_id: str, today: Day) -> Lead | None:
     """A lead by its name, as it counts today."""
-    row = await connection.fetchrow(f"{_sorted_leads('severity')} where l.lead_id = $2", as_date(today), lead_id)
+    first, second = SORTS["severity"]
+    row = await connection.fetchrow(
+        f"""
+        with chosen as (
+            select t.*, ({first})::numeric as first, ({second})::numeric as second from {_TODAY} t
+            where t.lead_id = $2)
+        {_LEADS}
+        """,
+        as_date(today),
+        lead_id,
+    )
     return None if row is None else Lead(**row)
 
 
 async def find_choices(connection: asyncpg.Connection) -> tuple[list[tuple[str, str]], list[int]]:
-    """Institutions (code, name) and years that leads speak of, for the filters."""
+    """Institutions (code, name) that leads speak of, and the years from their first to their last, for the filters."""
     rows = await connection.fetch(
         """
-        select l.institution, coalesce(i.name, l.institution) as name
-        from (select distinct institution from leads) l left join institutions i using (institution) order by name
+        select l.institution, coalesce(i.name, l.institution) as name, l.first, l.last
+        from (
+            select institution, min(service_year) as first, max(service_year) as last from leads group by institution
+        ) l left join institutions i using (institution) order by name
         """
     )
-    years = await connection.fetch("select distinct service_year from leads order by service_year desc")
-    return [(row["institution"], row["name"]) for row in rows], [row["service_year"] for row in years]
+    first, last = min((row["first"] for row in rows), default=1), max((row["last"] for row in rows), default=0)
+    return [(row["institution"], row["name"]) for row in rows], list(range(last, first - 1, -1))
 
 
 async def find_institution_names(connection: asyncpg.Connection, codes: Collection[str]) -> dict[str, str]:
@@ -215,19 +266,19 @@ async def find_lead_findings(
 
 async def find_rule_counts(
     connection: asyncpg.Connection, lead: Lead, live: Sequence[str], today: Day
-) -> list[tuple[str, int, list[str]]]:
-    """(rule, findings that count today, the rule sets that judged them), the most serious first."""
+) -> list[tuple[str, int]]:
+    """(rule, findings that count today), the most serious first."""
     rows = await connection.fetch(
         f"""
-        select f.rule_id, count(*) as findings, array_agg(distinct f.rule_set) as rule_sets
-        from lead_findings f where {_COUNTS_TODAY} group by f.rule_id order by min(f.severity), 2 desc, 1
+        select f.rule_id, count(*) as findings from lead_findings f
+        where {_COUNTS_TODAY} group by f.rule_id order by min(f.severity), 2 desc, 1
         """,
         lead.area,
         lead.lead_id,
         live,
         as_date(today),
     )
-    return [(row["rule_id"], row["findings"], row["rule_sets"]) for row in rows]
+    return [(row["rule_id"], row["findings"]) for row in rows]
 
 
 async def find_finding(
@@ -254,7 +305,12 @@ async def find_changes(
         """
         select count(*) filter (where is_open and version = 1) as raised,
             count(*) filter (where is_open and version > 1) as revised,
-            count(*) filter (where not is_open) as withdrawn
+            count(*) filter (where not is_open) as withdrawn,
+            (
+                select count(*) from lead_departures d join lead_findings f using (area, finding_id)
+                where d.area = $1 and d.lead_id = $2 and d.lead_version > $3 and f.lead_id <> $2
+                    and f.rule_id = any($4::text[]) and (f.excuse_until is null or f.excuse_until < $5)
+            ) as moved
         from lead_findings
         where area = $1 and lead_id = $2 and lead_version > $3 and rule_id = any($4::text[])
             and (excuse_until is null or excuse_until < $5)

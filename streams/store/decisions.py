@@ -104,14 +104,23 @@ async def find_moved(
 async def find_heirs(
     connection: asyncpg.Connection, area: str, finding_ids: Collection[str], live: Sequence[str], today: Day
 ) -> list[Place]:
-    """The findings that continue withdrawn ones of some findings (``FindingVersion.continued_by``), each once."""
-    rows = await connection.fetch(
-        "select body from lead_findings where area = $1 and finding_id = any($2::text[]) and not is_open",
-        area,
-        list(finding_ids),
-    )
-    heirs = {decode_version(row["body"]).continued_by for row in rows}
-    return await _find_places(connection, area, [heir for heir in heirs if heir is not None], live, today)
+    """The findings that stand in the place of withdrawn ones of some findings, each once.
+
+    ``FindingVersion.continued_by`` is followed from withdrawn finding to withdrawn finding to its end.
+    """
+    step, heirs, gone = set(finding_ids), set[str](), set[str]()
+    while step:
+        rows = await connection.fetch(
+            "select finding_id, body from lead_findings"
+            " where area = $1 and finding_id = any($2::text[]) and not is_open",
+            area,
+            list(step),
+        )
+        following = {decode_version(row["body"]).continued_by for row in rows}
+        gone |= {row["finding_id"] for row in rows}
+        step = {heir for heir in following if heir is not None} - gone - heirs
+        heirs |= step
+    return await _find_places(connection, area, list(heirs - gone), live, today)
 
 
 async def _find_places(

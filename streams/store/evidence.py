@@ -9,7 +9,7 @@ import zstandard
 from knowledge_base.days import FIRST_DAY, LAST_DAY
 from knowledge_base.digests import Digest
 from knowledge_base.events import Claim
-from streams.codec import decode_digest
+from streams.digesting import decode_digest
 from streams.store.history import find_events, find_persons
 
 _decode_claim = msgspec.json.Decoder(Claim).decode

@@ -10,7 +10,7 @@ import zstandard
 
 from knowledge_base.days import Day, as_date
 from knowledge_base.digests import Digest
-from streams.codec import decode_digest
+from streams.digesting import decode_digest
 from streams.pipeline import Head
 
 
@@ -18,7 +18,6 @@ class Arrival(msgspec.Struct, frozen=True):
     """An event on its way into the store. ``body`` is the received message, compressed."""
 
     event_id: str
-    content_hash: bytes
     kind: str
     patient: str
     digest: Digest
@@ -91,7 +90,7 @@ async def save_merges(
 async def save_event_ids(
     connection: asyncpg.Connection, area: str, hashes: Mapping[str, bytes]
 ) -> tuple[dict[str, int], dict[str, bytes]]:
-    """Enters event ids, sorted. Returns the arrival numbers of the new ones, and the content hashes of the known."""
+    """Enters event ids, sorted. Returns the arrival numbers of the new ones, and the hashes of the known."""
     ids = sorted(hashes)
     rows = await connection.fetch(
         """
@@ -208,6 +207,19 @@ async def load_digests(
         [seq for _, seq in wanted],
     )
     return {row["seq"]: decode_digest(row["kind"], row["digest"]) for row in rows}
+
+
+async def load_bodies(connection: asyncpg.Connection, area: str, event_ids: Collection[str]) -> dict[str, bytes]:
+    """The received messages of some events by id."""
+    rows = await connection.fetch(
+        """
+        select i.event_id, r.body from event_ids i join received r using (area, seq)
+        where i.area = $1 and i.event_id = any($2::text[])
+        """,
+        area,
+        list(event_ids),
+    )
+    return {row["event_id"]: _decompress(row["body"]) for row in rows}
 
 
 async def load_received(connection: asyncpg.Connection, area: str, person: str, as_of: int) -> list[bytes]:

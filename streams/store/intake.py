@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import asyncpg
 import msgspec
 
+from knowledge_base.days import as_date, day_of
 from streams.bus import Lease, Message
 
 
@@ -45,8 +46,19 @@ class Tally(msgspec.Struct):
             setattr(self, f"{outcome}_money", getattr(self, f"{outcome}_money") + money)
 
 
-async def save_dead_letters(connection: asyncpg.Connection, lease: Lease, letters: Sequence[DeadLetter]) -> None:
-    """Keeps messages that did not become events, with every reason."""
+async def save_account(
+    connection: asyncpg.Connection, lease: Lease, letters: Sequence[DeadLetter], tallies: Mapping[str, Tally]
+) -> None:
+    """Keeps messages that did not become events, and adds a batch's outcomes to the ledger of its partition."""
+    if letters:
+        await _save_dead_letters(connection, lease, letters)
+    day = as_date(day_of(datetime.now(UTC)))
+    for source, tally in tallies.items():
+        values = [getattr(tally, name) for name in _TALLIED]
+        await connection.execute(_SAVE_TALLY, lease.topic, lease.partition, source, day, *values)
+
+
+async def _save_dead_letters(connection: asyncpg.Connection, lease: Lease, letters: Sequence[DeadLetter]) -> None:
     await connection.executemany(
         """
         insert into dead_letters (topic, partition, "offset", outcome, source, reasons, key, body, money)
@@ -77,13 +89,6 @@ _SAVE_TALLY = f"""
     values ({", ".join(f"${n}" for n in range(1, len(_TALLIED) + 5))})
     on conflict (topic, partition, source, day) do update set {_ADDED}
 """
-
-
-async def save_tallies(connection: asyncpg.Connection, lease: Lease, day: date, tallies: Mapping[str, Tally]) -> None:
-    """Adds a batch's outcomes to the ledger of its partition."""
-    for source, tally in tallies.items():
-        values = [getattr(tally, name) for name in _TALLIED]
-        await connection.execute(_SAVE_TALLY, lease.topic, lease.partition, source, day, *values)
 
 
 async def save_outbox(connection: asyncpg.Connection, topic: str, messages: Iterable[Message]) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from casework.leads import Dispute, LeadFinding, LeadKey, Totals, lead_id, lead_key, totals
 from knowledge_base.days import as_date
 from knowledge_base.findings import Change, FindingVersion, Severity
-from rules_lib.rules import RuleSet
+from rules_lib.rules import Rule, RuleSet
 
 _encode = msgspec.json.Encoder().encode
 decode_version = msgspec.json.Decoder(FindingVersion).decode
@@ -20,28 +20,54 @@ decode_version = msgspec.json.Decoder(FindingVersion).decode
 LeadName = tuple[str, str]
 """(area, lead_id)"""
 
+Rules = Mapping[tuple[str, str], Rule]
+"""Rules by (hash of their set, id)."""
+
 _COUNTED = (
     "findings", "people", "in_question", "in_fund", "loss", "lines", "lines_without_loss", "newest_day", "severity",
 )  # fmt: skip
 
 
-async def apply_findings(connection: asyncpg.Connection, versions: Sequence[FindingVersion], rule_set: RuleSet) -> None:
+async def apply_findings(
+    connection: asyncpg.Connection, versions: Sequence[FindingVersion], rules: Rules, live: Sequence[str]
+) -> None:
     """Brings leads to some finding versions, in a transaction that the caller owns.
 
     The highest version of a finding holds; older and equal ones are ignored. A finding whose institution changed
-    moves to another lead; the lead that it leaves stays, with what is left in it. Findings of rules that the set
-    does not hold are ignored; those of rules that are not live are kept and never summed.
+    moves to another lead; the lead that it leaves stays, with what is left in it. ``rules`` holds each version's rule
+    as it was when it judged; findings of rules that are not ``live`` now are kept and never summed.
     """
-    newest = _newest(version for version in versions if version.finding.rule_id in rule_set.by_id)
+    newest = _newest(versions)
     stored = await _find_stored(connection, newest)
     fresh = [version for name, version in newest.items() if name not in stored or stored[name][0] < version.version]
     if not fresh:
         return
-    homes = {(v.area, v.finding_id): _home(v, rule_set) for v in fresh}
+    homes = {(v.area, v.finding_id): _home(v, rules) for v in fresh}
     left = {(name[0], stored[name][1]) for name in homes if name in stored}
     touched = await _next_versions(connection, homes.values(), left)
-    await _save_findings(connection, fresh, homes, touched, rule_set)
+    await _save_departures(connection, stored, homes, touched)
+    await _save_findings(connection, fresh, homes, touched, rules)
     await _save_lines(connection, fresh, homes)
+    await _save_totals(connection, touched.keys(), live)
+
+
+async def sum_again(connection: asyncpg.Connection, area: str, rule_set: RuleSet, rules: Sequence[str]) -> None:
+    """Sums the leads of an area that hold findings of some rules again: whether a rule is live may have changed."""
+    severities = [int(rule_set.by_id[name].severity) if name in rule_set.by_id else None for name in rules]
+    await connection.execute(
+        """
+        update lead_findings f set severity = changed.severity
+        from unnest($2::text[], $3::int[]) as changed (rule_id, severity)
+        where f.area = $1 and f.rule_id = changed.rule_id and f.severity <> changed.severity
+        """,
+        area,
+        rules,
+        severities,
+    )
+    rows = await connection.fetch(
+        "select distinct lead_id from lead_findings where area = $1 and rule_id = any($2::text[])", area, rules
+    )
+    touched = await _next_versions(connection, (), {(area, row["lead_id"]) for row in rows})
     await _save_totals(connection, touched.keys(), live_rules(rule_set))
 
 
@@ -59,8 +85,8 @@ def _newest(versions: Iterable[FindingVersion]) -> dict[tuple[str, str], Finding
     return newest
 
 
-def _home(version: FindingVersion, rule_set: RuleSet) -> LeadKey:
-    return lead_key(version, rule_set.by_id[version.finding.rule_id].topic)
+def _home(version: FindingVersion, rules: Rules) -> LeadKey:
+    return lead_key(version, rules[version.rule_set, version.finding.rule_id].topic)
 
 
 def _columns(names: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
@@ -111,12 +137,33 @@ async def _next_versions(
     return {(row["area"], row["lead_id"]): row["version"] for row in rows}
 
 
+async def _save_departures(
+    connection: asyncpg.Connection,
+    stored: Mapping[tuple[str, str], tuple[int, str]],
+    homes: Mapping[tuple[str, str], LeadKey],
+    touched: Mapping[LeadName, int],
+) -> None:
+    """Notes which findings leave which lead for another one, and with which of its versions."""
+    rows = [
+        (area, stored[area, finding_id][1], finding_id, touched[area, stored[area, finding_id][1]])
+        for (area, finding_id), home in homes.items()
+        if (area, finding_id) in stored and stored[area, finding_id][1] != lead_id(home)
+    ]
+    await connection.executemany(
+        """
+        insert into lead_departures (area, lead_id, finding_id, lead_version) values ($1, $2, $3, $4)
+        on conflict (area, lead_id, finding_id) do update set lead_version = excluded.lead_version
+        """,
+        rows,
+    )
+
+
 async def _save_findings(
     connection: asyncpg.Connection,
     versions: Sequence[FindingVersion],
     homes: Mapping[tuple[str, str], LeadKey],
     touched: Mapping[LeadName, int],
-    rule_set: RuleSet,
+    rules: Rules,
 ) -> None:
     rows = []
     for version in versions:
@@ -133,7 +180,7 @@ async def _save_findings(
                 version.person,
                 as_date(finding.last_day),
                 None if finding.excuse_until is None else as_date(finding.excuse_until),
-                int(rule_set.by_id[finding.rule_id].severity),
+                int(rules[version.rule_set, finding.rule_id].severity),
                 _encode(version),
                 touched[version.area, home],
                 version.rule_set,
@@ -180,7 +227,7 @@ async def _save_lines(
     await connection.copy_records_to_table("lead_lines", records=rows, columns=columns)
 
 
-async def _save_totals(connection: asyncpg.Connection, leads: Collection[LeadName], live: list[str]) -> None:
+async def _save_totals(connection: asyncpg.Connection, leads: Collection[LeadName], live: Sequence[str]) -> None:
     found = await _find_open(connection, leads, live)
     steps = {name: totals(found[name]) for name in sorted(leads)}
     names = _columns(leads)
@@ -199,7 +246,8 @@ async def _save_totals(connection: asyncpg.Connection, leads: Collection[LeadNam
     await connection.execute(
         """
         update leads l set findings = t.findings, people = t.people, in_question = t.in_question,
-            in_fund = t.in_fund, loss = t.loss, newest_day = t.newest_day, severity = t.severity
+            in_fund = t.in_fund, loss = t.loss, newest_day = t.newest_day, severity = t.severity,
+            counts_from = t.from_day
         from (
             select distinct on (t.area, t.lead_id) t.* from unnest($1::text[], $2::text[]) as touched (area, lead_id)
             join lead_totals t using (area, lead_id) order by t.area, t.lead_id, t.from_day desc
@@ -217,7 +265,7 @@ def _counted(step: Totals) -> tuple[object, ...]:
 
 
 async def _find_open(
-    connection: asyncpg.Connection, leads: Collection[LeadName], live: list[str]
+    connection: asyncpg.Connection, leads: Collection[LeadName], live: Sequence[str]
 ) -> dict[LeadName, list[LeadFinding]]:
     """The open findings of live rules of some leads, with their lines in dispute."""
     names = _columns(leads)

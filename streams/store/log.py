@@ -10,7 +10,7 @@ from datetime import timedelta
 import asyncpg
 import zstandard
 
-from streams.bus import Lag, Message, OffsetOutOfRange, Record, partition_of
+from streams.bus import Lag, Message, OffsetOutOfRange, Record, TopicState, partition_of
 
 CHANNEL = "log"
 
@@ -32,6 +32,14 @@ async def find_partitions(connection: asyncpg.Connection, topic: str) -> int:
     """How many partitions a topic has; 0 where there is no such topic."""
     count: int = await connection.fetchval("select count(*) from log_heads where topic = $1", topic)
     return count
+
+
+async def find_topics(connection: asyncpg.Connection) -> list[TopicState]:
+    """Every topic with the ends of its partitions."""
+    rows = await connection.fetch(
+        "select topic, array_agg(next order by partition) as ends from log_heads group by topic order by topic"
+    )
+    return [TopicState(row["topic"], row["ends"]) for row in rows]
 
 
 async def append(connection: asyncpg.Connection, topic: str, partitions: int, messages: Sequence[Message]) -> None:
@@ -86,7 +94,7 @@ async def read(
         raise OffsetOutOfRange(f"{topic}/{partition}: {start} was dropped, the log begins at {rows[0]['offset']}")
     if not rows and await _dropped_to_the_end(connection, topic, partition, start):
         raise OffsetOutOfRange(f"{topic}/{partition}: {start} was dropped, and nothing came after it")
-    return [Record(offset, key, _unpacked(value), source) for offset, key, value, source in rows]
+    return [Record(offset, key, _unpacked(value), source, value) for offset, key, value, source in rows]
 
 
 async def _dropped_to_the_end(connection: asyncpg.Connection, topic: str, partition: int, start: int) -> bool:
@@ -117,7 +125,11 @@ async def find_lags(connection: asyncpg.Connection, group: str | None) -> list[L
     rows = await connection.fetch(
         """
         select g."group", g.topic, g.partition, g.next, h.next as "end",
-            case when g.lease_until > now() then g.owner end as owner
+            case when g.lease_until > now() then g.owner end as owner,
+            case when g.next < h.next then (
+                select l.sent_at from log l
+                where l.topic = g.topic and l.partition = g.partition and l."offset" >= g.next
+                order by l."offset" limit 1) end as waiting_since
         from group_offsets g join log_heads h using (topic, partition)
         where $1::text is null or g."group" = $1 order by 1, 2, 3
         """,

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from knowledge_base.findings import Finding, LineKey
+from streams.bus import Bus
 from streams.pipeline import decode_finding
 from streams.store.sessions import Connection
+from streams.topics import CLAIMS, FINDINGS
 
 
 class FindingRow(msgspec.Struct, frozen=True):
@@ -81,23 +83,19 @@ class UnderWay(msgspec.Struct, frozen=True):
         return not (self.claims or self.outbox or self.findings)
 
 
-async def find_under_way(connection: Connection, judges: str, leads: str) -> UnderWay:
-    """What waits behind two groups and in the outbox. Topics that a group never read count from their beginning."""
-    row = await connection.fetchrow(
-        """
-        with behind as (
-            select h.topic, sum(h.next - coalesce(g.next, 0))::bigint as n from log_heads h
-            left join group_offsets g on g.topic = h.topic and g.partition = h.partition and g."group" in ($1, $2)
-            group by h.topic)
-        select coalesce((select n from behind where topic = 'claims'), 0) as claims,
-            (select count(*) from outbox) as outbox,
-            coalesce((select n from behind where topic = 'findings'), 0) as findings
-        """,
-        judges,
-        leads,
-    )
-    assert row is not None
-    return UnderWay(**row)
+async def find_under_way(connection: Connection, bus: Bus, judges: str, leads: str) -> UnderWay:
+    """What waits behind two groups and in the outbox, asked in the order in which it moves on.
+
+    Partitions that a group never read count from their beginning.
+    """
+    claims = await _count_behind(bus, judges, CLAIMS)
+    outbox: int = await connection.fetchval("select count(*) from outbox")
+    return UnderWay(claims, outbox, await _count_behind(bus, leads, FINDINGS))
+
+
+async def _count_behind(bus: Bus, group: str, topic: str) -> int:
+    read = sum(lag.next for lag in await bus.lags(group) if lag.topic == topic)
+    return sum(end for (name, _), end in (await bus.ends()).items() if name == topic) - read
 
 
 async def save_institutions(connection: Connection, rows: Sequence[tuple[str, str, str, str]]) -> None:

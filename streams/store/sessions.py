@@ -26,9 +26,10 @@ _TRANSIENT = (
 def passes_by_itself(error: BaseException) -> bool:
     """Whether an error is of the database or the way to it, never of the data: what failed is to be tried again.
 
-    The driver says "closed" of a session or pool that is gone with the same type as of a wrong argument.
+    The driver says "closed" of a session or pool that is gone, and "released" of a session that was lost while it was
+    lent, with the same type as of a wrong argument.
     """
-    gone = isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)
+    gone = isinstance(error, asyncpg.InterfaceError) and any(word in str(error) for word in ("clos", "released"))
     return gone or isinstance(error, _TRANSIENT)
 
 

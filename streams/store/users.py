@@ -28,6 +28,15 @@ async def find_password_hash(connection: asyncpg.Connection, login: str) -> str 
     return found
 
 
+async def save_password(connection: asyncpg.Connection, login: str, password_hash: str) -> bool:
+    """Replaces a password, ends the sessions that the old one opened, and forgets attempts; false without log-in."""
+    async with connection.transaction():
+        status = await connection.execute("update users set password_hash = $2 where login = $1", login, password_hash)
+        await connection.execute("delete from sessions where login = $1", login)
+        await connection.execute("delete from sign_in_attempts where login = $1", login)
+    return bool(status == "UPDATE 1")
+
+
 async def save_attempt(connection: asyncpg.Connection, login: str, most: int) -> bool:
     """Notes an attempt before its password is looked at; false, and not noted, where there were ``most`` lately."""
     async with connection.transaction():

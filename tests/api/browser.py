@@ -17,7 +17,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_pla
 from api.app import create_app
 from api.auth import ensure_first_user
 from rules_lib.rules import RuleSet
-from tests.api.story import TODAY, save_county
+from streams.bus_postgres import PostgresBus
+from tests.api.story import TODAY, VAULT, save_county
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 ARGUMENTS = [
@@ -62,7 +63,7 @@ def served_console(dsn: str, rule_set: RuleSet, with_county: bool = True) -> Ite
         async with asyncpg.create_pool(dsn, min_size=1, max_size=4) as pool:
             async with pool.acquire() as connection:
                 created = await ensure_first_user(cast(asyncpg.Connection, connection))
-            app = create_app(pool, rule_set, TODAY.toordinal)
+            app = create_app(pool, rule_set, PostgresBus(pool), VAULT, TODAY.toordinal)
             servers.append(uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")))
             passwords.put(created[1] if created else "")
             await servers[0].serve(sockets=[listener])

@@ -11,7 +11,8 @@ from api.auth import ensure_first_user
 from knowledge_base.facts import load_facts
 from knowledge_base.findings import FindingVersion
 from rules_lib.rules import RuleSet, load_rule_set
-from tests.api.story import TODAY, save_county
+from streams.bus_postgres import PostgresBus
+from tests.api.story import TODAY, VAULT, save_county
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +43,7 @@ async def pool(postgres_url: str) -> AsyncIterator[asyncpg.Pool]:
 @pytest.fixture
 async def visitor(pool: asyncpg.Pool, rule_set: RuleSet) -> AsyncIterator[httpx.AsyncClient]:
     """A client that has not signed in."""
-    app = create_app(pool, rule_set, TODAY.toordinal)
+    app = create_app(pool, rule_set, PostgresBus(pool), VAULT, TODAY.toordinal)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://desk") as client:
         yield client
 

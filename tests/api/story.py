@@ -18,13 +18,16 @@ from rules_lib.engine import Judgement, judge
 from rules_lib.history import History
 from rules_lib.rules import RuleSet
 from rules_lib.scope import ALL_DAYS
-from streams.codec import digest_of, encode_digest, encode_event
-from streams.store.leads import apply_findings
+from streams.codec import encode_event
+from streams.digesting import digest_of, encode_digest
+from streams.vault import Vault
+from tests.streams.leads import apply_findings
 
 AREA = "420281"
 COUNTY, TOWN, PHARMACY = "H42028100001", "H42028100002", "P42028100003"
 NAMES = {COUNTY: "虚构县中医院", TOWN: "虚构镇卫生院"}
 TODAY = date(2026, 4, 20)
+VAULT = Vault(b"tests of the desk")
 
 BED, NURSING, HBA1C, ROUTINE = "001109000010000", "001201000040000", "002503020030000", "003101000010000"
 HOSPITAL_DRUG = "ZA12HAY0759010106725"
@@ -126,7 +129,7 @@ def judged(claims: Iterable[Claim], rule_set: RuleSet) -> dict[str, Judgement]:
     judgements = {}
     for patient, together in of.items():
         history = History(patient, map(digest_of, together), rule_set.by_code.keys())
-        judgements[patient] = judge(history, ALL_DAYS, rule_set.rules, rule_set)
+        judgements[patient] = judge(history, ALL_DAYS, rule_set)
     return judgements
 
 
@@ -223,12 +226,28 @@ async def _save_ledger(connection: asyncpg.Connection, accepted: int) -> None:
         TODAY,
         accepted - 5,
     )
+    await connection.execute(
+        "insert into log_heads (topic, partition, next) values ('claims', 0, $1), ('claims', 1, 5), ('findings', 0, 7)",
+        accepted + 1,
+    )
+    await connection.execute(
+        """
+        insert into group_offsets ("group", topic, partition, next, owner, lease_until) values
+            ('judges', 'claims', 0, $1, 'host-1', now() + interval '1 hour'), ('judges', 'claims', 1, 5, null, null),
+            ('leads', 'findings', 0, 7, 'host-1', now() + interval '1 hour')
+        """,
+        accepted + 1,
+    )
     await connection.executemany(
         """
-        insert into dead_letters (topic, partition, "offset", outcome, source, reasons, body)
-        values ('claims', 0, $1, $2, 'sim', '["lines: missing"]', '')
+        insert into dead_letters (topic, partition, "offset", outcome, source, reasons, money, key, body)
+        values ('claims', 0, $1, $2, 'sim', $3::jsonb, $4, 'k', $5)
         """,
-        [(1, "dead"), (2, "dead"), (3, "conflict")],
+        [
+            (1, "dead", '["lines[0].amount: missing", "lines[2].amount: missing"]', None, VAULT.seal(b"{bad}")),
+            (2, "dead", '["patient: missing"]', Decimal("18.5"), VAULT.seal(encode_event(emergency("letter", TODAY)))),
+            (3, "conflict", '["event_id: known with other content"]', Decimal(20), VAULT.seal(b"{}")),
+        ],
     )
 
 

@@ -6,10 +6,19 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from rules_lib.rules import RuleSet
+from streams.store import dead_letters
 from tests.api.browser import SCREENSHOTS, Console, Visit, opened_browser, served_console, sign_in, visit
 
 SIZES = {1280: 800, 390: 844}
 LEAD = "虚构县中医院 2026 年 · 住院与床位"
+STATUS_PAGES = [
+    ("reconciliation", "reconciliation", "都有去向"),
+    ("reconciliation?full=1", "reconciliation-full", "处对不上"),
+    ("dead-letters", "letters", "3 条死信待处理"),
+    ("dead-letters/claims/0/1", "letter", "lines[0].amount：缺少"),
+    ("dead-letters/replay?outcome=dead", "replay-asked", "要重放 2 条死信吗"),
+    ("lag", "lag", "全部读完"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -94,16 +103,21 @@ def test_every_page_looks_right(browser: Browser, console: Console, width: int, 
         _has_text(page, "已看过")
         _look(page, "queue-empty", scheme)
         _open_lead(page, console)
-        _has_text(page, "涉及 1,020.00 元")
-        expect(page.locator("tr.guilty td").first).to_have_text("存疑")
+        _has_text(page, "涉疑 1,020.00 元")
+        expect(page.locator("tr.guilty td").first).to_have_text("涉疑")
         _look(page, "lead", scheme)
         _look_at_all(page, "lead", scheme)
         page.goto(f"{console.url}/?institution=H42028100002")
         page.locator("td.lead a").first.click()
+        page.wait_for_url("**/leads/**")
         _look_at_all(page, "lead-elsewhere", scheme)
         page.goto(f"{console.url}/status")
         _has_text(page, "重复 3")
         _look(page, "status", scheme)
+        for path, name, words in STATUS_PAGES:
+            page.goto(f"{console.url}/status/{path}")
+            _has_text(page, words)
+            _look_at_all(page, name, scheme)
         assert visited.errors == []
         page.goto(f"{console.url}/leads/none")
         _has_text(page, "没有这一页")
@@ -120,11 +134,15 @@ def test_every_page_looks_right(browser: Browser, console: Console, width: int, 
 def test_empty_store_says_so(browser: Browser, empty_console: Console) -> None:
     with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
         page = visit(context, empty_console).page
-        _has_text(page, "还没有接收到任何结算单")
+        _has_text(page, "还没有收到任何结算单")
         _look(page, "queue-nothing", "light")
         page.goto(f"{empty_console.url}/status")
-        _has_text(page, "没有未入库的报文")
+        _has_text(page, "没有死信")
         _look(page, "status-nothing", "light")
+        for path, words in (("reconciliation", "还没有收到"), ("dead-letters", "没有死信"), ("lag", "还没有处理组")):
+            page.goto(f"{empty_console.url}/status/{path}")
+            _has_text(page, words)
+            _look(page, f"{path}-nothing", "light")
 
 
 def test_keyboard_leads_from_the_queue_to_the_decision(tab: Visit, console: Console) -> None:
@@ -168,7 +186,7 @@ def test_timeline_says_the_same_on_focus(tab: Visit, console: Console) -> None:
     mark.focus()
     words = mark.get_attribute("aria-label")
     assert words is not None
-    assert "存疑明细" in words
+    assert "涉疑明细" in words
     expect(mark.locator("text.tip")).to_be_visible()
     expect(mark.locator("text.tip")).to_have_text(words)
 
@@ -249,6 +267,38 @@ def test_print_shows_the_answer_and_no_forms(tab: Visit, console: Console) -> No
     expect(tab.page.locator("h1")).to_contain_text(LEAD)
     expect(tab.page.locator("#reason")).to_be_hidden()
     _look(tab.page, "lead-print", "light")
+
+
+def test_lines_are_read_on_a_phone_without_sliding_the_guilty_ones_first(browser: Browser, console: Console) -> None:
+    with browser.new_context(viewport={"width": 390, "height": 844}) as context:
+        page = visit(context, console).page
+        _open_lead(page, console)
+        amount = page.locator("tr.guilty td").last.bounding_box()
+        first = page.locator("tr.involved").first.bounding_box()
+        assert amount is not None
+        assert first is not None
+        assert amount["x"] + amount["width"] <= 390
+        assert amount["y"] < first["y"]
+        expect(page.locator(".swipe")).to_be_visible()
+
+
+def test_dead_letters_are_replayed_step_by_step_by_keyboard(
+    tab: Visit, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "STEP", 1)
+    page = tab.page
+    page.goto(f"{console.url}/status/dead-letters?outcome=dead")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/dead-letters/claims/**")
+    page.go_back()
+    page.get_by_role("link", name="重放这 2 条").click()
+    _has_text(page, "重放不能撤销")
+    page.get_by_role("button", name="重放 2 条").press("Enter")
+    _has_text(page, "已全部发出 2 条，其中 2 条等待处理")
+    _look(page, "replayed", "light")
+    page.goto(f"{console.url}/status/dead-letters")
+    _has_text(page, "1 条死信待处理")
 
 
 def test_context_is_private(browser: Browser, console: Console) -> None:

@@ -16,7 +16,7 @@ from knowledge_base.events import Claim
 from knowledge_base.findings import Finding
 from rules_lib.history import History
 from rules_lib.rules import RuleSet
-from streams.codec import digest_of
+from streams.digesting import digest_of
 from streams.store.evidence import find_person_events, load_claims
 from tests.api.story import AREA, COUNTY, NAMES, county, judged, reversal_of, save_claims
 

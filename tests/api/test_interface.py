@@ -1,6 +1,7 @@
 """The JSON interface and what surrounds it: signing in, throttling, headers, decisions, health, what never leaks."""
 
 import asyncio
+import base64
 import logging
 import threading
 from collections.abc import Callable
@@ -18,9 +19,10 @@ from api.app import create_app
 from casework.decisions import Decision, Verdict
 from knowledge_base.findings import Change, FindingVersion
 from rules_lib.rules import RuleSet
-from streams.store import decisions
-from streams.store.leads import apply_findings
-from tests.api.story import AREA, COUNTY, TODAY, next_version
+from streams.bus_postgres import PostgresBus
+from streams.store import cases, decisions
+from tests.api.story import AREA, COUNTY, TODAY, VAULT, next_version
+from tests.streams.leads import apply_findings
 
 pytestmark = pytest.mark.usefixtures("versions")
 
@@ -234,7 +236,7 @@ async def test_new_finding_refuses_what_was_seen_and_the_page_says_what_came(
     form = {"version": str(lead["version"]), "decision": "dismissed", "reason": "写好的理由", "csrf": csrf}
     answer = await client.post(f"/leads/{lead['lead_id']}/decisions", data=form)
     assert answer.status_code == 409
-    assert "疑点新增 0 条，修改 1 条，撤回 1 条" in answer.text
+    assert "疑点新增 0 条，修改 1 条，撤回 1 条，转到其他线索 0 条" in answer.text
     assert "写好的理由" in answer.text
 
 
@@ -286,7 +288,7 @@ async def test_decision_needs_a_reason(client: httpx.AsyncClient, reason: str) -
 
 async def test_lead_and_finding_are_described(client: httpx.AsyncClient) -> None:
     lead = await _lead(client)
-    assert lead["sentence"].startswith("虚构县中医院 2026 年 · 住院与床位：34 人 34 条疑点，涉及 1,020.00 元")
+    assert lead["sentence"].startswith("虚构县中医院 2026 年 · 住院与床位：34 人 34 条疑点，涉疑 1,020.00 元")
     assert lead["amounts"] == {"in_question": "1020.00", "in_fund": "1020.00", "loss": "696.00"}
     detail = (await client.get(f"/api/leads/{lead['lead_id']}", params={"page": 2})).json()
     assert (detail["pages"], len(detail["findings"])) == (2, 4)
@@ -303,6 +305,72 @@ async def test_unknown_filter_is_refused(client: httpx.AsyncClient, query: str) 
     page = await client.get(f"/?{query}")
     assert page.status_code == 422
     assert "请求不完整" in page.text
+
+
+def _cursor(*values: object) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(values)).decode()
+
+
+HUGE = 10**30
+MONSTROUS = ("1e999999999", "NaN", "Infinity", "-1e999999999")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/leads/{{lead}}?page={HUGE}",
+        f"/api/leads/{{lead}}?page={HUGE}",
+        f"/status/dead-letters?before={HUGE}",
+        f"/status/dead-letters?seq={HUGE}",
+        f"/status/dead-letters/claims/{HUGE}/0",
+        f"/status/dead-letters/claims/0/{HUGE}",
+        f"/status/dead-letters/replays/{HUGE}",
+        *(f"/api/leads?after={_cursor(value, '1', 'a', 'b')}" for value in MONSTROUS),
+    ],
+)
+async def test_number_that_the_store_cannot_hold_is_refused(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path.format(lead=(await _lead(client))["lead_id"]))
+    assert answer.status_code in (404, 422)
+
+
+async def test_form_with_a_number_that_the_store_cannot_hold_is_refused(client: httpx.AsyncClient) -> None:
+    lead = (await _lead(client))["lead_id"]
+    words = {"version": str(HUGE), "decision": "confirmed", "reason": "理由", "csrf": client.headers["X-CSRF-Token"]}
+    assert (await client.post(f"/leads/{lead}/decisions", data=words)).status_code == 422
+    assert (await client.post(f"/leads/{lead}/undo", data={**words, "decision_id": "1"})).status_code == 422
+    assert (await client.post(f"/api/leads/{lead}/decisions", json={**words, "version": HUGE})).status_code == 422
+    undo = {"version": 1, "reason": "理由"}
+    assert (await client.post(f"/api/leads/{lead}/decisions/{HUGE}/undo", json=undo)).status_code == 422
+
+
+async def test_queue_is_one_state_of_the_store(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_leads = cases.find_leads
+
+    async def find_and_receive(*arguments: Any) -> list[cases.Lead]:
+        leads = await find_leads(*arguments)
+        await connection.execute("update ledger set accepted = accepted + 1000000 where partition = 0")
+        await connection.execute("update leads set state = 'dismissed'")
+        return leads
+
+    monkeypatch.setattr(cases, "find_leads", find_and_receive)
+    page = (await client.get("/")).text
+    assert "收到 47 条" in page
+    assert '已排除\n<span class="count">0</span>' in page
+    monkeypatch.undo()
+    assert "收到 1,000,047 条" in (await client.get("/")).text
+
+
+async def test_password_is_replaced_and_ends_sessions(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, password: str
+) -> None:
+    assert not await auth.set_password(connection, "nobody", "a new password")
+    assert await auth.set_password(connection, "inspector", "a new password")
+    assert (await client.get("/api/session")).status_code == 401
+    old = await client.post("/sign-in", data={"login": "inspector", "password": password})
+    new = await client.post("/sign-in", data={"login": "inspector", "password": "a new password"})
+    assert (old.status_code, new.status_code) == (401, 303)
 
 
 async def test_every_answer_carries_the_headers(client: httpx.AsyncClient) -> None:
@@ -338,7 +406,7 @@ async def test_health_and_readiness(visitor: httpx.AsyncClient, connection: asyn
 
 async def test_readiness_without_a_database(rule_set: RuleSet, new_database: Callable[[], str]) -> None:
     pool = await asyncpg.create_pool(new_database(), min_size=0, max_size=1)
-    app = create_app(pool, rule_set, TODAY.toordinal)
+    app = create_app(pool, rule_set, PostgresBus(pool), VAULT, TODAY.toordinal)
     await pool.close()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://desk") as client:
         answer = await client.get("/ready")

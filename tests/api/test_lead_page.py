@@ -1,5 +1,6 @@
 """The page of a lead: one state of the store throughout, its pages, and what became of what was decided on."""
 
+import re
 from collections.abc import Sequence
 
 import asyncpg
@@ -9,10 +10,11 @@ import pytest
 
 from api import lead_view
 from knowledge_base.findings import Change, FindingVersion
-from rules_lib.rules import RuleSet
+from rules_lib.rules import RuleSet, Words
+from streams.rule_sets import publish
 from streams.store import cases
-from streams.store.leads import apply_findings
 from tests.api.story import AREA, COUNTY, TOWN, next_version
+from tests.streams.leads import apply_findings
 
 
 @pytest.fixture
@@ -135,3 +137,63 @@ async def test_finding_of_a_rule_in_trial_is_not_named_as_the_one_that_continues
     await _apply(connection, [_continued(stays[0], heir), heir], rule_set)
     await connection.execute("update lead_findings set rule_id = 'in trial' where finding_id = $1", heir.finding_id)
     assert "由另一条疑点延续" not in (await client.get(page)).text
+
+
+async def test_what_continues_a_finding_is_followed_to_its_end(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, stays: list[FindingVersion], rule_set: RuleSet
+) -> None:
+    page = await _decided(client, connection)
+    first, second, last = (msgspec.structs.replace(stays[0], finding_id=letter * 32) for letter in "def")
+    chain = [_continued(stays[0], first), _continued(first, second), _continued(second, last), last]
+    await _apply(connection, chain, rule_set)
+    text = (await client.get(page)).text
+    assert f'finding={last.finding_id}#evidence">由另一条疑点延续' in text
+    assert f'finding={first.finding_id}#evidence">由另一条疑点延续' not in text
+    await _apply(connection, [_continued(last, second)], rule_set)
+    assert "由另一条疑点延续" not in (await client.get(page)).text
+
+
+async def test_refused_decision_tells_how_many_findings_moved_away(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, stays: list[FindingVersion], rule_set: RuleSet
+) -> None:
+    lead_id = await _lead_id(connection)
+    form = {"version": "1", "decision": "dismissed", "reason": "写好的理由", "csrf": client.headers["X-CSRF-Token"]}
+    moved = [next_version(version, institution=TOWN) for version in stays[:2]]
+    await _apply(connection, moved, rule_set)
+    refused = await client.post(f"/leads/{lead_id}/decisions", data=form)
+    assert refused.status_code == 409
+    assert "疑点新增 0 条，修改 0 条，撤回 0 条，转到其他线索 2 条" in refused.text
+    await _apply(connection, [next_version(moved[0], institution=COUNTY)], rule_set)
+    assert (
+        "修改 1 条，撤回 0 条，转到其他线索 1 条" in (await client.post(f"/leads/{lead_id}/decisions", data=form)).text
+    )
+
+
+async def test_rule_of_the_selected_finding_is_open(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, stays: list[FindingVersion], rule_set: RuleSet
+) -> None:
+    page = f"/leads/{await _lead_id(connection)}"
+    (other_rule, *_) = [rule.id for rule in rule_set.rules if rule.topic == "stays" and rule.id != "FW10000001"]
+    changed = msgspec.structs.replace(
+        next_version(stays[5]), finding=msgspec.structs.replace(stays[5].finding, rule_id=other_rule)
+    )
+    await _apply(connection, [changed], rule_set)
+    for version in (stays[0], changed):
+        text = (await client.get(page, params={"finding": version.finding_id})).text
+        (opened,) = re.findall(r"<details open>\s*<summary>.*?</summary>", text, re.DOTALL)
+        assert version.finding.rule_id in opened
+
+
+async def test_rules_put_in_force_are_shown_and_outstanding_until_judged_again(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, stays: list[FindingVersion], rule_set: RuleSet
+) -> None:
+    page = f"/leads/{await _lead_id(connection)}"
+    assert "全部疑点都符合现行规则集" in (await client.get(page)).text
+    changes = {"title": Words(zh="换过的题目", en="another title"), "file_hash": "another"}
+    rules = tuple(rule.model_copy(update=changes) if rule.id == "FW10000001" else rule for rule in rule_set.rules)
+    await publish(connection, RuleSet(rules, rule_set.facts))
+    changed = (await client.get(page)).text
+    assert "换过的题目" in changed
+    assert "1 条规则的疑点还没有全部按现行规则复核" in changed
+    await connection.execute("delete from outstanding")
+    assert "全部疑点都符合现行规则集" in (await client.get(page)).text

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from knowledge_base.findings import Change, FindingVersion
 from rules_lib.rules import RuleSet
 from streams.store.cases import Lead, LeadFilter, find_changes, find_finding, find_lead_findings, find_leads
-from streams.store.leads import apply_findings, live_rules
+from streams.store.leads import live_rules
 from tests.api.story import AREA, COUNTY, TODAY, TOWN, county, judged, next_version, version_of
+from tests.streams.leads import apply_findings
 
 DAY = TODAY.toordinal()
 EVERY = LeadFilter(states=(), limit=200)

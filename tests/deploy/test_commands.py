@@ -1,7 +1,9 @@
 """The commands as a user runs them, each in a process of its own, on a store of their own."""
 
+import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,8 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
 
+from api.auth import ensure_first_user
 from deploy.county import CountyPlan, write_county
+from rules_lib.rules import RULES
+from streams.store.sessions import connect
+from streams.store.users import find_password_hash
 
 GOOD = b'{"kind":"patient_status","event_id":"t:1","area":"a","patient":"p1","happened_at":"2026-03-01T00:00:00Z",'
 
@@ -51,9 +59,10 @@ def test_an_import_is_accounted_for_and_a_second_run_changes_nothing(shell: Shel
     again = shell.json("import", "claims", str(claims))
     assert first["received"] == first["accepted"] == events
     assert first["lost"] == 0
-    assert again["received"] == events
-    assert again["findings"] == first["findings"]
-    assert shell.json("reconcile")["lost"] == 0
+    assert (again["received"], again["findings"], again["leads"]) == (0, {}, 0)
+    account = shell.json("reconcile")
+    assert (account["received"], account["troubles"]) == (events, [])
+    assert account["lost"] == 0
     assert all(lag["behind"] == 0 for lag in shell.json("lag"))
 
 
@@ -62,7 +71,7 @@ def test_the_same_events_from_another_file_are_duplicates(shell: Shell, tmp_path
     events = write_county(CountyPlan(scale=1 / 5000), claims, tmp_path / "truth.jsonl")
     shell.json("import", "claims", str(claims))
     again = shell.json("import", "claims", "-", given=claims.read_bytes())
-    assert again["duplicate"] == events
+    assert (again["source"], again["received"], again["accepted"], again["duplicate"]) == ("stdin", events, 0, events)
     assert again["lost"] == 0
 
 
@@ -70,12 +79,15 @@ def test_a_bad_line_becomes_a_dead_letter_that_can_be_shown_and_replayed(shell: 
     lines = GOOD + b'"sender":"t","change":"death"}\n{"kind":"claim","event_id":5}\n'
     closing = shell.json("import", "claims", "-", given=lines)
     assert (closing["accepted"], closing["dead"], closing["lost"]) == (1, 1, 0)
-    (letter,) = shell.json("dead-letters", "list")
+    listed = shell.json("dead-letters", "list")
+    (letter,) = listed["letters"]
+    assert listed["next"] is None
     assert any(reason.startswith("event_id:") for reason in letter["letter"]["reasons"])
     assert any(reason.startswith("patient:") for reason in letter["letter"]["reasons"])
     assert shell.json("dead-letters", "show", letter["name"])["body"] == '{"kind":"claim","event_id":5}'
     shell("dead-letters", "replay", letter["name"])
     assert shell.json("lag") != []
+    assert "was replayed before" in shell("dead-letters", "replay", letter["name"], code=1)
 
 
 def test_findings_page_through_and_explain_says_same(shell: Shell, tmp_path: Path) -> None:
@@ -83,8 +95,11 @@ def test_findings_page_through_and_explain_says_same(shell: Shell, tmp_path: Pat
     write_county(CountyPlan(scale=1 / 500), claims, tmp_path / "truth.jsonl")
     counted = sum(shell.json("import", "claims", str(claims))["findings"].values())
     seen: list[str] = []
-    while page := shell.json("findings", "--most", "100", "--after", seen[-1] if seen else ""):
-        seen += [row["finding_id"] for row in page]
+    after = ""
+    while after is not None:
+        page = shell.json("findings", "--most", "100", "--after", after)
+        seen += [row["finding_id"] for row in page["findings"]]
+        after = page["next"]
     assert len(seen) == len(set(seen)) == counted
     assert shell.json("explain", seen[0])["verdict"] == "same"
 
@@ -93,6 +108,9 @@ def test_findings_page_through_and_explain_says_same(shell: Shell, tmp_path: Pat
     ("words", "says"),
     [
         (("explain", "0000"), "no such finding"),
+        (("findings", "--rule", "FW1"), "FW10000001, "),
+        (("password", "nobody"), "no such log-in: nobody"),
+        (("dead-letters", "show", f"claims/0/{10**30}"), "no such dead letter"),
         (("dead-letters", "show", "claims"), "expected a name like claims/0/12"),
         (("dead-letters", "show", "claims/0/7"), "no such dead letter"),
         (("import", "claims", "/nowhere.jsonl"), "no such file"),
@@ -101,7 +119,7 @@ def test_findings_page_through_and_explain_says_same(shell: Shell, tmp_path: Pat
     ],
 )
 def test_what_a_person_can_mend_is_one_sentence(shell: Shell, words: tuple[str, ...], says: str) -> None:
-    error = shell(*words, code=1)
+    error = shell(*words, code=1, given=b"a long enough word\n")
     assert says in error
     assert "Traceback" not in error
 
@@ -147,3 +165,45 @@ def test_ctrl_c_ends_an_import_from_a_pipe_that_says_nothing(shell: Shell) -> No
             os.close(reading)
     assert importing.returncode == 1
     assert "interrupted" in errors.decode()
+
+
+def test_rules_are_switched_and_judged_again(shell: Shell, tmp_path: Path) -> None:
+    claims = tmp_path / "claims.jsonl"
+    write_county(CountyPlan(scale=1 / 500), claims, tmp_path / "truth.jsonl")
+    before = shell.json("import", "claims", str(claims))["findings"]
+    fewer = tmp_path / "rules"
+    shutil.copytree(RULES, fewer)
+    gone = max(before, key=lambda rule: before[rule])
+    (path,) = [path for path in fewer.rglob("*.yaml") if f"id: {gone}" in path.read_text(encoding="utf-8")]
+    path.unlink()
+    switch = shell.json("rules", "publish", str(fewer))
+    assert (switch["rules"], len(switch["areas"])) == ([gone], 1)
+    status = shell.json("rules", "status")
+    assert status["in_force"] == switch["after"] != status["own"]
+    done = shell.json("rejudge")
+    assert done["people"] == status["people_outstanding"] > 0
+    assert done["findings"] == {gone: {"withdrawn": before[gone]}}
+    assert shell.json("rules", "status")["people_outstanding"] == 0
+    assert shell.json("migrate")["migrations"]
+    assert shell.json("rules", "status")["in_force"] == status["own"]
+    assert shell.json("rejudge")["findings"] == {gone: {"raised": before[gone]}}
+    assert shell.json("rejudge") == {"people": 0, "findings": {}, "finished": True}
+
+
+def test_a_new_password_comes_from_a_pipe_and_the_old_one_ends(shell: Shell, postgres_url: str) -> None:
+    async def passwords() -> tuple[str, str | None]:
+        connection = await connect(postgres_url)
+        try:
+            created = await ensure_first_user(connection)
+            return created[1] if created else "", await find_password_hash(connection, "inspector")
+        finally:
+            await connection.close()
+
+    first, _ = asyncio.run(passwords())
+    assert "at least 12" in shell("password", "inspector", code=1, given=b"short\n")
+    assert shell("password", "inspector", given="一个足够长的新密码 2026\n".encode()) == ""
+    _, stored = asyncio.run(passwords())
+    assert stored is not None
+    assert PasswordHasher().verify(stored, "一个足够长的新密码 2026")
+    with pytest.raises(VerifyMismatchError):
+        PasswordHasher().verify(stored, first)

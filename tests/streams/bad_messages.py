@@ -127,9 +127,12 @@ _NO_OBJECT: dict[str, Fault] = {
 }
 
 _DECIMALS: tuple[Any, ...] = (
-    12, 12.5, 0, 0.0, True, "NaN", "-Infinity", "1E+3", "1" * 15, "0.1234567", "1_000", "１２", " 1", "+1", "", "1,5",
-    "12元", "0x1F", [], {"value": "1"},
+    True, "NaN", "sNaN", "-Infinity", "1E+14", "1" * 15, 1e14, "0.1234567", 0.1 + 0.2, "", "1,5", "12元", "0x1F", [],
+    {"value": "1"},
 )  # fmt: skip
+
+#: Other ways of writing good numbers, which senders should not use and which hide no money.
+SPELLINGS = {12: "12", 12.5: "12.5", 0: "0", "1E+3": "1000", "1_000": "1000", "１２": "12", " 1": "1", "+1": "1"}
 
 _INSTANTS: tuple[Any, ...] = (
     "2026-03-03T02:00:00", "2026-03-03", "20260303020000", 1772503200, "2026-02-30T00:00:00Z", "",
@@ -193,7 +196,7 @@ _TOGETHER = [
     Bad("status: a merge with null", "same_as", _with(change="merge", same_as=None)),
     Bad("status: a merge with a NUL", "same_as", _with(change="merge", same_as="pseudonym\0")),
     Bad("status: a merge with oneself", "same_as", lambda d: put("same_as", d["patient"])({**d, "change": "merge"})),
-    Bad("2 MB of faulty lines", "lines[0].amount", lambda d: _text({**d, "lines": _lines(10, 16_000)}).encode()),
+    Bad("2 MB of faulty lines", "lines[0].amount", lambda d: _text({**d, "lines": _lines("10元", 16_000)}).encode()),
 ]  # fmt: skip
 
 

@@ -274,7 +274,7 @@ def _assert_replayed(versions: Sequence[FindingVersion], row: asyncpg.Record) ->
 
 def _assert_continued(versions: Sequence[FindingVersion]) -> None:
     """A withdrawn finding names one that the same judgement raised or revised with a line of it, if there is one."""
-    raised: dict[tuple[str, str, int], list[FindingVersion]] = defaultdict(list)
+    raised: dict[tuple[str, str, int, str], list[FindingVersion]] = defaultdict(list)
     for version in versions:
         if version.change is not Change.WITHDRAWN:
             raised[_judgement_of(version)].append(version)
@@ -287,9 +287,9 @@ def _assert_continued(versions: Sequence[FindingVersion]) -> None:
             assert version.continued_by is None, version
 
 
-def _judgement_of(version: FindingVersion) -> tuple[str, str, int]:
-    """Area, rule and arrival number of the person's newest event: one rule judged one person once."""
-    return version.area, version.finding.rule_id, version.as_of
+def _judgement_of(version: FindingVersion) -> tuple[str, str, int, str]:
+    """Area, rule, arrival number of the person's newest event, set: by that, one rule judged one person once."""
+    return version.area, version.finding.rule_id, version.as_of, version.rule_set
 
 
 def _guilty_lines(version: FindingVersion) -> set[LineKey]:

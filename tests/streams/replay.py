@@ -33,6 +33,6 @@ async def until_done(service: Service) -> None:
     while True:
         assert not service.failed, "a worker stopped with an alarm"
         async with borrowed(service.pool) as connection:
-            if (await find_under_way(connection, JUDGES, LEADS)).is_done:
+            if (await find_under_way(connection, service.bus, JUDGES, LEADS)).is_done:
                 return
         await asyncio.sleep(0.05)

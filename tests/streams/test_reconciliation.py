@@ -1,13 +1,15 @@
 """Reconciliation: what is missing anywhere is noticed, message by message and yuan by yuan."""
 
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 
 from deploy.county import CountyPlan, simulate
+from streams.bus import Bus, Lag
 from streams.store import reconciliation
 from streams.store.sessions import Connection, connect
-from streams.topics import JUDGES
+from streams.topics import CLAIMS, JUDGES
 from tests.streams.replay import replay
 
 
@@ -53,3 +55,27 @@ async def test_a_correction_whose_target_never_came_shows_as_waiting(judged: Con
         "update events set corrects = 'never came' where seq = (select max(seq) from events where kind = 'claim')"
     )
     assert (await reconciliation.reconcile(judged, JUDGES)).waiting_links == before + 1
+
+
+class _FarBus:
+    """A bus outside the store, which tells where its partitions end and nothing of sources."""
+
+    def __init__(self, ends: dict[int, int]):
+        self.ends = ends
+
+    async def lags(self, group: str | None = None) -> list[Lag]:
+        return [Lag(JUDGES, CLAIMS, number, 0, end, None) for number, end in self.ends.items()]
+
+
+@pytest.mark.parametrize(("arrived", "lost"), [(5, 0), (3, 2), (0, 5)])
+async def test_what_waits_on_a_bus_outside_the_store_is_not_lost(judged: Connection, arrived: int, lost: int) -> None:
+    ends = {
+        row["partition"]: row["next"] for row in await judged.fetch("select * from log_heads where topic = 'claims'")
+    }
+    await judged.execute("delete from log")
+    await judged.execute("delete from log_heads")
+    await judged.execute("update imports set messages = messages + 5")
+    ends[0] += arrived
+    account = await reconciliation.reconcile(judged, JUDGES, cast(Bus, _FarBus(ends)))
+    assert account.lost == lost
+    assert [trouble.kind for trouble in account.troubles] == (["sent"] if lost else [])

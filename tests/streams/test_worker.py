@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from types import ModuleType
 
 import pytest
 
@@ -18,7 +19,7 @@ from deploy.county import CountyPlan, simulate
 from knowledge_base.events import Claim, Event
 from knowledge_base.facts import load_facts
 from rules_lib.rules import RuleSet, load_rule_set
-from streams import handlers
+from streams import arrivals, judging
 from streams.bus import Batch, Lag, Message
 from streams.bus_postgres import PostgresBus
 from streams.handlers import ClaimsHandler
@@ -150,19 +151,22 @@ def _neighbours(count: int) -> list[Event]:
     return list(first.values())[:count]
 
 
-@pytest.mark.parametrize("broken", ["judge_again", "content_hash", "decode_event"])
+@pytest.mark.parametrize(
+    ("module", "broken"), [(judging, "judge_again"), (arrivals, "digest_of"), (arrivals, "decode_event")]
+)
 async def test_a_poisonous_record_is_buried_alone_among_499_neighbours(
     postgres_url: str,
     connection: Connection,
     claims_handler: ClaimsHandler,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
+    module: ModuleType,
     broken: str,
 ) -> None:
     """Wherever handling breaks: in the codec, or in the judge."""
     events = [replace(event, patient=f"p{number}") for number, event in enumerate(_neighbours(500))]
     poison = events[321]
-    _break(monkeypatch, broken, poison)
+    _break(monkeypatch, module, broken, poison)
     await send(postgres_url, [Message(b"one", message_of(event).value, "s") for event in events])
     with caplog.at_level(logging.DEBUG):
         worker = await work_off(postgres_url, claims_handler)
@@ -182,8 +186,8 @@ async def test_a_poisonous_record_is_buried_alone_among_499_neighbours(
     assert poison.patient not in caplog.text
 
 
-def _break(monkeypatch: pytest.MonkeyPatch, name: str, poison: Event) -> None:
-    works = getattr(handlers, name)
+def _break(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, poison: Event) -> None:
+    works = getattr(module, name)
 
     def breaks(subject: object, *others: object) -> object:
         named = subject.person == poison.patient if isinstance(subject, Person) else False
@@ -191,7 +195,7 @@ def _break(monkeypatch: pytest.MonkeyPatch, name: str, poison: Event) -> None:
             raise ZeroDivisionError(poison.patient)
         return works(subject, *others)
 
-    monkeypatch.setattr(handlers, name, breaks)
+    monkeypatch.setattr(module, name, breaks)
 
 
 @dataclass

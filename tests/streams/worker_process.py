@@ -1,34 +1,73 @@
-"""A process of workers that a test can kill: ``python -m tests.streams.worker_process DSN``, until SIGTERM."""
+"""A process of workers that a test can kill: ``python -m tests.streams.worker_process DSN [options]``, until SIGTERM.
 
+``--strike POINT:PASSAGE:SIGNAL`` makes the process send itself a signal at the n-th passage of a named point
+(tests/streams/strikes.py), ``relay:2:KILL`` for instance.
+"""
+
+import argparse
 import asyncio
+import logging
 import signal
 import sys
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partialmethod
 
 from knowledge_base.facts import load_facts
 from rules_lib.rules import load_rule_set
+from streams.bus import Bus
+from streams.bus_kafka import KafkaAddress, KafkaBus
 from streams.bus_postgres import PostgresBus
-from streams.service import Service
-from streams.store.sessions import open_pool
-from streams.topics import create_topics
+from streams.service import Service, open_service
+from streams.store.sessions import Pool
 from streams.vault import Vault
+from streams.worker_kafka import KafkaService
 
-LEASE = timedelta(seconds=1)
-"""Short, because each kill costs one before the next process may go on."""
+from . import strikes
+
+QUICK_LEASE = 1.0
+"""Seconds. Short, because each kill costs one before the next process may go on."""
+
+SECRET = b"a secret of this test"
 
 
-async def run(dsn: str) -> int:
-    rule_set = load_rule_set(load_facts())
-    async with open_pool(dsn) as pool:
-        bus = PostgresBus(pool, LEASE)
-        await create_topics(bus)
-        async with Service(dsn, pool, bus, rule_set, Vault(b"a secret of this test")) as service:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, service.stop.set)
-            await service.start()
-            await service.stop.wait()
-            await asyncio.gather(*service.tasks)
+def with_batches(host: type[Service], most: int) -> type[Service]:
+    """The same service with batches of at most so many records."""
+    return type("SmallBatches", (host,), {"start_worker": partialmethod(host.start_worker, max_records=most)})
+
+
+def make_bus(options: argparse.Namespace) -> Callable[[Pool], Bus]:
+    """The bus that the options name: on a database, or on Kafka where they name brokers."""
+    session = timedelta(seconds=options.session)
+    if options.brokers is None:
+        return lambda pool: PostgresBus(pool, session)
+    return lambda pool: KafkaBus(pool, KafkaAddress(options.brokers, options.prefix), session=session)
+
+
+async def run(options: argparse.Namespace) -> int:
+    rule_set, vault = load_rule_set(load_facts()), Vault(SECRET)
+    host = with_batches(Service if options.brokers is None else KafkaService, options.batch)
+    async with open_service(options.dsn, rule_set, vault, make_bus(options), host=host) as service:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, service.stop.set)
+        await service.start()
+        await service.stop.wait()
     return 1 if service.failed else 0
 
 
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("dsn")
+    parser.add_argument("--session", type=float, default=QUICK_LEASE, help="seconds that a worker may be silent")
+    parser.add_argument("--batch", type=int, default=500, help="records")
+    parser.add_argument("--strike")
+    parser.add_argument("--brokers", help="of Kafka, host:port")
+    parser.add_argument("--prefix", default="", help="of topics and groups in Kafka")
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    sys.exit(asyncio.run(run(sys.argv[1])))
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    given = _options()
+    if given.strike:
+        strikes.arm(given.strike)
+    sys.exit(asyncio.run(run(given)))

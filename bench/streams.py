@@ -1,0 +1,177 @@
+"""Streams: whole worker processes over each bus, from messages that wait to stored findings, in claims a second.
+
+Broker, database and workers share the machine. Also latency at half load and the memory of a worker.
+"""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from statistics import quantiles
+
+from bench.results import Measured, Reporter, Result, measure_interleaved
+from bench.samples import LINES, people_with_history
+from bench.station import new_station, offsets, send, speed
+from deploy.county import CountyPlan, simulate
+from deploy.embedded import EmbeddedPostgres, start_postgres
+from deploy.embedded_kafka import EmbeddedKafka, start_kafka
+from knowledge_base.events import Event
+from streams.bus import Bus, Message, partition_of
+from streams.codec import encode_event
+from streams.store.migrations import migrate
+from streams.store.sessions import Pool
+from streams.topics import CLAIMS, PARTITIONS
+
+_COUNTY = CountyPlan(scale=1 / 350)
+_PEOPLE, _EARLIER = 2_300, 5
+_AIMS = {("postgres", 1): 5_000.0, ("postgres", 2): 8_000.0, ("kafka", 1): 3_500.0, ("kafka", 2): 5_600.0}
+_LATENCY_SECONDS = 8.0
+_HALF_LOAD = 1_500
+"""Claims a second while latency is measured: half of what one worker was seen to do."""
+_TICK = 0.02
+_WARM = 200
+_KINDS = {"county": "county claims of 13 lines", "ten lines": "claims of ten lines"}
+
+
+def run() -> list[Result]:
+    """Every combination of bus, workers and kind of claims, and latency and memory beside them."""
+    sets = dict(zip(_KINDS, (_county(), _claims_of_ten_lines()), strict=True))
+    with tempfile.TemporaryDirectory(prefix="fundwatch-bench-") as name:
+        folder = Path(name)
+        with start_postgres(folder / "postgres") as server, start_kafka(folder / "kafka") as kafka:
+            asyncio.run(migrate(server.dsn))
+            contenders: dict[str, Callable[[], Mapping[str, float]]] = {}
+            for bus, broker in (("postgres", None), ("kafka", kafka)):
+                for workers in (1, 2):
+                    for kind, messages in sets.items():
+                        contenders[f"{bus} {workers} {kind}"] = _speeding(server, folder, broker, messages, workers)
+                contenders[f"{bus} latency"] = _waiting(server, folder, broker, sets["ten lines"])
+            measured = measure_interleaved(contenders)
+    figures = {
+        f"{name} {figure}": [run[figure] for run in runs] for name, runs in measured.items() for figure in runs[0]
+    }
+    return _results(Reporter("streams", _with_ratios(figures)), sets)
+
+
+def _message(event: Event) -> Message:
+    return Message(f"{event.area}/{event.patient}".encode(), encode_event(event), "bench")
+
+
+def _county() -> list[Message]:
+    return [_message(event) for event in simulate(_COUNTY)]
+
+
+def _claims_of_ten_lines() -> list[Message]:
+    """Claims of many people in the order of their days."""
+    people = people_with_history(_PEOPLE, _EARLIER)
+    return [_message(claim) for claim in chain.from_iterable(zip(*people, strict=True))]
+
+
+def _speeding(
+    server: EmbeddedPostgres, folder: Path, kafka: EmbeddedKafka | None, messages: Sequence[Message], workers: int
+) -> Callable[[], Mapping[str, float]]:
+    """A contender: so many worker processes on messages that wait."""
+
+    async def measure() -> Mapping[str, float]:
+        async with new_station(server, folder, kafka) as station, station.open() as (bus, pool):
+            await send(bus, messages)
+            with station.workers(workers) as processes:
+                claims_a_second = await speed(pool, len(messages), workers)
+                memory = max(process.memory_info().rss for process in processes) / 2**20
+        return {"speed": claims_a_second, "memory": memory}
+
+    return lambda: asyncio.run(measure())
+
+
+def _waiting(
+    server: EmbeddedPostgres, folder: Path, kafka: EmbeddedKafka | None, messages: Sequence[Message]
+) -> Callable[[], Mapping[str, float]]:
+    """A contender: messages that come at half load, each timed from its sending until its judgement is stored."""
+
+    async def measure() -> Mapping[str, float]:
+        async with new_station(server, folder, kafka) as station, station.open() as (bus, pool):
+            with station.workers(1):
+                line = _Line(bus, pool)
+                await line.send(messages[:_WARM])
+                await line.wait()
+                line.waits.clear()
+                watching = asyncio.create_task(line.wait(until=_WARM + int(_LATENCY_SECONDS * _HALF_LOAD)))
+                await line.send_steadily(messages[_WARM:])
+                await watching
+        cuts = quantiles(line.waits, n=100)
+        return {"p50": cuts[49] * 1000, "p99": cuts[98] * 1000}
+
+    return lambda: asyncio.run(measure())
+
+
+class _Line:
+    """Messages on their way: when each was sent, and the seconds until the judges' offset passed it."""
+
+    def __init__(self, bus: Bus, pool: Pool):
+        self._bus = bus
+        self._pool = pool
+        self._sent: dict[int, list[float]] = {partition: [] for partition in range(PARTITIONS[CLAIMS])}
+        self._passed: dict[int, int] = dict.fromkeys(self._sent, 0)
+        self.waits: list[float] = []
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        now = time.perf_counter()
+        for message in messages:
+            self._sent[partition_of(message.key, len(self._sent))].append(now)
+        await self._bus.send(CLAIMS, messages)
+
+    async def send_steadily(self, messages: Sequence[Message]) -> None:
+        """At half load, however long a sending takes."""
+        together = int(_HALF_LOAD * _TICK)
+        began = time.perf_counter()
+        for number in range(int(_LATENCY_SECONDS / _TICK)):
+            await asyncio.sleep(max(0.0, began + number * _TICK - time.perf_counter()))
+            await self.send(messages[number * together : (number + 1) * together])
+
+    async def wait(self, until: int = 0) -> None:
+        """Until all that was sent, and so many messages in all, are judged."""
+        while sum(self._passed.values()) < max(until, sum(map(len, self._sent.values()))):
+            await asyncio.sleep(0.003)
+            reached, now = await offsets(self._pool), time.perf_counter()
+            for partition, end in reached.items():
+                self.waits += [now - sent for sent in self._sent[partition][self._passed[partition] : end]]
+                self._passed[partition] = end
+
+
+def _with_ratios(figures: dict[str, list[float]]) -> Measured:
+    """And what share of its speed on the PostgreSQL bus each kind keeps on Kafka, run by run."""
+    shares = {
+        f"share {workers} {kind}": [
+            100 * kafka / postgres
+            for kafka, postgres in zip(
+                figures[f"kafka {workers} {kind} speed"], figures[f"postgres {workers} {kind} speed"], strict=True
+            )
+        ]
+        for workers in (1, 2)
+        for kind in _KINDS
+    }
+    return figures | shares
+
+
+def _results(report: Reporter, sets: Mapping[str, Sequence[Message]]) -> list[Result]:
+    results = []
+    for bus, name in (("postgres", "PostgreSQL bus"), ("kafka", "Kafka")):
+        for kind, messages in sets.items():
+            size = sum(len(message.value or b"") for message in messages) // len(messages)
+            for workers in (1, 2):
+                aim = _AIMS[bus, workers]
+                job = f"{name}, {workers} worker{'s' * (workers > 1)}, {_KINDS[kind]} of {size:,} bytes"
+                results.append(report.result(job, f"{bus} {workers} {kind} speed", "claims/s", "more", aim=aim))
+    for kind, words in _KINDS.items():
+        for workers in (1, 2):
+            job = f"speed that Kafka keeps, {workers} worker{'s' * (workers > 1)}, {words}"
+            results.append(report.result(job, f"share {workers} {kind}", "%", "more", aim=70.0))
+    for bus, name in (("postgres", "PostgreSQL bus"), ("kafka", "Kafka")):
+        for cut, aim in (("p50", 100.0), ("p99", 500.0)):
+            job = f"{name}, {_HALF_LOAD:,} claims/s of {LINES} lines: from sending to stored, {cut}"
+            results.append(report.result(job, f"{bus} latency {cut}", "ms", "less", aim=aim))
+        job = f"memory of a worker, {name}"
+        results.append(report.result(job, f"{bus} 1 county memory", "MiB", "less", aim=300.0))
+    return results

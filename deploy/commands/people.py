@@ -1,0 +1,44 @@
+"""Commands on log-ins: password."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from api.auth import SHORTEST_PASSWORD, set_password
+from deploy.commands.output import Failure, Opened, notes, run
+from streams.store.sessions import borrowed
+
+Login = Annotated[str, typer.Argument(help="用户名 / log-in")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(password)
+
+
+def password(login: Login) -> None:
+    """设置新密码 (键盘或管道), 原有登录随即失效 / set a new password, typed or piped; ends its sessions.
+
+    Example: fundwatch password inspector
+    """
+    word = typed_password()
+    if len(word) < SHORTEST_PASSWORD:
+        raise Failure(f"密码至少 {SHORTEST_PASSWORD} 个字符 / a password has at least {SHORTEST_PASSWORD} characters")
+    run(_password(login, word))
+
+
+def typed_password() -> str:
+    """What somebody types twice without seeing it, or the first line of a pipe."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    word: str = typer.prompt(
+        "新密码 / new password", hide_input=True, confirmation_prompt="再一次 / once more", err=True
+    )
+    return word
+
+
+async def _password(login: str, word: str) -> None:
+    async with Opened() as service, borrowed(service.pool) as connection:
+        if not await set_password(connection, login, word):
+            raise Failure(f"没有这个用户名 / no such log-in: {login}")
+    notes.print("新密码已生效，请重新登录 / the new password holds; sign in again", highlight=False)

@@ -1,0 +1,31 @@
+"""Commands after a restore: resend-findings."""
+
+import typer
+
+from deploy.commands.output import Json, Opened, notes, print_json, run
+from streams.restoring import resend_findings as _resend
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(resend_findings)
+
+
+def resend_findings(json: Json = False) -> None:
+    """数据库恢复到较早时刻后, 重新发出全部疑点的现状 / send every finding again after a restore to an earlier point.
+
+    Readers outside forget what they have and begin at the offsets that are printed.
+
+    Example: fundwatch resend-findings
+    """
+    run(_resend_findings(json))
+
+
+async def _resend_findings(json: bool) -> None:
+    async with Opened() as service:
+        findings, ends = await _resend(service.pool, service.bus)
+    if json:
+        print_json({"findings": findings, "from": {f"{end.topic}/{end.partition}": end.end for end in ends}})
+        return
+    notes.print(f"{findings} 个疑点待重新发出 / findings will be sent again")
+    for end in ends:
+        notes.print(f"此前的消息作废 / what came before is void: {end.topic}/{end.partition} < {end.end}")

@@ -1,0 +1,279 @@
+"""The bus on Apache Kafka keeps the contract, and what is its own: long batches, Kafka's offsets, topics, errors."""
+
+import asyncio
+import itertools
+import os
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
+from inspect import signature
+from random import Random
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient
+
+from streams import bus_kafka
+from streams.bus import Bus, BusAway, Consumer, Message, OtherBus
+from streams.bus_kafka import LARGEST_MESSAGE, SESSION, KafkaAddress, KafkaBus, KafkaConsumer, TopicSettings
+from streams.store import offsets
+from streams.store.sessions import Pool, borrowed, connect, open_pool, passes_by_itself
+
+from .bus_contract import GROUP, TOPIC, Broker, BusContract, join, leave, numbered, prepare
+
+SHORT_SESSION = timedelta(seconds=1.5)
+_numbers = itertools.count(1)
+
+
+class KillableBus(KafkaBus):
+    """A bus whose consumers can be ended without a word."""
+
+    def __init__(self, pool: Pool, address: KafkaAddress, session: timedelta, longest_batch: timedelta) -> None:
+        super().__init__(pool, address, TopicSettings(), session, longest_batch)
+        self.consumers: list[KafkaConsumer] = []
+
+    async def consumer(self, group: str, topic: str, member: str, backend_pid: int | None) -> Consumer:
+        consumer = await super().consumer(group, topic, member, backend_pid)
+        assert isinstance(consumer, KafkaConsumer)
+        self.consumers.append(consumer)
+        return consumer
+
+    async def kill(self) -> None:
+        for consumer in self.consumers:
+            kafka = consumer._kafka
+            kafka._closed = True
+            coordinator = kafka._coordinator
+            tasks = [
+                consumer._keeping,
+                coordinator._coordination_task,
+                coordinator._heartbeat_task,
+                coordinator._commit_refresh_task,
+                kafka._fetcher._fetch_task,
+            ]
+            for task in filter(None, tasks):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            await kafka._client.close()
+        self.consumers.clear()
+
+
+class KafkaBroker(Broker):
+    """Buses over one cluster and one database, with topics and groups that no other test has."""
+
+    def __init__(
+        self,
+        dsn: str,
+        brokers: str,
+        session: timedelta = SHORT_SESSION,
+        longest_batch: timedelta = timedelta(seconds=1),
+    ) -> None:
+        self.dsn = dsn
+        self.takeover = session.total_seconds() * 2 + 4
+        self.address = KafkaAddress(brokers, prefix=f"test-{os.getpid()}-{next(_numbers)}-")
+        self._session = session
+        self._longest_batch = longest_batch
+        self._opened: list[tuple[KillableBus, Pool, AsyncExitStack]] = []
+
+    async def open(self) -> KillableBus:
+        stack = AsyncExitStack()
+        pool = await stack.enter_async_context(open_pool(self.dsn))
+        bus = KillableBus(pool, self.address, self._session, self._longest_batch)
+        self._opened.append((bus, pool, stack))
+        return bus
+
+    async def kill(self, bus: Bus) -> None:
+        for one, pool, _ in self._opened:
+            if one is bus:
+                await one.kill()
+                pool.terminate()
+
+    async def send_slowly(self, bus: Bus, topic: str, messages: list[Message], seconds: float) -> None:
+        for message in messages:
+            await asyncio.sleep(seconds / len(messages))
+            await bus.send(topic, [message])
+
+    async def drop_before(self, topic: str, partition: int, offset: int) -> None:
+        bus = self._opened[0][0]
+        place = TopicPartition(bus.own(topic), partition)
+        await bus.ask(lambda admin: admin.delete_records({place: offset}))
+
+    async def close(self) -> None:
+        for bus, pool, stack in self._opened:
+            await bus.kill()
+            await bus.close()
+            pool.terminate()
+            await stack.aclose()
+
+
+@pytest.fixture
+async def broker(postgres_url: str, kafka_brokers: str) -> AsyncIterator[KafkaBroker]:
+    broker = KafkaBroker(postgres_url, kafka_brokers)
+    yield broker
+    await broker.close()
+
+
+class TestKafkaBus(BusContract):
+    pass
+
+
+@pytest.fixture
+async def pool(postgres_url: str) -> AsyncIterator[Pool]:
+    async with open_pool(postgres_url) as pool:
+        yield pool
+
+
+async def test_with_the_session_of_every_day_a_dead_member_is_followed_within_ten_seconds(
+    postgres_url: str, kafka_brokers: str
+) -> None:
+    broker = KafkaBroker(postgres_url, kafka_brokers, SESSION)
+    bus, doomed_bus = await prepare(broker, 1), await broker.open()
+    await bus.send(TOPIC, numbered(1))
+    doomed = await join(broker, doomed_bus, "doomed")
+    doomed.session.terminate()
+    await broker.kill(doomed_bus)
+    died = time.monotonic()
+    heir = await join(broker, bus, "heir")
+    await heir.read(1, patience=10)
+    assert time.monotonic() - died < 10
+    await leave(heir)
+    await broker.close()
+
+
+async def test_kafkas_own_offsets_follow_those_of_the_store(broker: KafkaBroker) -> None:
+    bus = await prepare(broker, 1)
+    assert isinstance(bus, KafkaBus)
+    await bus.send(TOPIC, numbered(10))
+    member = await join(broker, bus, "one")
+    await member.read(7, max_records=7)
+    deadline = time.monotonic() + 10
+    while await _kafkas_offset(bus) != 7:
+        assert time.monotonic() < deadline, "it does not follow while the member reads"
+        await asyncio.sleep(0.1)
+    await member.read(3)
+    await leave(member)
+    assert await _kafkas_offset(bus) == 10
+
+
+async def _kafkas_offset(bus: KafkaBus) -> int | None:
+    group = bus.own(GROUP)
+    found = await bus.ask(lambda admin: admin.list_group_offsets(group)[group])
+    offsets = [entry.offset for place, entry in found.items() if place.topic == bus.own(TOPIC)]
+    return offsets[0] if offsets else None
+
+
+async def test_a_long_batch_keeps_its_partition_when_another_member_joins(
+    postgres_url: str, kafka_brokers: str
+) -> None:
+    broker = KafkaBroker(postgres_url, kafka_brokers, longest_batch=timedelta(seconds=60))
+    bus, rival_bus = await prepare(broker, 1), await broker.open()
+    await bus.send(TOPIC, numbered(1))
+    # Kafka's round robin begins with the name that comes first.
+    slow = await join(broker, bus, "a")
+    batch = await slow.next()
+    assert batch is not None
+    rival = await join(broker, rival_bus, "b")
+    assert await rival.next(wait=3 * SHORT_SESSION.total_seconds()) is None
+    await slow.handle(batch)
+    assert await slow.next(wait=0.2) is None
+    assert [(lag.next, lag.owner) for lag in await bus.lags(GROUP)] == [(1, "a")]
+    await leave(slow, rival)
+    await broker.close()
+
+
+async def test_messages_of_several_megabytes_pass_and_do_not_pile_up(broker: KafkaBroker) -> None:
+    bus, chance = await prepare(broker, 2), Random(5)
+    large = [Message(key, chance.randbytes(4_000_000), "s") for key in (b"a", b"b", b"a", b"b", b"a")]
+    await bus.send(TOPIC, large)
+    member = await join(broker, bus, "one")
+    read = [record for batch in await member.read(5, patience=20) for record in batch.records]
+    assert {(record.key, record.value) for record in read} == {(message.key, message.value) for message in large}
+    await leave(member)
+
+
+async def test_a_message_that_no_broker_takes_is_no_broker_that_is_away(broker: KafkaBroker) -> None:
+    bus = await prepare(broker, 1)
+    with pytest.raises(KafkaError) as raised:
+        await bus.send(TOPIC, [Message(b"k", bytes(LARGEST_MESSAGE + 1), "s")])
+    assert not passes_by_itself(raised.value)
+    await bus.send(TOPIC, numbered(1))
+
+
+async def test_a_broker_that_is_away_passes_by_itself(
+    pool: Pool, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_kafka, "_PATIENCE", 1.0)
+    bus = KafkaBus(pool, KafkaAddress(f"127.0.0.1:{free_port}"))
+    for work in (bus.send(TOPIC, numbered(1)), bus.lags(), bus.consumer(GROUP, TOPIC, "one", None)):
+        with pytest.raises(BusAway) as raised:
+            await work
+        assert passes_by_itself(raised.value)
+    await bus.close()
+
+
+async def test_topics_are_made_as_the_settings_say(pool: Pool, kafka_brokers: str) -> None:
+    address = KafkaAddress(kafka_brokers, prefix=f"test-{os.getpid()}-{next(_numbers)}-")
+    bus = KafkaBus(pool, address, TopicSettings(kept=timedelta(days=3), compacted=frozenset({"words"})))
+    await bus.create_topic("words", 2)
+    await bus.create_topic("claims", 3)
+    await bus.send("claims", numbered(5))
+    claims, words = await bus.topics()
+    assert (claims.topic, sorted(claims.ends), claims.replication) == ("claims", [0, 0, 5], 1)
+    assert (claims.kept, claims.configs["cleanup.policy"]) == (timedelta(days=3), "delete")
+    assert (words.topic, words.ends, words.configs["cleanup.policy"]) == ("words", [0, 0], "compact")
+    await bus.close()
+
+
+async def test_a_topic_that_does_not_exist_is_named(broker: KafkaBroker) -> None:
+    bus = await broker.open()
+    with pytest.raises(LookupError, match="nowhere"):
+        await bus.send("nowhere", numbered(1))
+
+
+async def test_a_store_keeps_to_the_bus_on_which_it_began(pool: Pool, broker: KafkaBroker) -> None:
+    bus = await broker.open()
+    async with borrowed(pool) as connection:
+        await offsets.claim_bus(connection, await bus.name())
+        await offsets.claim_bus(connection, await bus.name())
+        with pytest.raises(OtherBus, match=r"kafka .*postgres"):
+            await offsets.claim_bus(connection, "postgres")
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the holder's session", "another session with its number"])
+async def test_of_two_sessions_with_one_number_only_the_holders_is_ended(
+    pool: Pool, postgres_url: str, same: bool
+) -> None:
+    """A database that was restarted may give a process id a second time."""
+    session = await connect(postgres_url)
+    async with borrowed(pool) as connection:
+        pid = session.get_server_pid()
+        await offsets.take(connection, GROUP, TOPIC, 0, "old", pid, SESSION)
+        if not same:
+            await connection.execute("update group_offsets set backend_start = backend_start - interval '1 day'")
+        assert await offsets.take(connection, GROUP, TOPIC, 0, "new", None, SESSION) is None
+        assert await offsets.take(connection, GROUP, TOPIC, 0, "new", None, SESSION, at_once=True) is not None
+        alive = await connection.fetchval("select count(*) from pg_stat_activity where pid = $1", pid)
+    assert bool(alive) is not same
+    session.terminate()
+
+
+def test_an_address_shows_no_password() -> None:
+    address = KafkaAddress("broker:9092", user="u", password="hidden-word")
+    assert "hidden-word" not in f"{address} {address!r}"
+
+
+def test_settings_of_security_reach_both_clients() -> None:
+    address = KafkaAddress(
+        "a:1, b:2", security_protocol="SASL_SSL", sasl_mechanism="SCRAM-SHA-512", user="u", password="p"
+    )
+    options = address.options()
+    assert options["bootstrap_servers"] == ["a:1", "b:2"]
+    assert isinstance(options.pop("ssl_context"), ssl.SSLContext)
+    taken = {"security_protocol", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password", "bootstrap_servers"}
+    assert options.keys() == taken
+    assert taken <= KafkaAdminClient.DEFAULT_CONFIG.keys()
+    assert taken <= signature(AIOKafkaConsumer.__init__).parameters.keys()

@@ -1,0 +1,277 @@
+"""A rule set is switched while the stream runs: between batches, at once for every worker, and judged again after."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from functools import partial
+from random import Random
+
+import pytest
+
+from deploy.county import CountyPlan, simulate
+from knowledge_base.events import Event
+from knowledge_base.facts import Facts, load_facts
+from knowledge_base.findings import Change
+from rules_lib.publication import changed_rules, pack, unpack
+from rules_lib.rules import Rule, RuleSet, load_rule_set
+from streams.bus_postgres import PostgresBus
+from streams.explaining import Verdict, explain
+from streams.handlers import ClaimsHandler
+from streams.rejudging import rejudge
+from streams.rule_sets import RuleSets, RuleSetUnusable, Switch, publish, publish_first
+from streams.service import open_service
+from streams.store import rule_sets
+from streams.store.sessions import Connection, connect, open_pool
+from streams.topics import CLAIMS, JUDGES
+from streams.worker import Worker
+from tests.reference.generators import mixed, persons
+
+from .disturbed import assert_equals_engine, assert_versions, load_kept, message_of, take_in, unlike_reference
+from .replay import VAULT, until_done
+from .test_equals_reference import PEOPLE
+
+SEX = "GZ10000302004000"
+
+
+@pytest.fixture(scope="module")
+def whole() -> RuleSet:
+    return load_rule_set(load_facts())
+
+
+@pytest.fixture
+async def connection(postgres_url: str) -> AsyncIterator[Connection]:
+    connection = await connect(postgres_url)
+    yield connection
+    await connection.close()
+
+
+def without(rule_set: RuleSet, rule_id: str) -> RuleSet:
+    return RuleSet(tuple(rule for rule in rule_set.rules if rule.id != rule_id), rule_set.facts)
+
+
+def with_half_the_points(rule_set: RuleSet) -> RuleSet:
+    return RuleSet(rule_set.rules, Facts(rule_set.facts.points[::2]))
+
+
+def with_rule(rule_set: RuleSet, rule_id: str, **changes: object) -> RuleSet:
+    def changed(rule: Rule) -> Rule:
+        return rule.model_copy(update={**changes, "file_hash": "another"}) if rule.id == rule_id else rule
+
+    return RuleSet(tuple(map(changed, rule_set.rules)), rule_set.facts)
+
+
+def events_of(seeds: int) -> list[Event]:
+    """One person aimed at each rule, and one who meets several, for each seed."""
+    return [
+        event
+        for seed in range(seeds)
+        for person in (mixed(seed), *map(partial(persons, seed), PEOPLE))
+        for event in person
+    ]
+
+
+async def judge_all(connection: Connection, handler: ClaimsHandler, events: Sequence[Event]) -> None:
+    """Judges those of some events that this store has not seen."""
+    await take_in(connection, handler, [message_of(event) for event in events], 1, 50, Random(5))
+
+
+async def judge_outstanding(connection: Connection, own: RuleSet, most: int = 7) -> int:
+    return sum([people async for people, _ in rejudge(connection, RuleSets(own), most)])
+
+
+# --- what a switch can change
+
+
+def test_what_is_published_comes_back_as_it_was(whole: RuleSet) -> None:
+    again = unpack(pack(whole))
+    assert (again.hash, again.checks) == (whole.hash, whole.checks)
+    assert changed_rules(whole, again) == []
+
+
+def test_what_changed_is_named_by_rule(whole: RuleSet) -> None:
+    assert changed_rules(None, whole) == sorted(whole.by_id)
+    assert changed_rules(whole, without(whole, SEX)) == changed_rules(without(whole, SEX), whole) == [SEX]
+    assert changed_rules(whole, with_rule(whole, SEX)) == [SEX]
+    other_check = replace(whole, published_checks={**whole.checks, SEX: "another"})
+    assert changed_rules(whole, other_check) == [SEX]
+    catalogue = whole.by_id[SEX].catalogues[0]
+    fewer = RuleSet(whole.rules, Facts(tuple(p for p in whole.facts.points if p.catalogue != catalogue)))
+    assert changed_rules(whole, fewer) == sorted(rule.id for rule in whole.rules if catalogue in rule.catalogues)
+
+
+# --- in the store
+
+
+@pytest.mark.parametrize("change", [lambda s: without(s, SEX), with_half_the_points], ids=["rule gone", "facts gone"])
+@pytest.mark.parametrize("back", [False, True], ids=["fewer", "more"])
+async def test_after_judging_again_findings_are_those_of_the_new_set(
+    connection: Connection, whole: RuleSet, change: object, back: bool
+) -> None:
+    """Judged under one set, switched in the middle, judged on under the other; then nothing is outstanding."""
+    other = change(whole)  # type: ignore[operator]
+    before, after = (other, whole) if back else (whole, other)
+    events = events_of(30)
+    half = len(events) // 2
+    await publish_first(connection, before)
+    handler = ClaimsHandler(whole, VAULT)
+    await judge_all(connection, handler, events[:half])
+    switch = await publish(connection, after)
+    assert (switch.before, switch.after, switch.rules) == (before.hash, after.hash, changed_rules(before, after))
+    assert switch.areas
+    await judge_all(connection, handler, events)
+    kept = await load_kept(connection)
+    untouched = {name: row for name, row in kept.rows.items() if row["rule_id"] not in switch.rules}
+    assert {o.area: o.rules for o in await rule_sets.find_outstanding(connection)} == dict.fromkeys(
+        switch.areas, switch.rules
+    )
+    people = await rule_sets.count_outstanding(connection)
+    assert await judge_outstanding(connection, whole) == people > 100
+    assert await rule_sets.find_outstanding(connection) == []
+    kept = await load_kept(connection)
+    assert_equals_engine(kept, after)
+    assert_versions(kept)
+    if after is whole:
+        assert unlike_reference(kept, after) == {}
+    assert {kept.rows[name]["version"] for name in untouched} == {row["version"] for row in untouched.values()}
+    sets = {version.rule_set for versions in kept.versions.values() for version in versions}
+    assert sets == {before.hash, after.hash}
+
+
+async def test_a_rule_that_was_taken_out_leaves_withdrawn_findings_that_can_be_explained(
+    connection: Connection, whole: RuleSet
+) -> None:
+    await publish_first(connection, whole)
+    handler = ClaimsHandler(whole, VAULT)
+    await judge_all(connection, handler, events_of(15))
+    open_before = await connection.fetch("select area, finding_id from findings where rule_id = $1 and is_open", SEX)
+    assert len(open_before) > 5
+    await publish(connection, without(whole, SEX))
+    await judge_outstanding(connection, whole)
+    assert not await connection.fetchval("select exists (select from findings where rule_id = $1 and is_open)", SEX)
+    for area, name in open_before:
+        for version in (None, 1):
+            explanation = await explain(connection, area, name, version)
+            assert explanation is not None
+            assert explanation.verdict is Verdict.SAME
+        assert explanation.stored.change is Change.RAISED
+
+
+async def test_publishing_the_same_set_again_changes_nothing(connection: Connection, whole: RuleSet) -> None:
+    await publish_first(connection, whole)
+    assert await publish(connection, whole) == Switch(whole.hash, whole.hash, [], [])
+    await publish_first(connection, without(whole, SEX))
+    assert await rule_sets.find_in_force(connection) == whole.hash
+
+
+async def test_a_second_switch_begins_again_with_the_rules_of_both(connection: Connection, whole: RuleSet) -> None:
+    await publish_first(connection, whole)
+    await judge_all(connection, ClaimsHandler(whole, VAULT), events_of(10))
+    await publish(connection, without(whole, SEX))
+    pieces = rejudge(connection, RuleSets(whole), 5)
+    assert (await anext(pieces))[0] == 5
+    await pieces.aclose()
+    left = await rule_sets.count_outstanding(connection)
+    other = whole.rules[0].id
+    switch = await publish(connection, without(without(whole, SEX), other))
+    assert switch.rules == [other]
+    assert {tuple(o.rules) for o in await rule_sets.find_outstanding(connection)} == {tuple(sorted([SEX, other]))}
+    assert await rule_sets.count_outstanding(connection) == left + 5
+
+
+async def test_several_processes_judge_again_beside_each_other(
+    connection: Connection, postgres_url: str, whole: RuleSet
+) -> None:
+    await publish_first(connection, without(whole, SEX))
+    await judge_all(connection, ClaimsHandler(whole, VAULT), events_of(20))
+    await publish(connection, whole)
+    another = await connect(postgres_url)
+    while await rule_sets.find_outstanding(connection):
+        await asyncio.gather(judge_outstanding(connection, whole), judge_outstanding(another, whole))
+    await another.close()
+    assert_equals_engine(await load_kept(connection), whole)
+
+
+# --- while the stream runs
+
+
+async def test_a_switch_waits_for_the_batch_under_way_and_holds_for_the_next(
+    connection: Connection, postgres_url: str, whole: RuleSet
+) -> None:
+    await publish_first(connection, whole)
+    working = await connect(postgres_url)
+    batch = working.transaction()
+    await batch.start()
+    sets = RuleSets(whole)
+    assert (await sets.hold(working)).hash == whole.hash
+    fewer = without(whole, SEX)
+    switching = asyncio.create_task(publish(connection, fewer))
+    await asyncio.sleep(0.3)
+    assert not switching.done()
+    assert (await sets.hold(working)).hash == whole.hash
+    await batch.commit()
+    await asyncio.wait_for(switching, 5)
+    async with working.transaction():
+        assert (await sets.hold(working)).hash == fewer.hash
+    await working.close()
+
+
+async def test_sets_are_switched_under_two_running_workers(postgres_url: str, whole: RuleSet) -> None:
+    """Each version records the set that was in force when its batch was judged; the end equals the reference."""
+    events = list(simulate(CountyPlan(scale=0.0006)))
+    fewer = without(whole, SEX)
+    async with open_service(postgres_url, whole, VAULT) as service, open_pool(postgres_url) as pool:
+        await service.start()
+        second = Worker(lambda: connect(postgres_url), ClaimsHandler(whole, VAULT), 50)
+        consumer = await PostgresBus(pool).consumer(JUDGES, CLAIMS, "second", await second.open())
+        stop = asyncio.Event()
+        running = asyncio.create_task(second.run(consumer, stop))
+        connection = await connect(postgres_url)
+        for start in range(0, len(events), 250):
+            await service.bus.send(CLAIMS, [message_of(event) for event in events[start : start + 250]])
+            await asyncio.sleep(0.15)
+            await publish(connection, fewer if start // 250 % 2 == 0 else whole)
+        await publish(connection, whole)
+        await until_done(service)
+        await judge_outstanding(connection, whole, 200)
+        await until_done(service)
+        stop.set()
+        await running
+        await consumer.close()
+        await second.close()
+        kept = await load_kept(connection)
+        wrong = await connection.fetchval(
+            """
+            select count(*) from finding_versions v where v.rule_set <> (
+                select s.rule_set from rule_set_switches s where s.switched_at <= v.recorded_at
+                order by s.number desc limit 1)
+            """
+        )
+        in_leads = await connection.fetch("select area, finding_id, version from lead_findings")
+        await connection.close()
+    assert second.records > 0
+    assert wrong == 0
+    assert {version.rule_set for versions in kept.versions.values() for version in versions} == {whole.hash, fewer.hash}
+    assert unlike_reference(kept, whole) == {}
+    assert {(area, name): version for area, name, version in in_leads} == {
+        name: row["version"] for name, row in kept.rows.items()
+    }
+
+
+async def test_a_set_with_checks_that_the_program_lacks_stops_the_worker(
+    connection: Connection, postgres_url: str, whole: RuleSet
+) -> None:
+    """With an alarm, and without a dead letter: the messages wait for a worker of that version."""
+    await publish_first(connection, whole)
+    await publish(connection, replace(whole, published_checks={**whole.checks, SEX: "of another version"}))
+    async with open_pool(postgres_url) as pool:
+        bus = PostgresBus(pool)
+        await bus.create_topic(CLAIMS, 1)
+        await bus.send(CLAIMS, [message_of(event) for event in events_of(1)])
+        worker = Worker(lambda: connect(postgres_url), ClaimsHandler(whole, VAULT))
+        consumer = await bus.consumer(JUDGES, CLAIMS, "worker", await worker.open())
+        with pytest.raises(RuleSetUnusable):
+            await asyncio.wait_for(worker.run(consumer, asyncio.Event()), 10)
+        await consumer.close()
+        await worker.close()
+    assert await connection.fetchval("select count(*) from dead_letters") == 0
+    assert await connection.fetchval("select count(*) from events") == 0
