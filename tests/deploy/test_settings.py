@@ -23,6 +23,10 @@ def test_every_variable_is_read() -> None:
             "FUNDWATCH_HOST": "0.0.0.0",
             "FUNDWATCH_PORT": "80",
             "FUNDWATCH_VAULT_KEY": "k" * 32,
+            "FUNDWATCH_METRICS_PORT": "9470",
+            "FUNDWATCH_METRICS_TOKEN": "t" * 24,
+            "FUNDWATCH_LOGS": "json",
+            "FUNDWATCH_LOG_LEVEL": "info",
         }
     )
     assert settings == Settings(
@@ -31,6 +35,10 @@ def test_every_variable_is_read() -> None:
         host="0.0.0.0",
         port=80,
         vault_key=b"k" * 32,
+        metrics_port=9470,
+        metrics_token="t" * 24,
+        logs="json",
+        log_level="info",
     )
 
 
@@ -39,6 +47,10 @@ def test_every_fault_is_reported_at_once_and_no_value() -> None:
         "FUNDWATCH_DATABASE_URL": "mysql://u:hidden-word@db",
         "FUNDWATCH_PORT": "65536",
         "FUNDWATCH_VAULT_KEY": "hidden-word",
+        "FUNDWATCH_METRICS_PORT": "0",
+        "FUNDWATCH_METRICS_TOKEN": "hidden-word",
+        "FUNDWATCH_LOGS": "xml",
+        "FUNDWATCH_LOG_LEVEL": "loud",
     }
     with pytest.raises(SettingsError) as raised:
         load_settings(faulty)
@@ -47,7 +59,9 @@ def test_every_fault_is_reported_at_once_and_no_value() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    settings = Settings(database_url="postgresql://u:hidden-word@db", vault_key=b"hidden-word")
+    settings = Settings(
+        database_url="postgresql://u:hidden-word@db", vault_key=b"hidden-word", metrics_token="hidden-word"
+    )
     assert "hidden-word" not in repr(settings)
 
 

@@ -1,0 +1,44 @@
+"""Tables of commands: figures and names stay whole at every width, and text stays what it was."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from deploy.commands import output
+
+COLUMNS = ("来源 source", "日期 day", "说明 what", "接收金额 accepted yuan", "其余金额 other yuan")
+ROWS = [
+    ("hospital-a.jsonl.zst", "2026-03-04", "住院 7 天，床位费收了 8 天。", "1,234,567,890.12", "98,765,432.10"),
+    ("b", "2026-03-05", "x", "1.00", "0.00"),
+]
+
+
+def _printed(monkeypatch: pytest.MonkeyPatch, width: int, rows: list[tuple[str, ...]] = ROWS) -> str:
+    monkeypatch.setattr(output, "console", Console(file=io.StringIO(), width=width))
+    output.print_table("标题 title", COLUMNS[: len(rows[0])], rows, right=3)
+    written: io.StringIO = output.console.file  # type: ignore[assignment]
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("width", [200, 120, 80, 60, 40, 20])
+def test_money_and_names_are_never_cut(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    printed = _printed(monkeypatch, width)
+    for whole in ("1,234,567,890.12", "98,765,432.10", "hospital-a.jsonl.zst"):
+        assert whole in printed
+    assert "…" not in printed
+
+
+def test_too_narrow_a_window_has_each_row_as_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = _printed(monkeypatch, 40)
+    assert "接收金额 accepted yuan: 1,234,567,890.12\n" in printed
+    assert "说明 what: 住院 7 天，床位费收了 8 天。\n" in printed
+    assert "接收金额 accepted yuan: " not in _printed(monkeypatch, 120)
+
+
+@pytest.mark.parametrize("width", [80, 10])
+@pytest.mark.parametrize("text", ["[red]x[/red]", "[/]", "a\\[b]", "x\\", ":smile:", "[link=http://x]y[/link]"])
+def test_text_that_looks_like_markup_is_printed_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, text: str, width: int
+) -> None:
+    assert text in _printed(monkeypatch, width, [(text, "b", "c")])

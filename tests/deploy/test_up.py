@@ -1,0 +1,46 @@
+"""``fundwatch up`` as a user runs it: where its worker dies, all of it ends, and says so."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+
+def test_up_ends_when_its_worker_dies(tmp_path: Path, free_port: int) -> None:
+    environment = {**os.environ, "FUNDWATCH_HOME": str(tmp_path), "FUNDWATCH_PORT": str(free_port), "COLUMNS": "200"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "deploy.commands", "up"], env=environment, stderr=subprocess.PIPE
+    ) as command:
+        try:
+            worker = _worker_of(command.pid)
+            worker.send_signal(signal.SIGKILL)
+            _, said = command.communicate(timeout=30)
+        finally:
+            command.kill()
+    assert command.returncode == 1
+    assert "the worker ended unexpectedly" in said.decode()
+    assert "Traceback" not in said.decode()
+    left = [process for process in psutil.process_iter() if str(tmp_path) in _words(process)]
+    _, alive = psutil.wait_procs(left, timeout=10)
+    assert alive == []
+
+
+def _worker_of(command: int) -> psutil.Process:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        workers = [child for child in psutil.Process(command).children() if "--with-parent" in _words(child)]
+        if workers:
+            return workers[0]
+        time.sleep(0.1)
+    raise AssertionError("up started no worker")
+
+
+def _words(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
