@@ -1,0 +1,1 @@
+"""Faults on purpose, and proof that nothing is lost or doubled: ``make faults`` (docs/faults.md)."""
