@@ -1,0 +1,80 @@
+"""The peers of judging find what the engine finds, and generated rules leave what is relevant as it is."""
+
+from collections import Counter
+
+import pytest
+
+from bench.generated import as_published, enlarged
+from bench.judging import PEERS, named, without_others
+from bench.peers.anchors import RULES
+from knowledge_base.codes import is_item_code
+from knowledge_base.digests import ClaimDigest
+from knowledge_base.events import Claim
+from knowledge_base.facts import ROWS, Facts, load_facts
+from rules_lib.engine import judge
+from rules_lib.history import History
+from rules_lib.publication import pack, unpack
+from rules_lib.rules import RuleSet, load_rule_set
+from rules_lib.scope import ALL_DAYS
+from streams.digesting import digest_of
+from tests.reference.generators import persons
+from tests.reference.judge import RULE_IDS
+
+PEOPLE = 60
+
+
+@pytest.fixture(scope="module")
+def rule_set() -> RuleSet:
+    return load_rule_set(load_facts())
+
+
+@pytest.fixture(scope="module")
+def large(rule_set: RuleSet) -> RuleSet:
+    return enlarged(rule_set, rules=40, codes=2_000)
+
+
+def plain_people() -> list[list[ClaimDigest]]:
+    """Claims of one person each, of those whom the peers know: without reversals, corrections and statuses."""
+    people = [persons(seed, rule_id) for seed in range(PEOPLE) for rule_id in RULE_IDS]
+    return [
+        [digest for event in events if isinstance(digest := digest_of(event), ClaimDigest)]
+        for events in people
+        if all(isinstance(event, Claim) and not (event.reverses or event.corrects) for event in events)
+        and len({event.patient for event in events}) == 1
+        and len({event.claim_id for event in events if isinstance(event, Claim)}) == len(events)
+    ]
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_a_peer_finds_what_the_engine_finds(name: str, rule_set: RuleSet) -> None:
+    known = without_others(rule_set)
+    peer = PEERS[name](rule_set.facts)
+    compared: Counter[str] = Counter()
+    for digests in plain_people():
+        history = History(digests[0].patient, digests, known.by_code)
+        expected = {(f.rule_id, f.occurrence) for f in judge(history, ALL_DAYS, known).findings}
+        assert named(peer(digests, ALL_DAYS)) == expected
+        compared.update(rule for rule, _ in expected)
+    assert compared.keys() == RULES
+
+
+def test_generated_facts_have_the_size_and_codes_that_are_asked_for(rule_set: RuleSet, large: RuleSet) -> None:
+    assert len(large.rules) == 40
+    assert sum(len(point.codes) for point in large.facts.points) == 2_000
+    added = large.facts.points[len(rule_set.facts.points) :]
+    assert all(is_item_code(code) for point in added for code in point.codes)
+    assert {point.catalogue for point in as_published(large.facts.points)} <= set(ROWS)
+    assert enlarged(rule_set, rules=40, codes=2_000) == large
+
+
+def test_generated_rules_speak_of_their_own_items_alone(rule_set: RuleSet, large: RuleSet) -> None:
+    assert {code: large.by_code[code] for code in rule_set.by_code} == rule_set.by_code
+    assert len(large.by_code) > len(rule_set.by_code) + 1_000
+
+
+def test_a_large_set_is_published_and_read_back_as_it_was(large: RuleSet) -> None:
+    published = RuleSet(large.rules, Facts(as_published(large.facts.points)))
+    again = unpack(pack(published))
+    assert again.facts.points == published.facts.points
+    assert again.hash == published.hash
+    assert again.by_code.keys() == published.by_code.keys()
