@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check static assets browser kafka promtool bench fmt lock clean
+.PHONY: help demo test check static assets browser kafka promtool faults bench fmt lock clean
 
 PYTHON ?=
 BIN := .venv/bin
@@ -25,6 +25,9 @@ check: static  ## 提交之前: 格式, 规范, 类型, 依赖方向, 核心测�
 
 test: static assets browser kafka promtool  ## check 加上其余全部测试 / check and every other test
 	@$(BIN)/python -m pytest
+
+faults: .venv/.dev kafka  ## 弄坏一切，写入 docs/faults.md / break everything on purpose and write docs/faults.md (20 min)
+	@FAULTS_PAGE=docs/faults.md $(BIN)/python -m pytest tests/faults -m faults
 
 bench: .venv/.dev  ## 测量速度, 写入 bench/results / measure and write bench/results
 	@$(BIN)/python -m bench

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import decoding, importing, judging
+from bench import decoding, importing, judging, streams
 from bench.report import write_report
 from bench.results import Result, save_results
 
@@ -11,6 +11,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "decoding": decoding.run,
     "judging": judging.run,
     "importing": importing.run,
+    "streams": streams.run,
 }
 
 

@@ -33,6 +33,9 @@ logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 SESSION = timedelta(seconds=6)
 LONGEST_BATCH = timedelta(seconds=60)
+METADATA_SECONDS = 5
+"""A broker that has just come back may not know a topic yet, and then nobody is assigned it until topics are asked for
+again; by default that is after five minutes."""
 LARGEST_MESSAGE = 16 * 2**20  # bytes
 KEPT = timedelta(days=14)
 
@@ -306,6 +309,7 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
             max_poll_interval_ms=round(self._bus.longest_batch.total_seconds() * 1000),
             max_partition_fetch_bytes=_FETCHED_BYTES,
             request_timeout_ms=round(_PATIENCE * 1000),
+            metadata_max_age_ms=METADATA_SECONDS * 1000,
         )
         self._kafka.subscribe([self._bus.own(self._topic)], listener=self)
         try:

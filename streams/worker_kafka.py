@@ -22,7 +22,7 @@ from mode import Service as ModeService
 from mode.threads import WorkerThread
 
 from streams.bus import Consumer, OffsetOutOfRange, Record
-from streams.bus_kafka import KafkaAddress, KafkaBus, record_of
+from streams.bus_kafka import METADATA_SECONDS, KafkaAddress, KafkaBus, record_of
 from streams.holding import AssignedConsumer, ended
 from streams.service import Service, member_name
 from streams.store.sessions import connect
@@ -234,6 +234,7 @@ def _make_app(bus: KafkaBus, folder: str) -> faust.App:
         broker_heartbeat_interval=session / 3,
         broker_max_poll_interval=bus.longest_batch.total_seconds(),
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=METADATA_SECONDS * 1000,
         # Without standby tables Faust shares partitions out as our own consumers do, so both fit into one group.
         table_standby_replicas=0,
         topic_allow_declare=False,

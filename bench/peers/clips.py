@@ -2,7 +2,9 @@
 
 Done outside, in Python (``anchors``): the joins over windows of days, visits and courses, and the sums, for which CLIPS
 has neither an index nor an accumulator. Done by the engine: units against limits, sexes with diagnoses that excuse,
-kinds of visit, operations, dialysis. Facts are asserted for a claim and retracted by ``reset`` after it.
+kinds of visit, operations, dialysis. Facts are asserted for a claim and retracted by ``reset`` after it;
+an environment that is driven from Python never gives them back and becomes ten times slower within a few thousand
+claims, so it is made anew every 200 claims, which is part of the time.
 """
 
 from collections.abc import Iterable, Sequence
@@ -63,35 +65,59 @@ _PROGRAM = (
 )
 
 
+_CLAIMS_AN_ENVIRONMENT = 200
+
+
 def clips_judge(facts: Facts) -> Judge:
     """Joins in Python, decides in CLIPS."""
     joiner = Joiner(facts)
-    environment = clips.Environment()
-    for construct in _PROGRAM:
-        environment.build(construct)
-    of_anchors, of_lines, of_diagnoses, of_hits = map(environment.find_template, ("anchor", "line", "diagnosis", "hit"))
+    engine, judged = _Engine(), 0
 
     def judge(digests: Sequence[ClaimDigest], scope: Scope) -> set[Hit]:
+        nonlocal engine, judged
+        judged += 1
+        if judged % _CLAIMS_AN_ENVIRONMENT == 0:
+            engine = _Engine()
         anchors = list(joiner.anchors(digests, scope))
-        for number, anchor in enumerate(anchors):
-            of_anchors.assert_fact(
-                number=number,
-                form=clips.Symbol(anchor.form),
-                limit=_slot(anchor.limit),
-                known=anchor.known,
-                total=_total(anchor),
-            )
-            for line_number, line in enumerate(anchor.lines if anchor.form != "sum" else ()):
-                name = f"{number}-{line_number}"
-                of_lines.assert_fact(number=number, id=name, **_slots(line))
-                for diagnosis in line.get("diagnoses") or ():
-                    of_diagnoses.assert_fact(line=name, code=clips.Symbol(diagnosis["code"]), name=diagnosis["name"])
-        environment.run()
-        hits = {int(fact["number"]) for fact in of_hits.facts()}
-        environment.eval("(retract *)")
-        return {(anchors[number].rule, anchors[number].occurrence) for number in hits}
+        return {(anchors[number].rule, anchors[number].occurrence) for number in engine.hits(anchors)}
 
     return judge
+
+
+class _Engine:
+    """One environment with the rules, and its templates."""
+
+    def __init__(self) -> None:
+        self._environment = clips.Environment()
+        for construct in _PROGRAM:
+            self._environment.build(construct)
+        self._anchor = self._environment.find_template("anchor")
+        self._line = self._environment.find_template("line")
+        self._diagnosis = self._environment.find_template("diagnosis")
+        self._hit = self._environment.find_template("hit")
+
+    def hits(self, anchors: Sequence[Anchor]) -> set[int]:
+        """The numbers of the anchors that are hits."""
+        for number, anchor in enumerate(anchors):
+            self._assert(number, anchor)
+        self._environment.run()
+        found = {int(fact["number"]) for fact in self._hit.facts()}
+        self._environment.reset()
+        return found
+
+    def _assert(self, number: int, anchor: Anchor) -> None:
+        self._anchor.assert_fact(
+            number=number,
+            form=clips.Symbol(anchor.form),
+            limit=_slot(anchor.limit),
+            known=anchor.known,
+            total=_total(anchor),
+        )
+        for line_number, line in enumerate(anchor.lines if anchor.form != "sum" else ()):
+            name = f"{number}-{line_number}"
+            self._line.assert_fact(number=number, id=name, **_slots(line))
+            for diagnosis in line.get("diagnoses") or ():
+                self._diagnosis.assert_fact(line=name, code=clips.Symbol(diagnosis["code"]), name=diagnosis["name"])
 
 
 def _slots(line: dict[str, Any]) -> dict[str, Any]:

@@ -42,6 +42,62 @@ def test_every_variable_is_read() -> None:
     )
 
 
+def test_every_variable_of_the_bus_is_read() -> None:
+    settings = load_settings(
+        {
+            "FUNDWATCH_BUS": "kafka",
+            "FUNDWATCH_BROKERS": "one:9092, two:9092",
+            "FUNDWATCH_CLAIMS_PARTITIONS": "64",
+            "FUNDWATCH_KAFKA_PREFIX": "daye.",
+            "FUNDWATCH_KAFKA_SECURITY": "SASL_SSL",
+            "FUNDWATCH_KAFKA_CA_FILE": "/etc/ca.pem",
+            "FUNDWATCH_KAFKA_CERT_FILE": "/etc/cert.pem",
+            "FUNDWATCH_KAFKA_KEY_FILE": "/etc/key.pem",
+            "FUNDWATCH_KAFKA_SASL": "SCRAM-SHA-512",
+            "FUNDWATCH_KAFKA_USER": "fundwatch",
+            "FUNDWATCH_KAFKA_PASSWORD": "hidden-word",
+            "FUNDWATCH_KAFKA_REPLICATION": "3",
+            "FUNDWATCH_KAFKA_KEPT_DAYS": "0",
+            "FUNDWATCH_KAFKA_COMPACTED": "one, two",
+        }
+    )
+    assert settings == Settings(
+        bus="kafka",
+        brokers="one:9092,two:9092",
+        claims_partitions=64,
+        kafka_prefix="daye.",
+        kafka_security="SASL_SSL",
+        kafka_ca_file="/etc/ca.pem",
+        kafka_cert_file="/etc/cert.pem",
+        kafka_key_file="/etc/key.pem",
+        kafka_sasl="SCRAM-SHA-512",
+        kafka_user="fundwatch",
+        kafka_password="hidden-word",
+        kafka_replication=3,
+        kafka_kept_days=0,
+        kafka_compacted=frozenset({"one", "two"}),
+    )
+    assert "hidden-word" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BUS", "rabbit"),
+        ("BROKERS", "one"),
+        ("CLAIMS_PARTITIONS", "0"),
+        ("KAFKA_PREFIX", "a b"),
+        ("KAFKA_SECURITY", "TLS"),
+        ("KAFKA_SASL", "NONE"),
+        ("KAFKA_REPLICATION", "-1"),
+        ("KAFKA_KEPT_DAYS", "ever"),
+    ],
+)
+def test_a_setting_of_the_bus_that_cannot_be_used_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"FUNDWATCH_{name}:"):
+        load_settings({f"FUNDWATCH_{name}": value})
+
+
 def test_every_fault_is_reported_at_once_and_no_value() -> None:
     faulty = {
         "FUNDWATCH_DATABASE_URL": "mysql://u:hidden-word@db",

@@ -173,8 +173,10 @@ class Cluster:
             await self._send_rest(bus)
 
     async def _feed(self, bus: Bus, rate: int, over: asyncio.Event) -> None:
+        """At the rate for the first half, and then at a tenth of it: a slow machine is to find work to the end."""
         while self.sent < len(self.county.messages) and not over.is_set():
-            await self._send(bus, rate // 4)
+            slowly = self.sent > len(self.county.messages) // 2
+            await self._send(bus, rate // (40 if slowly else 4))
             with suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), 0.25)
 

@@ -36,7 +36,7 @@ POINTS: dict[str, tuple[Any, str, str, Counts]] = {
     "before commit": (offsets, "step", "after", _is_of_claims),
     "after commit": (ClaimsHandler, "handle", "after", _is_of_claims),
     "rebalance": (offsets, "take", "after", _took_claims),
-    "relay": (intake, "delete_outbox", "before", _has_rows),
+    "relay": (intake, "delete_outbox", "after", _has_rows),
 }
 
 
