@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import decoding, importing, judging, streams
+from bench import decoding, histories, importing, judging, streams
 from bench.report import write_report
 from bench.results import Result, save_results
 
 BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "decoding": decoding.run,
     "judging": judging.run,
+    "histories": histories.run,
     "importing": importing.run,
     "streams": streams.run,
 }

@@ -39,8 +39,8 @@ from streams.topics import CLAIMS, JUDGES, create_topics
 ROOT = Path(__file__).resolve().parents[1]
 COUNTY = CountyPlan(scale=1 / 235)
 SAMPLE_EVERY = 3.0
-LOG = timedelta(seconds=20)
-"""How old a segment of the log grows, and how long it is kept once all have read it: a day and a week in service."""
+SEGMENT_AGE, KEPT = timedelta(seconds=15), timedelta(seconds=30)
+"""How old a segment of the log grows, and how long it is kept at least: a day and a week in service."""
 
 _MEGABYTE = 2**20
 _CHUNKS_A_SECOND = 4
@@ -96,7 +96,7 @@ async def run(minutes: float, rate: int, kill_every: float) -> Soak:
                         workers[1].kill()
                         workers[1].wait()
                         workers[1] = _start_worker(server.dsn)
-                    soak.dropped += len(await keep_log(pool, LOG, LOG))
+                    soak.dropped += len(await keep_log(pool, SEGMENT_AGE, KEPT))
                     soak.samples.append(await _look(connection, time.monotonic() - began, workers))
                     await asyncio.sleep(SAMPLE_EVERY)
                 await sending

@@ -79,8 +79,8 @@ def _page(soak: Soak) -> str:
 started again {len(soak.kills)} times. The simulated county comes again and again, each time with other patients.
 Accepted in all: {last.accepted:,} by the last sample, {median(speeds):,.0f} a second in the median. Lost: {soak.lost}.
 All was judged {soak.drained:.1f} s after the last was sent; sending fell behind its plan by {soak.late:.1f} s at most.
-{soak.dropped} segments of the log were dropped on the way (a segment grows 20 s old and is kept for 20 s more, where
-a day and a week are usual), so a log that stays flat was emptied as fast as it was filled.
+{soak.dropped} segments of the log were dropped on the way (one is opened every 15 s and kept for 30 s, where a day and
+a week are usual), so a log that stays flat was emptied as fast as it was filled.
 
 | | 中位 / median | 最大 / most | 每分钟变化 / change a minute |
 |---|--:|--:|--:|

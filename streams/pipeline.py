@@ -16,7 +16,7 @@ from knowledge_base.digests import ClaimDigest, Digest, StatusDigest
 from knowledge_base.findings import Change, Finding, FindingVersion, NotEvaluated, finding_id
 from rules_lib.engine import judge
 from rules_lib.history import History
-from rules_lib.rules import Rule, RuleSet
+from rules_lib.rules import RuleSet
 from rules_lib.scope import ALL_DAYS, Scope
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -170,10 +170,9 @@ def judge_again(
 
     ``everything`` says that the digests are the person's whole history, which rules with ``whole_item`` need.
     """
-    rules = rule_set.rules if everything else rule_set.bounded_rules
     history = History(person.person, digests, rule_set.by_code)
     judgement = judge(history, scope, rule_set, everything=everything)
-    in_scope = _InScope(scope, rule_set, rules, judgement.failed)
+    in_scope = _InScope(scope, rule_set, everything, judgement.failed)
     versions = _versions(person, judgement.findings, in_scope, rule_set, stored)
     fresh = {_anchor_id(entry): entry for entry in judgement.not_evaluated}
     known = {entry.anchor_id for entry in stored_not_evaluated}
@@ -196,16 +195,16 @@ class _InScope(msgspec.Struct, frozen=True):
 
     scope: Scope
     rule_set: RuleSet
-    rules: Sequence[Rule]
+    everything: bool
     failed: set[str]
 
     def holds(self, rules: Sequence[str], first_day: Day, last_day: Day) -> bool:
-        if len(rules) != 1 or rules[0] not in self.rule_set.by_id:
+        rule = self.rule_set.by_id.get(rules[0]) if len(rules) == 1 else None
+        if rule is None:
             return self.scope.meets(first_day, last_day)
-        reach = next((rule.reach for rule in self.rules if rule.id == rules[0]), None)
-        if reach is None or rules[0] in self.failed:
+        if rule.id in self.failed or (rule.reach.whole_item and not self.everything):
             return False
-        return self.scope.meets(first_day - reach.back, last_day + reach.ahead)
+        return self.scope.meets(first_day - rule.reach.back, last_day + rule.reach.ahead)
 
 
 def _versions(

@@ -188,3 +188,31 @@ async def test_a_batch_longer_than_the_lease_keeps_its_partition(postgres_url: s
             await offsets.step(connection, batch)
         await slow.close()
         await rival.close()
+
+
+async def test_a_member_whose_sessions_were_ended_hears_again_and_leaves_in_order(
+    broker: PostgresBroker, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.bus_postgres._POLL_EVERY", 60.0)
+    bus = await prepare(broker, 1)
+    member = await join(broker, bus, "one")
+
+    async def end_sessions() -> None:
+        await connection.execute(
+            "select pg_terminate_backend(pid, 1000) from pg_stat_activity"
+            " where datname = current_database() and pid <> all(array[pg_backend_pid(), $1::int])",
+            member.session.get_server_pid(),
+        )
+        await asyncio.sleep(SHORT_LEASE.total_seconds() / 2)
+
+    await end_sessions()
+    assert await member.next(wait=0.1) is None
+    waiting = asyncio.create_task(member.next(wait=50))
+    await asyncio.sleep(0.2)
+    await bus.send(TOPIC, numbered(1))
+    batch = await asyncio.wait_for(waiting, 5)
+    assert batch is not None
+    await member.handle(batch)
+    await end_sessions()
+    await leave(member)
+    assert [lag.owner for lag in await bus.lags(GROUP)] == [None]

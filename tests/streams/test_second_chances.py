@@ -3,6 +3,7 @@ whose target belongs to somebody else until two patients are merged."""
 
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -106,11 +107,15 @@ async def test_a_finding_outlives_a_check_that_raises(
     assert NURSED_TWICE not in (await load_kept(connection)).findings["420281"]
 
 
-async def test_a_link_waits_until_its_patients_are_one(connection: Connection, rule_set: RuleSet) -> None:
-    reversal = cases.visit("2", cases.line("a", cases.PLAIN, "03-02"), patient="p2", reverses="1")
+@pytest.mark.parametrize(("of_target", "of_link"), [("p1", "p2"), ("p2", "p1")])
+async def test_a_link_waits_until_its_patients_are_one(
+    connection: Connection, rule_set: RuleSet, of_target: str, of_link: str
+) -> None:
+    target = replace(NURSED, patient=of_target)
+    reversal = cases.visit("2", cases.line("a", cases.PLAIN, "03-02"), patient=of_link, reverses="1")
     merge = cases.status("3", "06-30", "merge", patient="p2", same_as="p1")
     waiting: list[int] = []
-    events: Sequence[Event] = (NURSED, reversal, merge)
+    events: Sequence[Event] = (target, reversal, merge)
     for number in range(1, len(events) + 1):
         await take_in_all(connection, rule_set, *events[:number])
         waiting.append((await reconcile(connection, JUDGES)).waiting_links)
