@@ -40,6 +40,8 @@ def configure_logs(settings: Settings, stream: TextIO = sys.stderr) -> None:
     handler.addFilter(_take_out_errors)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("fundwatch").setLevel(settings.log_level.upper())
+    # It says ten times a second that the broker is away; our worker says so each time it tries again.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     sys.excepthook = _log_uncaught
 
 

@@ -4,12 +4,17 @@ Every batch holds the set in force until its transaction ends; a switch waits fo
 begin meanwhile. So no batch is judged under two sets, and after the switch none is judged under the old one.
 """
 
+import logging
+
 import msgspec
 
 from rules_lib.publication import changed_rules
 from rules_lib.rules import Rule, RuleSet
+from streams import metrics
 from streams.store import rule_sets
 from streams.store.sessions import Connection
+
+logger = logging.getLogger("fundwatch.rules")
 
 
 class RuleSetUnusable(Exception):
@@ -22,6 +27,7 @@ class RuleSets:
     def __init__(self, own: RuleSet):
         self.own = own
         self._loaded = {own.hash: own}
+        self._held: str | None = None
 
     async def hold(self, connection: Connection) -> RuleSet:
         """The set in force, which stays so until the caller's transaction ends. Raises ``RuleSetUnusable``."""
@@ -29,6 +35,10 @@ class RuleSets:
         rule_set = self.own if hash is None else await self.get(connection, hash)
         if not rule_set.has_its_checks:
             raise RuleSetUnusable(f"rule set {hash} was published with other checks than this program has")
+        if self._held != rule_set.hash:
+            logger.info("judging by rule set %s", rule_set.hash)
+            metrics.begin_rules(rule_set)
+            self._held = rule_set.hash
         return rule_set
 
     async def in_force(self, connection: Connection) -> RuleSet:

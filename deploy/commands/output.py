@@ -1,6 +1,5 @@
 """What commands print: tables for people, JSON for machines."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
@@ -8,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import typer
+import uvloop
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
@@ -90,7 +90,7 @@ def _print_lines(title: str, columns: Sequence[str], cells: Sequence[Sequence[Te
 
 def run(work: Coroutine[Any, Any, Answer]) -> Answer:
     """Runs a command's coroutine to its end."""
-    return asyncio.run(work)
+    return uvloop.run(work)
 
 
 class Opened:
