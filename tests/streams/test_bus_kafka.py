@@ -12,7 +12,7 @@ from inspect import signature
 from random import Random
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
@@ -23,7 +23,7 @@ from streams.bus_kafka import LARGEST_MESSAGE, SESSION, KafkaAddress, KafkaBus, 
 from streams.store import offsets
 from streams.store.sessions import Pool, borrowed, connect, open_pool, passes_by_itself
 
-from .bus_contract import GROUP, TOPIC, Broker, BusContract, join, leave, numbered, prepare
+from .bus_contract import GROUP, TOPIC, Broker, BusContract, join, leave, noted, numbered, prepare
 
 SHORT_SESSION = timedelta(seconds=1.5)
 _numbers = itertools.count(1)
@@ -277,3 +277,41 @@ def test_settings_of_security_reach_both_clients() -> None:
     assert options.keys() == taken
     assert taken <= KafkaAdminClient.DEFAULT_CONFIG.keys()
     assert taken <= signature(AIOKafkaConsumer.__init__).parameters.keys()
+
+
+async def test_what_the_client_lost_on_the_way_is_read_again(
+    broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = await prepare(broker, 1)
+    await bus.send(TOPIC, numbered(300))
+    member = await join(broker, bus, "one")
+    assert isinstance(member.consumer, KafkaConsumer)
+    client = member.consumer._kafka
+    works, losses = client.getmany, iter([False, True, False, False, True])
+
+    async def loses(*places: TopicPartition, **bounds: int) -> object:
+        fetched = await works(*places, **bounds)
+        return {} if fetched and next(losses, False) else fetched
+
+    monkeypatch.setattr(client, "getmany", loses)
+    await member.read(300, max_records=50)
+    assert await noted(broker) == [(0, number) for number in range(300)]
+    assert sum("a gap on" in message for message in caplog.messages) == 2
+    await leave(member)
+
+
+async def test_the_mark_of_a_senders_transaction_stops_nobody(broker: KafkaBroker) -> None:
+    """It takes an offset and is no record: what is sent in a transaction is read, and what comes after it."""
+    bus = await prepare(broker, 1)
+    assert isinstance(bus, KafkaBus)
+    producer = AIOKafkaProducer(**bus.address.options(), transactional_id=bus.own("sender"))
+    await producer.start()
+    for _ in range(2):
+        async with producer.transaction():
+            await producer.send_and_wait(bus.own(TOPIC), b"value", key=b"key", partition=0)
+    await producer.stop()
+    await bus.send(TOPIC, numbered(1))
+    member = await join(broker, bus, "one")
+    await member.read(3)
+    assert await noted(broker) == [(0, 0), (0, 2), (0, 4)]
+    await leave(member)
