@@ -100,6 +100,6 @@ def _prints(rule_set: RuleSet) -> dict[str, object]:
     for point in rule_set.facts.points:
         points.setdefault(point.catalogue, set()).add(repr(point))
     return {
-        rule.id: (rule.file_hash, rule_set.checks[rule.id], [points.get(name) for name in rule.catalogues])
+        rule.id: (rule.topic, rule.file_hash, rule_set.checks[rule.id], [points.get(name) for name in rule.catalogues])
         for rule in rule_set.rules
     }

@@ -191,11 +191,14 @@ class RuleSet:
     @cached_property
     def has_its_checks(self) -> bool:
         """Whether this program has the checks that the set was published with."""
-        return all(self.checks[rule.id] == rule.check_hash for rule in self.rules)
+        try:
+            return all(self.checks[rule.id] == rule.check_hash for rule in self.rules)
+        except ImportError:
+            return False
 
     @cached_property
     def hash(self) -> str:
-        parts = [f"{rule.id} {rule.file_hash} {self.checks[rule.id]}" for rule in self.rules]
+        parts = [f"{rule.id} {rule.topic} {rule.file_hash} {self.checks[rule.id]}" for rule in self.rules]
         parts += [repr(point) for point in self.facts.points]
         return _hash("\n".join(sorted(parts)).encode())
 

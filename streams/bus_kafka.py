@@ -40,6 +40,7 @@ LARGEST_MESSAGE = 16 * 2**20  # bytes
 KEPT = timedelta(days=14)
 
 _SOURCE = "source"
+_LONGEST_SOURCE = 200  # characters; PostgreSQL's index of the ledger takes no more than about 2,700 bytes
 _BATCH_BYTES = 512 * 2**10
 _FETCHED_BYTES = 2 * 2**20  # of one partition ahead of the worker
 _PATIENCE = 10.0  # seconds for an answer of the broker
@@ -111,6 +112,18 @@ class TopicSettings(msgspec.Struct, frozen=True):
         }
 
 
+class _Admin(KafkaAdminClient):  # type: ignore[misc]
+    """A client that ends its thread and sockets where it finds no broker at the start; kafka-python's leaves them."""
+
+    def __init__(self, **options: Any) -> None:
+        self._closed = False
+        try:
+            super().__init__(**options)
+        except BaseException:
+            self.close()
+            raise
+
+
 class KafkaBus(Bus):
     """Topics of one cluster. Every method may be used by several tasks at once; ``close`` it at the end.
 
@@ -145,10 +158,13 @@ class KafkaBus(Bus):
             return await in_thread(lambda: self._ask(question))
 
     def _ask(self, question: Callable[[KafkaAdminClient], Answer]) -> Answer:
-        with self._asking:
+        # Whoever asked may have given up; while the brokers are away threads would queue here without end.
+        if not self._asking.acquire(timeout=_PATIENCE):
+            raise BusAway("no answer to an earlier request")
+        try:
             if self._admin is None:
                 milliseconds = round(_PATIENCE * 1000)
-                self._admin = KafkaAdminClient(
+                self._admin = _Admin(
                     **self.address.options(),
                     bootstrap_timeout_ms=milliseconds,
                     request_timeout_ms=milliseconds,
@@ -161,6 +177,8 @@ class KafkaBus(Bus):
                 self._admin.close()
                 self._admin = None
                 raise
+        finally:
+            self._asking.release()
 
     async def name(self) -> str:
         cluster = await self.ask(lambda admin: admin.describe_cluster())
@@ -305,6 +323,7 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
             group_id=self._bus.own(self._group),
             enable_auto_commit=False,
             auto_offset_reset="none",
+            isolation_level="read_committed",
             session_timeout_ms=milliseconds,
             heartbeat_interval_ms=milliseconds // 3,
             max_poll_interval_ms=round(self._bus.longest_batch.total_seconds() * 1000),
@@ -330,6 +349,7 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
         self.assign({place.partition for place in assigned})
 
     def _begin(self, partition: int, offset: int) -> None:
+        self._gaps.pop(partition, None)
         place = self._place(partition)
         self._kafka.seek(place, offset)
         self._kafka.resume(place)
@@ -350,9 +370,12 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
                         self._put_ahead(place.partition, [record_of(record) for record in records])
 
     def _put_ahead(self, partition: int, records: list[Record]) -> None:
-        """Puts records to those ahead, unless one is missing between: then the partition is read again.
+        """Puts one answer's records to those ahead, unless one is missing between: then the partition is read again.
 
-        What is missing a second time the brokers do not hold: the mark of a sender's transaction takes an offset too.
+        What is missing a second time the brokers do not deliver: the mark of a sender's transaction takes an offset
+        too. Only the first record is looked at, since the client takes an answer from one stretch that it fetched: it
+        may lose a whole answer (when partitions are shared out anew), and what lies between two records of one answer
+        are marks and taken-back records.
         """
         if partition not in self._held:
             return
@@ -362,9 +385,9 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
             ahead += records
             return
         logger.warning("a gap on %s/%d: read again from the store's offset", self._topic, partition)
-        self._gaps[partition] = expected
         ahead.clear()
         self._begin(partition, start)
+        self._gaps[partition] = expected
 
     @contextmanager
     def _reading_errors(self) -> Iterator[None]:
@@ -448,8 +471,10 @@ def _batches(producer: AIOKafkaProducer, messages: Sequence[Message]) -> Iterato
 
 
 def record_of(read: Any) -> Record:
+    """A record as a client read it. Its source is cut and mended to text that the store can keep, whatever was sent."""
     source = next((value for name, value in read.headers if name == _SOURCE), b"") or b""
-    return Record(read.offset, read.key, read.value, source.decode("utf-8", "replace"))
+    text = source.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return Record(read.offset, read.key, read.value, text[:_LONGEST_SOURCE])
 
 
 def _describe(admin: KafkaAdminClient, prefix: str) -> list[dict[str, Any]]:

@@ -166,7 +166,11 @@ class PostgresConsumer(Consumer):
         held = sorted(self._held)
         async with borrowed(self._pool) as connection:
             for partition in held[self._turn % max(1, len(held)) :] + held[: self._turn % max(1, len(held))]:
-                lease, start = self._held[partition]
+                place = self._held.get(partition)
+                if place is None:
+                    # The renewal beside the batches found it fenced between two reads.
+                    continue
+                lease, start = place
                 records = await log.read(connection, self._topic, partition, start, max_records, max_bytes)
                 self._turn += 1
                 if records:
@@ -183,9 +187,10 @@ class PostgresConsumer(Consumer):
             members = await self._renew(connection)
             mine = {n for n in range(self._partitions) if members[n % len(members)] == self._member}
             for partition in self._held.keys() - mine:
-                lease, _ = self._held.pop(partition)
-                await offsets.give_back(connection, lease, self._member)
-                logger.info("partition given back", extra=msgspec.structs.asdict(lease))
+                held = self._held.pop(partition, None)
+                if held is not None:
+                    await offsets.give_back(connection, held[0], self._member)
+                    logger.info("partition given back", extra=msgspec.structs.asdict(held[0]))
             for partition in sorted(mine - self._held.keys()):
                 taken = await offsets.take(
                     connection, self._group, self._topic, partition, self._member, self.backend_pid, self._lease

@@ -19,15 +19,15 @@ KINDS: dict[str, type[Claim] | type[PatientStatus]] = {"claim": Claim, "patient_
 DECIMAL = r"-?[0-9]{1,14}(?:\.[0-9]{1,6})?"
 """How money, prices and quantities are to be written."""
 
-MOST = Decimal(10) ** 14
-"""Decimals are less than this; after the point they have ``PLACES`` digits at most."""
-PLACES = 6
+DIGITS, PLACES = 14, 6
+"""Digits that decimals have at most before the point and after."""
+MOST = Decimal(10) ** DIGITS
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 LONGEST_SUPPLY = 3660
 """Days for which a drug is given out, at most."""
 PAID_DECIMALS = tuple(field.name for field in dataclasses.fields(Paid))
 _LINE_FIELDS = frozenset(field.name for field in dataclasses.fields(ClaimLine))
-_DECIMAL_FAULT = f"expected a decimal in a string, at most 14 digits before and {PLACES} after the point"
+_DECIMAL_FAULT = f"expected a decimal in a string, at most {DIGITS} digits before and {PLACES} after the point"
 
 _decode_json = msgspec.json.Decoder().decode
 
@@ -66,11 +66,14 @@ def readable_money(body: bytes) -> Decimal | None:
 
 
 def count_unknown_fields(body: bytes) -> int:
-    """How many fields of a good message our schema does not know."""
-    data = _decode_data(body)
+    """How many fields of a good message our schema does not know; 0 where one of them cannot be read at all."""
+    try:
+        data = _decode_data(body)
+    except Undecodable:
+        return 0
     kind: Any = KINDS[data["kind"]]
-    unknown = len(data.keys() - _fields(kind).keys())
-    return unknown + sum(len(line.keys() - _LINE_FIELDS) for line in data.get("lines") or ())
+    lines = data["lines"] if kind is Claim else ()
+    return len(data.keys() - _fields(kind).keys()) + sum(len(line.keys() - _LINE_FIELDS) for line in lines)
 
 
 def _decode_data(body: bytes) -> dict[str, Any]:
@@ -148,7 +151,7 @@ def _without_value(error: Exception) -> str:
 def _is_plain_decimal(value: Decimal) -> bool:
     """Whether a number is finite and has no more digits than it may have, before the point and after."""
     exponent = value.as_tuple().exponent
-    return isinstance(exponent, int) and exponent >= -PLACES and abs(value) < MOST
+    return isinstance(exponent, int) and exponent >= -PLACES and (not value or value.adjusted() < DIGITS)
 
 
 # --- faults that the types cannot tell

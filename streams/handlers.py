@@ -144,12 +144,12 @@ class LeadsHandler:
     async def handle(self, connection: Connection, batch: Batch) -> Report:
         versions = [_decode_version(record.value or b"") for record in batch.records]
         async with connection.transaction():
+            in_force = await self._rule_sets.hold_to_show(connection)
             rules = {
                 (hash, rule): await self._rule_sets.find_rule(connection, hash, rule)
                 for hash, rule in {(version.rule_set, version.finding.rule_id) for version in versions}
             }
-            in_force = await self._rule_sets.in_force(connection)
-            await leads.apply_findings(connection, versions, rules, leads.live_rules(in_force))
+            await leads.apply_findings(connection, versions, rules, in_force)
             await offsets.step(connection, batch)
         return Report()
 

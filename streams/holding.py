@@ -210,7 +210,8 @@ class AssignedConsumer(Consumer):
             del self._held[lease.partition]
             self._lost[lease.partition] = time.monotonic()
             self._placed.discard(lease.partition)
-        self._lay_down()
+        if self._in_hand is not None and self._in_hand.lease == lease:
+            self._lay_down()
 
     # --- beside the batches
 

@@ -18,7 +18,10 @@ logger = logging.getLogger("fundwatch.rules")
 
 
 class RuleSetUnusable(Exception):
-    """The set in force was published with other checks than this program has: a worker of that version is needed."""
+    """A set was published by a program with other checks or other fields: one of that version is needed."""
+
+    def __init__(self, hash: str):
+        super().__init__(f"rule set {hash} was published by a program with other checks than this one")
 
 
 class RuleSets:
@@ -34,22 +37,33 @@ class RuleSets:
         hash = await rule_sets.hold(connection)
         rule_set = self.own if hash is None else await self.get(connection, hash)
         if not rule_set.has_its_checks:
-            raise RuleSetUnusable(f"rule set {hash} was published with other checks than this program has")
+            raise RuleSetUnusable(rule_set.hash)
         if self._held != rule_set.hash:
             logger.info("judging by rule set %s", rule_set.hash)
             metrics.begin_rules(rule_set)
             self._held = rule_set.hash
         return rule_set
 
-    async def in_force(self, connection: Connection) -> RuleSet:
-        """The set in force at this moment, for showing its words."""
-        hash = await rule_sets.find_in_force(connection)
+    async def hold_to_show(self, connection: Connection) -> RuleSet:
+        """Like ``hold``, for those who show and sum findings and judge nothing, so need not have the checks."""
+        hash = await rule_sets.hold(connection)
         return self.own if hash is None else await self.get(connection, hash)
 
+    async def in_force(self, connection: Connection) -> RuleSet:
+        """The set in force at this moment, for showing its words; ``own`` where this program cannot read it."""
+        hash = await rule_sets.find_in_force(connection)
+        try:
+            return self.own if hash is None else await self.get(connection, hash)
+        except RuleSetUnusable:
+            return self.own
+
     async def get(self, connection: Connection, hash: str) -> RuleSet:
-        """A published set. Raises ``LookupError`` where there is none of that hash."""
+        """A published set. Raises ``LookupError`` where there is none of that hash, and ``RuleSetUnusable``."""
         if hash not in self._loaded:
-            rule_set = await rule_sets.load_rule_set(connection, hash)
+            try:
+                rule_set = await rule_sets.load_rule_set(connection, hash)
+            except (ImportError, AttributeError, LookupError, TypeError, ValueError) as error:
+                raise RuleSetUnusable(hash) from error
             if rule_set is None:
                 raise LookupError(f"rule set {hash} is not in the store")
             self._loaded[hash] = rule_set
@@ -63,7 +77,7 @@ class RuleSets:
         rule = (await self.get(connection, hash)).by_id.get(rule_id)
         if rule is not None:
             return rule
-        for earlier in await rule_sets.find_switches(connection):
+        for earlier in await rule_sets.find_sets_before(connection, hash):
             rule = (await self.get(connection, earlier)).by_id.get(rule_id)
             if rule is not None:
                 return rule

@@ -5,7 +5,7 @@ What is read says the same in every process that watches one store, so alerts ta
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -22,9 +22,10 @@ logger = logging.getLogger("fundwatch.watching")
 EVERY = 5.0
 """Seconds between two readings."""
 _LONGEST = 4.0
-"""Seconds that a reading may take; a service that is to end waits no longer for it."""
-_ACCOUNT_EVERY = 12
-"""Readings from one account to the next: it reads the whole ledger."""
+"""Seconds that a reading may take."""
+_ACCOUNT_EVERY = 60.0
+_LONGEST_ACCOUNT = 45.0
+"""The same two of the account, which reads the whole ledger: it has a session of its own, and holds nothing else up."""
 
 _PLACE = ("group", "topic", "partition")
 
@@ -54,7 +55,7 @@ class StoreCollector(Collector):
         if self.condition is not None:
             yield from self._of_partitions(self.condition)
             yield from self._of_condition(self.condition)
-        if self.account is not None:
+        if is_read and self.account is not None:
             yield from self._of_account(self.account)
 
     def _of_partitions(self, condition: Condition) -> Iterator[Metric]:
@@ -101,30 +102,46 @@ def _gauge(name: str, says: str, labels: Sequence[str] | None = None, value: flo
     return GaugeMetricFamily(f"fundwatch_{name}", says, value, labels)
 
 
-async def read_store(pool: Pool, bus: Bus, with_account: bool) -> None:
+async def read_store(pool: Pool, bus: Bus) -> None:
     """Reads the store once. Where it cannot be read the metrics say so, and the error is raised."""
     try:
         async with asyncio.timeout(_LONGEST):
             async with borrowed(pool) as connection:
                 condition = await find_condition(connection)
-                account = await find_account(connection, JUDGES) if with_account else STORE.account
             lags = await bus.lags()
     except BaseException:
-        STORE.condition = STORE.account = None
+        STORE.condition = None
         raise
-    STORE.condition, STORE.account, STORE.lags, STORE.read_at = condition, account, lags, datetime.now(UTC)
+    STORE.condition, STORE.lags, STORE.read_at = condition, lags, datetime.now(UTC)
+
+
+async def read_account(pool: Pool) -> None:
+    """Reads the account once. Where that fails nothing is said of it, and the error is raised."""
+    try:
+        async with asyncio.timeout(_LONGEST_ACCOUNT), borrowed(pool) as connection:
+            account = await find_account(connection, JUDGES)
+    except BaseException:
+        STORE.account = None
+        raise
+    STORE.account = account
 
 
 async def watch_store(pool: Pool, bus: Bus, stop: asyncio.Event) -> None:
     """Reads the store until told to stop. Whatever fails here is said, and stops nothing of what is watched."""
-    turn = 0
-    while not stop.is_set():
+    readings = [
+        asyncio.create_task(_repeat(lambda: read_store(pool, bus), EVERY)),
+        asyncio.create_task(_repeat(lambda: read_account(pool), _ACCOUNT_EVERY)),
+    ]
+    await stop.wait()
+    for reading in readings:
+        reading.cancel()
+    await asyncio.wait(readings, timeout=_LONGEST)
+
+
+async def _repeat(read: Callable[[], Awaitable[None]], seconds: float) -> None:
+    while True:
         try:
-            await read_store(pool, bus, with_account=STORE.account is None or turn % _ACCOUNT_EVERY == 0)
+            await read()
         except Exception as error:  # noqa: BLE001 - the top of this loop
             logger.warning("the store cannot be read for metrics: %s", type(error).__name__)
-        turn += 1
-        try:
-            await asyncio.wait_for(stop.wait(), EVERY)
-        except TimeoutError:
-            continue
+        await asyncio.sleep(seconds)

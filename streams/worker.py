@@ -2,34 +2,32 @@
 
 Errors are sorted here and nowhere else. Fenced: the partition is another worker's. Transient (deadlock, lost or full
 database): the batch is tried again, with back-off, for as long as it takes; nothing is dead-lettered for them.
-A rule set that this program cannot judge by: the worker stops with an alarm. Anything else is an error of the data:
+A rule set that this program cannot judge by, or a store that is not as it expects: the worker stops with an alarm.
+Anything else is an error of the data:
 the batch is halved, each half a transaction of its own, until the one record that cannot be handled stands alone and
 is dead-lettered.
 """
 
 import asyncio
-import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 import msgspec
 
 from streams import metrics
 from streams.bus import Batch, Consumer, Fenced
+from streams.garbage import collector_kept_off
 from streams.reports import Report
 from streams.rule_sets import RuleSetUnusable
-from streams.store.sessions import Connection, passes_by_itself, passing_errors
+from streams.store.sessions import Connection, is_of_the_store, passes_by_itself, passing_errors
 
 logger = logging.getLogger("fundwatch.worker")
 
 _PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 _LAST_SECONDS = 4.0
-_YOUNG, _WHOLE = 1, 2
-_BATCHES_A_COLLECTION = 100
 
 
 class Handler(Protocol):
@@ -64,12 +62,15 @@ class Worker:
 
     async def run(self, consumer: Consumer, stop: asyncio.Event, until_idle: bool = False) -> None:
         """Handles batches until told to stop, or until a fetch finds nothing where ``until_idle``."""
-        with _collector_kept_off():
-            await self._run(consumer, stop, until_idle)
+        with collector_kept_off() as collect:
+            await self._run(consumer, stop, until_idle, collect)
 
-    async def _run(self, consumer: Consumer, stop: asyncio.Event, until_idle: bool) -> None:
+    async def _run(
+        self, consumer: Consumer, stop: asyncio.Event, until_idle: bool, collect: Callable[[], None]
+    ) -> None:
         pause = _PAUSE
         while not stop.is_set():
+            collect()
             fetched = False
             with passing_errors(logger, "fetch"):
                 batch = await consumer.fetch(self._max_records, self._max_bytes, wait=0.2 if until_idle else 1.0)
@@ -81,7 +82,6 @@ class Worker:
             pause = _PAUSE
             if batch is not None:
                 await self._work_off(consumer, batch, stop)
-                gc.collect(_WHOLE if self.batches % _BATCHES_A_COLLECTION == 0 else _YOUNG)
             elif until_idle:
                 return
 
@@ -115,7 +115,7 @@ class Worker:
     async def _write(self, consumer: Consumer, batch: Batch, stop: asyncio.Event, bury: str | None = None) -> bool:
         """Tries a batch until it is written; false where the worker was told to stop first.
 
-        Raises ``Fenced``, ``RuleSetUnusable`` and ``_DataFault``.
+        Raises ``Fenced``, ``RuleSetUnusable``, ``_DataFault``, and what is of the store.
         """
         pause = _PAUSE
         while not stop.is_set():
@@ -133,6 +133,8 @@ class Worker:
             except (Fenced, RuleSetUnusable):
                 raise
             except Exception as error:  # the top of the batch loop: an error of the data is halved down to its record
+                if is_of_the_store(error):
+                    raise
                 if not passes_by_itself(error):
                     raise _DataFault(type(error).__name__) from error
                 logger.warning("batch tried again in %.1f s: %s", pause, type(error).__name__, extra=_fields(batch))
@@ -146,18 +148,6 @@ class Worker:
             self._connection = await self._connect()
             consumer.backend_pid = self._connection.get_server_pid()
         return self._connection
-
-
-@contextmanager
-def _collector_kept_off() -> Iterator[None]:
-    """Garbage is collected between batches alone; rules, facts and code, which stay for good, are never walked."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _fields(batch: Batch) -> dict[str, object]:

@@ -195,11 +195,14 @@ class DeliveredConsumer(AssignedConsumer):
     # --- what the worker asks
 
     def _begin(self, partition: int, offset: int) -> None:
+        self._missing.pop(partition, None)
+        self._asked.pop(partition, None)
         self._stir()
 
     async def _read_ahead(self, partitions: Sequence[int], seconds: float, most: int) -> None:
-        for partition, since in self._missing.items():
-            if time.monotonic() - since > _PATIENCE:
+        now = time.monotonic()
+        for partition in partitions:
+            if now - self._missing.get(partition, now) > _PATIENCE:
                 raise OffsetOutOfRange(f"{self._topic}/{partition}: the brokers do not deliver the store's offset")
         if seconds and not any(self._ahead.get(partition) for partition in partitions):
             await self._until_stirred(seconds)

@@ -9,6 +9,7 @@ and the second time counts as duplicates.
 import json
 from datetime import date, datetime
 from decimal import Decimal
+from operator import itemgetter
 
 import msgspec
 from cryptography.fernet import InvalidToken
@@ -253,12 +254,12 @@ async def go_on_replaying(connection: Connection, bus: Bus, vault: Vault, number
             where seq in (
                 select seq from dead_letters where replayed_at is null and seq <= $1 and {_where(chosen, arguments)}
                 order by seq limit $2 for update)
-            returning topic, key, body
+            returning seq, topic, key, body
             """,
             *arguments,
         )
         by_topic: dict[str, list[Message]] = {}
-        for row in rows:
+        for row in sorted(rows, key=itemgetter("seq")):
             message = Message(row["key"], _opened(vault, row["body"]), f"replay {number}")
             by_topic.setdefault(row["topic"], []).append(message)
         for topic, messages in sorted(by_topic.items()):

@@ -29,13 +29,14 @@ _COUNTED = (
 
 
 async def apply_findings(
-    connection: asyncpg.Connection, versions: Sequence[FindingVersion], rules: Rules, live: Sequence[str]
+    connection: asyncpg.Connection, versions: Sequence[FindingVersion], rules: Rules, in_force: RuleSet
 ) -> None:
     """Brings leads to some finding versions, in a transaction that the caller owns.
 
     The highest version of a finding holds; older and equal ones are ignored. A finding whose institution changed
     moves to another lead; the lead that it leaves stays, with what is left in it. ``rules`` holds each version's rule
-    as it was when it judged; findings of rules that are not ``live`` now are kept and never summed.
+    as it was when it judged. How severe a rule is, and whether it is live, the set in force says: findings of rules
+    that are not live are kept and never summed.
     """
     newest = _newest(versions)
     stored = await _find_stored(connection, newest)
@@ -46,14 +47,21 @@ async def apply_findings(
     left = {(name[0], stored[name][1]) for name in homes if name in stored}
     touched = await _next_versions(connection, homes.values(), left)
     await _save_departures(connection, stored, homes, touched)
-    await _save_findings(connection, fresh, homes, touched, rules)
+    await _save_findings(connection, fresh, homes, touched, {**_by_id(rules), **in_force.by_id})
     await _save_lines(connection, fresh, homes)
-    await _save_totals(connection, touched.keys(), live)
+    await _save_totals(connection, touched.keys(), live_rules(in_force))
 
 
 async def sum_again(connection: asyncpg.Connection, area: str, rule_set: RuleSet, rules: Sequence[str]) -> None:
-    """Sums the leads of an area that hold findings of some rules again: whether a rule is live may have changed."""
-    severities = [int(rule_set.by_id[name].severity) if name in rule_set.by_id else None for name in rules]
+    """Sums the leads of an area that hold findings of some rules again: how severe they are, whether live, may differ.
+
+    A finding stays in the lead of the topic that its rule had when it was last judged.
+    """
+    rows = await connection.fetch(
+        "select distinct lead_id from lead_findings where area = $1 and rule_id = any($2::text[])", area, rules
+    )
+    touched = await _next_versions(connection, (), {(area, row["lead_id"]) for row in rows})
+    held = [rule_set.by_id[name] for name in rules if name in rule_set.by_id]
     await connection.execute(
         """
         update lead_findings f set severity = changed.severity
@@ -61,13 +69,9 @@ async def sum_again(connection: asyncpg.Connection, area: str, rule_set: RuleSet
         where f.area = $1 and f.rule_id = changed.rule_id and f.severity <> changed.severity
         """,
         area,
-        rules,
-        severities,
+        [rule.id for rule in held],
+        [int(rule.severity) for rule in held],
     )
-    rows = await connection.fetch(
-        "select distinct lead_id from lead_findings where area = $1 and rule_id = any($2::text[])", area, rules
-    )
-    touched = await _next_versions(connection, (), {(area, row["lead_id"]) for row in rows})
     await _save_totals(connection, touched.keys(), live_rules(rule_set))
 
 
@@ -83,6 +87,10 @@ def _newest(versions: Iterable[FindingVersion]) -> dict[tuple[str, str], Finding
         if name not in newest or newest[name].version < version.version:
             newest[name] = version
     return newest
+
+
+def _by_id(rules: Rules) -> dict[str, Rule]:
+    return {rule_id: rule for (_, rule_id), rule in rules.items()}
 
 
 def _home(version: FindingVersion, rules: Rules) -> LeadKey:
@@ -163,7 +171,7 @@ async def _save_findings(
     versions: Sequence[FindingVersion],
     homes: Mapping[tuple[str, str], LeadKey],
     touched: Mapping[LeadName, int],
-    rules: Rules,
+    rules: Mapping[str, Rule],
 ) -> None:
     rows = []
     for version in versions:
@@ -180,7 +188,7 @@ async def _save_findings(
                 version.person,
                 as_date(finding.last_day),
                 None if finding.excuse_until is None else as_date(finding.excuse_until),
-                int(rules[version.rule_set, finding.rule_id].severity),
+                int(rules[finding.rule_id].severity),
                 _encode(version),
                 touched[version.area, home],
                 version.rule_set,

@@ -57,9 +57,15 @@ async def put_in_force(connection: asyncpg.Connection, hash: str) -> None:
     await connection.execute("insert into rule_set_switches (rule_set) values ($1)", hash)
 
 
-async def find_switches(connection: asyncpg.Connection) -> list[str]:
-    """The hashes of the sets that were put in force, the last first."""
-    rows = await connection.fetch("select rule_set from rule_set_switches order by number desc")
+async def find_sets_before(connection: asyncpg.Connection, hash: str) -> list[str]:
+    """The hashes of the sets that were in force before one was for the last time, the latest first."""
+    rows = await connection.fetch(
+        """
+        select rule_set from rule_set_switches
+        where number < (select max(number) from rule_set_switches where rule_set = $1) order by number desc
+        """,
+        hash,
+    )
     return [row["rule_set"] for row in rows]
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from datetime import timedelta
 from typing import cast
 
 import asyncpg
@@ -22,6 +23,9 @@ _TRANSIENT = (
     asyncpg.InternalClientError,
 )
 
+_IDLE_IN_BATCH = timedelta(seconds=60)
+"""A worker that says nothing for so long in the middle of a batch stands still, and the database ends its session."""
+
 
 def passes_by_itself(error: BaseException) -> bool:
     """Whether an error is of the database or the way to it, never of the data: what failed is to be tried again.
@@ -31,6 +35,11 @@ def passes_by_itself(error: BaseException) -> bool:
     """
     gone = isinstance(error, asyncpg.InterfaceError) and any(word in str(error) for word in ("clos", "released"))
     return gone or isinstance(error, _TRANSIENT)
+
+
+def is_of_the_store(error: BaseException) -> bool:
+    """Whether an error says that the store is not what this program expects: no data and no waiting mends that."""
+    return isinstance(error, asyncpg.SyntaxOrAccessError)
 
 
 @contextmanager
@@ -45,8 +54,10 @@ def passing_errors(logger: logging.Logger, work: str) -> Iterator[None]:
 
 
 async def connect(dsn: str) -> Connection:
-    """One session of its own."""
-    return await asyncpg.connect(dsn)
+    """One session of its own, which does not keep its locks when its process stands still."""
+    milliseconds = round(_IDLE_IN_BATCH.total_seconds() * 1000)
+    settings = {"idle_in_transaction_session_timeout": str(milliseconds)}
+    return await asyncpg.connect(dsn, server_settings=settings)
 
 
 def open_pool(dsn: str, most: int = 12) -> AbstractAsyncContextManager[Pool]:

@@ -12,4 +12,4 @@ async def apply_findings(connection: Connection, versions: Sequence[FindingVersi
     """Versions of rules that the set does not hold are left out."""
     known = [version for version in versions if version.finding.rule_id in rule_set.by_id]
     rules = {(v.rule_set, v.finding.rule_id): rule_set.by_id[v.finding.rule_id] for v in known}
-    await leads.apply_findings(connection, known, rules, leads.live_rules(rule_set))
+    await leads.apply_findings(connection, known, rules, rule_set)

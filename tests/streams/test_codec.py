@@ -204,6 +204,22 @@ def test_unknown_fields_are_counted_and_change_nothing() -> None:
     assert decode_event(other) == decode_event(known)
 
 
+@pytest.mark.parametrize("unreadable", [b"1e999", b'"\xff"', b"[" * 3000 + b"]" * 3000])
+def test_an_unknown_field_that_cannot_be_read_refuses_no_message(unreadable: bytes) -> None:
+    body = json.dumps(claim(1)).encode()[:-1] + b', "colour": ' + unreadable + b"}"
+    assert count_unknown_fields(body) == 0
+    lines = json.dumps({**status(1), "lines": 5}).encode()
+    assert (decode_event(lines).kind, count_unknown_fields(lines)) == ("patient_status", 1)
+
+
+@pytest.mark.parametrize("number", ["1E+9999999", "-1E+9999999", "9E+999999", "1E-9999999"])
+def test_a_number_beyond_all_bounds_is_a_fault_of_its_field(number: str) -> None:
+    data = claim(1)
+    data["lines"][0]["amount"] = number
+    with pytest.raises(Undecodable, match=r"lines\[0\].amount"):
+        decode_event(json.dumps(data).encode())
+
+
 @pytest.mark.parametrize(("written", "meant"), SPELLINGS.items())
 def test_a_number_counts_however_it_is_written(written: object, meant: str) -> None:
     data, plain = claim(1), claim(1)

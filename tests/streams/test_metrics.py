@@ -91,7 +91,8 @@ async def trial(postgres_url: str, rule_set: RuleSet) -> AsyncIterator[Trial]:
         for start in range(0, len(messages), 300):
             await service.bus.send(CLAIMS, messages[start : start + 300])
         await until_done(service)
-        await watching.read_store(service.pool, service.bus, with_account=True)
+        await watching.read_store(service.pool, service.bus)
+        await watching.read_account(service.pool)
         served = samples()
     counted = Counter({key: served[key] - before[key] for key in served})
     store = await connect(postgres_url)
@@ -194,7 +195,8 @@ async def test_what_waits_and_what_does_not_add_up_is_served(postgres_url: str) 
             'insert into dead_letters (topic, partition, "offset", outcome, source, reasons, body, replayed_at) values'
             " ('claims', 0, 7, 'dead', 's', '[]', 'b', null), ('claims', 0, 8, 'dead', 's', '[]', 'b', now())"
         )
-        await watching.read_store(pool, bus, with_account=True)
+        await watching.read_store(pool, bus)
+        await watching.read_account(pool)
     await store.close()
     served = samples()
     place = {"group": JUDGES, "topic": CLAIMS, "partition": str(partition)}
@@ -215,7 +217,8 @@ async def test_a_store_that_is_away_is_said_and_stops_nothing(
     stop = asyncio.Event()
     async with open_pool(postgres_url) as pool:
         bus = PostgresBus(pool)
-        await watching.read_store(pool, bus, with_account=True)
+        await watching.read_store(pool, bus)
+        await watching.read_account(pool)
         assert of(samples(), "store_up") == 1
     watch = asyncio.create_task(watching.watch_store(pool, bus, stop))  # the pool is closed
     await _until(lambda: len(caplog.records) >= 3)

@@ -1,28 +1,34 @@
 """A rule set is switched while the stream runs: between batches, at once for every worker, and judged again after."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from random import Random
 
+import asyncpg
+import msgspec
 import pytest
 
 from deploy.county import CountyPlan, simulate
 from knowledge_base.events import Event
 from knowledge_base.facts import Facts, load_facts
-from knowledge_base.findings import Change
+from knowledge_base.findings import Change, FindingVersion, Severity
 from rules_lib.publication import changed_rules, pack, unpack
 from rules_lib.rules import Rule, RuleSet, load_rule_set
+from streams.bus import Batch, Lease, Record
 from streams.bus_postgres import PostgresBus
 from streams.explaining import Verdict, explain
-from streams.handlers import ClaimsHandler
+from streams.handlers import ClaimsHandler, LeadsHandler
+from streams.judging import finding_message
 from streams.rejudging import rejudge
 from streams.rule_sets import RuleSets, RuleSetUnusable, Switch, publish, publish_first
 from streams.service import open_service
-from streams.store import rule_sets
+from streams.store import offsets, rule_sets, sessions
 from streams.store.sessions import Connection, connect, open_pool
-from streams.topics import CLAIMS, JUDGES
+from streams.topics import CLAIMS, FINDINGS, JUDGES
 from streams.worker import Worker
 from tests.reference.generators import mixed, persons
 
@@ -55,7 +61,7 @@ def with_half_the_points(rule_set: RuleSet) -> RuleSet:
 
 def with_rule(rule_set: RuleSet, rule_id: str, **changes: object) -> RuleSet:
     def changed(rule: Rule) -> Rule:
-        return rule.model_copy(update={**changes, "file_hash": "another"}) if rule.id == rule_id else rule
+        return rule.model_copy(update={**changes, "file_hash": f"another {changes}"}) if rule.id == rule_id else rule
 
     return RuleSet(tuple(map(changed, rule_set.rules)), rule_set.facts)
 
@@ -257,21 +263,132 @@ async def test_sets_are_switched_under_two_running_workers(postgres_url: str, wh
     }
 
 
+def of_another_version(rule_set: RuleSet) -> RuleSet:
+    return replace(rule_set, published_checks={**rule_set.checks, SEX: "of another version"})
+
+
+def with_a_new_check(rule_set: RuleSet) -> RuleSet:
+    newer = with_rule(rule_set, SEX, check="yet_to_come.check")
+    return replace(newer, published_checks={**rule_set.checks, SEX: "of a later version"})
+
+
+@pytest.mark.parametrize("newer", [of_another_version, with_a_new_check])
 async def test_a_set_with_checks_that_the_program_lacks_stops_the_worker(
-    connection: Connection, postgres_url: str, whole: RuleSet
+    connection: Connection, postgres_url: str, whole: RuleSet, newer: Callable[[RuleSet], RuleSet]
 ) -> None:
     """With an alarm, and without a dead letter: the messages wait for a worker of that version."""
     await publish_first(connection, whole)
-    await publish(connection, replace(whole, published_checks={**whole.checks, SEX: "of another version"}))
-    async with open_pool(postgres_url) as pool:
+    await publish(connection, newer(whole))
+    await _stops_with(RuleSetUnusable, postgres_url, whole)
+    await _nothing_was_written(connection)
+
+
+async def test_a_set_with_fields_that_the_program_does_not_know_stops_the_worker(
+    connection: Connection, postgres_url: str, whole: RuleSet
+) -> None:
+    await publish_first(connection, whole)
+    body = json.loads(pack(whole))
+    body["rules"][0]["yet_to_come"] = 1
+    await connection.execute("insert into rule_sets values ('newer', $1)", json.dumps(body).encode())
+    await connection.execute("insert into rule_set_switches (rule_set) values ('newer')")
+    await _stops_with(RuleSetUnusable, postgres_url, whole)
+    await _nothing_was_written(connection)
+    assert await RuleSets(whole).in_force(connection) is whole
+
+
+async def test_a_store_that_lacks_a_table_stops_the_worker(
+    connection: Connection, postgres_url: str, whole: RuleSet
+) -> None:
+    await connection.execute("alter table findings rename to findings_of_another_version")
+    await _stops_with(asyncpg.UndefinedTableError, postgres_url, whole)
+    await _nothing_was_written(connection)
+
+
+async def _stops_with(error: type[Exception], dsn: str, own: RuleSet) -> None:
+    async with open_pool(dsn) as pool:
         bus = PostgresBus(pool)
         await bus.create_topic(CLAIMS, 1)
         await bus.send(CLAIMS, [message_of(event) for event in events_of(1)])
-        worker = Worker(lambda: connect(postgres_url), ClaimsHandler(whole, VAULT))
+        worker = Worker(lambda: connect(dsn), ClaimsHandler(own, VAULT))
         consumer = await bus.consumer(JUDGES, CLAIMS, "worker", await worker.open())
-        with pytest.raises(RuleSetUnusable):
+        with pytest.raises(error):
             await asyncio.wait_for(worker.run(consumer, asyncio.Event()), 10)
         await consumer.close()
         await worker.close()
+
+
+async def _nothing_was_written(connection: Connection) -> None:
     assert await connection.fetchval("select count(*) from dead_letters") == 0
     assert await connection.fetchval("select count(*) from events") == 0
+
+
+async def test_a_worker_that_stands_still_does_not_hold_up_a_switch(
+    connection: Connection, postgres_url: str, whole: RuleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor those who wait behind the switch: the database ends a session that says nothing in the middle of a batch."""
+    monkeypatch.setattr(sessions, "_IDLE_IN_BATCH", timedelta(seconds=1.5))
+    await publish_first(connection, whole)
+    frozen = await connect(postgres_url)
+    await frozen.transaction().start()
+    await RuleSets(whole).hold(frozen)
+    switching = asyncio.create_task(publish(connection, without(whole, SEX)))
+    await asyncio.sleep(0.3)
+    assert not switching.done()
+    assert (await asyncio.wait_for(switching, 10)).rules == [SEX]
+    frozen.terminate()
+
+
+# --- leads after a switch
+
+
+async def test_a_topic_and_a_severity_belong_to_the_set(whole: RuleSet) -> None:
+    assert changed_rules(whole, _moved(whole)) == [SEX]
+    assert _moved(whole).hash != whole.hash
+
+
+def _moved(rule_set: RuleSet) -> RuleSet:
+    rules = [rule.model_copy(update={"topic": "stays"}) if rule.id == SEX else rule for rule in rule_set.rules]
+    return RuleSet(tuple(rules), rule_set.facts)
+
+
+async def test_what_was_under_way_at_a_switch_is_summed_as_the_set_in_force_says(
+    connection: Connection, whole: RuleSet
+) -> None:
+    """Found under one set, relayed under another, in which the rule is less severe, or not live any more."""
+    await publish_first(connection, whole)
+    await judge_all(connection, ClaimsHandler(whole, VAULT), events_of(8))
+    bodies = await connection.fetch("select body from finding_versions order by seq")
+    assert whole.by_id[SEX].severity is not Severity(4)
+    milder = with_rule(whole, SEX, severity=Severity(4))
+    await publish(connection, milder)
+    await judge_outstanding(connection, whole)
+    await _lead(connection, whole, [row["body"] for row in bodies])
+    severities = "select distinct severity from lead_findings where rule_id = $1"
+    assert [row["severity"] for row in await connection.fetch(severities, SEX)] == [4]
+    await publish(connection, with_rule(whole, SEX, status="shadow"))
+    await judge_outstanding(connection, whole)
+    counted = await connection.fetchval("select sum(findings) from leads")
+    live = await connection.fetchval("select count(*) from lead_findings where is_open and rule_id <> $1", SEX)
+    assert counted == live
+
+
+async def _lead(connection: Connection, own: RuleSet, bodies: Sequence[bytes]) -> None:
+    """Hands finding versions to the leads' writer, as the relay would."""
+    versions = [msgspec.msgpack.decode(body, type=FindingVersion) for body in bodies]
+    lease, start = await _taken(connection, FINDINGS)
+    records = [Record(start + n, b"k", finding_message(version).value, "s") for n, version in enumerate(versions)]
+    await LeadsHandler(own, VAULT).handle(connection, Batch(lease, start, records))
+
+
+async def _taken(connection: Connection, topic: str) -> tuple[Lease, int]:
+    taken = await offsets.take(connection, "leads", topic, 0, "tests", None, timedelta(minutes=5))
+    assert taken is not None
+    return taken
+
+
+async def test_a_rule_is_found_as_it_was_before_it_was_taken_out(connection: Connection, whole: RuleSet) -> None:
+    fewer, later = without(whole, SEX), with_rule(whole, SEX, name="as it came back")
+    for rule_set in (whole, fewer, later):
+        await publish(connection, rule_set)
+    rule = await RuleSets(whole).find_rule(connection, fewer.hash, SEX)
+    assert rule.name == whole.by_id[SEX].name
