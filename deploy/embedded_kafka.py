@@ -10,6 +10,7 @@ import atexit
 import base64
 import fcntl
 import os
+import re
 import signal
 import socket
 import struct
@@ -50,6 +51,8 @@ BROKER_SETTINGS = {
     "num.io.threads": "2",
     "log.cleaner.dedupe.buffer.size": str(8 * 2**20),
 }
+
+_LISTENERS = re.compile(r"^listeners=PLAINTEXT://[^:]+:(\d+),CONTROLLER://[^:]+:(\d+)$", re.MULTILINE)
 
 LOG_SETTINGS = """
 appender.console.type = Console
@@ -182,7 +185,7 @@ def answers(port: int, patience: float = 1.0) -> bool:
 
 
 def _start(folder: Path, jars: Path, lock: int) -> EmbeddedKafka:
-    port, controller_port = _free_ports()
+    port, controller_port = _ports(folder)
     kafka = EmbeddedKafka(folder, port, jars, controller_port, lock)
     atexit.register(kafka.stop)
     try:
@@ -225,6 +228,26 @@ def _new_cluster_id() -> str:
     The first one keeps it from beginning with a hyphen, which would read as an option.
     """
     return base64.urlsafe_b64encode(b"F" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
+
+
+def _ports(folder: Path) -> tuple[int, int]:
+    """Those of the last run, unless somebody has taken them: a worker that outlived its broker finds the next one."""
+    settings = folder / "server.properties"
+    found = _LISTENERS.search(settings.read_text(encoding="utf-8")) if settings.exists() else None
+    if found is None:
+        return _free_ports()
+    ports = (int(found[1]), int(found[2]))
+    return ports if all(map(_is_free, ports)) else _free_ports()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def _free_ports() -> tuple[int, int]:

@@ -89,7 +89,7 @@ def _decode_data(body: bytes) -> dict[str, Any]:
 def _money(data: dict[str, Any]) -> Decimal | None:
     """What the lines of a faulty message sum to, where every amount can be read."""
     try:
-        total = sum((Decimal(line["amount"]) for line in data["lines"]), Decimal(0))
+        total = sum((Decimal(str(line["amount"])) for line in data["lines"]), Decimal(0))
     except (KeyError, TypeError, ValueError, ArithmeticError):
         return None
     return total if total.is_finite() and abs(total) < MOST * 1000 else None

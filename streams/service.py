@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rules_lib.rules import RuleSet
+from streams import metrics
 from streams.bus import Bus
 from streams.bus_postgres import PostgresBus
 from streams.handlers import ClaimsHandler, LeadsHandler
@@ -74,6 +75,7 @@ class Service(AsyncExitStack):
 
     async def start(self) -> None:
         """Starts the judges, the leads' writer, the relay and the keeping of the log."""
+        metrics.begin_rules(self.rule_set)
         await self.start_worker(JUDGES, CLAIMS, ClaimsHandler(self.rule_set, self.vault))
         await self.start_worker(LEADS, FINDINGS, LeadsHandler(self.rule_set, self.vault))
         self.add(run_relay(self.pool, self.bus, self.stop))

@@ -132,10 +132,12 @@ async def watch_store(pool: Pool, bus: Bus, stop: asyncio.Event) -> None:
         asyncio.create_task(_repeat(lambda: read_store(pool, bus), EVERY)),
         asyncio.create_task(_repeat(lambda: read_account(pool), _ACCOUNT_EVERY)),
     ]
-    await stop.wait()
-    for reading in readings:
-        reading.cancel()
-    await asyncio.wait(readings, timeout=_LONGEST)
+    try:
+        await stop.wait()
+    finally:
+        for reading in readings:
+            reading.cancel()
+        await asyncio.wait(readings, timeout=_LONGEST)
 
 
 async def _repeat(read: Callable[[], Awaitable[None]], seconds: float) -> None:

@@ -168,9 +168,9 @@ class DeliveredConsumer(AssignedConsumer):
 
     async def _hand_over(self, partition: int, records: Sequence[Record]) -> None:
         assignment = self._assignment
-        while assignment == self._assignment and partition not in self._placed:
+        while assignment == self._assignment and partition in self._assigned - self._placed:
             await self._until_stirred()
-        if assignment != self._assignment or partition not in self._held:
+        if assignment != self._assignment or partition not in self._placed:
             return
         offset = self._held[partition][1]
         new = [record for record in records if record.offset >= offset]

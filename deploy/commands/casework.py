@@ -7,6 +7,7 @@ import typer
 from api.sentences import Names, finding_sentence, item_names
 from deploy.commands.output import Failure, Json, Opened, console, print_json, print_table, run
 from knowledge_base.days import as_date
+from knowledge_base.findings import Finding
 from rules_lib.rules import RuleSet
 from streams.explaining import Explanation, Verdict
 from streams.explaining import explain as explain_finding
@@ -96,7 +97,8 @@ async def _explain(finding: str, version: int | None, json: bool) -> None:
         area = await overview.find_area(connection, finding)
         answer = await explain_finding(connection, area, finding, version) if area is not None else None
         if area is None or answer is None:
-            raise Failure(f"没有这条疑点 / no such finding: {finding}")
+            what = finding if version is None else f"{finding}, 版本 version {version}"
+            raise Failure(f"没有这条疑点 / no such finding: {what}")
         if json:
             print_json(answer)
         else:
@@ -112,6 +114,10 @@ _VERDICTS = {
 }
 
 
+def _line_ids(finding: Finding) -> str:
+    return ", ".join(guilty.line[2] for guilty in finding.guilty)
+
+
 def _show(answer: Explanation, rule_set: RuleSet) -> None:
     stored = answer.stored
     rule = rule_set.by_id.get(stored.finding.rule_id)
@@ -124,7 +130,8 @@ def _show(answer: Explanation, rule_set: RuleSet) -> None:
             ("规则 rule", f"{stored.finding.rule_id} {rule.title.zh if rule else ''}"),
             ("规则集 set", stored.rule_set),
             ("测得与上限 value, limit", f"{stored.finding.value} > {stored.finding.limit}"),
-            ("涉疑明细 guilty lines", ", ".join(guilty.line[2] for guilty in stored.finding.guilty)),
+            ("重算 judged again", "有此疑点 / found" if answer.again else "无此疑点 / not found"),
+            (f"涉疑明细 {len(stored.finding.guilty)} guilty lines, 编号 ids", _line_ids(stored.finding)),
             ("知识点 points", ", ".join(stored.finding.points)),
             ("重放事件 events replayed", f"{answer.events} (as of {stored.as_of})"),
         ],

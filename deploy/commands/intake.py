@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, console, print_json, print_table, run
+from deploy.commands.output import Failure, Json, Opened, console, notes, print_json, print_table, run
 from streams.store import dead_letters, reconciliation
 from streams.store.dead_letters import DeadLetter, LetterFilter, WrongKey
 from streams.store.reconciliation import Reconciliation
@@ -54,7 +54,7 @@ def _show_account(account: Reconciliation) -> None:
         "按来源和日期 / by source and day",
         ("来源 source", "日期 day", "收到 received", "接收 accepted", "重复 duplicate", "冲突 conflict",
          "无法入库 dead", "接收金额 accepted yuan", "其余金额 other yuan", "金额不明 unknown",
-         "未知字段 unknown fields"),
+         "未识别字段（抽查 1/16） unknown fields (1 in 16)"),
         [
             (
                 row.source,
@@ -165,8 +165,7 @@ async def _show(name: str, json: bool) -> None:
     if json:
         print_json({"letter": letter, "body": body.decode("utf-8", "backslashreplace")})
         return
-    console.print("; ".join(letter.reasons), highlight=False, markup=False)
-    sys.stdout.flush()
+    notes.print("; ".join(letter.reasons), highlight=False, markup=False)
     sys.stdout.buffer.write(body + b"\n")
 
 

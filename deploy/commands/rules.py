@@ -130,7 +130,7 @@ def _say(switch: Switch, say: Callable[[str], None]) -> None:
     if switch.areas:
         say(
             f"{len(switch.areas)} 个统筹区须重判，请运行 fundwatch rejudge / "
-            f"{len(switch.areas)} areas are to be judged again: run fundwatch rejudge"
+            f"areas to be judged again: {len(switch.areas)}, run fundwatch rejudge"
         )
 
 
@@ -189,7 +189,7 @@ def rejudge(json: Json = False) -> None:
     else:
         print_table(
             f"重判 {done.people:,} 人 / people judged again",
-            ("规则 rule", "新增 raised", "修订 revised", "撤销 withdrawn"),
+            ("规则 rule", "新增 raised", "修订 revised", "撤回 withdrawn"),
             [
                 (rule, *(changes.get(name, 0) for name in ("raised", "revised", "withdrawn")))
                 for rule, changes in done.findings.items()

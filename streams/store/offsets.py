@@ -201,7 +201,9 @@ async def claim_bus(connection: asyncpg.Connection, name: str) -> None:
     await connection.execute("insert into bus (name) values ($1) on conflict do nothing", name)
     held: str = await connection.fetchval("select name from bus")
     if held != name:
-        raise OtherBus(f"数据库属于另一总线 / the database holds the offsets of the bus {held}, not of {name}")
+        raise OtherBus(
+            f"数据库属于另一总线 / the database holds the offsets of the bus {held}, not of {name} (FUNDWATCH_BUS)"
+        )
 
 
 async def find_lags(

@@ -96,7 +96,10 @@ def dumped(dsn: str) -> str:
 # --- the command
 
 
-def test_a_sound_installation_has_no_fault_and_nothing_is_changed(doctor: Doctor, postgres_url: str) -> None:
+def test_a_sound_installation_has_no_fault_and_nothing_is_changed(
+    doctor: Doctor, postgres_url: str, free_port: int
+) -> None:
+    doctor.environment["FUNDWATCH_PORT"] = str(free_port)
     before = dumped(postgres_url)
     found = doctor()
     assert [sign for sign in found if sign.state is State.FAULT] == []

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -45,6 +46,19 @@ def kafka(kafka_jars: Path) -> Iterator[EmbeddedKafka]:
     """A broker for the tests of this page alone."""
     with tempfile.TemporaryDirectory(prefix="fundwatch-kafka-") as name, start_kafka(Path(name), kafka_jars) as kafka:
         yield kafka
+
+
+def test_a_second_run_listens_where_the_first_did(folder: Path, kafka_jars: Path) -> None:
+    """So that a worker that outlived its broker finds the next one; unless somebody has taken the port."""
+    with start_kafka(folder, kafka_jars) as kafka:
+        port = kafka.port
+    with start_kafka(folder, kafka_jars) as kafka:
+        assert kafka.port == port
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        with start_kafka(folder, kafka_jars) as kafka:
+            assert kafka.port != port
 
 
 async def _send(brokers: str, value: bytes) -> None:

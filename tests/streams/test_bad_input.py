@@ -208,7 +208,7 @@ def _readable_money(body: bytes, outcome: str) -> Decimal | None:
         json.dumps(data, ensure_ascii=False, default=str).encode()  # half a surrogate pair is no text
         if outcome != "dead" and data["kind"] == "patient_status":
             return Decimal(0)
-        total = sum((Decimal(line["amount"]) for line in data["lines"]), Decimal(0))
+        total = sum((Decimal(str(line["amount"])) for line in data["lines"]), Decimal(0))
     except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
         return None
     return total if total.is_finite() and abs(total) < 10**17 else None

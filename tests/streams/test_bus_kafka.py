@@ -1,14 +1,17 @@
 """The bus on Apache Kafka keeps the contract, and what is its own: long batches, Kafka's offsets, topics, errors."""
 
 import asyncio
+import gc
 import itertools
 import os
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from inspect import signature
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -17,13 +20,20 @@ from aiokafka.errors import KafkaError
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
+from knowledge_base.facts import load_facts
+from rules_lib.rules import load_rule_set
 from streams import bus_kafka
 from streams.bus import Bus, BusAway, Consumer, Message, OtherBus
 from streams.bus_kafka import LARGEST_MESSAGE, SESSION, KafkaAddress, KafkaBus, KafkaConsumer, TopicSettings
+from streams.handlers import ClaimsHandler
 from streams.store import offsets
+from streams.store.reconciliation import reconcile
 from streams.store.sessions import Pool, borrowed, connect, open_pool, passes_by_itself
+from streams.topics import CLAIMS, JUDGES
+from streams.worker import Worker
 
 from .bus_contract import GROUP, TOPIC, Broker, BusContract, join, leave, noted, numbered, prepare
+from .replay import VAULT
 
 SHORT_SESSION = timedelta(seconds=1.5)
 _numbers = itertools.count(1)
@@ -300,18 +310,75 @@ async def test_what_the_client_lost_on_the_way_is_read_again(
     await leave(member)
 
 
-async def test_the_mark_of_a_senders_transaction_stops_nobody(broker: KafkaBroker) -> None:
-    """It takes an offset and is no record: what is sent in a transaction is read, and what comes after it."""
+async def test_what_a_sender_takes_back_is_not_read_and_the_mark_of_a_transaction_stops_nobody(
+    broker: KafkaBroker,
+) -> None:
+    """The mark takes an offset and is no record: what is sent in a transaction is read, and what comes after it."""
     bus = await prepare(broker, 1)
     assert isinstance(bus, KafkaBus)
     producer = AIOKafkaProducer(**bus.address.options(), transactional_id=bus.own("sender"))
     await producer.start()
-    for _ in range(2):
-        async with producer.transaction():
-            await producer.send_and_wait(bus.own(TOPIC), b"value", key=b"key", partition=0)
+    for is_taken_back in (False, True, False):
+        with suppress(ZeroDivisionError):
+            async with producer.transaction():
+                await producer.send_and_wait(bus.own(TOPIC), b"value", key=b"key", partition=0)
+                if is_taken_back:
+                    raise ZeroDivisionError
     await producer.stop()
     await bus.send(TOPIC, numbered(1))
     member = await join(broker, bus, "one")
     await member.read(3)
-    assert await noted(broker) == [(0, 0), (0, 2), (0, 4)]
+    assert await noted(broker) == [(0, 0), (0, 4), (0, 6)]
     await leave(member)
+
+
+async def test_a_source_that_the_store_cannot_keep_is_mended_and_stops_nothing(
+    pool: Pool, postgres_url: str, kafka_brokers: str
+) -> None:
+    bus = KafkaBus(pool, KafkaAddress(kafka_brokers, prefix=f"test-{os.getpid()}-{next(_numbers)}-"))
+    await bus.create_topic(CLAIMS, 1)
+    sources = [b"hos\0pital", Random(6).randbytes(20_000), "\u533b".encode() * 20_000, b"\xff", None]
+    producer = AIOKafkaProducer(**bus.address.options())
+    await producer.start()
+    for source in sources:
+        await producer.send_and_wait(bus.own(CLAIMS), b"{", key=b"k", headers=[("source", source)])
+    await producer.stop()
+    worker = Worker(lambda: connect(postgres_url), ClaimsHandler(load_rule_set(load_facts()), VAULT))
+    consumer = await bus.consumer(JUDGES, CLAIMS, "one", await worker.open())
+    stop = asyncio.Event()
+    working = asyncio.create_task(worker.run(consumer, stop))
+    async with borrowed(pool) as connection, asyncio.timeout(20):
+        while await connection.fetchval("select count(*) from dead_letters") < len(sources):
+            assert not working.done()
+            await asyncio.sleep(0.1)
+        stop.set()
+        await working
+        kept = [row["source"] for row in await connection.fetch('select source from dead_letters order by "offset"')]
+        assert (kept[0], kept[2], kept[3], kept[4]) == ("hos\ufffdpital", "\u533b" * 200, "\ufffd", "")
+        assert len(kept[1]) == 200
+        assert (await reconcile(connection, JUDGES)).lost == 0
+    await consumer.close()
+    await worker.close()
+    await bus.close()
+
+
+async def test_while_the_broker_is_away_neither_threads_nor_sockets_pile_up(
+    pool: Pool, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_kafka, "_PATIENCE", 0.5)
+    bus = KafkaBus(pool, KafkaAddress(f"127.0.0.1:{free_port}"))
+    before = threading.active_count(), _open_files()
+    for _ in range(12):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(bus.ends(), 0.05)
+    deadline = time.monotonic() + 3
+    while threading.active_count() > before[0] or _open_files() > before[1]:
+        assert time.monotonic() < deadline, f"{before} before, now {threading.active_count(), _open_files()}"
+        await asyncio.sleep(0.1)
+        # kafka-python leaves the sockets of refused connections to the collector.
+        gc.collect()
+    await bus.close()
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

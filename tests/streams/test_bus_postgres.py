@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from streams.bus import Bus, Message
-from streams.bus_postgres import LEASE, PostgresBus
+from streams.bus import Bus, Lease, Message, Record
+from streams.bus_postgres import LEASE, PostgresBus, PostgresConsumer
 from streams.store import log, offsets
 from streams.store.sessions import Connection, Pool, connect, open_pool
 
@@ -216,3 +216,46 @@ async def test_a_member_whose_sessions_were_ended_hears_again_and_leaves_in_orde
     await end_sessions()
     await leave(member)
     assert [lag.owner for lag in await bus.lags(GROUP)] == [None]
+
+
+async def test_a_partition_that_is_lost_between_two_reads_is_passed_over(
+    broker: PostgresBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The renewal beside the batches may find it fenced at any moment."""
+    bus = await prepare(broker, 3)
+    member = await join(broker, bus, "one")
+    consumer, works = member.consumer, log.read
+    assert isinstance(consumer, PostgresConsumer)
+
+    async def loses(connection: Connection, topic: str, partition: int, *bounds: int) -> list[Record]:
+        for other in consumer._held.keys() - {partition}:
+            consumer.lost(consumer._held[other][0])
+        return await works(connection, topic, partition, *bounds)
+
+    monkeypatch.setattr(log, "read", loses)
+    assert await member.next(wait=0) is None
+    monkeypatch.undo()
+    await leave(member)
+
+
+async def test_a_partition_that_is_lost_while_others_are_given_back_is_not_given_back(
+    broker: PostgresBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus = await prepare(broker, 4)
+    member, works = await join(broker, bus, "a"), offsets.give_back
+    consumer, given_back = member.consumer, []
+    assert isinstance(consumer, PostgresConsumer)
+
+    async def loses(connection: Connection, lease: Lease, name: str) -> None:
+        given_back.append(lease.partition)
+        for other in list(consumer._held):
+            consumer.lost(consumer._held[other][0])
+        await works(connection, lease, name)
+
+    monkeypatch.setattr(offsets, "give_back", loses)
+    rival = await join(broker, bus, "b")
+    consumer._renewed = float("-inf")
+    assert await member.next(wait=0) is None
+    assert len(given_back) == 1
+    monkeypatch.undo()
+    await leave(member, rival)

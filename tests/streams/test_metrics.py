@@ -229,6 +229,29 @@ async def test_a_store_that_is_away_is_said_and_stops_nothing(
     await asyncio.wait_for(watch, 5)
 
 
+async def test_an_account_that_takes_long_hides_nothing_else_and_holds_nobody_up(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "EVERY", 0.05)
+    monkeypatch.setattr(watching, "_LONGEST", 1.0)
+    monkeypatch.setattr(watching.STORE, "account", None)
+    stop, blocker = asyncio.Event(), await connect(postgres_url)
+    transaction = blocker.transaction()
+    await transaction.start()
+    await blocker.execute("lock table ledger")
+    async with open_pool(postgres_url) as pool:
+        watch = asyncio.create_task(watching.watch_store(pool, PostgresBus(pool), stop))
+        await asyncio.sleep(1.5)
+        read_at = watching.STORE.read_at
+        await _until(lambda: watching.STORE.read_at > read_at)
+        assert of(samples(), "store_up") == 1
+        assert watching.STORE.account is None
+        stop.set()
+        await asyncio.wait_for(watch, 3)
+        await transaction.rollback()
+    await blocker.close()
+
+
 async def _until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not holds():

@@ -1,0 +1,100 @@
+"""Stages: where the processor time of a claim goes in one worker on the PostgreSQL bus.
+
+Functions of the path are wrapped with a clock that counts this process's processor time alone, so the figures are the
+same whatever else the machine does. A wrapper adds some 0.5 µs a call.
+"""
+
+import asyncio
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import ModuleType
+from unittest.mock import patch
+
+import uvloop
+
+from bench.results import Reporter, Result, measure_interleaved
+from bench.station import Station, new_station, send
+from deploy.county import CountyPlan, simulate
+from deploy.embedded import start_postgres
+from knowledge_base.facts import load_facts
+from rules_lib.rules import RuleSet, load_rule_set
+from streams import arrivals, judging, windows
+from streams.bus import Message
+from streams.codec import encode_event
+from streams.handlers import ClaimsHandler
+from streams.store import log
+from streams.store.migrations import migrate
+from streams.store.sessions import connect
+from streams.topics import CLAIMS, JUDGES
+from streams.vault import Vault
+from streams.worker import Worker
+
+_COUNTY = CountyPlan(scale=1 / 350)
+_STAGES: dict[str, list[tuple[ModuleType, str]]] = {
+    "decode the message and check it": [(arrivals, "decode_event")],
+    "make the digest and encode it": [(arrivals, "digest_of"), (arrivals, "encode_digest")],
+    "judge, compare with what is stored": [(judging, "judge_again")],
+    "find the windows": [(windows, "touched"), (windows, "windows"), (windows, "needs_everything")],
+    "unpack the log's values": [(log, "_unpacked")],
+    "decode earlier digests": [(windows, "decode_digest")],
+}
+_REST = "the rest: driver, event loop, rows to and from SQL"
+_ALL = "a claim, all in all"
+
+
+def run() -> list[Result]:
+    """County claims, each run into a database of its own."""
+    rule_set = load_rule_set(load_facts())
+    messages = [Message(f"{e.area}/{e.patient}".encode(), encode_event(e), "bench") for e in simulate(_COUNTY)]
+    with tempfile.TemporaryDirectory(prefix="fundwatch-bench-") as name, start_postgres(Path(name)) as server:
+        asyncio.run(migrate(server.dsn))
+
+        async def measure() -> Mapping[str, float]:
+            async with new_station(server, Path(name), None) as station:
+                return await _work_off(station, rule_set, messages)
+
+        measured = measure_interleaved({"stages": lambda: uvloop.run(measure())})["stages"]
+    report = Reporter("stages", {stage: [run[stage] for run in measured] for stage in measured[0]})
+    parts = [report.result(f"of that: {stage}", stage, "µs a claim", "less") for stage in (*_STAGES, _REST)]
+    return [report.result(_ALL, _ALL, "µs a claim", "less"), *parts]
+
+
+async def _work_off(station: Station, rule_set: RuleSet, messages: Sequence[Message]) -> Mapping[str, float]:
+    async with station.open() as (bus, _):
+        await send(bus, messages)
+        worker = Worker(lambda: connect(station.dsn), ClaimsHandler(rule_set, Vault(b"bench")))
+        consumer = await bus.consumer(JUDGES, CLAIMS, "bench", await worker.open())
+        with _clocks() as spent:
+            began = time.process_time()
+            await worker.run(consumer, asyncio.Event(), until_idle=True)
+            whole = time.process_time() - began
+        await consumer.close()
+        await worker.close()
+    seconds = {**spent, _ALL: whole, _REST: whole - sum(spent.values())}
+    return {stage: taken * 1e6 / len(messages) for stage, taken in seconds.items()}
+
+
+@contextmanager
+def _clocks() -> Iterator[dict[str, float]]:
+    """Counts the seconds of processor time that each stage takes."""
+    spent: dict[str, float] = defaultdict(float)
+
+    def clocked(stage: str, works: Callable[..., object]) -> Callable[..., object]:
+        def work(*given: object) -> object:
+            began = time.process_time()
+            try:
+                return works(*given)
+            finally:
+                spent[stage] += time.process_time() - began
+
+        return work
+
+    with ExitStack() as patches:
+        for stage, functions in _STAGES.items():
+            for module, name in functions:
+                patches.enter_context(patch.object(module, name, clocked(stage, getattr(module, name))))
+        yield spent
