@@ -25,10 +25,8 @@ from deploy.settings import Settings
 
 OURS = Path(__file__).resolve().parents[1]
 PACKAGES = ("knowledge_base", "rules_lib", "detectors", "casework", "streams", "api", "deploy")
-FIELDS = (
-    *("time", "level", "logger", "message", "worker", "error"),
-    *("group", "topic", "partition", "epoch", "batch_size", "seconds"),
-)
+BATCH_FIELDS = ("group", "topic", "partition", "epoch", "batch_size", "seconds")
+FIELDS = ("time", "level", "logger", "message", "worker", "error", *BATCH_FIELDS)
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -107,10 +105,14 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Traceb
 
 
 class _Lines(logging.Formatter):
-    """``2026-03-01 08:00:00Z WARNING fundwatch.worker: fenced on claims/1``"""
+    """``2026-03-01 08:00:00Z INFO fundwatch.bus: partition taken (group=judges topic=claims partition=1 epoch=3)``"""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        words = [f"{name}={getattr(record, name)}" for name in BATCH_FIELDS if hasattr(record, name)]
+        return super().formatMessage(record) + (f" ({' '.join(words)})" if words else "")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         return datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -229,11 +229,13 @@ def test_readable_lines_hide_the_same(lines: io.StringIO) -> None:
         int("王某某")
     except ValueError:
         logging.getLogger("fundwatch.worker").exception("fenced on %s/%d", "claims", 1)
-    first, second = stream.getvalue().splitlines()
+    logging.getLogger("fundwatch.bus").warning("partition taken", extra={"topic": "claims", "partition": 1})
+    first, second, third = stream.getvalue().splitlines()
     assert first.endswith("Z ERROR fundwatch.worker: fenced on claims/1")
     assert second.strip() == "ValueError"
+    assert third.endswith("Z WARNING fundwatch.bus: partition taken (topic=claims partition=1)")
     logging.getLogger("fundwatch.worker").info("not at this level")
-    assert len(stream.getvalue().splitlines()) == 2
+    assert len(stream.getvalue().splitlines()) == 3
 
 
 def test_an_error_that_nobody_caught_goes_the_same_way(tmp_path: Path) -> None:
