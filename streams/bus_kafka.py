@@ -238,6 +238,14 @@ class KafkaBus(Bus):
     async def topics(self) -> list[TopicState]:
         return await self.ask(lambda admin: _topic_states(admin, self.address.prefix))
 
+    async def answers(self) -> bool:
+        """Whether the brokers answer now."""
+        try:
+            await self.name()
+        except BusAway:
+            return False
+        return True
+
     # --- sending
 
     async def send(self, topic: str, messages: Sequence[Message], within: Any = None) -> None:
@@ -400,6 +408,9 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
             except aiokafka.errors.NoOffsetForPartitionError:
                 # The client looked for Kafka's own offset before this member had said where to begin.
                 return
+
+    async def _hears_broker(self) -> bool:
+        return await self._bus.answers()
 
     async def _tell_broker(self) -> None:
         moved = {

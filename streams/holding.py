@@ -62,6 +62,10 @@ class AssignedConsumer(Consumer):
     async def _read_ahead(self, partitions: Sequence[int], seconds: float, most: int) -> None:
         """Puts records of some partitions to those ahead, waiting so many seconds for the first."""
 
+    @abstractmethod
+    async def _hears_broker(self) -> bool:
+        """Whether the broker answers this member now."""
+
     async def _tell_broker(self) -> None:
         """Tells the broker how far the group is, for its tools; nothing here reads it."""
 
@@ -124,15 +128,18 @@ class AssignedConsumer(Consumer):
     async def take_assigned(self) -> None:
         """Takes in the store what is assigned, and begins to read each partition where the store says.
 
-        What another member has fenced is taken again only after a session's time: by then the broker has said whose
-        it is.
+        What another member has fenced is taken again only after a session's time, and only where the broker answers:
+        by then it has said whose it is. A member that the broker cannot reach would take it from its heir for ever.
         """
         now = time.monotonic()
         for partition in sorted(self._assigned - self._placed):
             if now - self._lost.get(partition, float("-inf")) < self._session.total_seconds():
                 continue
             assignment = self._assignment
-            if partition not in self._held and not await self._take(partition):
+            if partition in self._lost and not await self._hears_broker():
+                self._lost[partition] = time.monotonic()
+                continue
+            if assignment != self._assignment or (partition not in self._held and not await self._take(partition)):
                 continue
             if assignment == self._assignment:
                 self._ahead[partition] = []

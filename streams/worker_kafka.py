@@ -140,6 +140,7 @@ class DeliveredConsumer(AssignedConsumer):
 
     def __init__(self, bus: KafkaBus, app: faust.App, group: str, topic: str, backend_pid: int) -> None:
         super().__init__(bus.pool, group, topic, member_name(), backend_pid, bus.session)
+        self._bus = bus
         self._app = app
         self._name = bus.own(topic)
         self._stirred = asyncio.Event()
@@ -193,6 +194,9 @@ class DeliveredConsumer(AssignedConsumer):
             await self._app.consumer.seek(TP(self._name, partition), offset)
 
     # --- what the worker asks
+
+    async def _hears_broker(self) -> bool:
+        return await self._bus.answers()
 
     def _begin(self, partition: int, offset: int) -> None:
         self._missing.pop(partition, None)

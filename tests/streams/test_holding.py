@@ -31,6 +31,11 @@ class EndlessConsumer(AssignedConsumer):
     async def _read_ahead(self, partitions: Sequence[int], seconds: float, most: int) -> None:
         """Nothing more."""
 
+    hears = True
+
+    async def _hears_broker(self) -> bool:
+        return self.hears
+
 
 class Carrier:
     """Stands for the Faust app: keeps what it is asked to deliver again."""
@@ -103,6 +108,27 @@ async def test_sharing_out_waits_for_the_batch_in_hand_though_another_partition_
     assert not revoking.done()
     consumer.lost(batch.lease)
     await asyncio.wait_for(revoking, SESSION.total_seconds() / 4)
+    await consumer.close()
+
+
+async def test_a_member_that_the_broker_does_not_reach_takes_nothing_back(pool: Pool) -> None:
+    """Its partition is its heir's; once the broker answers again and has taken nothing away, it takes it."""
+    consumer = EndlessConsumer(pool, GROUP, TOPIC, "one", None, timedelta(seconds=0.4))
+    consumer.keep()
+    consumer.assign({0})
+    batch = await _next(consumer)
+    assert batch is not None
+    async with borrowed(pool) as connection:
+        await offsets.take(connection, GROUP, TOPIC, 0, "heir", None, SESSION, at_once=True)
+    consumer.hears = False
+    consumer.lost(batch.lease)
+    assert await _next(consumer, wait=1.5) is None
+    async with borrowed(pool) as connection:
+        assert await connection.fetchval("select owner from group_offsets where partition = 0") == "heir"
+    consumer.hears = True
+    taken = await _next(consumer)
+    assert taken is not None
+    assert taken.lease.epoch == batch.lease.epoch + 2
     await consumer.close()
 
 
