@@ -71,9 +71,10 @@ async def _take_in(
     connection: Connection, area: str, incoming: Sequence[Incoming], account: Account
 ) -> tuple[dict[str, list[str]], dict[int, Arrival]]:
     """Enters an area's events: all pseudonyms of each person concerned, and what was accepted by arrival number."""
-    merges = [item.event for item in incoming if isinstance(item.event, PatientStatus) and item.event.same_as]
-    patients = {item.event.patient for item in incoming} | {merge.same_as for merge in merges if merge.same_as}
-    await history.lock_area(connection, area, exclusive=bool(merges))
+    events = [item.event for item in incoming]
+    joining = {event.same_as for event in events if isinstance(event, PatientStatus) and event.change == "merge"}
+    patients = {event.patient for event in events} | {patient for patient in joining if patient}
+    await history.lock_area(connection, area, exclusive=bool(joining))
     members = await history.find_persons(connection, area, patients)
     await history.lock_persons(connection, area, members)
     accepted = await _accept(connection, area, incoming, account)

@@ -7,10 +7,9 @@ finding do not notice.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any
 
 from streams.bus import Bus, Message
+from streams.endings import finished
 from streams.store import intake
 from streams.store.sessions import Pool, borrowed, passing_errors
 
@@ -39,14 +38,6 @@ async def run_relay(pool: Pool, bus: Bus, stop: asyncio.Event) -> None:
     while not stop.is_set():
         sent = 0
         with passing_errors(logger, "outbox"):
-            sent = await _finished(send_outbox(pool, bus), stop)
+            sent = await finished(send_outbox(pool, bus), stop, _LAST_SECONDS)
         if sent < _MOST:
             await asyncio.sleep(_PAUSE)
-
-
-async def _finished(sending: Coroutine[Any, Any, int], stop: asyncio.Event) -> int:
-    """Sends to the end; told to stop it has a second more, and is then abandoned with ``TimeoutError``."""
-    task, stopping = asyncio.ensure_future(sending), asyncio.ensure_future(stop.wait())
-    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    return await asyncio.wait_for(task, _LAST_SECONDS)

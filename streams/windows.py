@@ -5,7 +5,7 @@ query, and by a third the whole history of those with an item whose rule asks fo
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 
 import msgspec
 
@@ -20,7 +20,6 @@ from streams.store.sessions import Connection
 
 _NEAR = timedelta(days=62).days
 """How far around new events digests are read at once."""
-_FIRST_DAY, _LAST_DAY = date.min.toordinal(), date.max.toordinal()
 
 
 class Window(msgspec.Struct):
@@ -63,7 +62,7 @@ async def find_whole(
     connection: Connection, area: str, members: Mapping[str, Sequence[str]], cause: str
 ) -> tuple[list[Window], dict[int, Digest]]:
     """The whole histories of persons, with all of their digests, to be judged again for a cause."""
-    everything = {patient: (_FIRST_DAY, _LAST_DAY) for together in members.values() for patient in together}
+    everything = {patient: ALL_DAYS.hull for together in members.values() for patient in together}
     by_patient = await history.find_events(connection, area, everything)
     found = []
     for name, together in members.items():

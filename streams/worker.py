@@ -11,13 +11,14 @@ is dead-lettered.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import msgspec
 
 from streams import metrics
 from streams.bus import Batch, Consumer, Fenced
+from streams.endings import finished
 from streams.garbage import collector_kept_off
 from streams.reports import Report
 from streams.rule_sets import RuleSetUnusable
@@ -123,9 +124,9 @@ class Worker:
             try:
                 connection = await self._session(consumer)
                 if bury is None:
-                    report = await _finished(self._handler.handle(connection, batch), stop)
+                    report = await finished(self._handler.handle(connection, batch), stop, _LAST_SECONDS)
                 else:
-                    report = await _finished(self._handler.bury(connection, batch, bury), stop)
+                    report = await finished(self._handler.bury(connection, batch, bury), stop, _LAST_SECONDS)
                 seconds = time.perf_counter() - began
                 metrics.count_batch(batch, report, seconds)
                 logger.debug("batch written", extra={**_fields(batch), "seconds": round(seconds, 4)})
@@ -153,14 +154,6 @@ class Worker:
 def _fields(batch: Batch) -> dict[str, object]:
     """What a line of the log says of a batch beside its text."""
     return {**msgspec.structs.asdict(batch.lease), "batch_size": len(batch.records)}
-
-
-async def _finished(work: Coroutine[Any, Any, Report], stop: asyncio.Event) -> Report:
-    """Runs work to its end; told to stop it has four seconds more, and is then abandoned with ``TimeoutError``."""
-    task, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    return await asyncio.wait_for(task, _LAST_SECONDS)
 
 
 class _DataFault(Exception):
