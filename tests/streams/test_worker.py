@@ -34,9 +34,9 @@ from streams.worker import Handler, Worker
 from .disturbed import load_kept, message_of, unlike_reference
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = 10
-COUNTY = CountyPlan(scale=0.0043)
-"""Some 20,000 claims and 400 findings."""
+KILLS = 5
+COUNTY = CountyPlan(scale=0.0022)
+"""Some 10,000 claims and 200 findings; tests/faults kills workers of 20,000."""
 
 Trouble = Callable[[Connection], Awaitable[None]]
 
@@ -77,10 +77,10 @@ async def work_off(dsn: str, handler: Handler, max_records: int = 500) -> Worker
     return worker
 
 
-async def test_a_worker_killed_ten_times_loses_and_doubles_nothing(
+async def test_a_worker_killed_again_and_again_loses_and_doubles_nothing(
     postgres_url: str, connection: Connection, rule_set: RuleSet
 ) -> None:
-    """20,000 claims of the simulated county, every fiftieth sent twice. Prints seconds and kills (``pytest -s``)."""
+    """Claims of the simulated county, every fiftieth sent twice. Prints seconds and kills (``pytest -s``)."""
     events = list(simulate(COUNTY))
     messages = [message_of(event) for event in events]
     await send(postgres_url, messages + messages[::50])
@@ -108,7 +108,7 @@ async def test_a_worker_killed_ten_times_loses_and_doubles_nothing(
     assert {event.event_id for event in kept.events[events[0].area]} == {event.event_id for event in events}
     assert sum(row.accepted_money for row in account.sources) == _money(events)
     assert unlike_reference(kept, rule_set) == {}
-    assert len(kept.findings[events[0].area]) > 300
+    assert len(kept.findings[events[0].area]) > 150
     assert not kept.outbox
     in_leads = await connection.fetch("select area, finding_id, version from lead_findings")
     assert {(area, name): version for area, name, version in in_leads} == {
