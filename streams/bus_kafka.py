@@ -377,6 +377,11 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
                     for place, records in fetched.items():
                         self._put_ahead(place.partition, [record_of(record) for record in records])
 
+    async def _idle(self, seconds: float) -> None:
+        """Asks the client all the same: one that nobody asks leaves its group and does not join again."""
+        with self._reading_errors(), suppress(TimeoutError):
+            await asyncio.wait_for(self._kafka.getmany(timeout_ms=round(seconds * 1000)), seconds + 0.2)
+
     def _put_ahead(self, partition: int, records: list[Record]) -> None:
         """Puts one answer's records to those ahead, unless one is missing between: then the partition is read again.
 

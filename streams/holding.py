@@ -188,8 +188,12 @@ class AssignedConsumer(Consumer):
         if readable:
             await self._read_ahead(readable, seconds, max_records)
         else:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), seconds)
+            await self._idle(seconds)
+
+    async def _idle(self, seconds: float) -> None:
+        """While nothing is held: until partitions are assigned, or the time is over."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), seconds)
 
     def _readable(self) -> list[int]:
         return sorted(self._placed & self._held.keys())

@@ -247,7 +247,7 @@ class Cluster:
         if not left:
             return None
         while left:
-            assert time.monotonic() < deadline, f"partitions {sorted(left)} stand still"
+            assert time.monotonic() < deadline, f"partitions {sorted(left)} stand still\n{await self._state()}"
             positions = await self.positions()
             left = {n: position for n, position in left.items() if positions[n] <= position}
             await asyncio.sleep(_LOOK_EVERY)

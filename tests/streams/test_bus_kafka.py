@@ -23,7 +23,7 @@ from kafka.admin import KafkaAdminClient
 from knowledge_base.facts import load_facts
 from rules_lib.rules import load_rule_set
 from streams import bus_kafka
-from streams.bus import Bus, BusAway, Consumer, Message, OtherBus
+from streams.bus import Bus, BusAway, Consumer, Fenced, Message, OtherBus
 from streams.bus_kafka import LARGEST_MESSAGE, SESSION, KafkaAddress, KafkaBus, KafkaConsumer, TopicSettings
 from streams.handlers import ClaimsHandler
 from streams.store import offsets
@@ -382,3 +382,20 @@ async def test_while_the_broker_is_away_neither_threads_nor_sockets_pile_up(
 
 def _open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_a_member_that_its_group_gave_up_comes_back(broker: KafkaBroker) -> None:
+    """Its store was away for longer than a batch may take, so it asked for nothing and left its group."""
+    bus = await prepare(broker, 2)
+    await bus.send(TOPIC, [Message(key, b"", "s") for key in (b"a", b"b", b"c", b"d") for _ in range(5)])
+    member = await join(broker, bus, "one")
+    batch = await member.next(max_records=3)
+    assert batch is not None
+    await asyncio.sleep(2 * SHORT_SESSION.total_seconds() + 2)
+    with suppress(Fenced):
+        await member.handle(batch)
+    while len(await noted(broker)) < 20:
+        await member.read(1, patience=broker.takeover)
+    effects = await noted(broker)
+    assert len(effects) == len(set(effects)) == 20
+    await leave(member)
