@@ -87,21 +87,19 @@ async def send(bus: Bus, messages: Sequence[Message]) -> None:
         await bus.send(CLAIMS, messages[start : start + 1000])
 
 
-async def speed(pool: Pool, messages: int, workers: int) -> float:
-    """Messages a second from the moment at which every partition is held and some are judged until all are.
+async def until_shared_out(pool: Pool, workers: int) -> None:
+    """Waits until so many workers hold all partitions."""
+    while (await _progress(pool))[0] != workers:
+        await asyncio.sleep(_LOOK_EVERY)
 
-    What was judged before that moment counts for nothing.
-    """
-    while True:
-        owned, done = await _progress(pool)
-        if owned == workers and done > 0:
-            break
+
+async def speed(bus: Bus, pool: Pool, messages: Sequence[Message]) -> float:
+    """Messages a second from the beginning of their sending until all are judged."""
+    began = time.perf_counter()
+    await send(bus, messages)
+    while (await _progress(pool))[1] < len(messages):
         await asyncio.sleep(_LOOK_EVERY)
-    before, began = done, time.perf_counter()
-    while done < messages:
-        await asyncio.sleep(_LOOK_EVERY)
-        _, done = await _progress(pool)
-    return (done - before) / (time.perf_counter() - began)
+    return len(messages) / (time.perf_counter() - began)
 
 
 async def offsets(pool: Pool) -> dict[int, int]:
