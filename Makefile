@@ -10,7 +10,7 @@ SHELL := bash
 PYTHON ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
-ASSETS := api/static/vendor/htmx.min.js
+ASSETS := api/frame/static/vendor/htmx.min.js
 CORE_TESTS := $(wildcard $(addprefix tests/,knowledge_base rules_lib detectors casework reference)) \
 	tests/deploy/test_house.py tests/deploy/test_settings.py
 
@@ -43,7 +43,7 @@ lock: .venv/.dev  ## 重新固定依赖版本 / pin the newest versions of the r
 	done
 
 clean:  ## 删除 .venv 与缓存, 保留 var 中的数据 / remove .venv and caches, keep the data in var
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis api/static/vendor
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis api/frame/static/vendor
 
 static: .venv/.dev
 	@$(BIN)/ruff format --check .

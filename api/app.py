@@ -17,26 +17,21 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from api import (
-    auth,
-    endpoints,
-    lag_page,
-    lead_page,
-    letters_page,
-    queue_page,
-    reconciliation_page,
-    signing,
-    status_page,
-)
-from api.desk import STATIC, Desk, Frame, render
-from api.formats import today_in_china
+from api.access import page as signing
+from api.access import sessions
+from api.frame.desk import STATIC, Desk
+from api.frame.formats import today_in_china
+from api.frame.render import Frame, render
+from api.leads import endpoints, queue
+from api.leads import page as lead
+from api.operation import lag, letters, reconciliation, status
 from knowledge_base.days import Day
-from rules_lib.rules import RuleSet
+from rules_lib.rule_set import RuleSet
 from streams.bus import Bus
-from streams.rule_sets import RuleSets
-from streams.store.cases import TextRefused
+from streams.handlers.rule_sets import RuleSets
+from streams.messages.vault import Vault
+from streams.store.casework.queue import TextRefused
 from streams.store.sessions import Pool
-from streams.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -70,12 +65,12 @@ def create_app(
         redoc_url=None,
     )
     app.state.desk = Desk(pool, rule_set, RuleSets(rule_set), bus, vault, today)
-    pages = (signing, queue_page, lead_page, status_page, reconciliation_page, letters_page, lag_page)
+    pages = (signing, queue, lead, status, reconciliation, letters, lag)
     for part in (*pages, endpoints):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.middleware("http")(_answer)
-    app.exception_handler(auth.SignInNeeded)(_ask_to_sign_in)
+    app.exception_handler(sessions.SignInNeeded)(_ask_to_sign_in)
     app.exception_handler(HTTPException)(_explain)
     app.exception_handler(TextRefused)(_explain_text)
     app.exception_handler(RequestValidationError)(_explain_request)
@@ -85,7 +80,7 @@ def create_app(
 async def _answer(request: Request, handle: Handle) -> Response:
     """Every answer: refuses what other sites send, catches faults, adds headers."""
     try:
-        own = auth.is_from_own_site(request)
+        own = sessions.is_from_own_site(request)
         response = await handle(request) if own else _page(request, HTTPStatus.FORBIDDEN, "request")
     except Exception as error:  # noqa: BLE001 - the one place where faults of pages end
         response = _fail(request, error)
@@ -111,7 +106,7 @@ def _fail(request: Request, error: Exception) -> Response:
 async def _ask_to_sign_in(request: Request, error: Exception) -> Response:
     if _wants_json(request):
         return JSONResponse({"detail": "sign in"}, HTTPStatus.UNAUTHORIZED)
-    back = error.back if isinstance(error, auth.SignInNeeded) and error.back else _path_of(request)
+    back = error.back if isinstance(error, sessions.SignInNeeded) and error.back else _path_of(request)
     return RedirectResponse(f"/sign-in?next={quote(back)}", HTTPStatus.SEE_OTHER)
 
 
@@ -150,4 +145,4 @@ def _wants_json(request: Request) -> bool:
 def _page(request: Request, status: HTTPStatus, kind: str, number: str = "") -> Response:
     if _wants_json(request):
         return JSONResponse({"detail": f"{kind} {number}".strip()}, status)
-    return render(request, "error.html", Frame(), status, kind=kind, number=number)
+    return render(request, "frame/error.html", Frame(), status, kind=kind, number=number)

@@ -10,8 +10,10 @@ from datetime import date
 from decimal import Decimal
 from random import Random
 
-from knowledge_base.facts import Course, DailyCap, Facts, HospitalOnly, Period, Point, Row, SexLimit
-from rules_lib.rules import Rule, RuleSet
+from knowledge_base.catalogues.rows import Course, DailyCap, HospitalOnly, Period, Row, SexLimit
+from knowledge_base.facts import Facts, Point
+from rules_lib.rule import Rule
+from rules_lib.rule_set import RuleSet
 
 RULES = 300
 CODES = 250_000

@@ -13,18 +13,19 @@ from uuid import uuid4
 
 from bench.results import Reporter, Result, measure_interleaved
 from bench.samples import LINES, people_with_history
-from deploy.embedded import EmbeddedPostgres, start_postgres
-from knowledge_base.events import Claim
+from deploy.embedded.postgres import EmbeddedPostgres, start_postgres
+from knowledge_base.events.claims import Claim
 from knowledge_base.facts import load_facts
-from rules_lib.rules import RuleSet, load_rule_set
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Record
-from streams.codec import encode_event
-from streams.handlers import ClaimsHandler
-from streams.store import offsets
+from streams.handlers.claims import ClaimsHandler
+from streams.messages.codec import encode_event
+from streams.messages.vault import Vault
 from streams.store.migrations import migrate
 from streams.store.sessions import Connection, connect
+from streams.store.transport import offsets
 from streams.topics import CLAIMS, JUDGES
-from streams.vault import Vault
 
 _PEOPLE = 40
 _EARLIER = (5, 60, 600)

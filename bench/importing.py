@@ -10,18 +10,19 @@ import msgspec
 
 from bench.results import Measured, Reporter, Result, measure_interleaved
 from deploy.county import CountyPlan, write_county
-from deploy.embedded import EmbeddedPostgres, start_postgres
+from deploy.embedded.postgres import EmbeddedPostgres, start_postgres
 from knowledge_base.facts import load_facts
-from rules_lib.rules import RuleSet, load_rule_set
-from streams.bus_postgres import PostgresBus
-from streams.handlers import ClaimsHandler
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
+from streams.buses.postgres import PostgresBus
+from streams.handlers.claims import ClaimsHandler
+from streams.hosts.worker import Worker
 from streams.importers.jsonl import read_messages
-from streams.importing import send_messages
+from streams.importers.sending import send_messages
+from streams.messages.vault import Vault
 from streams.store.migrations import migrate
 from streams.store.sessions import connect, open_pool
 from streams.topics import CLAIMS, JUDGES, create_topics
-from streams.vault import Vault
-from streams.worker import Worker
 
 _PLAN = CountyPlan(scale=1 / 235)
 _SPEED_AIM = 3_000.0

@@ -18,15 +18,17 @@ from bench.report import PART
 from bench.results import Measured, Reporter, Result, measure_interleaved, stopwatch
 from bench.samples import LINES, people_with_history
 from knowledge_base.days import as_date
-from knowledge_base.digests import ClaimDigest, span_of
-from knowledge_base.events import Claim
+from knowledge_base.digests.claims import ClaimDigest
+from knowledge_base.digests.kinds import digest_of, span_of
+from knowledge_base.events.claims import Claim
 from knowledge_base.facts import load_facts
 from rules_lib.engine import judge
-from rules_lib.history import History
-from rules_lib.rules import RuleSet, load_rule_set
+from rules_lib.histories.patient import History
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
 from rules_lib.scope import Scope
-from streams.digesting import decode_digest, digest_of, encode_digest
-from streams.pipeline import Head, Person, touched
+from streams.messages.packing import decode_digest, encode_digest
+from streams.pipeline.touching import Head, Person, touched
 
 _PEOPLE = {5: 20, 60: 20, 600: 5}
 """How many people are judged by how many earlier claims each has."""

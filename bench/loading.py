@@ -18,7 +18,8 @@ from bench.generated import SOURCE, as_published
 from bench.results import Reporter, Result, measure_interleaved
 from knowledge_base.facts import CATALOGUES, Facts, load_facts
 from rules_lib.publication import pack, unpack
-from rules_lib.rules import RULES, RuleSet, load_rule_set
+from rules_lib.rule_files import RULES, load_rule_set
+from rules_lib.rule_set import RuleSet
 
 _AIM_SECONDS = 2.0
 

@@ -9,7 +9,7 @@ from itertools import cycle, islice
 
 from deploy.county import CountyPlan, simulate
 from knowledge_base.days import day_of
-from knowledge_base.events import Claim, ClaimLine
+from knowledge_base.events.claims import Claim, ClaimLine
 
 LINES = 10
 _PERSON = "bench-patient"

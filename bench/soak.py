@@ -25,14 +25,15 @@ import psutil
 
 from bench.soak_page import Sample, Soak, write_page
 from deploy.county import CountyPlan, simulate
-from deploy.embedded import start_postgres
-from knowledge_base.events import Claim, Event
+from deploy.embedded.postgres import start_postgres
+from knowledge_base.events.claims import Claim
+from knowledge_base.events.kinds import Event
 from streams.bus import Message
-from streams.bus_postgres import PostgresBus
-from streams.codec import encode_event
-from streams.retention import keep_log
+from streams.buses.postgres import PostgresBus
+from streams.jobs.retention import keep_log
+from streams.messages.codec import encode_event
+from streams.store.intake.reconciliation import reconcile
 from streams.store.migrations import migrate
-from streams.store.reconciliation import reconcile
 from streams.store.sessions import Connection, connect, open_pool
 from streams.topics import CLAIMS, JUDGES, create_topics
 

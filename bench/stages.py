@@ -19,28 +19,30 @@ import uvloop
 from bench.results import Reporter, Result, measure_interleaved
 from bench.station import Station, new_station, send
 from deploy.county import CountyPlan, simulate
-from deploy.embedded import start_postgres
+from deploy.embedded.postgres import start_postgres
 from knowledge_base.facts import load_facts
-from rules_lib.rules import RuleSet, load_rule_set
-from streams import arrivals, judging, windows
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
 from streams.bus import Message
-from streams.codec import encode_event
-from streams.handlers import ClaimsHandler
-from streams.store import log
+from streams.handlers import judging, reading
+from streams.handlers.claims import ClaimsHandler
+from streams.hosts.worker import Worker
+from streams.messages.codec import encode_event
+from streams.messages.vault import Vault
+from streams.pipeline import account, arrivals
 from streams.store.migrations import migrate
 from streams.store.sessions import connect
+from streams.store.transport import log
 from streams.topics import CLAIMS, JUDGES
-from streams.vault import Vault
-from streams.worker import Worker
 
 _COUNTY = CountyPlan(scale=1 / 350)
 _STAGES: dict[str, list[tuple[ModuleType, str]]] = {
-    "decode the message and check it": [(arrivals, "decode_event")],
+    "decode the message and check it": [(account, "decode_event")],
     "make the digest and encode it": [(arrivals, "digest_of"), (arrivals, "encode_digest")],
     "judge, compare with what is stored": [(judging, "judge_again")],
-    "find the windows": [(windows, "touched"), (windows, "windows"), (windows, "needs_everything")],
+    "find the windows": [(reading, "touched"), (reading, "windows"), (reading, "needs_everything")],
     "unpack the log's values": [(log, "_unpacked")],
-    "decode earlier digests": [(windows, "decode_digest")],
+    "decode earlier digests": [(reading, "decode_digest")],
 }
 _REST = "the rest: driver, event loop, rows to and from SQL"
 _ALL = "a claim, all in all"

@@ -12,13 +12,13 @@ from uuid import uuid4
 
 import psutil
 
-from deploy.embedded import EmbeddedPostgres
-from deploy.embedded_kafka import EmbeddedKafka
+from deploy.embedded.kafka import EmbeddedKafka
+from deploy.embedded.postgres import EmbeddedPostgres
 from deploy.runtime import end_child
 from deploy.settings import PREFIX
 from streams.bus import Bus, Message
-from streams.bus_kafka import KafkaAddress, KafkaBus
-from streams.bus_postgres import PostgresBus
+from streams.buses.kafka import KafkaAddress, KafkaBus
+from streams.buses.postgres import PostgresBus
 from streams.store.sessions import Pool, borrowed, connect, open_pool
 from streams.topics import CLAIMS, JUDGES, PARTITIONS, create_topics
 

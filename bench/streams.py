@@ -15,11 +15,11 @@ from typing import Any
 from bench.results import Measured, Reporter, Result, measure_interleaved
 from bench.station import new_station, offsets, speed, until_shared_out
 from deploy.county import CountyPlan, simulate
-from deploy.embedded import EmbeddedPostgres, start_postgres
-from deploy.embedded_kafka import EmbeddedKafka, start_kafka
-from knowledge_base.events import Event
+from deploy.embedded.kafka import EmbeddedKafka, start_kafka
+from deploy.embedded.postgres import EmbeddedPostgres, start_postgres
+from knowledge_base.events.kinds import Event
 from streams.bus import Bus, Message, partition_of
-from streams.codec import encode_event
+from streams.messages.codec import encode_event
 from streams.store.migrations import migrate
 from streams.store.sessions import Pool
 from streams.topics import CLAIMS, PARTITIONS

@@ -1,1 +1,4 @@
-"""How it runs: commands, settings, embedded PostgreSQL, the console's assets, and the simulated county."""
+"""How it runs: command line, settings, embedded servers, the simulated county, images and manifests.
+
+Imports everything. Open first: runtime.py, where a process is put together.
+"""

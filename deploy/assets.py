@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-VENDOR = ROOT / "api" / "static" / "vendor"
+VENDOR = ROOT / "api" / "frame" / "static" / "vendor"
 NODE_REQUIREMENTS = ROOT / "requirements" / "node.txt"
 FETCH_SECONDS = 300
 

@@ -11,17 +11,17 @@ from datetime import timedelta
 from functools import partial
 from subprocess import Popen, TimeoutExpired
 
-from deploy.embedded import start_postgres
-from deploy.embedded_kafka import start_kafka
+from deploy.embedded.kafka import start_kafka
+from deploy.embedded.postgres import start_postgres
 from deploy.settings import PREFIX, Settings, load_vault_key
 from knowledge_base.facts import load_facts
-from rules_lib.rules import load_rule_set
+from rules_lib.rule_files import load_rule_set
 from streams.bus import Bus
-from streams.bus_postgres import PostgresBus
-from streams.service import Service, open_service
+from streams.buses.postgres import PostgresBus
+from streams.hosts.service import Service, open_service
+from streams.messages.vault import Vault
 from streams.store.migrations import migrate
 from streams.store.sessions import Pool
-from streams.vault import Vault
 
 
 @asynccontextmanager
@@ -45,8 +45,8 @@ def choose_bus(settings: Settings) -> tuple[Callable[[Pool], Bus], type[Service]
     if settings.bus == "postgres":
         return PostgresBus, Service
     # Its libraries take as long to load as everything else together.
-    from streams.bus_kafka import KafkaAddress, KafkaBus, TopicSettings
-    from streams.worker_kafka import KafkaService
+    from streams.buses.kafka import KafkaAddress, KafkaBus, TopicSettings
+    from streams.hosts.kafka import KafkaService
 
     address = KafkaAddress(
         brokers=settings.brokers or "",

@@ -17,119 +17,23 @@ known. A later point with the same key supersedes an earlier one from its own fi
 Errors: ``CatalogueError`` lists every fault of a file with its line.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from knowledge_base.catalogues.rows import ROWS, AnyRow
 from knowledge_base.days import Day, as_date
-from knowledge_base.loading import uncollected
-from knowledge_base.yaml_files import Fault, FileFaults, YamlFile, collected, load_yaml
+from knowledge_base.files.loading import uncollected
+from knowledge_base.files.yaml_files import Fault, FileFaults, YamlFile, collected, load_yaml
 
 CATALOGUES = Path(__file__).parent / "catalogues"
 
+
 CatalogueError = FileFaults
-
-
-class _Row(BaseModel):
-    """What every point may say; dates and notes default to those of its file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    name: str
-    codes: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
-    valid_from: date | None = None
-    valid_to: date | None = None
-    recorded_on: date | None = None
-    source: str | None = None
-    note: str | None = None
-
-    @property
-    def days_back(self) -> int:
-        """How many days before its own an item may matter to this point."""
-        return 0
-
-    @property
-    def all_codes(self) -> Iterable[str]:
-        """Every item that this point says something about."""
-        return self.codes
-
-
-class BedItem(_Row):
-    """A bed charge per day (床位费)."""
-
-
-class DailyCap(_Row):
-    """At most ``limit`` units a day."""
-
-    limit: Annotated[Decimal, Field(strict=False, gt=0)]
-    unit: str
-
-
-class Pair(_Row):
-    """The item ``codes[0]``, the only one, includes each of the items ``included`` (code to name)."""
-
-    codes: Annotated[tuple[str, ...], Field(min_length=1, max_length=1, strict=False)]
-    included: Annotated[dict[str, str], Field(min_length=1)]
-    why: str
-
-    @property
-    def all_codes(self) -> Iterable[str]:
-        return (*self.codes, *self.included)
-
-
-class SexLimit(_Row):
-    """An item for one sex: 1 man, 2 woman."""
-
-    sex: Literal["1", "2"]
-
-
-class HospitalOnly(_Row):
-    """A drug paid only in hospital; with ``emergency`` also in an emergency visit."""
-
-    emergency: bool = False
-
-
-class Period(_Row):
-    """At most ``count`` units in ``days`` days; a gap of exactly ``days`` is allowed."""
-
-    count: Annotated[Decimal, Field(strict=False, gt=0)]
-    days: Annotated[int, Field(gt=0)]
-
-    @property
-    def days_back(self) -> int:
-        return self.days - 1
-
-
-class Course(_Row):
-    """At most ``days`` days of payment, of one stay where ``per_stay``."""
-
-    days: Annotated[int, Field(gt=0)]
-    per_stay: bool = False
-
-
-class DialysisItem(_Row):
-    """A treatment for which patients in hospital are sent to another institution."""
-
-
-Row = BedItem | DailyCap | Pair | SexLimit | HospitalOnly | Period | Course | DialysisItem
-
-ROWS: dict[str, type[_Row]] = {
-    "bed_items": BedItem,
-    "daily_caps": DailyCap,
-    "pairs_of_a_day": Pair,
-    "pairs_of_a_visit": Pair,
-    "sex_of_services": SexLimit,
-    "sex_of_drugs": SexLimit,
-    "drugs_only_in_hospital": HospitalOnly,
-    "periods": Period,
-    "courses": Course,
-    "dialysis_items": DialysisItem,
-}
 
 
 def _known(catalogue: str) -> str:
@@ -223,7 +127,7 @@ def load_catalogue(path: Path) -> tuple[Point, ...]:
     raw = load_yaml(path)
     errors: list[CatalogueError] = []
     head: _Head | None = None
-    rows: list[_Row] = []
+    rows: list[AnyRow] = []
     with collected(errors):
         head = raw.model((), _Head, {key: value for key, value in raw.data.items() if key != "points"})
     row_type = ROWS.get(str(raw.data.get("catalogue")))
@@ -246,7 +150,7 @@ def _faults_of(raw: YamlFile, points: tuple[Point, ...]) -> list[Fault]:
     ]
 
 
-def _point(head: _Head, row: _Row) -> Point:
+def _point(head: _Head, row: AnyRow) -> Point:
     return Point(
         catalogue=head.catalogue,
         row=row,

@@ -15,10 +15,13 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from knowledge_base.days import Day
-from knowledge_base.digests import ClaimDigest, Digest, LineDigest, StatusDigest
+from knowledge_base.digests.claims import ClaimDigest, LineDigest
+from knowledge_base.digests.kinds import Digest
+from knowledge_base.digests.persons import StatusDigest
 from rules_lib.engine import Judgement, judge
-from rules_lib.history import History
-from rules_lib.rules import Rule, RuleSet
+from rules_lib.histories.patient import History
+from rules_lib.rule import Rule
+from rules_lib.rule_set import RuleSet
 from rules_lib.scope import ALL_DAYS
 
 PERSON = "p1"

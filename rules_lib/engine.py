@@ -14,9 +14,10 @@ import msgspec
 from knowledge_base.days import as_date
 from knowledge_base.facts import Facts
 from knowledge_base.findings import Amounts, Finding, GuiltyLine, NotEvaluated, Occurrence
-from rules_lib.history import History, Line
-from rules_lib.measures import ZERO, Measure, Question, Undecided, Word
-from rules_lib.rules import Reach, Rule, RuleSet
+from rules_lib.histories.patient import History, Line
+from rules_lib.questions import ZERO, Measure, Question, Undecided, Word
+from rules_lib.rule import Reach, Rule
+from rules_lib.rule_set import RuleSet
 from rules_lib.scope import Scope
 
 _CENT = Decimal("0.01")

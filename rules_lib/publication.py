@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 from pydantic import TypeAdapter
 
+from knowledge_base.catalogues.rows import ROWS, Row
 from knowledge_base.days import Day
-from knowledge_base.facts import ROWS, Facts, Point, Row
-from knowledge_base.loading import uncollected
-from rules_lib.rules import Rule, RuleSet
+from knowledge_base.facts import Facts, Point
+from knowledge_base.files.loading import uncollected
+from rules_lib.rule import Rule
+from rules_lib.rule_set import RuleSet
 
 _POINT_FIELDS = ("catalogue", "codes", "name", "valid_from", "valid_to", "recorded_on", "source", "localised", "note")
 

@@ -1,1 +1,7 @@
-"""What moves and where it rests: the judging pipeline, the bus, importers, and the store (the only SQL)."""
+"""What moves and where it rests: from a message on a bus to a finding, a lead and back.
+
+    hosts -> jobs | importers -> handlers | acts | buses -> store -> pipeline -> topics | bus -> messages
+
+Each folder imports only what stands to its right; messages, topics and pipeline reach no driver, clock, loop or store.
+Open first: pipeline/judge.py (one screen), then handlers/claims.py, then hosts/service.py.
+"""

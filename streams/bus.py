@@ -1,9 +1,9 @@
 """The bus: partitioned topics, read in order, with offsets that rest in the store beside the results.
 
-Two buses fit behind this page: a partitioned log in PostgreSQL (streams/bus_postgres.py) and Apache Kafka
-(streams/bus_kafka.py). A handler gets a ``Batch`` of one partition and moves the group's offset in its own transaction
-(``streams.store.offsets.step``); the bus never commits for it. Delivery is at least once; order holds within a
-partition; which worker reads a partition is settled by a lease with an epoch.
+Two buses fit behind this page: a partitioned log in PostgreSQL (streams/buses/postgres.py) and Apache Kafka
+(streams/buses/kafka.py). A handler gets a ``Batch`` of one partition and moves the group's offset in its own
+transaction (``streams.store.transport.offsets.step``); the bus never commits for it. Delivery is at least once; order
+holds within a partition; which worker reads a partition is settled by a lease with an epoch.
 """
 
 import zlib

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.embedded import EmbeddedPostgres, start_postgres
-from deploy.embedded_kafka import EmbeddedKafka, start_kafka
-from deploy.kafka_programs import fetch_jars
-from deploy.postgres_programs import EmbeddedError, find_server_user, run_program
+from deploy.embedded.kafka import EmbeddedKafka, start_kafka
+from deploy.embedded.kafka_programs import fetch_jars
+from deploy.embedded.postgres import EmbeddedPostgres, start_postgres
+from deploy.embedded.postgres_programs import EmbeddedError, find_server_user, run_program
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "fundwatch_template"

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from knowledge_base.days import Day
-from knowledge_base.digests import ClaimDigest, LineDigest
-from knowledge_base.events import EMERGENCY_VISITS, INPATIENT_VISITS, VISIT_TYPES
+from knowledge_base.dictionaries import EMERGENCY_VISITS, INPATIENT_VISITS, VISIT_TYPES
+from knowledge_base.digests.claims import ClaimDigest, LineDigest
 from knowledge_base.facts import Facts, Point
 from rules_lib.scope import Scope
 

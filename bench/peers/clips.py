@@ -15,8 +15,8 @@ import clips  # type: ignore[import-untyped]
 
 from bench.peers.anchors import Anchor, Joiner
 from bench.peers.plain import EXCUSING, EXCUSING_NAMES, Hit, Judge
-from knowledge_base.digests import ClaimDigest
-from knowledge_base.events import EMERGENCY_VISITS, INPATIENT_VISITS
+from knowledge_base.dictionaries import EMERGENCY_VISITS, INPATIENT_VISITS
+from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.facts import Facts
 from rules_lib.scope import Scope
 

@@ -9,8 +9,8 @@ from decimal import Decimal
 
 from bench.peers.anchors import Anchor, Joiner
 from knowledge_base.days import Day
-from knowledge_base.digests import ClaimDigest
-from knowledge_base.events import EMERGENCY_VISITS, INPATIENT_VISITS
+from knowledge_base.dictionaries import EMERGENCY_VISITS, INPATIENT_VISITS
+from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.facts import Facts
 from rules_lib.scope import Scope
 

@@ -7,14 +7,14 @@ import sys
 
 import typer
 
-from deploy.commands import casework, county, doctor, imports, intake, people, restoring, rules, services
+from deploy.commands import county, doctor, findings, imports, intake, people, restoring, rules, services
 from deploy.commands.output import Failure
-from deploy.postgres_programs import EmbeddedError
+from deploy.embedded.postgres_programs import EmbeddedError
 from deploy.settings import SettingsError
-from knowledge_base.yaml_files import FileFaults
+from knowledge_base.files.yaml_files import FileFaults
 from streams.bus import OtherBus
 from streams.importers import ImporterError
-from streams.store.imports import AlreadyImporting
+from streams.store.intake.imports import AlreadyImporting
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="医保基金监管 · Fundwatch: 规则、疑点、线索 / rules, findings and leads of fund supervision",
 )
-for part in (services, county, imports, rules, casework, intake, people, restoring, doctor):
+for part in (services, county, imports, rules, findings, intake, people, restoring, doctor):
     part.register(app)
 
 

@@ -16,16 +16,17 @@ from deploy.commands.progress import Closing, close_run, follow
 from deploy.commands.rules import publish_own
 from deploy.commands.services import announce, serve
 from deploy.county import CountyPlan, write_county
-from deploy.county.register import register as institutions_of
-from deploy.county.scoring import FoundLines, Score, score, write_table
+from deploy.county.acts.scoring import FoundLines, Score, score, write_table
+from deploy.county.care.register import register as institutions_of
 from deploy.runtime import end_child, run_child, stop_on_signals, watch_child
 from deploy.settings import Settings
-from rules_lib.rules import RuleSet
+from rules_lib.rule_set import RuleSet
+from streams.hosts.service import Service
 from streams.importers.jsonl import MessageReader, read_messages
-from streams.importing import send_messages
-from streams.service import Service
-from streams.store import imports, overview
-from streams.store.reconciliation import Reconciliation
+from streams.importers.sending import send_messages
+from streams.store.intake import imports
+from streams.store.intake.reconciliation import Reconciliation
+from streams.store.operation import overview
 from streams.store.sessions import borrowed
 
 Scale = Annotated[float, typer.Option(min=0.0001, max=10, help="相对大冶的规模 / size relative to Daye")]

@@ -10,14 +10,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from deploy.commands import signs
+from deploy.commands import examination
+from deploy.commands.examination import Sign, State
 from deploy.commands.output import Failure, Json, console, print_json, run
-from deploy.commands.signs import Sign, State
-from deploy.embedded import find_running, start_postgres
-from deploy.postgres_programs import EmbeddedError
+from deploy.embedded.postgres import find_running, start_postgres
+from deploy.embedded.postgres_programs import EmbeddedError
 from deploy.runtime import choose_bus
 from deploy.settings import Settings
-from streams.bus_postgres import PostgresBus
+from streams.buses.postgres import PostgresBus
 from streams.store.sessions import Pool, borrowed, open_pool
 
 PATIENCE = 15.0
@@ -50,10 +50,10 @@ def doctor(
 
 
 async def _examine(start: bool) -> list[Sign]:
-    settings, found = signs.examine_settings(os.environ)
-    found += [signs.examine_disk(settings), signs.examine_key(settings)]
-    rules, own = signs.examine_rules()
-    found += [*signs.examine_ports(settings), *signs.examine_programs(settings), rules]
+    settings, found = examination.examine_settings(os.environ)
+    found += [examination.examine_disk(settings), examination.examine_key(settings)]
+    rules, own = examination.examine_rules()
+    found += [*examination.examine_ports(settings), *examination.examine_programs(settings), rules]
     with _database(settings, start) as dsn:
         found += [dsn] if isinstance(dsn, Sign) else await _examine_store(dsn, settings, own)
     return found
@@ -89,9 +89,9 @@ async def _examine_store(dsn: str, settings: Settings, own: str | None) -> list[
                 pool = await ending.enter_async_context(open_pool(dsn, 2))
                 async with borrowed(pool) as connection:
                     found.append(Sign("数据库 / database", State.OK, "已连接 / reached"))
-                    async for sign in signs.examine_database(connection, settings, own):
+                    async for sign in examination.examine_database(connection, settings, own):
                         found.append(sign)
-            if any(sign.state is State.FAULT and sign.remedy == signs.MIGRATE for sign in found):
+            if any(sign.state is State.FAULT and sign.remedy == examination.MIGRATE for sign in found):
                 return found
             with _said(found, "总线 / bus"):
                 async with asyncio.timeout(PATIENCE):
@@ -102,18 +102,18 @@ async def _examine_store(dsn: str, settings: Settings, own: str | None) -> list[
 async def _examine_bus(pool: Pool, settings: Settings) -> list[Sign]:
     """Which broker it is, and how far groups are behind, as the bus says it."""
     if settings.bus == "postgres":
-        return list(signs.examine_groups(await PostgresBus(pool).lags()))
+        return list(examination.examine_groups(await PostgresBus(pool).lags()))
     if settings.brokers is None:
         says = "内置 Kafka，未检查 / embedded Kafka, not examined"
         return [Sign("总线 / bus", State.WARNING, says, "FUNDWATCH_BROKERS")]
     await _reach_one(settings.brokers)
-    from streams.bus_kafka import KafkaBus  # its libraries take as long to load as everything else together
+    from streams.buses.kafka import KafkaBus
 
     make_bus, _ = choose_bus(settings)
     bus = make_bus(pool)
     assert isinstance(bus, KafkaBus)
     try:
-        return [signs.examine_broker(await bus.version()), *signs.examine_groups(await bus.lags())]
+        return [examination.examine_broker(await bus.version()), *examination.examine_groups(await bus.lags())]
     finally:
         await bus.close()
 

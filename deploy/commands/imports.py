@@ -11,14 +11,15 @@ import typer
 from deploy.commands.output import Failure, Json, Opened, console, print_json, print_table, run
 from deploy.commands.progress import follow
 from deploy.runtime import stop_on_signals
-from rules_lib.rules import RuleSet
-from streams.codec import encode_event
+from rules_lib.rule_set import RuleSet
+from streams.hosts.service import Service
 from streams.importers.jsonl import read_messages, source_id
+from streams.importers.sending import send_messages
 from streams.importers.us_claims import find_us_tables, read_us_claims
-from streams.importing import send_messages
-from streams.service import Service
-from streams.store import overview, reconciliation
-from streams.store.intake import Tally
+from streams.messages.codec import encode_event
+from streams.pipeline.account import Tally
+from streams.store.intake import reconciliation
+from streams.store.operation import overview
 from streams.store.sessions import borrowed
 from streams.topics import JUDGES
 

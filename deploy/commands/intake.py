@@ -7,9 +7,9 @@ import msgspec
 import typer
 
 from deploy.commands.output import Failure, Json, Opened, console, notes, print_json, print_table, run
-from streams.store import dead_letters, reconciliation
-from streams.store.dead_letters import DeadLetter, LetterFilter, WrongKey
-from streams.store.reconciliation import Reconciliation
+from streams.store.intake import dead_letters, reconciliation
+from streams.store.intake.dead_letters import DeadLetter, LetterFilter, WrongKey
+from streams.store.intake.reconciliation import Reconciliation
 from streams.store.sessions import Connection, borrowed
 from streams.topics import JUDGES
 

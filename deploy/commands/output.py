@@ -16,7 +16,7 @@ from rich.text import Text
 from deploy.logs import configure_logs
 from deploy.runtime import open_runtime
 from deploy.settings import PREFIX, load_settings
-from streams.service import Service
+from streams.hosts.service import Service
 
 Json = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
 

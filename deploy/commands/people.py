@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.auth import SHORTEST_PASSWORD, set_password
+from api.access.sessions import SHORTEST_PASSWORD, set_password
 from deploy.commands.output import Failure, Opened, notes, run
 from streams.store.sessions import borrowed
 

@@ -8,9 +8,10 @@ import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.commands.output import Failure, notes
-from streams.service import Service
-from streams.store import overview, reconciliation
-from streams.store.reconciliation import Reconciliation
+from streams.hosts.service import Service
+from streams.store.intake import reconciliation
+from streams.store.intake.reconciliation import Reconciliation
+from streams.store.operation import overview
 from streams.store.sessions import borrowed
 from streams.topics import JUDGES, LEADS
 

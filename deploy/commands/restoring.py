@@ -3,7 +3,7 @@
 import typer
 
 from deploy.commands.output import Json, Opened, notes, print_json, run
-from streams.restoring import resend_findings as _resend
+from streams.jobs.restoring import resend_findings as _resend
 
 
 def register(app: typer.Typer) -> None:

@@ -16,12 +16,14 @@ from deploy.runtime import stop_on_signals
 from knowledge_base.days import as_date
 from knowledge_base.facts import Point, load_facts
 from rules_lib.cases import run_case
-from rules_lib.rules import RULES, TOPICS, RuleSet, load_rule_set
-from streams.rejudging import rejudge as judge_again
-from streams.rule_sets import RuleSets, RuleSetUnusable, Switch
-from streams.rule_sets import publish as publish_set
-from streams.service import Service
-from streams.store import rule_sets
+from rules_lib.rule import TOPICS
+from rules_lib.rule_files import RULES, load_rule_set
+from rules_lib.rule_set import RuleSet
+from streams.handlers.rule_sets import RuleSets, RuleSetUnusable, Switch
+from streams.handlers.rule_sets import publish as publish_set
+from streams.hosts.service import Service
+from streams.jobs.rejudging import rejudge as judge_again
+from streams.store.judgements import published
 from streams.store.sessions import borrowed
 
 
@@ -139,7 +141,7 @@ class RulesStatus(msgspec.Struct, frozen=True):
 
     in_force: str | None
     own: str
-    outstanding: list[rule_sets.Outstanding]
+    outstanding: list[published.Outstanding]
     people_outstanding: int
 
 
@@ -163,10 +165,10 @@ def status(json: Json = False) -> None:
 async def _status() -> RulesStatus:
     async with Opened() as service, borrowed(service.pool) as connection:
         return RulesStatus(
-            in_force=await rule_sets.find_in_force(connection),
+            in_force=await published.find_in_force(connection),
             own=service.rule_set.hash,
-            outstanding=await rule_sets.find_outstanding(connection),
-            people_outstanding=await rule_sets.count_outstanding(connection),
+            outstanding=await published.find_outstanding(connection),
+            people_outstanding=await published.count_outstanding(connection),
         )
 
 
@@ -206,8 +208,8 @@ async def _rejudge() -> Rejudged:
         stop_on_signals(service.stop)
         sets = RuleSets(service.rule_set)
         with Progress(*columns, TimeRemainingColumn(), console=notes) as progress:
-            task = progress.add_task("重判 judging again", total=await rule_sets.count_outstanding(connection))
-            while await rule_sets.find_outstanding(connection):
+            task = progress.add_task("重判 judging again", total=await published.count_outstanding(connection))
+            while await published.find_outstanding(connection):
                 try:
                     async for judged, report in judge_again(connection, sets):
                         people += judged

@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
+from api.access.sessions import ensure_first_user
 from api.app import create_app
-from api.auth import ensure_first_user
-from api.metrics_page import metrics_router
+from api.operation.metrics import metrics_router
 from deploy.commands.output import Failure, Json, Opened, notes, print_json, print_table, run
 from deploy.commands.rules import publish_own
 from deploy.commands.serving import add_metrics, check_address, serve_app
 from deploy.runtime import end_child, follow_parent, run_child, stop_on_signals, watch_child
 from deploy.settings import Settings
-from streams.service import Service
+from streams.hosts.service import Service
 from streams.store.migrations import find_migrations
 from streams.store.sessions import borrowed
 

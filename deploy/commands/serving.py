@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 import uvicorn
 from fastapi import FastAPI
 
-from api.metrics_page import create_metrics_app
+from api.operation.metrics import create_metrics_app
 from deploy.commands.output import Failure
 from deploy.settings import Settings
-from streams.metrics import show_disk
-from streams.service import Service
+from streams.hosts.metrics import show_disk
+from streams.hosts.service import Service
 
 
 def check_address(host: str, port: int, what: str, setting: str) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from knowledge_base.days import Day
-from rules_lib.history import Encounter, Line, line_order
-from rules_lib.measures import UNDECIDED_LINES, Measure, Question, Share, Undecided
+from rules_lib.histories.patient import Encounter, Line, line_order
+from rules_lib.questions import UNDECIDED_LINES, Measure, Question, Share, Undecided
 
 Named = tuple[Line, int]
 """A line with the days that the point in force on its day allows."""

@@ -6,10 +6,11 @@ from functools import lru_cache
 
 from knowledge_base.codes import is_item_code
 from knowledge_base.days import Day
-from knowledge_base.digests import ClaimDigest, span_of
-from knowledge_base.events import ITEM_KINDS, SEXES, VISIT_TYPES
-from rules_lib.history import Encounter
-from rules_lib.measures import ZERO, Measure, Question, Undecided
+from knowledge_base.dictionaries import ITEM_KINDS, SEXES, VISIT_TYPES
+from knowledge_base.digests.claims import ClaimDigest
+from knowledge_base.digests.kinds import span_of
+from rules_lib.histories.patient import Encounter
+from rules_lib.questions import ZERO, Measure, Question, Undecided
 
 Odd = tuple[str, str | None]
 """A kind of oddity, with the line_id where a line shows it and ``None`` where a claim does."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from knowledge_base.days import Day
 from knowledge_base.facts import Point
-from rules_lib.history import Encounter, Line
-from rules_lib.measures import UNDECIDED_LINES, ZERO, Measure, Question, Undecided, decided, on_days, units, whole
+from rules_lib.histories.patient import Encounter, Line
+from rules_lib.questions import UNDECIDED_LINES, ZERO, Measure, Question, Undecided, decided, on_days, units, whole
 
 OPERATIONS_UNKNOWN = "operations missing"
 

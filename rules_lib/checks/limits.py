@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+from knowledge_base.catalogues.rows import Period
 from knowledge_base.days import Day, as_date
-from knowledge_base.events import INPATIENT_VISITS
-from knowledge_base.facts import Period
-from rules_lib.history import Line, Stay
-from rules_lib.measures import (
+from knowledge_base.dictionaries import INPATIENT_VISITS
+from rules_lib.histories.patient import Line, Stay
+from rules_lib.questions import (
     UNDECIDED_LINES,
     Measure,
     Question,

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 from knowledge_base.days import Day
-from knowledge_base.digests import ClaimDigest
-from knowledge_base.events import EMERGENCY_VISITS, INPATIENT_VISITS, VISIT_TYPES
-from rules_lib.history import Line
-from rules_lib.measures import UNDECIDED_LINES, ZERO, Measure, Question, Undecided, units, whole
+from knowledge_base.dictionaries import EMERGENCY_VISITS, INPATIENT_VISITS, VISIT_TYPES
+from knowledge_base.digests.claims import ClaimDigest
+from rules_lib.histories.patient import Line
+from rules_lib.questions import UNDECIDED_LINES, ZERO, Measure, Question, Undecided, units, whole
 
 _KNOWN_SEXES = ("1", "2")
 

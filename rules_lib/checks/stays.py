@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from knowledge_base.days import Day, as_date
-from knowledge_base.digests import ClaimDigest, span_of
-from knowledge_base.events import INPATIENT_VISITS
-from rules_lib.history import Encounter, Line, Stay, line_order
-from rules_lib.measures import (
+from knowledge_base.dictionaries import INPATIENT_VISITS
+from knowledge_base.digests.claims import ClaimDigest
+from knowledge_base.digests.kinds import span_of
+from rules_lib.histories.patient import Encounter, Line, Stay, line_order
+from rules_lib.questions import (
     UNDECIDED_LINES,
     ZERO,
     Measure,

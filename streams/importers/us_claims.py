@@ -19,7 +19,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
-from knowledge_base.events import Claim, ClaimLine, Diagnosis, Event, Operation, Paid, PatientStatus
+from knowledge_base.events.claims import Claim, ClaimLine, Diagnosis, Operation, Paid
+from knowledge_base.events.kinds import Event
+from knowledge_base.events.persons import PatientStatus
 from streams.importers import UnusableTable
 
 AREA = "us"

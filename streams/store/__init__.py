@@ -1,1 +1,5 @@
-"""The store: the only place with SQL. Histories, findings, leads, decisions, dead letters, offsets, the log."""
+"""The store: the only SQL. Everything that rests, in PostgreSQL. It neither sends nor opens what is sealed.
+
+Imports pipeline, topics, bus (its types), messages. One folder a trade: events, judgements, intake, casework,
+transport, people, operation. Open first: events/stored.py; migrations/ says which tables there are.
+"""

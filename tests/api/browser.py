@@ -14,10 +14,10 @@ import asyncpg
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
+from api.access.sessions import ensure_first_user
 from api.app import create_app
-from api.auth import ensure_first_user
-from rules_lib.rules import RuleSet
-from streams.bus_postgres import PostgresBus
+from rules_lib.rule_set import RuleSet
+from streams.buses.postgres import PostgresBus
 from tests.api.story import TODAY, VAULT, save_county
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"

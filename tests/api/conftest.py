@@ -6,12 +6,13 @@ import asyncpg
 import httpx
 import pytest
 
+from api.access.sessions import ensure_first_user
 from api.app import create_app
-from api.auth import ensure_first_user
 from knowledge_base.facts import load_facts
 from knowledge_base.findings import FindingVersion
-from rules_lib.rules import RuleSet, load_rule_set
-from streams.bus_postgres import PostgresBus
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
+from streams.buses.postgres import PostgresBus
 from tests.api.story import TODAY, VAULT, save_county
 
 

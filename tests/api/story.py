@@ -11,16 +11,16 @@ import asyncpg
 import zstandard
 
 from knowledge_base.days import as_date
-from knowledge_base.digests import span_of
-from knowledge_base.events import Claim, ClaimLine, Diagnosis, Paid
+from knowledge_base.digests.kinds import digest_of, span_of
+from knowledge_base.events.claims import Claim, ClaimLine, Diagnosis, Paid
 from knowledge_base.findings import Change, Finding, FindingVersion, finding_id
 from rules_lib.engine import Judgement, judge
-from rules_lib.history import History
-from rules_lib.rules import RuleSet
+from rules_lib.histories.patient import History
+from rules_lib.rule_set import RuleSet
 from rules_lib.scope import ALL_DAYS
-from streams.codec import encode_event
-from streams.digesting import digest_of, encode_digest
-from streams.vault import Vault
+from streams.messages.codec import encode_event
+from streams.messages.packing import encode_digest
+from streams.messages.vault import Vault
 from tests.streams.leads import apply_findings
 
 AREA = "420281"

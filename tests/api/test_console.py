@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from rules_lib.rules import RuleSet
-from streams.store import dead_letters
+from rules_lib.rule_set import RuleSet
+from streams.store.intake import dead_letters
 from tests.api.browser import SCREENSHOTS, Console, Visit, opened_browser, served_console, sign_in, visit
 
 SIZES = {1280: 800, 390: 844}

@@ -9,15 +9,15 @@ from itertools import pairwise
 import asyncpg
 import pytest
 
-from api.evidence import line_keys, marked_claims, sources_of
-from api.texts import load_texts
-from api.timeline import LABELS, WIDTH, Timeline, timeline_of
-from knowledge_base.events import Claim
+from api.frame.texts import load_texts
+from api.leads.evidence import line_keys, marked_claims, sources_of
+from api.leads.timeline import LABELS, WIDTH, Timeline, timeline_of
+from knowledge_base.digests.kinds import digest_of
+from knowledge_base.events.claims import Claim
 from knowledge_base.findings import Finding
-from rules_lib.history import History
-from rules_lib.rules import RuleSet
-from streams.digesting import digest_of
-from streams.store.evidence import find_person_events, load_claims
+from rules_lib.histories.patient import History
+from rules_lib.rule_set import RuleSet
+from streams.store.events.evidence import find_person_events, load_claims
 from tests.api.story import AREA, COUNTY, NAMES, county, judged, reversal_of, save_claims
 
 

@@ -14,13 +14,13 @@ import msgspec
 import pytest
 
 from api import app as application
-from api import auth
+from api.access import sessions
 from api.app import create_app
 from casework.decisions import Decision, Verdict
 from knowledge_base.findings import Change, FindingVersion
-from rules_lib.rules import RuleSet
-from streams.bus_postgres import PostgresBus
-from streams.store import cases, decisions
+from rules_lib.rule_set import RuleSet
+from streams.buses.postgres import PostgresBus
+from streams.store.casework import decisions, queue
 from tests.api.story import AREA, COUNTY, TODAY, VAULT, next_version
 from tests.streams.leads import apply_findings
 
@@ -40,11 +40,11 @@ async def _decide(client: httpx.AsyncClient, lead: dict[str, Any], reason: str =
 
 
 async def test_first_user_is_created_once(connection: asyncpg.Connection) -> None:
-    created = await auth.ensure_first_user(connection)
+    created = await sessions.ensure_first_user(connection)
     assert created is not None
     assert created[0] == "inspector"
     assert len(created[1]) >= 16
-    assert await auth.ensure_first_user(connection) is None
+    assert await sessions.ensure_first_user(connection) is None
     stored = await connection.fetchval("select password_hash from users")
     assert stored.startswith("$argon2id$")
 
@@ -101,7 +101,9 @@ async def test_wrong_passwords_are_throttled_by_log_in(visitor: httpx.AsyncClien
     async def attempt(login: str, word: str) -> int:
         return (await visitor.post("/sign-in", data={"login": login, "password": word})).status_code
 
-    assert [await attempt("inspector", "wrong") for _ in range(auth.MOST_ATTEMPTS)] == [401] * auth.MOST_ATTEMPTS
+    assert [await attempt("inspector", "wrong") for _ in range(sessions.MOST_ATTEMPTS)] == [
+        401
+    ] * sessions.MOST_ATTEMPTS
     assert await attempt("inspector", password) == 429
     assert await attempt("nobody", "wrong") == 401
 
@@ -126,7 +128,7 @@ async def test_crowd_at_the_door_takes_two_threads_and_no_connection(
         busy -= 1
         return False
 
-    monkeypatch.setattr(auth, "_verifies", verify)
+    monkeypatch.setattr(sessions, "_verifies", verify)
     crowd = [
         asyncio.create_task(visitor.post("/sign-in", data={"login": f"nobody-{number}", "password": "wrong"}))
         for number in range(10)
@@ -140,7 +142,7 @@ async def test_crowd_at_the_door_takes_two_threads_and_no_connection(
         may_end.set()
         answers = await asyncio.gather(*crowd)
     assert {answer.status_code for answer in answers} == {401}
-    assert most == auth.MOST_HASHING
+    assert most == sessions.MOST_HASHING
 
 
 async def test_sign_out_with_a_wrong_token_changes_nothing(
@@ -153,13 +155,13 @@ async def test_sign_out_with_a_wrong_token_changes_nothing(
     csrf = (await client.get("/api/session")).json()["csrf"]
     assert (await client.post("/sign-out", data={"csrf": csrf})).status_code == 303
     assert await connection.fetchval("select count(*) from sessions") == 0
-    assert auth.SESSION_COOKIE not in client.cookies
+    assert sessions.SESSION_COOKIE not in client.cookies
 
 
 async def test_session_is_stored_as_its_hash_and_ends(
     client: httpx.AsyncClient, connection: asyncpg.Connection
 ) -> None:
-    token = client.cookies[auth.SESSION_COOKIE]
+    token = client.cookies[sessions.SESSION_COOKIE]
     row = await connection.fetchrow("select token_hash, expires_at - created_at as lasts from sessions")
     assert row is not None
     assert token.encode() not in row["token_hash"]
@@ -346,15 +348,15 @@ async def test_form_with_a_number_that_the_store_cannot_hold_is_refused(client: 
 async def test_queue_is_one_state_of_the_store(
     client: httpx.AsyncClient, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find_leads = cases.find_leads
+    find_leads = queue.find_leads
 
-    async def find_and_receive(*arguments: Any) -> list[cases.Lead]:
+    async def find_and_receive(*arguments: Any) -> list[queue.Lead]:
         leads = await find_leads(*arguments)
         await connection.execute("update ledger set accepted = accepted + 1000000 where partition = 0")
         await connection.execute("update leads set state = 'dismissed'")
         return leads
 
-    monkeypatch.setattr(cases, "find_leads", find_and_receive)
+    monkeypatch.setattr(queue, "find_leads", find_and_receive)
     page = (await client.get("/")).text
     assert "收到 47 条" in page
     assert '已排除\n<span class="count">0</span>' in page
@@ -365,8 +367,8 @@ async def test_queue_is_one_state_of_the_store(
 async def test_password_is_replaced_and_ends_sessions(
     client: httpx.AsyncClient, connection: asyncpg.Connection, password: str
 ) -> None:
-    assert not await auth.set_password(connection, "nobody", "a new password")
-    assert await auth.set_password(connection, "inspector", "a new password")
+    assert not await sessions.set_password(connection, "nobody", "a new password")
+    assert await sessions.set_password(connection, "inspector", "a new password")
     assert (await client.get("/api/session")).status_code == 401
     old = await client.post("/sign-in", data={"login": "inspector", "password": password})
     new = await client.post("/sign-in", data={"login": "inspector", "password": "a new password"})

@@ -8,11 +8,12 @@ import httpx
 import msgspec
 import pytest
 
-from api import lead_view
+from api.leads import view
 from knowledge_base.findings import Change, FindingVersion
-from rules_lib.rules import RuleSet, Words
-from streams.rule_sets import publish
-from streams.store import cases
+from rules_lib.rule import Words
+from rules_lib.rule_set import RuleSet
+from streams.handlers.rule_sets import publish
+from streams.store.casework import queue
 from tests.api.story import AREA, COUNTY, TOWN, next_version
 from tests.streams.leads import apply_findings
 
@@ -55,17 +56,17 @@ async def test_interface_tells_one_state_of_a_lead(
     rule_set: RuleSet,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    find_lead = cases.find_lead
+    find_lead = queue.find_lead
 
-    async def find_and_withdraw(reading: asyncpg.Connection, lead_id: str, today: int) -> cases.Lead | None:
+    async def find_and_withdraw(reading: asyncpg.Connection, lead_id: str, today: int) -> queue.Lead | None:
         lead = await find_lead(reading, lead_id, today)
         await _apply(connection, [next_version(version, Change.WITHDRAWN) for version in stays], rule_set)
         return lead
 
     lead_id = await _lead_id(connection)
-    monkeypatch.setattr(cases, "find_lead", find_and_withdraw)
+    monkeypatch.setattr(queue, "find_lead", find_and_withdraw)
     told = (await client.get(f"/api/leads/{lead_id}")).json()
-    assert (told["lead"]["findings"], len(told["findings"])) == (34, lead_view.PAGE)
+    assert (told["lead"]["findings"], len(told["findings"])) == (34, view.PAGE)
     monkeypatch.undo()
     assert (await client.get(f"/api/leads/{lead_id}")).json()["findings"] == []
 
@@ -77,7 +78,7 @@ async def test_withdrawal_between_findings_and_their_rules_leaves_the_page_whole
     rule_set: RuleSet,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    find_lead_findings = cases.find_lead_findings
+    find_lead_findings = queue.find_lead_findings
 
     async def find_and_withdraw(*arguments: object) -> list[FindingVersion]:
         found = await find_lead_findings(*arguments)  # type: ignore[arg-type]
@@ -85,7 +86,7 @@ async def test_withdrawal_between_findings_and_their_rules_leaves_the_page_whole
         return found
 
     lead_id = await _lead_id(connection)
-    monkeypatch.setattr(cases, "find_lead_findings", find_and_withdraw)
+    monkeypatch.setattr(queue, "find_lead_findings", find_and_withdraw)
     page = await client.get(f"/leads/{lead_id}")
     assert page.status_code == 200
     assert "34 条疑点" in page.text
@@ -97,7 +98,7 @@ async def test_page_counts_by_the_size_of_its_pages(
     stays: list[FindingVersion],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lead_view, "PAGE", 7)
+    monkeypatch.setattr(view, "PAGE", 7)
     page = await client.get(f"/leads/{await _lead_id(connection)}", params={"page": 2, "lang": "en"})
     assert 'start="8"' in page.text
     assert "Page 2 of 5, 34 in all, 7 a page" in page.text

@@ -10,24 +10,25 @@ from functools import partial
 import httpx
 import pytest
 
-from api import auth, letters_page
+from api.access import sessions
 from api.app import create_app
-from rules_lib.rules import RuleSet
+from api.operation import letters
+from rules_lib.rule_set import RuleSet
 from streams.bus import Bus, Message
-from streams.bus_kafka import KafkaAddress, KafkaBus
-from streams.bus_postgres import PostgresBus
-from streams.codec import encode_event
-from streams.importing import send_messages
-from streams.service import Service, open_service
-from streams.store import dead_letters, reconciliation
-from streams.store.dead_letters import LetterFilter
+from streams.buses.kafka import KafkaAddress, KafkaBus
+from streams.buses.postgres import PostgresBus
+from streams.hosts.service import Service, open_service
+from streams.importers.sending import send_messages
+from streams.messages.codec import encode_event
+from streams.messages.vault import Vault
+from streams.store.intake import dead_letters, reconciliation
+from streams.store.intake.dead_letters import LetterFilter
 from streams.store.sessions import Pool, borrowed
 from streams.topics import CLAIMS, JUDGES
-from streams.vault import Vault
 from tests.api.story import AREA, TODAY, VAULT, emergency
 from tests.streams.replay import until_done
 
-PATH = letters_page.PATH
+PATH = letters.PATH
 SECRET = b'{"kind":"claim","patient":"somebody-known","event_id":"x:1"'
 NO_KIND = b'{"kind":"letter","event_id":"x:2"}'
 
@@ -51,7 +52,7 @@ async def _working(dsn: str, rule_set: RuleSet, make_bus: Callable[[Pool], Bus])
 async def _signed_in(service: Service, rule_set: RuleSet) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody signed in at the desk of a working service."""
     async with borrowed(service.pool) as connection:
-        created = await auth.ensure_first_user(connection)
+        created = await sessions.ensure_first_user(connection)
     assert created is not None
     app = create_app(service.pool, rule_set, service.bus, service.vault, TODAY.toordinal)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://desk") as client:
@@ -84,7 +85,7 @@ async def _names(desk: httpx.AsyncClient, query: str = "") -> list[str]:
 
 
 async def _replay(desk: httpx.AsyncClient, query: str = "") -> httpx.Response:
-    return await desk.post(f"{letters_page.REPLAYS}{query}", data={"csrf": await _csrf(desk)}, follow_redirects=True)
+    return await desk.post(f"{letters.REPLAYS}{query}", data={"csrf": await _csrf(desk)}, follow_redirects=True)
 
 
 async def _outcomes(service: Service, source: str) -> tuple[int, int, int, int]:
@@ -128,7 +129,7 @@ async def test_reasons_are_told_by_kind_with_their_numbers(desk: httpx.AsyncClie
 
 async def test_letters_page_on(desk: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     everything = await _names(desk)
-    monkeypatch.setattr(letters_page, "PAGE", 3)
+    monkeypatch.setattr(letters, "PAGE", 3)
     first = await desk.get(PATH)
     following = re.search(r'href="([^"]+)" rel="next"', first.text)
     assert following is not None
@@ -189,7 +190,7 @@ async def test_what_was_mended_is_accepted_counted_apart_and_adds_up(desk: httpx
     await until_done(service)
     assert await _outcomes(service, "hospital-a") == before
     assert await _outcomes(service, f"replay {number}") == (1, 1, 0, 1)
-    page = await desk.get(f"{letters_page.REPLAYS}/{number}")
+    page = await desk.get(f"{letters.REPLAYS}/{number}")
     assert "重放完毕：发出 3 条，接收 1 条" in page.text
     assert len(await _names(desk, "?state=replayed")) == 3
     again = await _names(desk)
@@ -205,7 +206,7 @@ async def test_replayed_letter_is_not_sent_by_a_second_replay(desk: httpx.AsyncC
         chosen = LetterFilter(outcome="conflict")
         numbers = [await dead_letters.begin_replay(connection, chosen, name) for name in ("one", "other")]
     csrf = await _csrf(desk)
-    await asyncio.gather(*(desk.post(f"{letters_page.REPLAYS}/{n}", data={"csrf": csrf}) for n in numbers * 2))
+    await asyncio.gather(*(desk.post(f"{letters.REPLAYS}/{n}", data={"csrf": csrf}) for n in numbers * 2))
     await until_done(service)
     async with borrowed(service.pool) as connection:
         assert await connection.fetchval("select sum(sent) from replays") == 1
@@ -257,13 +258,13 @@ async def test_bus_that_is_away_stops_a_replay_with_nothing_sent(
 async def test_session_that_ended_leads_back_to_the_page_with_the_form(desk: httpx.AsyncClient) -> None:
     csrf = await _csrf(desk)
     desk.cookies.clear()
-    answer = await desk.post(f"{letters_page.REPLAYS}?outcome=dead", data={"csrf": csrf})
+    answer = await desk.post(f"{letters.REPLAYS}?outcome=dead", data={"csrf": csrf})
     assert httpx.URL(answer.headers["location"]).params["next"] == f"{PATH}/replay?outcome=dead"
 
 
 @pytest.mark.parametrize("csrf", ["", "forged"])
 async def test_replay_needs_the_token_of_the_session(desk: httpx.AsyncClient, service: Service, csrf: str) -> None:
-    assert (await desk.post(letters_page.REPLAYS, data={"csrf": csrf})).status_code == 403
+    assert (await desk.post(letters.REPLAYS, data={"csrf": csrf})).status_code == 403
     async with borrowed(service.pool) as connection:
         assert await connection.fetchval("select count(*) from replays") == 0
 

@@ -7,12 +7,13 @@ from decimal import Decimal
 
 import pytest
 
-from api import formats
-from api.sentences import Names, finding_sentence, item_names, loss_words, method_words, reason_words
-from api.texts import LANGUAGES, load_texts
+from api.frame import formats
+from api.frame.sentences import Names, finding_sentence, item_names, loss_words, method_words, reason_words
+from api.frame.texts import LANGUAGES, load_texts
 from knowledge_base.findings import Amounts, Finding
 from rules_lib.cases import run_case
-from rules_lib.rules import Rule, RuleSet, Words
+from rules_lib.rule import Rule, Words
+from rules_lib.rule_set import RuleSet
 from tests.api.story import county, judged
 
 UNFILLED = re.compile(r"[{}]|None|Decimal|不详|unknown")

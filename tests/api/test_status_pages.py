@@ -7,13 +7,13 @@ import asyncpg
 import httpx
 import pytest
 
-from api import reconciliation_page
-from streams.bus_postgres import PostgresBus
+from api.operation import reconciliation
+from streams.buses.postgres import PostgresBus
 from tests.api.story import TODAY
 
 pytestmark = pytest.mark.usefixtures("versions")
 
-PATH = reconciliation_page.PATH
+PATH = reconciliation.PATH
 
 
 def _rows(page: httpx.Response) -> list[str]:
@@ -70,7 +70,7 @@ async def test_ledger_is_narrowed_and_pages_on(client: httpx.AsyncClient, monkey
     today = TODAY.isoformat()
     assert _rows(await client.get(PATH, params={"first": today})) == [today]
     assert _rows(await client.get(PATH, params={"source": "elsewhere"})) == []
-    monkeypatch.setattr(reconciliation_page, "PAGE", 1)
+    monkeypatch.setattr(reconciliation, "PAGE", 1)
     first = await client.get(PATH, params={"source": "sim"})
     following = re.search(r'href="([^"]+)#ledger" rel="next"', first.text)
     assert following is not None

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knowledge_base.findings import Change, FindingVersion
-from rules_lib.rules import RuleSet
-from streams.store.cases import Lead, LeadFilter, find_changes, find_finding, find_lead_findings, find_leads
-from streams.store.leads import live_rules
+from rules_lib.rule_set import RuleSet
+from streams.store.casework.leads import live_rules
+from streams.store.casework.queue import Lead, LeadFilter, find_changes, find_finding, find_lead_findings, find_leads
 from tests.api.story import AREA, COUNTY, TODAY, TOWN, county, judged, next_version, version_of
 from tests.streams.leads import apply_findings
 

@@ -8,7 +8,7 @@ import pytest
 
 import api
 
-CSS = (Path(api.__file__).parent / "static" / "console.css").read_text(encoding="utf-8")
+CSS = (Path(api.__file__).parent / "frame" / "static" / "console.css").read_text(encoding="utf-8")
 SCHEMES = [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block)) for block in CSS.split(":root {")[1:3]]
 PAIRS = [
     *product(("ink", "soft", "accent", "dispute"), ("ground", "raised", "dispute-ground")),

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 import api
-from api.texts import LANGUAGES, load_texts
+from api.frame.texts import LANGUAGES, load_texts
 from casework.decisions import Verdict
-from rules_lib.rules import RuleSet
-from streams.store.cases import SORTS
+from rules_lib.rule_set import RuleSet
+from streams.store.casework.queue import SORTS
 
 HERE = Path(api.__file__).parent
-TEMPLATES = sorted((HERE / "templates").glob("*.html"))
+TEMPLATES = sorted(HERE.rglob("*.html"))
 CJK = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
 ASKED = re.compile(r"""\bt(?:exts)?\(\s*"([\w.]+)"(\s*~)?""")
 
@@ -43,7 +43,7 @@ def test_template_holds_no_text_of_its_own(path: Path) -> None:
 
 
 def test_every_text_that_is_asked_for_is_there() -> None:
-    sources = [*TEMPLATES, *HERE.glob("*.py")]
+    sources = [*TEMPLATES, *HERE.rglob("*.py")]
     asked = {(name, bool(joined)) for path in sources for name, joined in ASKED.findall(path.read_text("utf-8"))}
     assert len(asked) > 80
     known = load_texts("zh").texts

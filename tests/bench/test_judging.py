@@ -7,16 +7,18 @@ import pytest
 from bench.generated import as_published, enlarged
 from bench.judging import PEERS, named, without_others
 from bench.peers.anchors import RULES
+from knowledge_base.catalogues.rows import ROWS
 from knowledge_base.codes import is_item_code
-from knowledge_base.digests import ClaimDigest
-from knowledge_base.events import Claim
-from knowledge_base.facts import ROWS, Facts, load_facts
+from knowledge_base.digests.claims import ClaimDigest
+from knowledge_base.digests.kinds import digest_of
+from knowledge_base.events.claims import Claim
+from knowledge_base.facts import Facts, load_facts
 from rules_lib.engine import judge
-from rules_lib.history import History
+from rules_lib.histories.patient import History
 from rules_lib.publication import pack, unpack
-from rules_lib.rules import RuleSet, load_rule_set
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
 from rules_lib.scope import ALL_DAYS
-from streams.digesting import digest_of
 from tests.reference.generators import persons
 from tests.reference.judge import RULE_IDS
 

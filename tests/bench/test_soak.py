@@ -7,9 +7,9 @@ from pathlib import Path
 from bench.soak import again
 from bench.soak_page import Sample, Soak, write_page
 from deploy.county import CountyPlan, simulate
-from knowledge_base.events import Event
+from knowledge_base.events.kinds import Event
 from knowledge_base.facts import load_facts
-from streams.codec import decode_event
+from streams.messages.codec import decode_event
 from tests.reference.judge import reference_findings
 
 

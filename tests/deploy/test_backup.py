@@ -14,22 +14,22 @@ import msgspec
 import pytest
 
 from deploy.county import CountyPlan, simulate
-from deploy.embedded import EmbeddedPostgres
-from deploy.postgres_programs import ServerUser, run_program
+from deploy.embedded.postgres import EmbeddedPostgres
+from deploy.embedded.postgres_programs import ServerUser, run_program
 from knowledge_base.facts import load_facts
 from knowledge_base.findings import Change, FindingVersion
-from rules_lib.rules import load_rule_set
+from rules_lib.rule_files import load_rule_set
 from streams.bus import Bus, Message
-from streams.bus_kafka import KafkaAddress, KafkaBus
-from streams.codec import encode_event
-from streams.importing import send_messages
-from streams.judging import finding_message
-from streams.restoring import resend_findings
-from streams.service import Service, open_service
-from streams.store.reconciliation import reconcile
+from streams.buses.kafka import KafkaAddress, KafkaBus
+from streams.handlers.judging import finding_message
+from streams.hosts.kafka import KafkaService
+from streams.hosts.service import Service, open_service
+from streams.importers.sending import send_messages
+from streams.jobs.restoring import resend_findings
+from streams.messages.codec import encode_event
+from streams.store.intake.reconciliation import reconcile
 from streams.store.sessions import Pool, connect
 from streams.topics import CLAIMS, FINDINGS, JUDGES, LEADS
-from streams.worker_kafka import KafkaService
 from tests.streams.replay import VAULT, replay, until_done
 
 

@@ -16,11 +16,11 @@ import pytest
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-from api.auth import ensure_first_user
+from api.access.sessions import ensure_first_user
 from deploy.county import CountyPlan, write_county
-from rules_lib.rules import RULES
+from rules_lib.rule_files import RULES
+from streams.store.people.users import find_password_hash
 from streams.store.sessions import connect
-from streams.store.users import find_password_hash
 
 GOOD = b'{"kind":"patient_status","event_id":"t:1","area":"a","patient":"p1","happened_at":"2026-03-01T00:00:00Z",'
 

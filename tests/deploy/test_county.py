@@ -16,14 +16,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from deploy.county import CountyPlan, padding, prices, simulate, write_county
-from deploy.county.institutions import Habit, found_institutions
-from deploy.county.prices import Item
-from deploy.county.scoring import FoundLines, load_truth, score, wilson, write_table
-from deploy.county.truth import Act, Kind, LineKey, plant
+from deploy.county import CountyPlan, simulate, write_county
+from deploy.county.acts import padding
+from deploy.county.acts.scoring import FoundLines, load_truth, score, wilson, write_table
+from deploy.county.acts.truth import Act, Kind, LineKey, plant
+from deploy.county.care import prices
+from deploy.county.care.institutions import Habit, found_institutions
+from deploy.county.care.prices import Item
 from knowledge_base.codes import is_item_code
 from knowledge_base.days import as_date, day_of
-from knowledge_base.events import INPATIENT_VISITS, VISIT_TYPES, Claim, ClaimLine, Event, PatientStatus
+from knowledge_base.dictionaries import INPATIENT_VISITS, VISIT_TYPES
+from knowledge_base.events.claims import Claim, ClaimLine
+from knowledge_base.events.kinds import Event
+from knowledge_base.events.persons import PatientStatus
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("FUNDWATCH_SHARED", ROOT.parent / "shared"))
@@ -304,7 +309,7 @@ def test_county_knows_only_events_and_days() -> None:
         for file, module in imports
         if not module.startswith(allowed) and module.partition(".")[0] not in sys.stdlib_module_names
     ]
-    assert ("scoring.py", "deploy.county.truth") in imports
+    assert ("scoring.py", "deploy.county.acts.truth") in imports
     assert not strangers
 
 

@@ -16,18 +16,18 @@ import typer
 import yaml
 from fastapi.routing import APIRoute
 
-from api import status_page
+from api.operation import status
 from deploy.commands import app
 from deploy.settings import PREFIX, Settings, load_settings
 from streams.bus import Lag
-from streams.store.condition import Condition
+from streams.hosts.watching import StoreCollector
+from streams.store.operation.condition import Condition
 from streams.topics import CLAIMS, JUDGES
-from streams.watching import StoreCollector
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 CONTAINERFILE = (DEPLOY / "images" / "Containerfile").read_text(encoding="utf-8")
-COMPOSE_TEXT = (DEPLOY / "compose" / "docker-compose.yml").read_text(encoding="utf-8")
+COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
 SERVICES: dict[str, Any] = COMPOSE["services"]
 K8S = DEPLOY / "k8s"
@@ -87,9 +87,9 @@ def _selects(selector: dict[str, str], pod: dict[str, Any]) -> bool:
 # --- settings and commands
 
 
-@pytest.mark.parametrize("path", [DEPLOY / "images", DEPLOY / "compose", K8S], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [DEPLOY / "images", ROOT / "docker-compose.yml", K8S], ids=lambda path: path.name)
 def test_every_variable_that_is_set_is_a_setting(path: Path) -> None:
-    text = "".join(file.read_text(encoding="utf-8") for file in path.rglob("*") if file.is_file())
+    text = "".join(file.read_text(encoding="utf-8") for file in (path, *path.rglob("*")) if file.is_file())
     named = set(re.findall(rf"{PREFIX}[A-Z_]+", text))
     assert named
     assert named <= {PREFIX + field.name.upper() for field in fields(Settings)} | {"FUNDWATCH_IMAGE"}
@@ -171,7 +171,7 @@ def test_what_the_image_is_built_from_is_let_in_and_nothing_private_is() -> None
     packages = set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
     assert let_in == packages | {"LICENSE", "README.md", "pyproject.toml", "requirements"}
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
-    for private in ("deploy/compose/.env", "deploy/k8s/secret.yaml"):
+    for private in (".env", "deploy/k8s/secret.yaml"):
         assert private in rules
         assert f"/{private}" in ignored
 
@@ -196,7 +196,7 @@ def test_every_variable_is_required_or_has_a_harmless_default() -> None:
     optional = set(re.findall(r"\$\{([A-Z_]+):-[^}]+\}", COMPOSE_TEXT))
     assert {*required, *optional} == set(re.findall(r"\$\{?([A-Z_]+)", COMPOSE_TEXT))
     assert [name for name in optional if re.search("PASSWORD|KEY|SECRET|TOKEN", name)] == []
-    example = (DEPLOY / "compose" / ".env.example").read_text(encoding="utf-8")
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
     assert set(re.findall(r"^([A-Z_]+)=$", example, re.MULTILINE)) == required
     assert set(re.findall(r"^# ([A-Z_]+)=", example, re.MULTILINE)) == optional
 
@@ -237,7 +237,7 @@ def test_what_is_mounted_exists() -> None:
         for volume in service.get("volumes", ()):
             source = volume.split(":")[0]
             if source.startswith("."):
-                assert (DEPLOY / "compose" / source).resolve().exists(), source
+                assert (ROOT / source).resolve().exists(), source
                 assert volume.endswith(":ro")
             else:
                 named.add(source)
@@ -390,7 +390,7 @@ def _probes() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def test_probes_ask_what_answers() -> None:
-    routes = {route.path for route in status_page.router.routes if isinstance(route, APIRoute)}
+    routes = {route.path for route in status.router.routes if isinstance(route, APIRoute)}
     for name, probe, words in _probes():
         assert words["httpGet"]["port"] == ("metrics" if name == "worker" else "http")
         expected = "/ready" if probe == "readinessProbe" else "/health"

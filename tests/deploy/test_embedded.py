@@ -13,14 +13,14 @@ import asyncpg
 import psutil
 import pytest
 
-from deploy.embedded import start_postgres
-from deploy.postgres_programs import EmbeddedError, find_server_user, run_program
+from deploy.embedded.postgres import start_postgres
+from deploy.embedded.postgres_programs import EmbeddedError, find_server_user, run_program
 
 # Starts the server of folder argv[1], says whether it owns it, and waits for its input to end.
 STARTER = """
 import sys
 from pathlib import Path
-from deploy.embedded import start_postgres
+from deploy.embedded.postgres import start_postgres
 
 server = start_postgres(Path(sys.argv[1]))
 try:

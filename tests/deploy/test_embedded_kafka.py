@@ -16,10 +16,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
-from deploy import kafka_programs
-from deploy.embedded_kafka import EmbeddedKafka, answers, start_kafka
-from deploy.kafka_programs import fetch_jars, find_java
-from deploy.postgres_programs import EmbeddedError
+from deploy.embedded import kafka_programs
+from deploy.embedded.kafka import EmbeddedKafka, answers, start_kafka
+from deploy.embedded.kafka_programs import fetch_jars, find_java
+from deploy.embedded.postgres_programs import EmbeddedError
 
 TOPIC = "trial"
 
@@ -27,7 +27,7 @@ TOPIC = "trial"
 STARTER = """
 import sys
 from pathlib import Path
-from deploy.embedded_kafka import start_kafka
+from deploy.embedded.kafka import start_kafka
 
 kafka = start_kafka(Path(sys.argv[1]), Path(sys.argv[2]))
 print(kafka.pid, kafka.port, flush=True)

@@ -14,17 +14,17 @@ from pathlib import Path
 import pytest
 
 from deploy.county import CountyPlan, write_county
-from deploy.embedded_kafka import start_kafka
+from deploy.embedded.kafka import start_kafka
 from knowledge_base.facts import load_facts
-from rules_lib.rules import load_rule_set
+from rules_lib.rule_files import load_rule_set
 from streams.bus import BusAway
-from streams.bus_kafka import KafkaAddress, KafkaBus
-from streams.importing import send_messages
-from streams.service import open_service
-from streams.store.overview import find_under_way
+from streams.buses.kafka import KafkaAddress, KafkaBus
+from streams.hosts.service import open_service
+from streams.importers.sending import send_messages
+from streams.messages.vault import Vault
+from streams.store.operation.overview import find_under_way
 from streams.store.sessions import Connection, Pool, borrowed
 from streams.topics import CLAIMS, FINDINGS, JUDGES, LEADS
-from streams.vault import Vault
 
 SHARED = 4
 """Partitions of claims."""

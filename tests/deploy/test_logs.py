@@ -20,15 +20,15 @@ import pytest
 from deploy.logs import FIELDS, configure_logs, describe_error
 from deploy.settings import Settings
 from knowledge_base.facts import load_facts
-from rules_lib.rules import load_rule_set
+from rules_lib.rule_files import load_rule_set
 from streams.bus import Batch, Message
-from streams.bus_postgres import PostgresBus
+from streams.buses.postgres import PostgresBus
+from streams.hosts.service import Service
 from streams.importers.jsonl import read_messages
-from streams.reports import Report
-from streams.service import Service
+from streams.messages.vault import Vault
+from streams.pipeline.reports import Report
 from streams.store.sessions import Connection, borrowed, open_pool
 from streams.topics import CLAIMS, JUDGES, create_topics
-from streams.vault import Vault
 from tests.streams.bad_messages import SECRETS, all_bad, claim
 
 VAULT_KEY = "k" * 32
@@ -137,7 +137,7 @@ async def test_a_service_that_stops_by_an_error_tells_its_kind_and_place(postgre
     assert service.failed
     (stopped,) = [line for line in read(lines) if line["level"] == "CRITICAL"]
     assert stopped["message"].startswith("stopped: ")
-    assert "streams/worker.py" in stopped["message"]
+    assert "streams/hosts/worker.py" in stopped["message"]
     assert_tells_nothing(lines.getvalue())
 
 

@@ -19,13 +19,13 @@ from grafana_foundation_sdk.models.stat import Options as StatOptions
 from grafana_foundation_sdk.models.timeseries import Options as TimeSeriesOptions
 
 from knowledge_base.facts import load_facts
-from rules_lib.rules import load_rule_set
+from rules_lib.rule_files import load_rule_set
 from streams.bus import Batch, Lag, Lease, Record
-from streams.metrics import REGISTRY, begin_rules, count_batch
-from streams.reports import Report
-from streams.store.condition import Account, Condition
+from streams.hosts.metrics import REGISTRY, begin_rules, count_batch
+from streams.hosts.watching import StoreCollector
+from streams.pipeline.reports import Report
+from streams.store.operation.condition import Account, Condition
 from streams.topics import CLAIMS
-from streams.watching import StoreCollector
 
 ROOT = Path(__file__).resolve().parents[2]
 MONITORING = ROOT / "deploy" / "monitoring"
@@ -218,7 +218,7 @@ def test_panels_do_not_overlap_and_ask_the_provisioned_source() -> None:
 
 
 def test_the_dashboard_is_found_where_it_is_mounted() -> None:
-    compose = yaml.safe_load((ROOT / "deploy" / "compose" / "docker-compose.yml").read_text(encoding="utf-8"))
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     (provider,) = _provisioning("dashboards/fundwatch.yml")["providers"]
     mounts = [mount.split(":") for mount in compose["services"]["grafana"]["volumes"]]
     assert ["../monitoring/grafana/dashboards", provider["options"]["path"], "ro"] in mounts

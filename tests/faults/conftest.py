@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.embedded_kafka import EmbeddedKafka, start_kafka
+from deploy.embedded.kafka import EmbeddedKafka, start_kafka
 from knowledge_base.facts import load_facts
-from rules_lib.rules import RuleSet, load_rule_set
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
 from streams.store.migrations import migrate
 
 from .cluster import Cluster

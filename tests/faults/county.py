@@ -9,9 +9,10 @@ from decimal import Decimal
 import asyncpg
 
 from deploy.county import CountyPlan, simulate
-from knowledge_base.events import Claim, Event
+from knowledge_base.events.claims import Claim
+from knowledge_base.events.kinds import Event
 from knowledge_base.findings import Change, FindingVersion, finding_id
-from rules_lib.rules import RuleSet
+from rules_lib.rule_set import RuleSet
 from streams.bus import Message, partition_of
 from streams.topics import CLAIMS, PARTITIONS
 from tests.reference.judge import Expected, reference_findings

@@ -4,10 +4,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
-from deploy.embedded_kafka import EmbeddedKafka
+from deploy.embedded.kafka import EmbeddedKafka
 from streams.bus import Bus
-from streams.bus_kafka import KafkaAddress, KafkaBus
-from streams.bus_postgres import PostgresBus
+from streams.buses.kafka import KafkaAddress, KafkaBus
+from streams.buses.postgres import PostgresBus
 from streams.store.sessions import Pool
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from deploy.embedded import EmbeddedPostgres, start_postgres
-from deploy.postgres_programs import find_server_user, let_enter, run_program
+from deploy.embedded.postgres import EmbeddedPostgres, start_postgres
+from deploy.embedded.postgres_programs import find_server_user, let_enter, run_program
 
 
 class PostgresServer:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.embedded_kafka import EmbeddedKafka, start_kafka
-from rules_lib.rules import RuleSet
-from streams.bus_kafka import SESSION
-from streams.bus_postgres import LEASE
+from deploy.embedded.kafka import EmbeddedKafka, start_kafka
+from rules_lib.rule_set import RuleSet
+from streams.buses.kafka import SESSION
+from streams.buses.postgres import LEASE
 
 from .conftest import Trial
 from .county import County, make_county

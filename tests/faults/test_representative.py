@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from deploy.embedded_kafka import EmbeddedKafka
-from rules_lib.rules import RuleSet
+from deploy.embedded.kafka import EmbeddedKafka
+from rules_lib.rule_set import RuleSet
 
 from .conftest import Trial
 from .county import County, make_county

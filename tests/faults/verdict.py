@@ -8,10 +8,10 @@ import asyncpg
 import msgspec
 
 from knowledge_base.findings import Change, FindingVersion
-from rules_lib.rules import RuleSet
+from rules_lib.rule_set import RuleSet
 from streams.bus import Bus
-from streams.store.leads import live_rules
-from streams.store.reconciliation import reconcile
+from streams.store.casework.leads import live_rules
+from streams.store.intake.reconciliation import reconcile
 from streams.store.sessions import connect
 from streams.topics import FINDINGS, JUDGES
 from tests.rules_lib.in_memory import differences

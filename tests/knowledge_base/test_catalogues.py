@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from knowledge_base.catalogues.rows import ROWS
 from knowledge_base.codes import is_item_code
 from knowledge_base.days import as_date
-from knowledge_base.facts import CATALOGUES, ROWS, Facts, Point, load_catalogue, load_facts
+from knowledge_base.facts import CATALOGUES, Facts, Point, load_catalogue, load_facts
 from tests.knowledge_base import sheets
 from tests.knowledge_base.sheets import NORM_OF_2016, PUBLISHED, REGULATION, REVISED, official
 

@@ -4,9 +4,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge_base.digests import ClaimDigest, span_of
-from knowledge_base.events import Claim
-from streams.digesting import decode_digest, digest_of, encode_digest
+from knowledge_base.digests.claims import ClaimDigest
+from knowledge_base.digests.kinds import digest_of, span_of
+from knowledge_base.events.claims import Claim
+from streams.messages.packing import decode_digest, encode_digest
 from tests.reference.generators import mixed
 
 SPAN_FIELDS = 2

@@ -5,8 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from knowledge_base.events import Claim, ClaimLine, Diagnosis, Event, Operation, Paid, PatientStatus
-from knowledge_base.facts import (
+from knowledge_base.catalogues.rows import (
     BedItem,
     Course,
     DailyCap,
@@ -14,10 +13,13 @@ from knowledge_base.facts import (
     HospitalOnly,
     Pair,
     Period,
-    Point,
     Row,
     SexLimit,
 )
+from knowledge_base.events.claims import Claim, ClaimLine, Diagnosis, Operation, Paid
+from knowledge_base.events.kinds import Event
+from knowledge_base.events.persons import PatientStatus
+from knowledge_base.facts import Point
 from knowledge_base.findings import Occurrence
 
 from .judge import Expected, reference_findings

@@ -6,7 +6,8 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 
-from knowledge_base.events import Claim, ClaimLine, Paid, PatientStatus
+from knowledge_base.events.claims import Claim, ClaimLine, Paid
+from knowledge_base.events.persons import PatientStatus
 
 from .standing import civil_day
 from .story import AREA, CENT, Story

@@ -10,7 +10,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
 
-from knowledge_base.events import ClaimLine, Diagnosis, Event, Operation
+from knowledge_base.events.claims import ClaimLine, Diagnosis, Operation
+from knowledge_base.events.kinds import Event
 from knowledge_base.facts import Point, load_facts
 
 from .courses import COURSE

@@ -6,7 +6,8 @@ from decimal import Decimal
 from fractions import Fraction
 
 from knowledge_base.codes import ITEM_CODE_FORMATS
-from knowledge_base.events import ITEM_KINDS, SEXES, VISIT_TYPES, Claim
+from knowledge_base.dictionaries import ITEM_KINDS, SEXES, VISIT_TYPES
+from knowledge_base.events.claims import Claim
 
 from .judged import Judged, missed
 from .knowledge import Knowledge

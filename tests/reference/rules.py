@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 
-from knowledge_base.events import EMERGENCY_VISITS, INPATIENT_VISITS, VISIT_TYPES
+from knowledge_base.dictionaries import EMERGENCY_VISITS, INPATIENT_VISITS, VISIT_TYPES
 
 from .judged import Judged, by_grounds, counting, missed, summed, units, whole
 from .knowledge import Knowledge

@@ -12,7 +12,10 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Literal
 
-from knowledge_base.events import INPATIENT_VISITS, Claim, ClaimLine, Event, PatientStatus
+from knowledge_base.dictionaries import INPATIENT_VISITS
+from knowledge_base.events.claims import Claim, ClaimLine
+from knowledge_base.events.kinds import Event
+from knowledge_base.events.persons import PatientStatus
 from knowledge_base.findings import LineKey
 
 CHINA = timezone(timedelta(hours=8))

@@ -7,7 +7,8 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from knowledge_base.events import Claim, ClaimLine, Diagnosis, Event, Paid
+from knowledge_base.events.claims import Claim, ClaimLine, Diagnosis, Paid
+from knowledge_base.events.kinds import Event
 from knowledge_base.facts import Point
 
 from .standing import CHINA, civil_day

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from knowledge_base.events import Claim, Event
+from knowledge_base.events.claims import Claim
+from knowledge_base.events.kinds import Event
 from knowledge_base.facts import load_facts
 
 from .generators import mixed, persons

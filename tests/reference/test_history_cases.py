@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from knowledge_base.events import Claim, ClaimLine, Paid
+from knowledge_base.events.claims import Claim, ClaimLine, Paid
 
 from . import cases
 from .cases import at, hits, ids, line, only, stay, visit

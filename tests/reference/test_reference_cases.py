@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from knowledge_base.events import Claim, Diagnosis, Paid
+from knowledge_base.events.claims import Claim, Diagnosis, Paid
 
 from . import cases
 from .cases import at, diagnosis, hits, ids, line, only, operation, status, stay, visit

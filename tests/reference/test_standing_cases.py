@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from knowledge_base.events import Claim, ClaimLine, Event, Paid
-from knowledge_base.facts import DailyCap
+from knowledge_base.catalogues.rows import DailyCap
+from knowledge_base.events.claims import Claim, ClaimLine, Paid
+from knowledge_base.events.kinds import Event
 
 from .cases import BED, NURSING, POINTS, at, hits, line, only, point, status, stay, visit
 from .rules import BED_DAYS, DAILY_CAP

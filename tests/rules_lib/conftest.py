@@ -3,7 +3,8 @@
 import pytest
 
 from knowledge_base.facts import load_facts
-from rules_lib.rules import RuleSet, load_rule_set
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from knowledge_base.digests import Digest
-from knowledge_base.events import Event
+from knowledge_base.digests.kinds import Digest, digest_of
+from knowledge_base.events.kinds import Event
 from knowledge_base.findings import Finding, NotEvaluated, Occurrence
 from rules_lib.engine import Judgement, judge
-from rules_lib.history import History
-from rules_lib.rules import RuleSet
+from rules_lib.histories.patient import History
+from rules_lib.rule_set import RuleSet
 from rules_lib.scope import ALL_DAYS
-from streams.digesting import digest_of
 from tests.reference.judge import Expected
 from tests.reference.standing import person_names
 

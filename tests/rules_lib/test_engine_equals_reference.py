@@ -3,11 +3,11 @@
 import pytest
 
 from knowledge_base.days import Day
-from knowledge_base.digests import span_of
-from knowledge_base.events import Claim, Event
+from knowledge_base.digests.kinds import digest_of, span_of
+from knowledge_base.events.claims import Claim
+from knowledge_base.events.kinds import Event
 from knowledge_base.findings import Finding
-from rules_lib.rules import RuleSet
-from streams.digesting import digest_of
+from rules_lib.rule_set import RuleSet
 from tests.reference.generators import mixed, persons
 from tests.reference.judge import RULE_IDS, reference_findings
 

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
-from api.sentences import Names, finding_sentence
-from api.texts import load_texts
-from knowledge_base.facts import ROWS, Facts, load_facts
+from api.frame.sentences import Names, finding_sentence
+from api.frame.texts import load_texts
+from knowledge_base.catalogues.rows import ROWS
+from knowledge_base.facts import Facts, load_facts
 from knowledge_base.findings import Finding
 from rules_lib.cases import run_case
-from rules_lib.rules import RULES, TOPICS, Rule, RuleError, RuleSet, load_rule, load_rule_set
+from rules_lib.rule import TOPICS, Rule
+from rules_lib.rule_files import RULES, RuleError, load_rule, load_rule_set
+from rules_lib.rule_set import RuleSet
 
 FILES = sorted(RULES.rglob("*.yaml"))
 LANGUAGES = ("zh", "en")

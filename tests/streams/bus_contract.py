@@ -17,10 +17,10 @@ from typing import Protocol
 import pytest
 
 from streams.bus import Batch, Bus, Consumer, Message, OffsetOutOfRange, partition_of
-from streams.reports import Report
-from streams.store import offsets
+from streams.hosts.worker import Worker
+from streams.pipeline.reports import Report
 from streams.store.sessions import Connection, connect
-from streams.worker import Worker
+from streams.store.transport import offsets
 
 TOPIC = "trial"
 GROUP = "readers"

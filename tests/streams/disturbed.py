@@ -15,14 +15,16 @@ import asyncpg
 import msgspec
 import zstandard
 
-from knowledge_base.events import Claim, Event, PatientStatus
+from knowledge_base.events.claims import Claim
+from knowledge_base.events.kinds import Event
+from knowledge_base.events.persons import PatientStatus
 from knowledge_base.findings import Change, Finding, FindingVersion, LineKey, NotEvaluated
-from rules_lib.rules import RuleSet
+from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Message, Record, partition_of
-from streams.codec import encode_event
-from streams.handlers import ClaimsHandler
-from streams.pipeline import encode_finding
-from streams.store import offsets
+from streams.handlers.claims import ClaimsHandler
+from streams.messages.codec import encode_event
+from streams.messages.versions import encode_finding
+from streams.store.transport import offsets
 from streams.topics import CLAIMS, FINDINGS, JUDGES
 from tests.reference.judge import reference_findings
 from tests.reference.standing import CHINA

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from knowledge_base.findings import FindingVersion
-from rules_lib.rules import RuleSet
-from streams.store import leads
+from rules_lib.rule_set import RuleSet
+from streams.store.casework import leads
 from streams.store.sessions import Connection
 
 

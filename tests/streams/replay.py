@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import Iterable
 
-from knowledge_base.events import Event
+from knowledge_base.events.kinds import Event
 from knowledge_base.facts import load_facts
-from rules_lib.rules import load_rule_set
-from streams.codec import encode_event
-from streams.importing import send_messages
-from streams.service import Service, open_service
-from streams.store.overview import find_under_way
+from rules_lib.rule_files import load_rule_set
+from streams.hosts.service import Service, open_service
+from streams.importers.sending import send_messages
+from streams.messages.codec import encode_event
+from streams.messages.vault import Vault
+from streams.store.operation.overview import find_under_way
 from streams.store.sessions import borrowed
 from streams.topics import JUDGES, LEADS
-from streams.vault import Vault
 
 VAULT = Vault(b"a secret of the tests, no secret at all")
 

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from streams.bus import Batch
-from streams.handlers import ClaimsHandler
-from streams.store import history, intake, offsets
+from streams.handlers.claims import ClaimsHandler
+from streams.store.events import persons
+from streams.store.transport import offsets, outbox
 from streams.topics import CLAIMS
 
 Work = Callable[..., Awaitable[Any]]
@@ -32,11 +33,11 @@ def _has_rows(arguments: tuple[Any, ...], _: Any) -> bool:
 
 #: Name of the point -> what is wrapped, whether the signal comes before or after it, which calls count.
 POINTS: dict[str, tuple[Any, str, str, Counts]] = {
-    "decoded": (history, "lock_area", "before", lambda *_: True),
+    "decoded": (persons, "lock_area", "before", lambda *_: True),
     "before commit": (offsets, "step", "after", _is_of_claims),
     "after commit": (ClaimsHandler, "handle", "after", _is_of_claims),
     "rebalance": (offsets, "take", "after", _took_claims),
-    "relay": (intake, "delete_outbox", "after", _has_rows),
+    "relay": (outbox, "delete_outbox", "after", _has_rows),
 }
 
 

@@ -13,18 +13,21 @@ import asyncpg
 import msgspec
 import pytest
 
-from knowledge_base.events import Claim, Event, PatientStatus
+from knowledge_base.events.claims import Claim
+from knowledge_base.events.kinds import Event
+from knowledge_base.events.persons import PatientStatus
 from knowledge_base.facts import load_facts
-from rules_lib.rules import RuleSet, load_rule_set
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
 from streams.bus import Message
-from streams.bus_postgres import PostgresBus
-from streams.codec import encode_event
-from streams.handlers import ClaimsHandler
-from streams.store.reconciliation import reconcile
+from streams.buses.postgres import PostgresBus
+from streams.handlers.claims import ClaimsHandler
+from streams.hosts.worker import Worker
+from streams.messages.codec import encode_event
+from streams.messages.vault import Vault
+from streams.store.intake.reconciliation import reconcile
 from streams.store.sessions import connect, open_pool
 from streams.topics import CLAIMS, JUDGES, create_topics
-from streams.vault import Vault
-from streams.worker import Worker
 from tests.reference.generators import mixed
 
 from . import bad_messages

@@ -11,15 +11,17 @@ from random import Random
 import asyncpg
 import pytest
 
-from knowledge_base.events import Event
+from knowledge_base.events.kinds import Event
 from knowledge_base.facts import Facts, Point, load_facts
-from rules_lib import history as histories
-from rules_lib.history import Line
-from rules_lib.rules import Rule, RuleSet, load_rule_set
-from streams import pipeline
-from streams.handlers import ClaimsHandler
-from streams.store import history as store_history
-from streams.vault import Vault
+from rules_lib.histories import patient as histories
+from rules_lib.histories.patient import Line
+from rules_lib.rule import Rule
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
+from streams.handlers.claims import ClaimsHandler
+from streams.messages.vault import Vault
+from streams.pipeline import touching, windows
+from streams.store.events import stored
 from tests.reference import cases
 from tests.reference.oddities import ODD_DETAILS
 from tests.reference.rules import DAILY_CAP, PERIOD, PLACE
@@ -126,7 +128,7 @@ async def test_a_duplicate_accepted_again(
     events = [cases.visit("1", NURSED[0]), cases.visit("1", NURSED[0])]
     messages = [message_of(event) for event in events]
     assert_accepted(await kept_after(new_database(), events, rule_set), messages)
-    monkeypatch.setattr(store_history, "save_event_ids", accept_everything)
+    monkeypatch.setattr(stored, "save_event_ids", accept_everything)
     broken = await kept_after(new_database(), events, rule_set)
     assert unlike_reference(broken, rule_set) == {}
     with pytest.raises(AssertionError):
@@ -137,7 +139,7 @@ async def test_a_duplicate_counted_twice(compare: Compare, rule_set: RuleSet, mo
     """Neither the unique id nor the claim_id is used: the line would stand in two claims of its encounter."""
     events = [cases.visit("1", NURSED[0]), cases.visit("1", NURSED[0])]
     assert await compare(events, rule_set) == {}
-    monkeypatch.setattr(store_history, "save_event_ids", accept_everything)
+    monkeypatch.setattr(stored, "save_event_ids", accept_everything)
     monkeypatch.setattr(histories, "standing_claims", list)
     assert await compare(events, rule_set) == {(ODD_DETAILS, ("p1", "A", "visit 1", "line_twice")): TOO_MUCH}
 
@@ -174,8 +176,8 @@ async def test_an_encounter_without_the_gap_between_its_claims(
     odd: Key = (ODD_DETAILS, ("p1", "A", march.encounter_id, "unknown_item_code"))
     assert await compare([march, june, april], rule_set) == {}
 
-    def of_the_last_claim(heads: Sequence[pipeline.Head]) -> dict[tuple[str, str], tuple[int, int]]:
+    def of_the_last_claim(heads: Sequence[touching.Head]) -> dict[tuple[str, str], tuple[int, int]]:
         return {head.encounter: (head.first_day, head.last_day) for head in heads}
 
-    monkeypatch.setattr(pipeline, "_encounter_spans", of_the_last_claim)
+    monkeypatch.setattr(windows, "_encounter_spans", of_the_last_claim)
     assert await compare([march, june, april], rule_set) == {odd: MISSED}

@@ -21,16 +21,16 @@ from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from knowledge_base.facts import load_facts
-from rules_lib.rules import load_rule_set
-from streams import bus_kafka
+from rules_lib.rule_files import load_rule_set
 from streams.bus import Bus, BusAway, Consumer, Fenced, Message, OtherBus
-from streams.bus_kafka import LARGEST_MESSAGE, SESSION, KafkaAddress, KafkaBus, KafkaConsumer, TopicSettings
-from streams.handlers import ClaimsHandler
-from streams.store import offsets
-from streams.store.reconciliation import reconcile
+from streams.buses import kafka
+from streams.buses.kafka import LARGEST_MESSAGE, SESSION, KafkaAddress, KafkaBus, KafkaConsumer, TopicSettings
+from streams.handlers.claims import ClaimsHandler
+from streams.hosts.worker import Worker
+from streams.store.intake.reconciliation import reconcile
 from streams.store.sessions import Pool, borrowed, connect, open_pool, passes_by_itself
+from streams.store.transport import offsets
 from streams.topics import CLAIMS, JUDGES
-from streams.worker import Worker
 
 from .bus_contract import GROUP, TOPIC, Broker, BusContract, join, leave, noted, numbered, prepare
 from .replay import VAULT
@@ -216,7 +216,7 @@ async def test_a_message_that_no_broker_takes_is_no_broker_that_is_away(broker: 
 async def test_a_broker_that_is_away_passes_by_itself(
     pool: Pool, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus_kafka, "_PATIENCE", 1.0)
+    monkeypatch.setattr(kafka, "_PATIENCE", 1.0)
     bus = KafkaBus(pool, KafkaAddress(f"127.0.0.1:{free_port}"))
     for work in (bus.send(TOPIC, numbered(1)), bus.lags(), bus.consumer(GROUP, TOPIC, "one", None)):
         with pytest.raises(BusAway) as raised:
@@ -365,7 +365,7 @@ async def test_a_source_that_the_store_cannot_keep_is_mended_and_stops_nothing(
 async def test_while_the_broker_is_away_neither_threads_nor_sockets_pile_up(
     pool: Pool, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus_kafka, "_PATIENCE", 0.5)
+    monkeypatch.setattr(kafka, "_PATIENCE", 0.5)
     bus = KafkaBus(pool, KafkaAddress(f"127.0.0.1:{free_port}"))
     before = threading.active_count(), _open_files()
     for _ in range(12):

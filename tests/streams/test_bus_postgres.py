@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from streams.bus import Bus, Lease, Message, Record
-from streams.bus_postgres import LEASE, PostgresBus, PostgresConsumer
-from streams.store import log, offsets
+from streams.buses.postgres import LEASE, PostgresBus, PostgresConsumer
 from streams.store.sessions import Connection, Pool, connect, open_pool
+from streams.store.transport import log, offsets
 
 from .bus_contract import GROUP, TOPIC, Broker, BusContract, join, leave, numbered, prepare
 
@@ -193,7 +193,7 @@ async def test_a_batch_longer_than_the_lease_keeps_its_partition(postgres_url: s
 async def test_a_member_whose_sessions_were_ended_hears_again_and_leaves_in_order(
     broker: PostgresBroker, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.bus_postgres._POLL_EVERY", 60.0)
+    monkeypatch.setattr("streams.buses.postgres._POLL_EVERY", 60.0)
     bus = await prepare(broker, 1)
     member = await join(broker, bus, "one")
 

@@ -15,21 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from knowledge_base.events import (
-    Claim,
-    ClaimLine,
-    Department,
-    Diagnosis,
-    Event,
-    InsuredPeriod,
-    Operation,
-    Paid,
-    PatientStatus,
-)
-from streams.codec import decode_event, encode_event, money_of, same_content
-from streams.digesting import decode_digest, digest_of, encode_digest
-from streams.faults import KINDS, Undecodable, count_unknown_fields, decode_slowly
-from streams.schemas import encode_schema, event_schemas
+from knowledge_base.digests.kinds import digest_of
+from knowledge_base.events.claims import Claim, ClaimLine, Department, Diagnosis, Operation, Paid
+from knowledge_base.events.kinds import Event
+from knowledge_base.events.persons import InsuredPeriod, PatientStatus
+from streams.messages.codec import decode_event, encode_event, money_of, same_content
+from streams.messages.faults import KINDS, Undecodable, count_unknown_fields, decode_slowly
+from streams.messages.packing import decode_digest, encode_digest
+from streams.messages.schemas import encode_schema, event_schemas
 from tests.reference.generators import mixed
 
 from .bad_messages import SPELLINGS, all_bad, big_claim, claim, status
@@ -267,7 +260,7 @@ def test_money_is_the_sum_of_lines() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_published_schemas_are_those_of_the_types(kind: str) -> None:
-    """Written anew by ``python -m streams.schemas``."""
+    """Written anew by ``python -m streams.messages.schemas``."""
     assert (SCHEMAS / f"{kind}.json").read_bytes() == encode_schema(event_schemas()[kind])
     assert {path.stem for path in SCHEMAS.iterdir()} == set(KINDS)
 

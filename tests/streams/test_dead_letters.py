@@ -5,7 +5,7 @@ from random import Random
 from typing import Any, cast
 
 from streams.bus import Bus, Message
-from streams.store.dead_letters import LetterFilter, begin_replay, go_on_replaying
+from streams.store.intake.dead_letters import LetterFilter, begin_replay, go_on_replaying
 from streams.store.sessions import connect
 
 from .replay import VAULT

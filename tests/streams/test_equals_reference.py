@@ -13,17 +13,18 @@ from random import Random
 import asyncpg
 import pytest
 
-from knowledge_base.events import Event
+from knowledge_base.events.kinds import Event
 from knowledge_base.facts import load_facts
 from knowledge_base.findings import Change
-from rules_lib.rules import RuleSet, load_rule_set
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
 from streams.bus import Message
-from streams.bus_postgres import PostgresBus
-from streams.handlers import ClaimsHandler
+from streams.buses.postgres import PostgresBus
+from streams.handlers.claims import ClaimsHandler
+from streams.hosts.worker import Worker
+from streams.messages.vault import Vault
 from streams.store.sessions import connect, open_pool
 from streams.topics import CLAIMS, JUDGES
-from streams.vault import Vault
-from streams.worker import Worker
 from tests.reference.generators import mixed, persons
 from tests.reference.judge import RULE_IDS, near_misses
 

@@ -6,9 +6,9 @@ import pytest
 
 from deploy.county import CountyPlan, simulate
 from rules_lib.checks import stays
-from rules_lib.measures import Measure, Question, Undecided
-from streams.explaining import Verdict, explain
-from streams.store import overview
+from rules_lib.questions import Measure, Question, Undecided
+from streams.jobs.explaining import Verdict, explain
+from streams.store.operation import overview
 from streams.store.sessions import Connection, connect
 from tests.streams.replay import replay
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from streams import worker_kafka
 from streams.bus import Batch, OffsetOutOfRange, Record
-from streams.bus_kafka import KafkaAddress, KafkaBus
-from streams.holding import AssignedConsumer
-from streams.store import offsets
+from streams.buses.holding import AssignedConsumer
+from streams.buses.kafka import KafkaAddress, KafkaBus
+from streams.hosts import kafka
+from streams.hosts.kafka import DeliveredConsumer
 from streams.store.sessions import Pool, borrowed, open_pool
-from streams.worker_kafka import DeliveredConsumer
+from streams.store.transport import offsets
 
 GROUP, TOPIC = "readers", "trial"
 SESSION = timedelta(seconds=2)
@@ -154,7 +154,7 @@ async def test_a_delivery_ends_when_it_is_written(consumer: DeliveredConsumer, p
 async def test_after_a_gap_the_stores_offset_is_delivered_again(
     consumer: DeliveredConsumer, carrier: Carrier, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_kafka, "_PATIENCE", 0.3)
+    monkeypatch.setattr(kafka, "_PATIENCE", 0.3)
     consumer.assign({0})
     assert await _next(consumer, wait=0) is None
     await consumer.deliver(_events(8, 9))
@@ -168,7 +168,7 @@ async def test_after_a_gap_the_stores_offset_is_delivered_again(
 
 
 async def test_a_gap_that_stays_stops_the_reading(consumer: DeliveredConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_kafka, "_PATIENCE", 0.3)
+    monkeypatch.setattr(kafka, "_PATIENCE", 0.3)
     consumer.assign({0})
     assert await _next(consumer, wait=0) is None
     await consumer.deliver(_events(8))
@@ -181,7 +181,7 @@ async def test_a_gap_that_stays_stops_the_reading(consumer: DeliveredConsumer, m
 async def test_a_gap_is_forgotten_with_the_assignment(
     consumer: DeliveredConsumer, carrier: Carrier, monkeypatch: pytest.MonkeyPatch, then: set[int]
 ) -> None:
-    monkeypatch.setattr(worker_kafka, "_PATIENCE", 0.3)
+    monkeypatch.setattr(kafka, "_PATIENCE", 0.3)
     consumer.assign({0, 1})
     assert await _next(consumer, wait=0) is None
     await consumer.deliver(_events(8))

@@ -5,9 +5,9 @@ from itertools import count
 
 import pytest
 
-from streams.bus_postgres import PostgresBus
-from streams.importing import STEP, send_messages
-from streams.store.imports import AlreadyImporting
+from streams.buses.postgres import PostgresBus
+from streams.importers.sending import STEP, send_messages
+from streams.store.intake.imports import AlreadyImporting
 from streams.store.sessions import Pool, borrowed, open_pool
 from streams.topics import CLAIMS, create_topics
 

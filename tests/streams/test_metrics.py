@@ -14,19 +14,21 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.county import CountyPlan, simulate
-from knowledge_base.events import Claim, Event
+from knowledge_base.events.claims import Claim
+from knowledge_base.events.kinds import Event
 from knowledge_base.facts import load_facts
-from rules_lib.measures import Measure, Question
-from rules_lib.rules import RuleSet, load_rule_set
-from streams import watching
+from rules_lib.questions import Measure, Question
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Fenced, Message
-from streams.bus_postgres import PostgresBus
-from streams.metrics import REGISTRY, show_disk
-from streams.reports import Report
-from streams.service import open_service
+from streams.buses.postgres import PostgresBus
+from streams.hosts import watching
+from streams.hosts.metrics import REGISTRY, show_disk
+from streams.hosts.service import open_service
+from streams.hosts.worker import Worker
+from streams.pipeline.reports import Report
 from streams.store.sessions import Connection, connect, open_pool
 from streams.topics import CLAIMS, JUDGES, create_topics
-from streams.worker import Worker
 from tests.reference.generators import mixed
 
 from .bad_messages import all_bad

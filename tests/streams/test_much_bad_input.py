@@ -18,17 +18,19 @@ from random import Random
 import psutil
 import pytest
 
-from knowledge_base.events import Claim, Event
+from knowledge_base.events.claims import Claim
+from knowledge_base.events.kinds import Event
 from knowledge_base.facts import load_facts
-from rules_lib.rules import RuleSet, load_rule_set
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
 from streams.bus import Bus, Message
-from streams.bus_kafka import KafkaAddress, KafkaBus
-from streams.bus_postgres import PostgresBus
-from streams.codec import decode_event, encode_event
-from streams.store.reconciliation import reconcile
+from streams.buses.kafka import KafkaAddress, KafkaBus
+from streams.buses.postgres import PostgresBus
+from streams.messages.codec import decode_event, encode_event
+from streams.messages.vault import Vault
+from streams.store.intake.reconciliation import reconcile
 from streams.store.sessions import Connection, connect, open_pool
 from streams.topics import CLAIMS, JUDGES, create_topics
-from streams.vault import Vault
 from tests.reference.generators import mixed
 
 from .bad_messages import SECRETS, all_bad, big_claim

@@ -9,19 +9,21 @@ from contextlib import AsyncExitStack
 import msgspec
 import pytest
 
-from knowledge_base.events import Event
+from knowledge_base.events.kinds import Event
 from knowledge_base.facts import load_facts
 from knowledge_base.findings import FindingVersion
-from rules_lib.rules import RuleSet, load_rule_set
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Message
-from streams.bus_postgres import PostgresBus
-from streams.handlers import ClaimsHandler, LeadsHandler
-from streams.relay import run_relay, send_outbox
-from streams.store import intake, offsets
+from streams.buses.postgres import PostgresBus
+from streams.handlers.claims import ClaimsHandler
+from streams.handlers.findings import LeadsHandler
+from streams.hosts.worker import Handler, Worker
+from streams.jobs.relay import run_relay, send_outbox
+from streams.messages.vault import Vault
 from streams.store.sessions import Connection, Pool, borrowed, connect, open_pool
+from streams.store.transport import offsets, outbox
 from streams.topics import CLAIMS, FINDINGS, JUDGES, LEADS, create_topics
-from streams.vault import Vault
-from streams.worker import Handler, Worker
 from tests.reference.generators import mixed
 
 from .disturbed import message_of
@@ -41,7 +43,7 @@ class Desk:
         self.connection = connection
 
     async def leave_in_outbox(self, connection: Connection, *values: bytes) -> None:
-        await intake.save_outbox(connection, FINDINGS, [Message(b"k", value, "judge") for value in values])
+        await outbox.save_outbox(connection, FINDINGS, [Message(b"k", value, "judge") for value in values])
 
     async def waiting(self) -> int:
         count: int = await self.connection.fetchval("select count(*) from outbox")
@@ -102,7 +104,7 @@ async def test_a_batch_leaves_each_version_once_and_none_where_it_rolled_back(
             raise ConnectionError
 
     monkeypatch.setattr(offsets, "step", fails_every_other_time)
-    monkeypatch.setattr("streams.worker._LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr("streams.hosts.worker._LONGEST_PAUSE", 0.01)
     monkeypatch.setattr(logging.getLogger("fundwatch.worker"), "disabled", True)
     await desk.judge(handler, _events()[:100])
     left = await desk.connection.fetch("select value from outbox")
@@ -159,7 +161,7 @@ async def test_a_relay_that_dies_before_it_clears_the_outbox_sends_again(
         raise ConnectionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(intake, "delete_outbox", dies)
+        patch.setattr(outbox, "delete_outbox", dies)
         with pytest.raises(ConnectionError):
             await send_outbox(desk.pool, desk.bus)
     assert await desk.waiting() == 2
@@ -169,14 +171,14 @@ async def test_a_relay_that_dies_before_it_clears_the_outbox_sends_again(
 
 
 async def test_the_relay_goes_on_after_trouble(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    take, troubles, stop = intake.take_outbox, [ConnectionError, TimeoutError], asyncio.Event()
+    take, troubles, stop = outbox.take_outbox, [ConnectionError, TimeoutError], asyncio.Event()
 
     async def troubled(connection: Connection, most: int) -> list[tuple[int, str, Message]]:
         if troubles:
             raise troubles.pop()
         return await take(connection, most)
 
-    monkeypatch.setattr(intake, "take_outbox", troubled)
+    monkeypatch.setattr(outbox, "take_outbox", troubled)
     await desk.leave_in_outbox(desk.connection, b"a")
     relay = asyncio.create_task(run_relay(desk.pool, desk.bus, stop))
     async with asyncio.timeout(5):

@@ -7,7 +7,7 @@ import pytest
 
 from deploy.county import CountyPlan, simulate
 from streams.bus import Bus, Lag
-from streams.store import reconciliation
+from streams.store.intake import reconciliation
 from streams.store.sessions import Connection, connect
 from streams.topics import CLAIMS, JUDGES
 from tests.streams.replay import replay

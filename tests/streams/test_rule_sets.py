@@ -13,23 +13,28 @@ import msgspec
 import pytest
 
 from deploy.county import CountyPlan, simulate
-from knowledge_base.events import Event
+from knowledge_base.events.kinds import Event
 from knowledge_base.facts import Facts, load_facts
 from knowledge_base.findings import Change, FindingVersion, Severity
 from rules_lib.publication import changed_rules, pack, unpack
-from rules_lib.rules import Rule, RuleSet, load_rule_set
+from rules_lib.rule import Rule
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Lease, Record
-from streams.bus_postgres import PostgresBus
-from streams.explaining import Verdict, explain
-from streams.handlers import ClaimsHandler, LeadsHandler
-from streams.judging import finding_message
-from streams.rejudging import rejudge
-from streams.rule_sets import RuleSets, RuleSetUnusable, Switch, publish, publish_first
-from streams.service import open_service
-from streams.store import offsets, rule_sets, sessions
+from streams.buses.postgres import PostgresBus
+from streams.handlers.claims import ClaimsHandler
+from streams.handlers.findings import LeadsHandler
+from streams.handlers.judging import finding_message
+from streams.handlers.rule_sets import RuleSets, RuleSetUnusable, Switch, publish, publish_first
+from streams.hosts.service import open_service
+from streams.hosts.worker import Worker
+from streams.jobs.explaining import Verdict, explain
+from streams.jobs.rejudging import rejudge
+from streams.store import sessions
+from streams.store.judgements import published
 from streams.store.sessions import Connection, connect, open_pool
+from streams.store.transport import offsets
 from streams.topics import CLAIMS, FINDINGS, JUDGES
-from streams.worker import Worker
 from tests.reference.generators import mixed, persons
 
 from .disturbed import assert_equals_engine, assert_versions, load_kept, message_of, take_in, unlike_reference
@@ -127,12 +132,12 @@ async def test_after_judging_again_findings_are_those_of_the_new_set(
     await judge_all(connection, handler, events)
     kept = await load_kept(connection)
     untouched = {name: row for name, row in kept.rows.items() if row["rule_id"] not in switch.rules}
-    assert {o.area: o.rules for o in await rule_sets.find_outstanding(connection)} == dict.fromkeys(
+    assert {o.area: o.rules for o in await published.find_outstanding(connection)} == dict.fromkeys(
         switch.areas, switch.rules
     )
-    people = await rule_sets.count_outstanding(connection)
+    people = await published.count_outstanding(connection)
     assert await judge_outstanding(connection, whole) == people > 100
-    assert await rule_sets.find_outstanding(connection) == []
+    assert await published.find_outstanding(connection) == []
     kept = await load_kept(connection)
     assert_equals_engine(kept, after)
     assert_versions(kept)
@@ -166,7 +171,7 @@ async def test_publishing_the_same_set_again_changes_nothing(connection: Connect
     await publish_first(connection, whole)
     assert await publish(connection, whole) == Switch(whole.hash, whole.hash, [], [])
     await publish_first(connection, without(whole, SEX))
-    assert await rule_sets.find_in_force(connection) == whole.hash
+    assert await published.find_in_force(connection) == whole.hash
 
 
 async def test_a_second_switch_begins_again_with_the_rules_of_both(connection: Connection, whole: RuleSet) -> None:
@@ -176,12 +181,12 @@ async def test_a_second_switch_begins_again_with_the_rules_of_both(connection: C
     pieces = rejudge(connection, RuleSets(whole), 5)
     assert (await anext(pieces))[0] == 5
     await pieces.aclose()
-    left = await rule_sets.count_outstanding(connection)
+    left = await published.count_outstanding(connection)
     other = whole.rules[0].id
     switch = await publish(connection, without(without(whole, SEX), other))
     assert switch.rules == [other]
-    assert {tuple(o.rules) for o in await rule_sets.find_outstanding(connection)} == {tuple(sorted([SEX, other]))}
-    assert await rule_sets.count_outstanding(connection) == left + 5
+    assert {tuple(o.rules) for o in await published.find_outstanding(connection)} == {tuple(sorted([SEX, other]))}
+    assert await published.count_outstanding(connection) == left + 5
 
 
 async def test_several_processes_judge_again_beside_each_other(
@@ -191,7 +196,7 @@ async def test_several_processes_judge_again_beside_each_other(
     await judge_all(connection, ClaimsHandler(whole, VAULT), events_of(20))
     await publish(connection, whole)
     another = await connect(postgres_url)
-    while await rule_sets.find_outstanding(connection):
+    while await published.find_outstanding(connection):
         await asyncio.gather(judge_outstanding(connection, whole), judge_outstanding(another, whole))
     await another.close()
     assert_equals_engine(await load_kept(connection), whole)

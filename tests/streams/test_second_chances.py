@@ -8,14 +8,15 @@ from random import Random
 
 import pytest
 
-from knowledge_base.events import Event
+from knowledge_base.events.kinds import Event
 from knowledge_base.facts import Facts, load_facts
-from rules_lib.measures import Measure, Question
-from rules_lib.rules import RuleSet, load_rule_set
+from rules_lib.questions import Measure, Question
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
 from streams.bus import Message
-from streams.handlers import ClaimsHandler
-from streams.service import open_service
-from streams.store.reconciliation import reconcile
+from streams.handlers.claims import ClaimsHandler
+from streams.hosts.service import open_service
+from streams.store.intake.reconciliation import reconcile
 from streams.store.sessions import Connection, connect
 from streams.topics import FINDINGS, JUDGES
 from tests.reference import cases

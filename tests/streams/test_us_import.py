@@ -4,7 +4,8 @@ from datetime import date
 from pathlib import Path
 
 from streams.importers.us_claims import read_us_claims
-from streams.store import overview, reconciliation
+from streams.store.intake import reconciliation
+from streams.store.operation import overview
 from streams.store.sessions import connect
 from streams.topics import JUDGES
 from tests.streams.replay import replay

@@ -16,20 +16,23 @@ from types import ModuleType
 import pytest
 
 from deploy.county import CountyPlan, simulate
-from knowledge_base.events import Claim, Event
+from knowledge_base.events.claims import Claim
+from knowledge_base.events.kinds import Event
 from knowledge_base.facts import load_facts
-from rules_lib.rules import RuleSet, load_rule_set
-from streams import arrivals, judging
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Lag, Message
-from streams.bus_postgres import PostgresBus
-from streams.handlers import ClaimsHandler
-from streams.pipeline import Person
-from streams.reports import Report
-from streams.store.reconciliation import reconcile
+from streams.buses.postgres import PostgresBus
+from streams.handlers import judging
+from streams.handlers.claims import ClaimsHandler
+from streams.hosts.worker import Handler, Worker
+from streams.messages.vault import Vault
+from streams.pipeline import account, arrivals
+from streams.pipeline.reports import Report
+from streams.pipeline.touching import Person
+from streams.store.intake.reconciliation import reconcile
 from streams.store.sessions import Connection, connect, open_pool
 from streams.topics import CLAIMS, JUDGES, create_topics
-from streams.vault import Vault
-from streams.worker import Handler, Worker
 
 from .disturbed import load_kept, message_of, unlike_reference
 
@@ -152,7 +155,7 @@ def _neighbours(count: int) -> list[Event]:
 
 
 @pytest.mark.parametrize(
-    ("module", "broken"), [(judging, "judge_again"), (arrivals, "digest_of"), (arrivals, "decode_event")]
+    ("module", "broken"), [(judging, "judge_again"), (arrivals, "digest_of"), (account, "decode_event")]
 )
 async def test_a_poisonous_record_is_buried_alone_among_499_neighbours(
     postgres_url: str,

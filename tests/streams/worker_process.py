@@ -14,14 +14,14 @@ from datetime import timedelta
 from functools import partialmethod
 
 from knowledge_base.facts import load_facts
-from rules_lib.rules import load_rule_set
+from rules_lib.rule_files import load_rule_set
 from streams.bus import Bus
-from streams.bus_kafka import KafkaAddress, KafkaBus
-from streams.bus_postgres import PostgresBus
-from streams.service import Service, open_service
+from streams.buses.kafka import KafkaAddress, KafkaBus
+from streams.buses.postgres import PostgresBus
+from streams.hosts.kafka import KafkaService
+from streams.hosts.service import Service, open_service
+from streams.messages.vault import Vault
 from streams.store.sessions import Pool
-from streams.vault import Vault
-from streams.worker_kafka import KafkaService
 
 from . import strikes
 

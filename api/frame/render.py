@@ -1,0 +1,66 @@
+"""How a page is made: its language, the frame around it, its cookies."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, Response
+
+from api.frame import sentences
+from api.frame.desk import desk_of
+from api.frame.texts import LANGUAGES, Texts, load_texts
+from streams.store.operation.status import Received
+
+LANGUAGE_COOKIE = "lang"
+
+
+_A_YEAR = 365 * 24 * 3600
+
+
+def texts_of(request: Request) -> Texts:
+    """The texts in the language that the request asks for: in its address, else its cookie, else the default."""
+    for lang in (request.query_params.get(LANGUAGE_COOKIE), request.cookies.get(LANGUAGE_COOKIE)):
+        if lang in LANGUAGES:
+            return load_texts(lang)
+    return load_texts(next(iter(LANGUAGES)))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the frame around a page shows: who is signed in, the token of forms, and what was received so far."""
+
+    login: str | None = None
+    csrf: str = ""
+    received: Received | None = None
+
+
+def render(request: Request, template: str, frame: Frame, status: int = HTTPStatus.OK, **words: Any) -> Response:
+    """A page in the request's language; a language asked for in the address is remembered."""
+    texts = texts_of(request)
+    page = desk_of(request).templates.get_template(template)
+    other = next(lang for lang in LANGUAGES if lang != texts.lang)
+    html = page.render(
+        **words,
+        frame=frame,
+        t=texts,
+        lang=LANGUAGES[texts.lang],
+        language=texts.lang,
+        other_language_link="?" + urlencode({**request.query_params, LANGUAGE_COOKIE: other}),
+        here=request.url.path,
+        sentences=sentences,
+        today=desk_of(request).today(),
+    )
+    response = HTMLResponse(html, status)
+    if request.query_params.get(LANGUAGE_COOKIE) == texts.lang:
+        set_cookie(request, response, LANGUAGE_COOKIE, texts.lang, _A_YEAR, "lax")
+    return response
+
+
+def set_cookie(
+    request: Request, response: Response, name: str, value: str, seconds: int, same_site: Literal["lax", "strict"]
+) -> None:
+    """A cookie that scripts cannot read, and that travels over HTTPS alone where the page did."""
+    secure = request.url.scheme == "https"
+    response.set_cookie(name, value, max_age=seconds, httponly=True, samesite=same_site, secure=secure)

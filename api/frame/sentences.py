@@ -1,0 +1,162 @@
+"""Sentences: a lead and a finding said the way a person would say them."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from api.frame import formats
+from api.frame.texts import Texts, load_texts
+from knowledge_base.facts import Facts
+from knowledge_base.findings import Amounts, Finding
+from rules_lib.rule import TOPICS, Rule
+from streams.store.casework.queue import Lead
+
+_TYPES = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_FAULTS = {
+    "missing": "missing",
+    "known with other content": "known",
+    "expected an object": "object",
+    "expected a decimal": "decimal",
+    "expected a day": "day",
+    "expected one of": "choice",
+    "Invalid enum value": "choice",
+    "twice in one claim": "twice",
+    "a claim reverses or corrects": "both",
+    "a claim cannot reverse": "itself",
+    "a line cannot refund": "refund",
+    "a merge names another": "merge",
+    "NUL character": "nul",
+}
+"""How the faults of ``streams.messages.faults`` begin, and the keys of their texts."""
+
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class Names(NamedTuple):
+    """What institutions and items are called, by code. Generic names of drugs name themselves."""
+
+    institutions: Mapping[str, str]
+    items: Mapping[str, str]
+
+
+def item_names(facts: Facts) -> dict[str, str]:
+    """What the knowledge base calls the items that it speaks of; the latest name of a code holds."""
+    names: dict[str, str] = {}
+    for point in sorted(facts.points, key=lambda point: (point.valid_from, point.recorded_on)):
+        names[point.name] = point.name
+        names.update(getattr(point.row, "included", {}))
+        names.update(dict.fromkeys(point.codes, point.name))
+    return names
+
+
+def finding_sentence(rule: Rule, finding: Finding, names: Names, lang: str) -> str:
+    """The rule's message filled from the finding, with the items that it is about. Never raises for a missing word."""
+    texts = load_texts(lang)
+    message: str = getattr(rule.message, lang).format_map(_Words(finding, names, texts))
+    items = [names.items[word] for word in finding.occurrence[1:] if word in names.items]
+    if not items:
+        return message
+    return texts("sentence.subject", items=texts("sentence.joint").join(items), message=message)
+
+
+class _Words(dict[str, str]):
+    """The words of a message: evidence first, then what the finding itself says; others are called unknown."""
+
+    def __init__(self, finding: Finding, names: Names, texts: Texts):
+        super().__init__({name: _word(name, value, texts) for name, value in finding.evidence.items()})
+        self.texts = texts
+        self.setdefault("day", finding_day(finding))
+        stay_institution = finding.occurrence[1] if len(finding.occurrence) > 1 else finding.institution
+        self["stay_institution"] = names.institutions.get(stay_institution, stay_institution)
+        self["institution"] = names.institutions.get(finding.institution, finding.institution)
+        self["value"] = formats.number(finding.value)
+        self["limit"] = formats.number(finding.limit)
+
+    def __missing__(self, name: str) -> str:
+        return self.texts("sentence.unknown")
+
+
+def finding_day(finding: Finding) -> str:
+    """The day that names the finding, else the last day of its anchor."""
+    days = [word for word in finding.occurrence[1:] if _ISO_DAY.fullmatch(word)]
+    return days[-1] if days else formats.day(finding.last_day)
+
+
+def _word(name: str, value: Any, texts: Texts) -> str:
+    if name == "kind":
+        return texts.find("oddities", str(value))
+    return formats.number(value) if isinstance(value, int | Decimal) else str(value)
+
+
+def lead_sentence(lead: Lead, texts: Texts) -> str:
+    """What a lead comes to, in one sentence."""
+    key = "lead.empty" if not lead.findings else "lead.sentence" if lead.in_question else "lead.sentence_without_money"
+    return texts(key, **_lead_words(lead, texts))
+
+
+def lead_row(lead: Lead, texts: Texts) -> str:
+    """The same without institution and amounts, which have columns of their own in the queue."""
+    return texts("lead.row", **_lead_words(lead, texts))
+
+
+def _lead_words(lead: Lead, texts: Texts) -> dict[str, object]:
+    return {
+        "institution": lead.institution_name or lead.institution,
+        "year": lead.service_year,
+        "topic": topic_name(lead.topic, texts),
+        "people": f"{lead.people:,}",
+        "findings": f"{lead.findings:,}",
+        "in_question": formats.money(lead.in_question),
+        "in_fund": formats.money(lead.in_fund),
+    }
+
+
+def topic_name(topic: str, texts: Texts) -> str:
+    """What a topic of rules is called; its folder where it has no name."""
+    zh, en = TOPICS.get(topic, (topic, topic))
+    return en if texts.lang == "en" else zh
+
+
+def loss_words(amounts: Amounts, texts: Texts) -> str:
+    """The loss of a finding or line, or that it cannot be computed."""
+    if not amounts.in_question:
+        return texts("amounts.none")
+    return texts("amounts.unknown") if amounts.loss is None else formats.money(amounts.loss)
+
+
+def method_words(method: str, texts: Texts) -> str:
+    """How a loss was computed, or why it cannot be; a way that has no words here as it was recorded."""
+    kind, _, value = method.partition(" ")
+    if kind == "payment_method" and value != "missing":
+        return texts("methods.payment_method", method=texts.find("payment_methods", value))
+    return texts.find("methods", method)
+
+
+def waited_words(since: datetime | None, now: datetime, texts: Texts) -> str:
+    """How long something has waited; a dash where it is not known."""
+    if since is None:
+        return "—"
+    number, unit = formats.waited((now - since).total_seconds())
+    return texts(f"waited.{unit}", count=number)
+
+
+def fault_words(fault: str, texts: Texts) -> str:
+    """What is wrong with a message, as ``streams.messages.faults`` tells it, with the words that are known here."""
+    field, separator, fault_text = fault.partition(": ")
+    mismatch = _TYPES.match(fault_text)
+    if mismatch:
+        expected, got = (texts.find("types", name) for name in mismatch.groups())
+        return texts("faults.at", field=field, fault=texts("faults.types", expected=expected, got=got))
+    if field == "not JSON":
+        return texts("faults.not_json", detail=fault_text)
+    for beginning, key in _FAULTS.items():
+        if fault_text.startswith(beginning) and separator:
+            return texts("faults.at", field=field, fault=texts.find("faults", key))
+    return fault
+
+
+def reason_words(reason: str, texts: Texts) -> str:
+    """Why a rule could not decide; the name of a failed check's error stays away from people."""
+    return texts.find("reasons", "check failed" if reason.startswith("check failed") else reason)

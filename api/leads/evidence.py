@@ -1,0 +1,79 @@
+"""The evidence of a finding: the claims that hold its lines, with the lines in dispute and those compared with them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from knowledge_base.days import Day, day_of
+from knowledge_base.digests.claims import ClaimDigest
+from knowledge_base.digests.kinds import Digest
+from knowledge_base.events.claims import Claim, ClaimLine
+from knowledge_base.findings import Amounts, Finding, LineKey
+from rules_lib.histories.patient import History
+
+
+class MarkedLine(msgspec.Struct, frozen=True):
+    """A billed line with its mark: ``guilty`` (then with its share of the money), ``involved`` or ``other``."""
+
+    line: ClaimLine
+    day: Day
+    mark: str
+    disputed: Amounts | None = None
+
+
+class MarkedClaim(msgspec.Struct, frozen=True):
+    """A standing claim with the lines that the finding speaks of, and the rest of it."""
+
+    claim: Claim
+    marked: Sequence[MarkedLine]
+    others: Sequence[MarkedLine]
+
+    @property
+    def others_amount(self) -> Decimal:
+        return sum((other.line.amount for other in self.others), Decimal(0))
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """Which events hold the lines of a finding: arrival numbers of standing claims, and how many others fell."""
+
+    seqs: Sequence[int]
+    fallen: int
+
+
+def line_keys(finding: Finding) -> list[LineKey]:
+    """Every line that a finding names, those in dispute first."""
+    return [guilty.line for guilty in finding.guilty] + list(finding.involved)
+
+
+def sources_of(finding: Finding, history: History, events: Mapping[int, Digest]) -> Sources:
+    """The standing claims of the encounters that a finding's lines belong to."""
+    encounters = {key[:2] for key in line_keys(finding)}
+    standing = {claim.event_id for encounter in encounters for claim in history.by_encounter.get(encounter, ())}
+    claims = {seq: digest for seq, digest in events.items() if isinstance(digest, ClaimDigest)}
+    of_encounters = {s: c for s, c in claims.items() if (c.institution, c.encounter_id) in encounters}
+    seqs = [seq for seq, claim in of_encounters.items() if claim.event_id in standing]
+    return Sources(sorted(seqs), len(of_encounters) - len(seqs))
+
+
+def marked_claims(finding: Finding, claims: Iterable[Claim]) -> tuple[list[MarkedClaim], int]:
+    """The claims with marked lines, by day of settlement, and how many lines of the finding none of them holds.
+
+    Where two claims carry one line, that of the greatest (happened_at, event_id) bears the mark, as in judging.
+    """
+    marks: dict[LineKey, tuple[str, Amounts | None]] = dict.fromkeys(finding.involved, ("involved", None))
+    marks.update({guilty.line: ("guilty", guilty.amounts) for guilty in finding.guilty})
+    expected = len(marks)
+    marked = []
+    for claim in sorted(claims, key=lambda claim: (claim.happened_at, claim.event_id), reverse=True):
+        lines = [_marked(claim, line, marks) for line in sorted(claim.lines, key=lambda line: (line.at, line.line_id))]
+        named = [line for line in lines if line.mark != "other"]
+        others = [line for line in lines if line.mark == "other"]
+        marked.append(MarkedClaim(claim, named, others))
+    found = sum(len(claim.marked) for claim in marked)
+    return sorted(marked, key=lambda claim: claim.claim.settled_at), expected - found
+
+
+def _marked(claim: Claim, line: ClaimLine, marks: dict[LineKey, tuple[str, Amounts | None]]) -> MarkedLine:
+    mark, amounts = marks.pop((claim.institution, claim.encounter_id, line.line_id), ("other", None))
+    return MarkedLine(line, day_of(line.at), mark, amounts)

@@ -1,0 +1,192 @@
+"""What the JSON interface takes and gives. Money is in yuan, decimals in strings; days are civil days in China."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.frame.addresses import MOST_WHOLE
+from casework.decisions import LONGEST_REASON, Decision
+from knowledge_base.days import as_date
+from knowledge_base.findings import Amounts, Finding, FindingVersion, LineKey
+from streams.store.casework.queue import Lead
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class AmountsOut(_Part):
+    """Three amounts that are never mixed up."""
+
+    in_question: Decimal = Field(description="Amount in question (违规费用 once confirmed), yuan")
+    in_fund: Decimal = Field(description="Of that inside the fund's scope (统筹内), yuan")
+    loss: Decimal | None = Field(description="Loss to the fund (基金损失), yuan; null where not computable")
+
+    @classmethod
+    def of(cls, amounts: Amounts | Lead) -> "AmountsOut":
+        return cls(in_question=amounts.in_question, in_fund=amounts.in_fund, loss=amounts.loss)
+
+
+class LeadOut(_Part):
+    """A lead (线索) as it counts today."""
+
+    lead_id: str
+    area: str
+    institution: str
+    institution_name: str | None
+    topic: str
+    service_year: int
+    version: int = Field(description="A decision carries the version that was seen")
+    state: Literal["open", "confirmed", "dismissed", "returned"]
+    assignee: str | None
+    sentence: str
+    findings: int
+    people: int
+    amounts: AmountsOut
+    lines_without_loss: int = Field(description="Lines in dispute that the loss leaves out")
+    newest_day: date | None
+    severity: int = Field(ge=1, le=4, description="Official grade of the most serious rule, 1 明确违规 to 4 监测分析")
+    waiting: int = Field(description="Findings that a later event may still explain; they do not count yet")
+
+    @classmethod
+    def of(cls, lead: Lead, sentence: str) -> "LeadOut":
+        shared = {name: getattr(lead, name) for name in cls.model_fields if name not in ("sentence", "amounts")}
+        return cls(**shared, sentence=sentence, amounts=AmountsOut.of(lead))
+
+
+class LeadList(_Part):
+    """One page of the queue."""
+
+    leads: list[LeadOut]
+    next: str | None = Field(description="Give it as `after` for the next page; null on the last")
+
+
+class LineOut(_Part):
+    """A billed line: (institution, encounter_id, line_id)."""
+
+    institution: str
+    encounter_id: str
+    line_id: str
+    amounts: AmountsOut | None = Field(default=None, description="Share in dispute; absent where only compared with")
+
+    @classmethod
+    def of(cls, key: LineKey, amounts: Amounts | None = None) -> "LineOut":
+        shared = None if amounts is None else AmountsOut.of(amounts)
+        return cls(institution=key[0], encounter_id=key[1], line_id=key[2], amounts=shared)
+
+
+class FindingOut(_Part):
+    """A finding (疑点) in the version that holds; ``change`` withdrawn means that it does not stand any more."""
+
+    finding_id: str
+    version: int
+    change: Literal["raised", "revised", "withdrawn"]
+    lead_id: str
+    rule_id: str
+    rule_title: str
+    sentence: str
+    person: str = Field(description="Pseudonym")
+    institution: str
+    first_day: date
+    last_day: date
+    value: Decimal
+    limit: Decimal
+    amounts: AmountsOut
+    method: str = Field(description="How the loss was computed, or why not")
+    guilty: list[LineOut] = Field(description="Lines in dispute")
+    involved: list[LineOut] = Field(description="Lines that they were compared with")
+
+    @classmethod
+    def of(cls, version: FindingVersion, lead_id: str, rule_title: str, sentence: str) -> "FindingOut":
+        finding: Finding = version.finding
+        return cls(
+            finding_id=version.finding_id,
+            version=version.version,
+            change=version.change.value,
+            lead_id=lead_id,
+            rule_id=finding.rule_id,
+            rule_title=rule_title,
+            sentence=sentence,
+            person=version.person,
+            institution=finding.institution,
+            first_day=as_date(finding.first_day),
+            last_day=as_date(finding.last_day),
+            value=finding.value,
+            limit=finding.limit,
+            amounts=AmountsOut.of(finding.amounts),
+            method=finding.amounts.method,
+            guilty=[LineOut.of(guilty.line, guilty.amounts) for guilty in finding.guilty],
+            involved=[LineOut.of(key) for key in finding.involved],
+        )
+
+
+class CitationOut(_Part):
+    """A finding in the version that was seen."""
+
+    finding_id: str
+    version: int
+
+
+class DecisionOut(_Part):
+    """A decision (决定). ``undoes`` names the decision that it takes back."""
+
+    decision_id: int
+    lead_id: str
+    lead_version: int
+    decision: Literal["confirmed", "dismissed", "returned", "undone"]
+    reason: str
+    decided_by: str
+    undoes: int | None
+    cites: list[CitationOut]
+    recorded_at: datetime
+
+    @classmethod
+    def of(cls, decision: Decision) -> "DecisionOut":
+        plain = ("decision_id", "lead_id", "lead_version", "reason", "decided_by", "undoes", "recorded_at")
+        cites = [CitationOut(finding_id=cited.finding_id, version=cited.version) for cited in decision.cites]
+        shared = {name: getattr(decision, name) for name in plain}
+        return cls(**shared, decision=decision.decision.value, cites=cites)
+
+
+class LeadDetail(_Part):
+    """A lead with one page of its findings and all decisions on it."""
+
+    lead: LeadOut
+    page: int
+    pages: int
+    findings: list[FindingOut]
+    decisions: list[DecisionOut]
+
+
+class DecisionIn(_Part):
+    """A decision on the lead as it was seen."""
+
+    version: int = Field(
+        ge=0, le=MOST_WHOLE, description="The lead's version that was seen; another one is refused with 409"
+    )
+    decision: Literal["confirmed", "dismissed", "returned"]
+    reason: str = Field(min_length=1, max_length=LONGEST_REASON)
+
+
+class UndoIn(_Part):
+    """Takes a decision back."""
+
+    version: int = Field(
+        ge=0, le=MOST_WHOLE, description="The lead's version that was seen; another one is refused with 409"
+    )
+    reason: str = Field(min_length=1, max_length=LONGEST_REASON)
+
+
+class SessionOut(_Part):
+    """Who is signed in. Requests that change something carry ``csrf`` in the header ``X-CSRF-Token``."""
+
+    login: str
+    csrf: str
+
+
+class Problem(_Part):
+    """Why nothing was done."""
+
+    detail: str

@@ -1,0 +1,249 @@
+"""Dead letters: choosing, looking at one (its bytes only on purpose, which is noted), and replaying.
+
+Replaying cannot be taken back, so it is asked for on a page of its own. It goes on in steps, one a request; whoever
+leaves in between finds it again and goes on.
+"""
+
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, HTTPException, Path, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from api.access import sessions
+from api.frame.addresses import MOST_WHOLE
+from api.frame.desk import desk_of, snapshot
+from api.frame.render import render
+from api.operation.reconciliation import as_day
+from streams.store.intake import dead_letters
+from streams.store.intake.dead_letters import DeadLetter, LetterFilter, WrongKey
+from streams.store.sessions import borrowed, passes_by_itself
+
+router = APIRouter(include_in_schema=False)
+
+PATH = "/status/dead-letters"
+REPLAYS = f"{PATH}/replays"
+PAGE = 50
+MOST_REASONS = 12
+MOST_SHOWN = 100_000
+STATES = {"left": False, "replayed": True, "all": None}
+
+State = Literal["left", "replayed", "all"]
+Outcome = Literal["conflict", "dead", ""]
+Text = Annotated[str, Query(max_length=500)]
+Whole = Annotated[int, Path(ge=0, le=MOST_WHOLE)]
+Partition = Annotated[int, Path(ge=0, le=2**31 - 1)]
+
+
+def letter_filter(
+    outcome: Outcome = "",
+    reason: Text = "",
+    source: Text = "",
+    day: Annotated[str, Query(max_length=10)] = "",
+    state: State = "left",
+    seq: Annotated[int | None, Query(ge=0, le=MOST_WHOLE)] = None,
+) -> LetterFilter:
+    """The filter that an address holds; empty values, as forms send them, mean all."""
+    return LetterFilter(outcome or None, reason or None, source or None, as_day(day), STATES[state], seq)
+
+
+Chosen = Annotated[LetterFilter, Depends(letter_filter)]
+
+
+class Links:
+    """Addresses of dead letters that differ from the present one in a few words."""
+
+    def __init__(self, chosen: LetterFilter):
+        self.words: dict[str, object] = {
+            "outcome": chosen.outcome,
+            "reason": chosen.reason,
+            "source": chosen.source,
+            "day": chosen.day,
+            "state": state_of(chosen),
+            "seq": chosen.seq,
+        }
+
+    def __call__(self, path: str = PATH, **changed: object) -> str:
+        words = {name: value for name, value in {**self.words, **changed}.items() if value is not None}
+        if words.get("state") == "left":
+            del words["state"]
+        return f"{path}?{urlencode(words)}" if words else path
+
+
+def state_of(chosen: LetterFilter) -> str:
+    """The word for the letters that a filter chooses: left, replayed or all."""
+    return next(state for state, replayed in STATES.items() if replayed == chosen.replayed)
+
+
+@router.get(PATH)
+async def show_letters(
+    request: Request, chosen: Chosen, before: Annotated[int, Query(ge=0, le=MOST_WHOLE)] = dead_letters.NEWEST
+) -> Response:
+    session = await sessions.require_session(request)
+    async with snapshot(desk_of(request).pool) as connection:
+        letters = await dead_letters.find_dead_letters(connection, chosen, before, PAGE)
+        words: dict[str, Any] = {
+            "count": await dead_letters.count_dead_letters(connection, _of_any_state(chosen)),
+            "reasons": await dead_letters.find_reasons(connection, chosen, MOST_REASONS),
+            "sources": await dead_letters.find_letter_sources(connection),
+            "unfinished": await dead_letters.find_unfinished_replays(connection),
+        }
+        frame = await sessions.frame_of(connection, session)
+    links = Links(chosen)
+    return render(
+        request,
+        "operation/letters.html",
+        frame,
+        letters=[letter for _, letter in letters],
+        chosen=chosen,
+        state=state_of(chosen),
+        states=tuple(STATES),
+        links=links,
+        replay_link=links(f"{PATH}/replay"),
+        next=links(before=letters[-1][0]) if len(letters) == PAGE else None,
+        is_first=before == dead_letters.NEWEST,
+        **words,
+    )
+
+
+@router.get(f"{PATH}/replay")
+async def ask_to_replay(request: Request, chosen: Chosen) -> Response:
+    """What a replay would send, and that it cannot be taken back."""
+    session = await sessions.require_session(request)
+    async with snapshot(desk_of(request).pool) as connection:
+        count = await dead_letters.count_dead_letters(connection, chosen)
+        reasons = await dead_letters.find_reasons(connection, chosen, MOST_REASONS)
+        frame = await sessions.frame_of(connection, session)
+    links = Links(chosen)
+    words: dict[str, Any] = {
+        "count": count,
+        "reasons": reasons,
+        "chosen": chosen,
+        "action": links(REPLAYS),
+        "back": links(seq=None),
+    }
+    return render(request, "operation/replay_asked.html", frame, **words)
+
+
+@router.post(REPLAYS)
+async def begin(request: Request, chosen: Chosen, csrf: Annotated[str, Form()] = "") -> Response:
+    session = await sessions.require_form(request, csrf, Links(chosen)(f"{PATH}/replay"))
+    async with borrowed(desk_of(request).pool) as connection:
+        number = await dead_letters.begin_replay(connection, chosen, session.login)
+    if number is None:
+        return RedirectResponse(Links(chosen)(f"{PATH}/replay"), HTTPStatus.SEE_OTHER)
+    return await _go_on(request, session, number)
+
+
+@router.get(f"{REPLAYS}/{{number}}")
+async def show_replay(request: Request, number: Whole) -> Response:
+    return await _render_replay(request, await sessions.require_session(request), number)
+
+
+@router.post(f"{REPLAYS}/{{number}}")
+async def go_on(request: Request, number: Whole, csrf: Annotated[str, Form()] = "") -> Response:
+    return await _go_on(request, await sessions.require_form(request, csrf, f"{REPLAYS}/{number}"), number)
+
+
+async def _go_on(request: Request, session: sessions.Session, number: int) -> Response:
+    """One step of a replay. Where it cannot be done nothing of it was sent, and the page says why."""
+    desk = desk_of(request)
+    try:
+        async with borrowed(desk.pool) as connection:
+            await dead_letters.go_on_replaying(connection, desk.bus, desk.vault, number)
+    except WrongKey:
+        return await _render_replay(request, session, number, HTTPStatus.CONFLICT, "wrong_key")
+    except Exception as error:
+        if not passes_by_itself(error):
+            raise
+        return await _render_replay(request, session, number, HTTPStatus.SERVICE_UNAVAILABLE, "bus_away")
+    return RedirectResponse(f"{REPLAYS}/{number}", HTTPStatus.SEE_OTHER)
+
+
+async def _render_replay(
+    request: Request,
+    session: sessions.Session,
+    number: int,
+    status: HTTPStatus = HTTPStatus.OK,
+    problem: str | None = None,
+) -> Response:
+    async with snapshot(desk_of(request).pool) as connection:
+        replay = await dead_letters.find_replay(connection, number)
+        if replay is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        frame = await sessions.frame_of(connection, session)
+    return render(request, "operation/replay.html", frame, status, replay=replay, problem=problem)
+
+
+@router.get(f"{PATH}/{{topic}}/{{partition}}/{{offset}}")
+async def show_letter(request: Request, topic: str, partition: Partition, offset: Whole) -> Response:
+    session = await sessions.require_session(request)
+    return await _render_letter(request, session, topic, partition, offset)
+
+
+@router.post(f"{PATH}/{{topic}}/{{partition}}/{{offset}}/bytes")
+async def show_bytes(
+    request: Request,
+    topic: str,
+    partition: Partition,
+    offset: Whole,
+    purpose: Annotated[str, Form(max_length=500)] = "",
+    csrf: Annotated[str, Form()] = "",
+) -> Response:
+    """The bytes as they came, with a purpose that is noted beside the name of whoever asked."""
+    session = await sessions.require_form(request, csrf, f"{PATH}/{topic}/{partition}/{offset}")
+    desk, purpose = desk_of(request), purpose.strip()
+    if not purpose or "\x00" in purpose:
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        return await _render_letter(request, session, topic, partition, offset, status, problem="purpose")
+    async with borrowed(desk.pool) as connection:
+        found = await dead_letters.find_dead_letter(connection, topic, partition, offset)
+        if found is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        try:
+            body = await dead_letters.open_dead_letter(connection, desk.vault, found[0], session.login, purpose)
+        except WrongKey:
+            status = HTTPStatus.CONFLICT
+            return await _render_letter(request, session, topic, partition, offset, status, problem="wrong_key")
+    return await _render_letter(request, session, topic, partition, offset, body=body)
+
+
+async def _render_letter(
+    request: Request,
+    session: sessions.Session,
+    topic: str,
+    partition: int,
+    offset: int,
+    status: HTTPStatus = HTTPStatus.OK,
+    problem: str | None = None,
+    body: bytes | None = None,
+) -> Response:
+    async with snapshot(desk_of(request).pool) as connection:
+        found = await dead_letters.find_dead_letter(connection, topic, partition, offset)
+        if found is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        seq, letter = found
+        views = await dead_letters.find_views(connection, letter)
+        frame = await sessions.frame_of(connection, session)
+    return render(
+        request,
+        "operation/letter.html",
+        frame,
+        status,
+        letter=letter,
+        path=_path_of(letter),
+        replay_link=f"{PATH}/replay?seq={seq}",
+        views=views,
+        problem=problem,
+        length=None if body is None else len(body),
+        shown=None if body is None else body[:MOST_SHOWN].decode("utf-8", "backslashreplace"),
+    )
+
+
+def _path_of(letter: DeadLetter) -> str:
+    return f"{PATH}/{letter.name}"
+
+
+def _of_any_state(chosen: LetterFilter) -> LetterFilter:
+    return LetterFilter(chosen.outcome, chosen.reason, chosen.source, chosen.day, None, chosen.seq)

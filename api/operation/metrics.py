@@ -1,0 +1,44 @@
+"""Metrics for Prometheus: at ``/metrics`` of the API for readers who know the token, and on a worker's own port."""
+
+import secrets
+from http import HTTPStatus
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from api.operation.status import Health, health
+from streams.hosts.metrics import REGISTRY
+from streams.store.operation import status
+from streams.store.sessions import Pool
+
+
+def metrics_router(token: str | None) -> APIRouter:
+    """``GET /metrics``; 401 without ``Authorization: Bearer TOKEN`` where there is a token."""
+    router = APIRouter()
+
+    @router.get("/metrics", include_in_schema=False)
+    async def metrics(request: Request) -> Response:
+        given = request.headers.get("authorization", "").encode()
+        if token is not None and not secrets.compare_digest(given, f"Bearer {token}".encode()):
+            headers = {"WWW-Authenticate": "Bearer"}
+            return JSONResponse({"detail": "token"}, HTTPStatus.UNAUTHORIZED, headers)
+        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def create_metrics_app(pool: Pool, token: str | None) -> FastAPI:
+    """What a worker serves on its metrics port: metrics, ``/health`` (its loop turns), ``/ready`` (it has a store)."""
+    app = FastAPI(title="Fundwatch", docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(metrics_router(token))
+    app.get("/health")(health)
+
+    @app.get("/ready")
+    async def ready() -> Response:
+        reason = await status.find_unready_reason(pool)
+        answer = Health(status="ok" if reason is None else "unready", reason=reason)
+        code = HTTPStatus.OK if reason is None else HTTPStatus.SERVICE_UNAVAILABLE
+        return JSONResponse(answer.model_dump(), code)
+
+    return app

@@ -1,0 +1,93 @@
+"""Reconciliation: what was received from whom on which day, what became of it, and what does not add up."""
+
+import asyncio
+from datetime import UTC, date, datetime
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.responses import Response
+
+from api.access import sessions
+from api.frame.addresses import PageNumber
+from api.frame.desk import Desk, desk_of, find_lags, snapshot
+from api.frame.render import render
+from streams.store.intake import reconciliation
+from streams.store.intake.reconciliation import LedgerFilter, Reconciliation
+from streams.store.sessions import borrowed, passes_by_itself
+from streams.topics import JUDGES
+
+router = APIRouter(include_in_schema=False)
+
+PATH = "/status/reconciliation"
+PAGE = 60
+_PATIENCE = 300
+
+
+def as_day(text: str | None) -> date | None:
+    """A day of an address or form, where it tells one. Raises 422 for one that is none."""
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY) from None
+
+
+def ledger_filter(
+    source: Annotated[str | None, Query(max_length=500)] = None,
+    first: Annotated[str | None, Query(max_length=10)] = None,
+    last: Annotated[str | None, Query(max_length=10)] = None,
+) -> LedgerFilter:
+    """The filter that an address holds; empty values, as forms send them, mean all."""
+    return LedgerFilter(source or None, as_day(first), as_day(last))
+
+
+@router.get(PATH)
+async def show_reconciliation(
+    request: Request, chosen: Annotated[LedgerFilter, Depends(ledger_filter)], page: PageNumber = 1, full: bool = False
+) -> Response:
+    session = await sessions.require_session(request)
+    desk = desk_of(request)
+    lags = await find_lags(desk)
+    account = await _reconciled(desk) if full else None
+    async with snapshot(desk.pool) as connection:
+        rows, count = await reconciliation.find_ledger(connection, chosen, (page - 1) * PAGE, PAGE)
+        partitions = await reconciliation.find_outcomes(connection, JUDGES, lags or ())
+        sources = await reconciliation.find_sources(connection)
+        frame = await sessions.frame_of(connection, session)
+    troubles = account.troubles if account else [trouble for row in partitions for trouble in row.troubles]
+    return render(
+        request,
+        "operation/reconciliation.html",
+        frame,
+        rows=rows,
+        count=count,
+        chosen=chosen,
+        page=page,
+        pages=max(1, -(-count // PAGE)),
+        partitions=partitions,
+        sources=sources,
+        account=account,
+        troubles=troubles,
+        unreached=full and account is None,
+        now=datetime.now(UTC),
+        link=lambda **words: _link(chosen, **words),
+    )
+
+
+async def _reconciled(desk: Desk) -> Reconciliation | None:
+    """The whole account, ``None`` where the bus or database does not answer."""
+    try:
+        async with asyncio.timeout(_PATIENCE), borrowed(desk.pool) as connection:
+            return await reconciliation.reconcile(connection, JUDGES, desk.bus)
+    except Exception as error:
+        if not passes_by_itself(error):
+            raise
+        return None
+
+
+def _link(chosen: LedgerFilter, **words: object) -> str:
+    """An address of this page with the same filter."""
+    filtering = {"source": chosen.source, "first": chosen.first, "last": chosen.last}
+    given = {name: value for name, value in {**filtering, **words}.items() if value is not None}
+    return f"{PATH}?{urlencode(given)}" if given else PATH

@@ -1,0 +1,139 @@
+"""Commands on findings: findings, explain."""
+
+from typing import Annotated, Any
+
+import typer
+
+from api.frame.sentences import Names, finding_sentence, item_names
+from deploy.commands.output import Failure, Json, Opened, console, print_json, print_table, run
+from knowledge_base.days import as_date
+from knowledge_base.findings import Finding
+from rules_lib.rule_set import RuleSet
+from streams.jobs.explaining import Explanation, Verdict
+from streams.jobs.explaining import explain as explain_finding
+from streams.store.casework.queue import find_institution_names
+from streams.store.operation import overview
+from streams.store.operation.overview import FindingRow
+from streams.store.sessions import borrowed
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(findings)
+    app.command()(explain)
+
+
+def findings(
+    rule: Annotated[str | None, typer.Option(help="规则编码 / rule id")] = None,
+    institution: Annotated[str | None, typer.Option(help="机构编码 / institution code")] = None,
+    after: Annotated[str, typer.Option(help="从此编号之后 / ids behind this one")] = "",
+    most: Annotated[int, typer.Option(min=1, max=1000, help="每页条数 / rows a page")] = 20,
+    withdrawn: Annotated[bool, typer.Option(help="连同已撤回的 / withdrawn ones too")] = False,
+    json: Json = False,
+) -> None:
+    """列出疑点 / list findings.
+
+    Example: fundwatch findings --rule FW10000001 --most 5
+    """
+    run(_findings(rule, institution, after, most, withdrawn, json))
+
+
+async def _findings(
+    rule: str | None, institution: str | None, after: str, most: int, withdrawn: bool, json: bool
+) -> None:
+    async with Opened() as service, borrowed(service.pool) as connection:
+        known = {known.id for known in service.rule_set.rules} | set(await overview.count_findings(connection))
+        if rule is not None and rule not in known:
+            raise Failure(f"没有这条规则，现有 / no such rule, there are: {', '.join(sorted(known))}")
+        rows = await overview.find_findings(connection, rule, institution, after, most, withdrawn)
+        following = rows[-1].finding_id if len(rows) == most else None
+        codes = {row.finding.institution for row in rows} | {row.finding.occurrence[1] for row in rows}
+        names = Names(await find_institution_names(connection, codes), item_names(service.rule_set.facts))
+        if json:
+            print_json({"findings": [_words(row) for row in rows], "next": following})
+            return
+        print_table(
+            "疑点 / findings",
+            ("编号 finding", "规则 rule", "机构 institution", "说明 what", "金额 yuan"),
+            [_row(row, service.rule_set, names) for row in rows],
+            right=4,
+        )
+        if following is not None:
+            console.print(f"下一页 / next page: --after {following}", highlight=False)
+
+
+def _row(row: FindingRow, rule_set: RuleSet, names: Names) -> tuple[str, ...]:
+    finding = row.finding
+    rule = rule_set.by_id.get(finding.rule_id)
+    sentence = finding_sentence(rule, finding, names, "zh") if rule else ""
+    place = names.institutions.get(finding.institution, finding.institution)
+    return row.finding_id, finding.rule_id, place, sentence, f"{finding.amounts.in_question:,.2f}"
+
+
+def _words(row: FindingRow) -> dict[str, Any]:
+    return (
+        {"finding_id": row.finding_id, "area": row.area, "version": row.version, "open": row.is_open}
+        | {
+            name: getattr(row.finding, name)
+            for name in ("rule_id", "occurrence", "value", "limit", "institution", "amounts", "evidence", "points")
+        }
+        | {"first_day": as_date(row.finding.first_day), "last_day": as_date(row.finding.last_day)}
+    )
+
+
+def explain(
+    finding: Annotated[str, typer.Argument(help="疑点编号 / finding id")],
+    version: Annotated[int | None, typer.Option(help="版本, 默认最新 / version, the newest by default")] = None,
+    json: Json = False,
+) -> None:
+    """按当时的数据和规则重算一条疑点 / judge a finding again as it was.
+
+    Example: fundwatch explain 4f2a...
+    """
+    run(_explain(finding, version, json))
+
+
+async def _explain(finding: str, version: int | None, json: bool) -> None:
+    async with Opened() as service, borrowed(service.pool) as connection:
+        area = await overview.find_area(connection, finding)
+        answer = await explain_finding(connection, area, finding, version) if area is not None else None
+        if area is None or answer is None:
+            what = finding if version is None else f"{finding}, 版本 version {version}"
+            raise Failure(f"没有这条疑点 / no such finding: {what}")
+        if json:
+            print_json(answer)
+        else:
+            _show(answer, service.rule_set)
+    if answer.verdict is not Verdict.SAME:
+        raise Failure("重算结果不同 / judged again it is not the same")
+
+
+_VERDICTS = {
+    Verdict.SAME: "相同 / same",
+    Verdict.DIFFERENT: "不同 / different",
+    Verdict.CHECK_CHANGED: "检查逻辑已改 / check changed",
+}
+
+
+def _line_ids(finding: Finding) -> str:
+    return ", ".join(guilty.line[2] for guilty in finding.guilty)
+
+
+def _show(answer: Explanation, rule_set: RuleSet) -> None:
+    stored = answer.stored
+    rule = rule_set.by_id.get(stored.finding.rule_id)
+    print_table(
+        f"疑点 finding {stored.finding_id}",
+        ("", ""),
+        [
+            ("结论 verdict", _VERDICTS[answer.verdict]),
+            ("版本 version", f"{stored.version} {stored.change.value} ({stored.cause})"),
+            ("规则 rule", f"{stored.finding.rule_id} {rule.title.zh if rule else ''}"),
+            ("规则集 set", stored.rule_set),
+            ("测得与上限 value, limit", f"{stored.finding.value} > {stored.finding.limit}"),
+            ("重算 judged again", "有此疑点 / found" if answer.again else "无此疑点 / not found"),
+            (f"涉疑明细 {len(stored.finding.guilty)} guilty lines, 编号 ids", _line_ids(stored.finding)),
+            ("知识点 points", ", ".join(stored.finding.points)),
+            ("重放事件 events replayed", f"{answer.events} (as of {stored.as_of})"),
+        ],
+        right=2,
+    )

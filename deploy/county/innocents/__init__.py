@@ -1,0 +1,1 @@
+"""Honest care that looks like cheating. Open first: look_alikes.py."""

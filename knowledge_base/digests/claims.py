@@ -1,0 +1,127 @@
+"""The digest of a claim: what windows over a patient's history are made of."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from knowledge_base.days import LAST_DAY, Day, day_at, day_of, microseconds
+from knowledge_base.events.claims import Claim, ClaimLine
+
+
+class LineDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One billed line; fields as in ``events.ClaimLine``, ``day`` the civil day of ``at``."""
+
+    line_id: str
+    item_code: str | None
+    quantity: Decimal
+    amount: Decimal
+    in_fund_scope: Decimal | None
+    at: int
+    day: Day
+    days: int | None = None
+    refund_of: str | None = None
+    sent_out: bool = False
+    sent_to: str | None = None
+    item_kind: str | None = None
+
+
+class ClaimDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One claim; ``fund_paid`` is what pooled fund, serious illness and aid paid together, ``None`` where not told.
+
+    ``first_day`` and ``last_day`` are its span (``span_of``), kept so that claims that lie elsewhere are passed over
+    without a look at their lines. A new field comes last and has a default, so that stored digests stay readable.
+    """
+
+    event_id: str
+    happened_at: int
+    patient: str
+    claim_id: str
+    encounter_id: str
+    institution: str
+    visit_type: str
+    settled_day: Day
+    lines: tuple[LineDigest, ...]
+    sex: str | None = None
+    born: Day | None = None
+    payment_method: str | None = None
+    admitted: Day | None = None
+    discharged: Day | None = None
+    mid_stay: bool = False
+    diagnoses: tuple[tuple[str, str | None], ...] | None = None
+    operation_days: tuple[Day | None, ...] | None = None
+    fund_paid: Decimal | None = None
+    reverses: str | None = None
+    corrects: str | None = None
+    first_day: Day | None = None
+    last_day: Day | None = None
+
+
+def span_of_claim(
+    lines: Sequence[LineDigest], admitted: Day | None, discharged: Day | None, settled_day: Day
+) -> tuple[Day, Day]:
+    """First and last day of a claim over its lines, the days that they cover, and its stay.
+
+    The day of settlement counts only where there is nothing else: it may lie months later. No anchor may reach
+    beyond the spans of its own events, or their windows would miss it.
+    """
+    firsts = [line.day for line in lines]
+    lasts = [line.day + (line.days - 1 if line.days else 0) for line in lines]
+    stay = [day for day in (admitted, discharged) if day is not None]
+    if not firsts and not stay:
+        return settled_day, settled_day
+    return min(firsts + stay), min(max(lasts + stay), LAST_DAY)
+
+
+def claim_digest(claim: Claim) -> ClaimDigest:
+    paid = claim.paid
+    lines = tuple(map(_line_digest, claim.lines))
+    admitted, discharged, settled = _day(claim.admitted_at), _day(claim.discharged_at), day_of(claim.settled_at)
+    first_day, last_day = span_of_claim(lines, admitted, discharged, settled)
+    return ClaimDigest(
+        event_id=claim.event_id,
+        happened_at=microseconds(claim.happened_at),
+        patient=claim.patient,
+        claim_id=claim.claim_id,
+        encounter_id=claim.encounter_id,
+        institution=claim.institution,
+        visit_type=claim.visit_type,
+        settled_day=settled,
+        lines=lines,
+        sex=claim.sex,
+        born=claim.birth_date.toordinal() if claim.birth_date else None,
+        payment_method=claim.payment_method,
+        admitted=admitted,
+        discharged=discharged,
+        mid_stay=claim.mid_stay,
+        diagnoses=None if claim.diagnoses is None else tuple((d.code, d.name) for d in claim.diagnoses),
+        operation_days=None if claim.operations is None else tuple(_day(o.at) for o in claim.operations),
+        fund_paid=None if paid is None else paid.pooled_fund + paid.serious_illness + paid.aid,
+        reverses=claim.reverses,
+        corrects=claim.corrects,
+        first_day=first_day,
+        last_day=last_day,
+    )
+
+
+def _line_digest(line: ClaimLine) -> LineDigest:
+    at = microseconds(line.at)
+    return LineDigest(
+        line.line_id,
+        line.item_code,
+        line.quantity,
+        line.amount,
+        line.in_fund_scope,
+        at,
+        day_at(at),
+        line.days,
+        line.refund_of,
+        line.sent_out,
+        line.sent_to,
+        line.item_kind,
+    )
+
+
+def _day(instant: datetime | None) -> Day | None:
+    return None if instant is None else day_at(microseconds(instant))

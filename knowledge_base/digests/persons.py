@@ -1,0 +1,30 @@
+"""The digest of a change of a person's status."""
+
+import msgspec
+
+from knowledge_base.days import Day, microseconds
+from knowledge_base.events.persons import PatientStatus
+
+
+class StatusDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One change of a person's status; ``same_as`` is read before histories are, to find who is one person."""
+
+    event_id: str
+    happened_at: int
+    patient: str
+    change: str
+    sex: str | None = None
+    died_on: Day | None = None
+    same_as: str | None = None
+
+
+def status_digest(status: PatientStatus) -> StatusDigest:
+    return StatusDigest(
+        event_id=status.event_id,
+        happened_at=microseconds(status.happened_at),
+        patient=status.patient,
+        change=status.change,
+        sex=status.sex,
+        died_on=status.died_on.toordinal() if status.died_on else None,
+        same_as=status.same_as,
+    )

@@ -1,0 +1,306 @@
+"""A person's history as it stands: which claims and lines count, and which stays they form.
+
+The reading is docs/what-counts.md, sections 2 to 4. A history is made of digests in any order and is the
+same for every order; it knows nothing of arrival, storage or today.
+"""
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from knowledge_base.days import Day
+from knowledge_base.dictionaries import INPATIENT_VISITS
+from knowledge_base.digests.claims import ClaimDigest, LineDigest
+from knowledge_base.digests.kinds import Digest, span_of
+from knowledge_base.digests.persons import StatusDigest
+from knowledge_base.findings import LineKey
+
+Encounter = tuple[str, str]
+"""(institution, encounter_id)"""
+
+
+class Line(msgspec.Struct, frozen=True, gc=False):
+    """A billed line as it stands, net of refunds. ``decided`` is false where it is unknown whether the fund paid it."""
+
+    claim: ClaimDigest
+    digest: LineDigest
+    quantity: Decimal
+    amount: Decimal
+    in_fund_scope: Decimal | None
+    decided: bool
+
+    @property
+    def key(self) -> LineKey:
+        return (self.claim.institution, self.claim.encounter_id, self.digest.line_id)
+
+    @property
+    def encounter(self) -> Encounter:
+        return (self.claim.institution, self.claim.encounter_id)
+
+    @property
+    def institution(self) -> str:
+        return self.claim.institution
+
+    @property
+    def day(self) -> Day:
+        return self.digest.day
+
+
+def line_order(line: Line) -> tuple[int, str, str]:
+    """Lines are ordered by when they happened, never by arrival."""
+    return (line.digest.at, line.claim.event_id, line.digest.line_id)
+
+
+class Stay(msgspec.Struct, frozen=True):
+    """A stay in hospital. ``discharged`` is ``None`` while it is open or unclear; ``unknown`` then says which."""
+
+    institution: str
+    encounter_id: str
+    admitted: Day
+    discharged: Day | None
+    unknown: str | None
+    in_fund: bool | None
+
+
+class FundShare(msgspec.Struct, frozen=True, gc=False):
+    """What the fund paid, of how much in its scope, and how that is known; ``of`` is ``None`` where it is not known."""
+
+    method: str
+    paid: Decimal = Decimal(0)
+    of: Decimal | None = None
+
+
+class History:
+    """One person's standing claims with their stays, and their lines by item code.
+
+    ``codes`` are the item codes that any rule can speak of; lines of other items are only made when asked for
+    claim by claim (``lines_of``).
+    """
+
+    def __init__(self, person: str, digests: Iterable[Digest], codes: Container[str]):
+        digests = list(digests)
+        self.person = person
+        self.claims = standing_claims([digest for digest in digests if isinstance(digest, ClaimDigest)])
+        self.by_encounter: dict[Encounter, list[ClaimDigest]] = defaultdict(list)
+        for claim in self.claims:
+            self.by_encounter[claim.institution, claim.encounter_id].append(claim)
+        self.lines_twice: set[LineKey] = set()
+        self._superseded: set[tuple[str, str]] = set()
+        self._refunds: dict[LineKey, _Refund] = {}
+        if len(self.by_encounter) < len(self.claims):
+            self._find_lines_twice()
+        # The only pass over all lines: nearly all of them are of no interest.
+        of_interest = [
+            (claim, line)
+            for claim in self.claims
+            for line in claim.lines
+            if line.item_code in codes or line.refund_of is not None or line.item_code is None
+        ]
+        self._find_refunds(of_interest)
+        self.stays = _stays(self.claims)
+        self.sex_on_file = _sex_on_file([digest for digest in digests if isinstance(digest, StatusDigest)])
+        self.days_without_code: dict[Encounter, list[Day]] = {}
+        self.items = self._items(of_interest)
+        self._fund_shares: dict[str, FundShare] = {}
+
+    def lines_of(self, claim: ClaimDigest, digests: Iterable[LineDigest]) -> list[Line]:
+        """Of some lines of a standing claim those that count or are undecided, whatever their item."""
+        return [line for digest in digests if (line := self._line(claim, digest)) is not None]
+
+    def fund_share(self, claim: ClaimDigest) -> "FundShare":
+        """What the fund paid of a claim, as far as money follows items."""
+        share = self._fund_shares.get(claim.event_id)
+        if share is None:
+            share = self._fund_shares[claim.event_id] = self._find_fund_share(claim)
+        return share
+
+    def _find_fund_share(self, claim: ClaimDigest) -> "FundShare":
+        if claim.payment_method is None:
+            return FundShare("payment_method missing")
+        if claim.payment_method != "item":
+            return FundShare(f"payment_method {claim.payment_method}")
+        scope = self._scope_of(claim)
+        if scope is None or claim.fund_paid is None or scope <= 0:
+            return FundShare("paid or in_fund_scope missing")
+        return FundShare("share of the claim's fund payment", min(scope, claim.fund_paid), scope)
+
+    def _scope_of(self, claim: ClaimDigest) -> Decimal | None:
+        """What a claim's lines have in the fund's scope together, net of refunds; ``None`` where one does not tell."""
+        total = Decimal(0)
+        for digest in claim.lines:
+            if digest.refund_of is None and (claim.event_id, digest.line_id) not in self._superseded:
+                scope = self._net(claim, digest)[2]
+                if scope is None:
+                    return None
+                total += scope
+        return total
+
+    def span_of(self, encounter: Encounter) -> tuple[Day, Day]:
+        """First and last day of an encounter over its standing claims, of which there is at least one."""
+        claims = self.by_encounter[encounter]
+        if len(claims) == 1:
+            return span_of(claims[0])
+        spans = [span_of(claim) for claim in claims]
+        return min(first for first, _ in spans), max(last for _, last in spans)
+
+    def digests_of(self, encounter: Encounter) -> Iterable[tuple[ClaimDigest, LineDigest]]:
+        """Every line of an encounter's standing claims, also those that no fund rule looks at."""
+        for claim in self.by_encounter.get(encounter, ()):
+            for digest in claim.lines:
+                yield claim, digest
+
+    def _items(self, of_interest: Iterable[tuple[ClaimDigest, LineDigest]]) -> dict[str, list[Line]]:
+        items: dict[str, list[Line]] = {}
+        for claim, digest in of_interest:
+            line = self._line(claim, digest)
+            if line is None:
+                continue
+            if digest.item_code is not None:
+                items.setdefault(digest.item_code, []).append(line)
+            else:
+                self.days_without_code.setdefault(line.encounter, []).append(digest.day)
+        for lines in items.values():
+            if len(lines) > 1:
+                lines.sort(key=line_order)
+        return items
+
+    def _line(self, claim: ClaimDigest, digest: LineDigest) -> Line | None:
+        """A line net of refunds, or ``None`` where it is ruled out by what is known."""
+        if digest.refund_of is not None or (claim.fund_paid is not None and claim.fund_paid <= 0):
+            return None
+        if self._superseded and (claim.event_id, digest.line_id) in self._superseded:
+            return None
+        quantity, amount, scope = digest.quantity, digest.amount, digest.in_fund_scope
+        if self._refunds:
+            quantity, amount, scope = self._net(claim, digest)
+        if quantity <= 0 or (scope is not None and scope <= 0):
+            return None
+        return Line(claim, digest, quantity, amount, scope, scope is not None and claim.fund_paid is not None)
+
+    def _net(self, claim: ClaimDigest, digest: LineDigest) -> tuple[Decimal, Decimal, Decimal | None]:
+        refund = self._refunds.get((claim.institution, claim.encounter_id, digest.line_id))
+        if refund is not None:
+            return refund.taken_off(digest.quantity, digest.amount, digest.in_fund_scope)
+        return digest.quantity, digest.amount, digest.in_fund_scope
+
+    def _find_lines_twice(self) -> None:
+        """Where two standing claims carry one line_id, the line of the greatest (happened_at, event_id) holds."""
+        for encounter, claims in self.by_encounter.items():
+            seen: set[str] = set()
+            for claim in sorted(claims, key=_rank, reverse=True) if len(claims) > 1 else ():
+                for digest in claim.lines:
+                    if digest.line_id in seen:
+                        self.lines_twice.add((*encounter, digest.line_id))
+                        self._superseded.add((claim.event_id, digest.line_id))
+                seen.update(digest.line_id for digest in claim.lines)
+
+    def _find_refunds(self, of_interest: Iterable[tuple[ClaimDigest, LineDigest]]) -> None:
+        for claim, digest in of_interest:
+            if digest.refund_of is not None and (claim.event_id, digest.line_id) not in self._superseded:
+                key = (claim.institution, claim.encounter_id, digest.refund_of)
+                self._refunds[key] = self._refunds.get(key, _NOTHING).plus(digest)
+
+
+class _Refund(msgspec.Struct, frozen=True):
+    """What refunds took off one line; ``in_fund_scope`` is ``None`` once one of them did not tell its own."""
+
+    quantity: Decimal
+    amount: Decimal
+    in_fund_scope: Decimal | None
+
+    def plus(self, digest: LineDigest) -> "_Refund":
+        known = self.in_fund_scope is not None and digest.in_fund_scope is not None
+        return _Refund(
+            self.quantity + abs(digest.quantity),
+            self.amount + abs(digest.amount),
+            self.in_fund_scope + abs(digest.in_fund_scope) if known else None,  # type: ignore[operator, arg-type]
+        )
+
+    def taken_off(
+        self, quantity: Decimal, amount: Decimal, scope: Decimal | None
+    ) -> tuple[Decimal, Decimal, Decimal | None]:
+        zero = Decimal(0)
+        left = None if scope is None or self.in_fund_scope is None else max(zero, scope - self.in_fund_scope)
+        return max(zero, quantity - self.quantity), max(zero, amount - self.amount), left
+
+
+_NOTHING = _Refund(Decimal(0), Decimal(0), Decimal(0))
+
+
+def _rank(event: ClaimDigest | StatusDigest) -> tuple[int, str]:
+    return (event.happened_at, event.event_id)
+
+
+def standing_claims(claims: Sequence[ClaimDigest]) -> list[ClaimDigest]:
+    """The claims that stand: held by their claim_id, no reversal, not reversed, not replaced by a correction."""
+    holding = {claim.claim_id: claim for claim in claims}
+    if len(holding) < len(claims):
+        holding = {claim.claim_id: claim for claim in sorted(claims, key=_rank)}
+    held = [claim for claim in claims if holding[claim.claim_id] is claim]
+    links = [claim for claim in held if claim.reverses is not None or claim.corrects is not None]
+    if not links:
+        return held
+    fallen = {claim.claim_id for claim in links if claim.reverses is not None}
+    fallen.update(claim.reverses for claim in links if claim.reverses is not None)
+    fallen.update(_corrected(holding))
+    return [claim for claim in held if claim.claim_id not in fallen]
+
+
+def _corrected(holding: dict[str, ClaimDigest]) -> set[str]:
+    """The claim_ids that corrections replace: each target, and every rival but the greatest."""
+    rivals: dict[str, list[ClaimDigest]] = defaultdict(list)
+    for claim in holding.values():
+        if claim.corrects in holding and not _on_a_cycle(claim, holding):
+            rivals[claim.corrects].append(claim)
+    fallen: set[str] = set(rivals)
+    for claims in rivals.values():
+        winner = max(claims, key=_rank)
+        fallen.update(claim.claim_id for claim in claims if claim is not winner)
+    return fallen
+
+
+def _on_a_cycle(claim: ClaimDigest, holding: dict[str, ClaimDigest]) -> bool:
+    passed: set[str] = set()
+    following = claim.corrects
+    while following is not None and following not in passed:
+        if following == claim.claim_id:
+            return True
+        passed.add(following)
+        following = holding[following].corrects if following in holding else None
+    return False
+
+
+def _stays(claims: Iterable[ClaimDigest]) -> dict[Encounter, Stay]:
+    inpatient: dict[Encounter, list[ClaimDigest]] = defaultdict(list)
+    for claim in claims:
+        if claim.admitted is not None and claim.visit_type in INPATIENT_VISITS:
+            inpatient[claim.institution, claim.encounter_id].append(claim)
+    return {encounter: _stay(encounter, together) for encounter, together in inpatient.items()}
+
+
+def _stay(encounter: Encounter, inpatient: Sequence[ClaimDigest]) -> Stay:
+    final = [claim for claim in inpatient if not claim.mid_stay]
+    admitted = min(claim.admitted for claim in final or inpatient if claim.admitted is not None)
+    discharged = max((claim.discharged for claim in final if claim.discharged is not None), default=None)
+    unknown = None
+    if not final:
+        unknown = "stay open"
+    elif discharged is None:
+        unknown = "discharged_at missing"
+    elif discharged < admitted:
+        unknown, discharged = "discharged before admitted", None
+    return Stay(*encounter, admitted, discharged, unknown, _in_fund(inpatient))
+
+
+def _in_fund(claims: Sequence[ClaimDigest]) -> bool | None:
+    if any(claim.fund_paid is not None and claim.fund_paid > 0 for claim in claims):
+        return True
+    return None if any(claim.fund_paid is None for claim in claims) else False
+
+
+def _sex_on_file(statuses: Sequence[StatusDigest]) -> str | None:
+    """The sex of the latest sex status, ``None`` where there is none; an empty string where it says nothing."""
+    changes = [status for status in statuses if status.change == "sex"]
+    return (max(changes, key=_rank).sex or "") if changes else None

@@ -1,0 +1,148 @@
+"""Measures: what a check is asked and what it answers.
+
+A check is a pure function ``(Question) -> Iterator[Measure | Undecided]``. It measures each anchor in the
+scope; the limit decides. It never sees today, arrival, storage, or another person.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from knowledge_base.days import Day
+from knowledge_base.facts import Facts, Point
+from knowledge_base.findings import LineKey
+from rules_lib.histories.patient import History, Line, Stay
+from rules_lib.scope import Scope
+
+if TYPE_CHECKING:
+    from rules_lib.rule import Rule
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+
+Word = str | Day
+"""A word of an occurrence; a day is written as its ISO date when the finding is named."""
+
+Share = tuple[Line, Decimal, Decimal]
+"""A guilty line and the part of it in dispute: so many of so many units or days, apart, so that money is exact."""
+
+
+class Measure(msgspec.Struct, frozen=True, gc=False):
+    """What was measured on one anchor, whose days are ``first_day`` to ``last_day``; a hit when value > limit."""
+
+    occurrence: tuple[Word, ...]
+    value: Decimal
+    limit: Decimal
+    first_day: Day
+    last_day: Day
+    institution: str | None = None
+    guilty: Sequence[Share] = ()
+    involved: Sequence[Line] = ()
+    guilty_keys: Sequence[LineKey] = ()
+    evidence: dict[str, Any] = {}
+    excuse_until: Day | None = None
+
+
+class Undecided(msgspec.Struct, frozen=True):
+    """An anchor on which the rule cannot decide, and why."""
+
+    occurrence: tuple[Word, ...]
+    reason: str
+    first_day: Day
+    last_day: Day
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What a check is asked: a person's history, the rule with its limits, the facts, and which anchors to judge.
+
+    ``judged`` holds the days of the anchors to judge: those whose reach meets a touched day. ``items`` holds the
+    person's lines of the items that the rule's catalogues name, by full item code and in line order.
+    """
+
+    history: History
+    rule: "Rule"
+    facts: Facts
+    judged: Scope
+    items: dict[str, list[Line]]
+
+    @property
+    def person(self) -> str:
+        return self.history.person
+
+    def meets(self, first: Day, last: Day) -> bool:
+        """Whether an anchor on these days is to be judged."""
+        return self.judged.meets(first, last)
+
+    def point(self, code: str, day: Day) -> Point | None:
+        """The point of the rule's catalogues that holds for an item on a service day."""
+        for catalogue in self.rule.catalogues:
+            point = self.facts.in_force(catalogue, code, day)
+            if point is not None:
+                return point
+        return None
+
+    def on_judged_days(self, lines: Sequence[Line]) -> list[Line]:
+        """Of lines in their order those on days that are to be judged."""
+        return [line for first, last in self.judged.intervals for line in on_days(lines, first, last)]
+
+    def by_place_and_day(self, lines: Sequence[Line]) -> Iterator[tuple[str, Day, list[Line]]]:
+        """Lines in their order grouped by institution and day, of the days that are to be judged."""
+        groups: dict[tuple[str, Day], list[Line]] = defaultdict(list)
+        for line in self.on_judged_days(lines):
+            groups[line.institution, line.day].append(line)
+        for (institution, day), together in groups.items():
+            yield institution, day, together
+
+    def stay_of(self, line: Line) -> Stay | None:
+        return self.history.stays.get(line.encounter)
+
+
+Check = Callable[[Question], Iterator[Measure | Undecided]]
+
+
+_day = attrgetter("digest.day")
+
+
+def on_days(lines: Sequence[Line], first: Day, last: Day) -> Sequence[Line]:
+    """Of lines in their order, which is that of their days too, those from one day to another."""
+    return lines[bisect_left(lines, first, key=_day) : bisect_right(lines, last, key=_day)]
+
+
+def units(lines: Iterable[Line]) -> Decimal:
+    return sum((line.quantity for line in lines), ZERO)
+
+
+def decided(lines: Iterable[Line]) -> list[Line]:
+    return [line for line in lines if line.decided]
+
+
+def beyond(lines: Sequence[Line], limit: Decimal) -> tuple[list[Share], list[Line]]:
+    """Splits lines, in their order, into those at which the running sum of units is beyond the limit, and the rest."""
+    guilty: list[Share] = []
+    involved: list[Line] = []
+    running = ZERO
+    for line in lines:
+        running += line.quantity
+        if running > limit:
+            guilty.append((line, min(line.quantity, running - limit), line.quantity))
+        else:
+            involved.append(line)
+    return guilty, involved
+
+
+def sum_is_open(lines: Sequence[Line], counted: Decimal, limit: Decimal) -> bool:
+    """Whether undecided lines could carry a sum beyond the limit that the counting lines alone do not pass."""
+    return counted <= limit < units(lines)
+
+
+UNDECIDED_LINES = "paid or in_fund_scope missing"
+
+
+def whole(lines: Iterable[Line]) -> list[Share]:
+    """Lines that are in dispute as a whole."""
+    return [(line, ONE, ONE) for line in lines]

@@ -1,0 +1,131 @@
+"""The handler of the topic "claims": a batch of one partition, in one transaction. It knows no bus.
+
+decode -> lock persons -> enter events -> read windows -> judge -> compare
+-> ONE transaction: events + finding versions + dead letters + outbox + offset
+"""
+
+from collections.abc import Mapping, Sequence
+
+from knowledge_base.events.persons import PatientStatus
+from rules_lib.rule_set import RuleSet
+from streams.bus import Batch
+from streams.handlers.judging import judge_windows
+from streams.handlers.reading import find_windows
+from streams.handlers.rule_sets import RuleSets
+from streams.messages.faults import readable_money
+from streams.messages.vault import Vault
+from streams.pipeline.account import Account, decode_records
+from streams.pipeline.arrivals import Arrival, Incoming
+from streams.pipeline.reports import Report
+from streams.pipeline.touching import merged_persons
+from streams.store.events import persons, stored
+from streams.store.intake import ledger
+from streams.store.sessions import Connection
+from streams.store.transport import offsets
+
+
+class ClaimsHandler:
+    """Takes in batches of the topic "claims": claims, reversals, corrections, changes of a patient's status.
+
+    ``rule_set`` is judged by where the store names none as in force. Raises ``RuleSetUnusable`` where it names one
+    that this program does not have the checks for.
+    """
+
+    def __init__(self, rule_set: RuleSet, vault: Vault, judging: bool = True):
+        self._rule_sets = RuleSets(rule_set)
+        self._vault = vault
+        self._judging = judging
+
+    async def handle(self, connection: Connection, batch: Batch) -> Report:
+        """One batch in one transaction. Raises ``Fenced``, with nothing written, where the partition was taken over."""
+        account, report = Account(self._vault), Report()
+        incoming = decode_records(batch.records, account)
+        async with connection.transaction():
+            rule_set = await self._rule_sets.hold(connection) if self._judging else None
+            for area, of_area in sorted(_by_area(incoming).items()):
+                members, accepted = await _take_in(connection, area, of_area, account)
+                if accepted and rule_set is not None:
+                    await _judge(connection, area, members, accepted, rule_set, report)
+            await ledger.save_account(connection, batch.lease, account.letters, account.tallies)
+            await offsets.step(connection, batch)
+        report.count_messages(account.tallies.values())
+        return report
+
+    async def bury(self, connection: Connection, batch: Batch, reason: str) -> Report:
+        """Dead-letters the one record of a batch that cannot be stored or judged, and moves the offset past it."""
+        (record,) = batch.records
+        account, report = Account(self._vault), Report()
+        account.dead(record, [reason], readable_money(record.value or b""))
+        async with connection.transaction():
+            await ledger.save_account(connection, batch.lease, account.letters, account.tallies)
+            await offsets.step(connection, batch)
+        report.count_messages(account.tallies.values())
+        return report
+
+
+async def _take_in(
+    connection: Connection, area: str, incoming: Sequence[Incoming], account: Account
+) -> tuple[dict[str, list[str]], dict[int, Arrival]]:
+    """Enters an area's events: all pseudonyms of each person concerned, and what was accepted by arrival number."""
+    events = [item.event for item in incoming]
+    joining = {event.same_as for event in events if isinstance(event, PatientStatus) and event.change == "merge"}
+    patients = {event.patient for event in events} | {patient for patient in joining if patient}
+    await persons.lock_area(connection, area, exclusive=bool(joining))
+    members = await persons.find_persons(connection, area, patients)
+    await persons.lock_persons(connection, area, members)
+    accepted = await _accept(connection, area, incoming, account)
+    joined = merged_persons(members, (arrival.digest for arrival in accepted.values()))
+    if joined:
+        await persons.save_merges(connection, area, joined, max(accepted))
+        apart = {patient for together in joined.values() for patient in together}
+        members = {person: of for person, of in members.items() if person not in apart} | joined
+    return members, accepted
+
+
+async def _accept(
+    connection: Connection, area: str, incoming: Sequence[Incoming], account: Account
+) -> dict[int, Arrival]:
+    """Enters what is new; known ids with the same content are duplicates, with other content conflicts."""
+    first: dict[str, Incoming] = {}
+    for item in incoming:
+        first.setdefault(item.event.event_id, item)
+    new, known = await stored.save_event_ids(connection, area, {name: item.hash for name, item in first.items()})
+    accepted: dict[int, Arrival] = {}
+    doubtful: list[Incoming] = []
+    for item in incoming:
+        event_id = item.event.event_id
+        if first[event_id] is item and event_id in new:
+            accepted[new[event_id]] = account.accepted(item)
+        elif item.hash == known.get(event_id, first[event_id].hash):
+            account.duplicate(item)
+        else:
+            doubtful.append(item)
+    await stored.save_events(connection, area, accepted)
+    if doubtful:
+        bodies = await stored.load_bodies(connection, area, {item.event.event_id for item in doubtful})
+        for item in doubtful:
+            account.known(item, bodies[item.event.event_id])
+    return accepted
+
+
+async def _judge(
+    connection: Connection,
+    area: str,
+    members: Mapping[str, Sequence[str]],
+    accepted: Mapping[int, Arrival],
+    rule_set: RuleSet,
+    report: Report,
+) -> None:
+    person_of = {patient: person for person, together in members.items() for patient in together}
+    new: dict[str, set[int]] = {}
+    for seq, arrival in accepted.items():
+        new.setdefault(person_of[arrival.patient], set()).add(seq)
+    found, digests = await find_windows(connection, area, members, new, accepted, rule_set)
+    await judge_windows(connection, area, members, found, digests, rule_set, report)
+
+
+def _by_area(incoming: Sequence[Incoming]) -> dict[str, list[Incoming]]:
+    by_area: dict[str, list[Incoming]] = {}
+    for item in incoming:
+        by_area.setdefault(item.event.area, []).append(item)
+    return by_area

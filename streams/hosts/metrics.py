@@ -1,0 +1,103 @@
+"""Metrics: what this process counted, in the terms of Prometheus. What the store says is in streams/hosts/watching.py.
+
+No label names a person, a provider or a sender: labels are groups, topics, partitions, outcomes, rules and the hash of
+a rule set, so their number is bounded. docs/monitoring.md says what to watch.
+"""
+
+import shutil
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+
+from knowledge_base.findings import Change
+from rules_lib.rule_set import RuleSet
+from streams.bus import Batch, Lease
+from streams.pipeline.reports import OUTCOMES, Report
+from streams.topics import CLAIMS, FINDINGS
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_SIZES = (1, 5, 10, 50, 100, 250, 500, 1000, 2000)
+
+
+def _counter(name: str, says: str, *labels: str) -> Counter:
+    return Counter(f"fundwatch_{name}", says, labels, registry=REGISTRY)
+
+
+def _gauge(name: str, says: str, *labels: str) -> Gauge:
+    return Gauge(f"fundwatch_{name}", says, labels, registry=REGISTRY)
+
+
+# --- counted by this process, once a batch is committed
+
+_MESSAGES = _counter("messages_total", "Messages by what became of them.", "topic", "outcome")
+_RECEIVED = _counter("received_bytes_total", "Bytes of the messages' values as they came.", "topic")
+_FINDINGS = _counter("findings_total", "Finding versions by rule and change.", "rule", "change")
+_NOT_EVALUATED = _counter("not_evaluated_total", "Anchors on which a rule newly could not decide.", "rule")
+_FAILED = _counter("failed_checks_total", "Those of them on which the rule's check raised.", "rule")
+_BATCH_SECONDS = Histogram(
+    "fundwatch_batch_seconds", "Seconds a batch took, commit included.", ("topic",), buckets=_SECONDS, registry=REGISTRY
+)
+_BATCH_MESSAGES = Histogram(
+    "fundwatch_batch_messages", "Messages in a batch.", ("topic",), buckets=_SIZES, registry=REGISTRY
+)
+_RETRIES = _counter("retries_total", "Batches tried again after an error that passes by itself.", "topic")
+_FENCED = _counter("fenced_total", "Batches given up because another worker had taken their partition.", "topic")
+
+# --- read from the file system when it is asked for
+
+_DISK_FREE = _gauge("disk_free_bytes", "Free bytes where the home folder lies.")
+_DISK_SIZE = _gauge("disk_size_bytes", "Size of the file system where the home folder lies.")
+
+
+def count_batch(batch: Batch, report: Report, seconds: float) -> None:
+    """A batch whose transaction is committed, with the seconds it took."""
+    topic = batch.lease.topic
+    for outcome, count in report.outcomes.items():
+        _MESSAGES.labels(topic, outcome).inc(count)
+    for (rule, change), count in report.findings.items():
+        _FINDINGS.labels(rule, change).inc(count)
+    for rule, count in report.not_evaluated.items():
+        _NOT_EVALUATED.labels(rule).inc(count)
+    for rule, count in report.failed.items():
+        _FAILED.labels(rule).inc(count)
+    _RECEIVED.labels(topic).inc(sum(len(record.value or b"") for record in batch.records))
+    _BATCH_SECONDS.labels(topic).observe(seconds)
+    _BATCH_MESSAGES.labels(topic).observe(len(batch.records))
+
+
+def count_fenced(lease: Lease) -> None:
+    """A partition that another worker took over."""
+    _FENCED.labels(lease.topic).inc()
+
+
+def count_retry(lease: Lease) -> None:
+    """A batch that is tried again."""
+    _RETRIES.labels(lease.topic).inc()
+
+
+def begin_rules(rule_set: RuleSet) -> None:
+    """Begins the counters of a set's rules at 0, so that their first rise can be seen."""
+    for rule in rule_set.rules:
+        _NOT_EVALUATED.labels(rule.id)
+        _FAILED.labels(rule.id)
+        for change in Change:
+            _FINDINGS.labels(rule.id, change.value)
+
+
+def show_disk(folder: Path) -> None:
+    """From now on measures the file system of a folder whenever metrics are read."""
+    _DISK_FREE.set_function(lambda: shutil.disk_usage(folder).free)
+    _DISK_SIZE.set_function(lambda: shutil.disk_usage(folder).total)
+
+
+for _topic in (CLAIMS, FINDINGS):
+    _RETRIES.labels(_topic)
+    _FENCED.labels(_topic)
+for _outcome in OUTCOMES:
+    _MESSAGES.labels(CLAIMS, _outcome)
+_MESSAGES.labels(FINDINGS, "dead")

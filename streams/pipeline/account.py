@@ -1,0 +1,115 @@
+"""The account: what becomes of each message of a batch. Every one is counted once, and what is refused is kept.
+
+A record is known again by the hash of its bytes. Where an id comes again in other bytes, what it means is compared."""
+
+import hashlib
+from collections.abc import Sequence
+from decimal import Decimal
+
+import msgspec
+
+from streams.bus import Record
+from streams.messages.codec import decode_event, money_of, same_content
+from streams.messages.faults import Undecodable, count_unknown_fields
+from streams.messages.vault import Vault
+from streams.pipeline.arrivals import Arrival, Incoming, arrival_of
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A message that did not become an event; ``body`` is sealed."""
+
+    offset: int
+    outcome: str
+    source: str
+    reasons: list[str]
+    key: bytes | None
+    body: bytes
+    money: Decimal | None
+
+
+class Tally(msgspec.Struct):
+    """Outcomes of one source in one batch, in messages and yuan."""
+
+    accepted: int = 0
+    duplicate: int = 0
+    conflict: int = 0
+    dead: int = 0
+    accepted_money: Decimal = Decimal(0)
+    duplicate_money: Decimal = Decimal(0)
+    conflict_money: Decimal = Decimal(0)
+    dead_money: Decimal = Decimal(0)
+    dead_money_unknown: int = 0
+    unknown_fields: int = 0
+
+    def count(self, outcome: str, money: Decimal | None) -> None:
+        setattr(self, outcome, getattr(self, outcome) + 1)
+        if money is None:
+            self.dead_money_unknown += 1
+        else:
+            setattr(self, f"{outcome}_money", getattr(self, f"{outcome}_money") + money)
+
+
+_LOOKED_AT = 16
+"""One message in so many is decoded a second time, for the fields that no schema knows."""
+
+
+class Account:
+    """What becomes of a batch's messages: every one is counted once, and what is refused is kept."""
+
+    def __init__(self, vault: Vault):
+        self.tallies: dict[str, Tally] = {}
+        self.letters: list[Refused] = []
+        self._vault = vault
+
+    def accepted(self, item: Incoming) -> Arrival:
+        self._tally(item.record).count("accepted", item.money)
+        return arrival_of(item)
+
+    def duplicate(self, item: Incoming) -> None:
+        self._tally(item.record).count("duplicate", item.money)
+
+    def known(self, item: Incoming, stored: bytes) -> None:
+        """A message whose id came before in other bytes: a duplicate or a conflict."""
+        if same_content(decode_event(stored), item.event):
+            self.duplicate(item)
+            return
+        self._tally(item.record).count("conflict", item.money)
+        reasons = ["event_id: known with other content"]
+        self.letters.append(letter_of(self._vault, item.record, "conflict", reasons, item.money))
+
+    def dead(self, record: Record, reasons: list[str], money: Decimal | None) -> None:
+        self._tally(record).count("dead", money)
+        self.letters.append(letter_of(self._vault, record, "dead", reasons, money))
+
+    def unknown_fields(self, record: Record) -> None:
+        """Counts the fields of a good message that no schema knows."""
+        self._tally(record).unknown_fields += count_unknown_fields(record.value or b"")
+
+    def _tally(self, record: Record) -> Tally:
+        return self.tallies.setdefault(record.source, Tally())
+
+
+def decode_records(records: Sequence[Record], account: Account) -> list[Incoming]:
+    """The events of some records; what is none is accounted for as dead.
+
+    One message in sixteen, chosen by its bytes, is looked at for fields that no schema knows.
+    """
+    incoming = []
+    for record in records:
+        body = record.value or b""
+        try:
+            event = decode_event(body)
+        except Undecodable as error:
+            account.dead(record, error.faults, error.money)
+            continue
+        hash = hashlib.blake2b(body, digest_size=16).digest()
+        if hash[0] % _LOOKED_AT == 0:
+            account.unknown_fields(record)
+        incoming.append(Incoming(record, event, hash, money_of(event)))
+    return incoming
+
+
+def letter_of(vault: Vault, record: Record, outcome: str, reasons: list[str], money: Decimal | None) -> Refused:
+    """A message that did not become an event, with its bytes sealed."""
+    sealed = vault.seal(record.value or b"")
+    return Refused(record.offset, outcome, record.source, reasons, record.key, sealed, money)

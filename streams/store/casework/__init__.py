@@ -1,0 +1,1 @@
+"""Leads, the queue that people read, decisions. Open first: leads.py."""

@@ -1,0 +1,311 @@
+"""Leads as stored: findings that arrive on the bus are kept at their highest version, and what they touch is summed.
+
+One writer (the topic ``findings``). ``casework.leads`` says what a lead is and what it comes to.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import asyncpg
+import msgspec
+
+from casework.leads import Dispute, LeadFinding, LeadKey, Totals, lead_id, lead_key, totals
+from knowledge_base.days import as_date
+from knowledge_base.findings import Change, FindingVersion, Severity
+from rules_lib.rule import Rule
+from rules_lib.rule_set import RuleSet
+
+_encode = msgspec.json.Encoder().encode
+decode_version = msgspec.json.Decoder(FindingVersion).decode
+
+LeadName = tuple[str, str]
+"""(area, lead_id)"""
+
+Rules = Mapping[tuple[str, str], Rule]
+"""Rules by (hash of their set, id)."""
+
+_COUNTED = (
+    "findings", "people", "in_question", "in_fund", "loss", "lines", "lines_without_loss", "newest_day", "severity",
+)  # fmt: skip
+
+
+async def apply_findings(
+    connection: asyncpg.Connection, versions: Sequence[FindingVersion], rules: Rules, in_force: RuleSet
+) -> None:
+    """Brings leads to some finding versions, in a transaction that the caller owns.
+
+    The highest version of a finding holds; older and equal ones are ignored. A finding whose institution changed
+    moves to another lead; the lead that it leaves stays, with what is left in it. ``rules`` holds each version's rule
+    as it was when it judged. How severe a rule is, and whether it is live, the set in force says: findings of rules
+    that are not live are kept and never summed.
+    """
+    newest = _newest(versions)
+    stored = await _find_stored(connection, newest)
+    fresh = [version for name, version in newest.items() if name not in stored or stored[name][0] < version.version]
+    if not fresh:
+        return
+    homes = {(v.area, v.finding_id): _home(v, rules) for v in fresh}
+    left = {(name[0], stored[name][1]) for name in homes if name in stored}
+    touched = await _next_versions(connection, homes.values(), left)
+    await _save_departures(connection, stored, homes, touched)
+    await _save_findings(connection, fresh, homes, touched, {**_by_id(rules), **in_force.by_id})
+    await _save_lines(connection, fresh, homes)
+    await _save_totals(connection, touched.keys(), live_rules(in_force))
+
+
+async def sum_again(connection: asyncpg.Connection, area: str, rule_set: RuleSet, rules: Sequence[str]) -> None:
+    """Sums the leads of an area that hold findings of some rules again: how severe they are, whether live, may differ.
+
+    A finding stays in the lead of the topic that its rule had when it was last judged.
+    """
+    rows = await connection.fetch(
+        "select distinct lead_id from lead_findings where area = $1 and rule_id = any($2::text[])", area, rules
+    )
+    touched = await _next_versions(connection, (), {(area, row["lead_id"]) for row in rows})
+    held = [rule_set.by_id[name] for name in rules if name in rule_set.by_id]
+    await connection.execute(
+        """
+        update lead_findings f set severity = changed.severity
+        from unnest($2::text[], $3::int[]) as changed (rule_id, severity)
+        where f.area = $1 and f.rule_id = changed.rule_id and f.severity <> changed.severity
+        """,
+        area,
+        [rule.id for rule in held],
+        [int(rule.severity) for rule in held],
+    )
+    await _save_totals(connection, touched.keys(), live_rules(rule_set))
+
+
+def live_rules(rule_set: RuleSet) -> list[str]:
+    """The rules whose findings people may see; those of shadow rules are never shown."""
+    return [rule.id for rule in rule_set.rules if rule.status == "live"]
+
+
+def _newest(versions: Iterable[FindingVersion]) -> dict[tuple[str, str], FindingVersion]:
+    newest: dict[tuple[str, str], FindingVersion] = {}
+    for version in versions:
+        name = (version.area, version.finding_id)
+        if name not in newest or newest[name].version < version.version:
+            newest[name] = version
+    return newest
+
+
+def _by_id(rules: Rules) -> dict[str, Rule]:
+    return {rule_id: rule for (_, rule_id), rule in rules.items()}
+
+
+def _home(version: FindingVersion, rules: Rules) -> LeadKey:
+    return lead_key(version, rules[version.rule_set, version.finding.rule_id].topic)
+
+
+def _columns(names: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    ordered = sorted(names)
+    return [first for first, _ in ordered], [second for _, second in ordered]
+
+
+async def _find_stored(
+    connection: asyncpg.Connection, names: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[int, str]]:
+    """(version, lead_id) of the findings that are already known, by (area, finding_id)."""
+    rows = await connection.fetch(
+        """
+        select f.area, f.finding_id, f.version, f.lead_id
+        from unnest($1::text[], $2::text[]) as wanted (area, finding_id)
+        join lead_findings f using (area, finding_id)
+        """,
+        *_columns(names),
+    )
+    return {(row["area"], row["finding_id"]): (row["version"], row["lead_id"]) for row in rows}
+
+
+async def _next_versions(
+    connection: asyncpg.Connection, homes: Iterable[LeadKey], left: Iterable[LeadName]
+) -> dict[LeadName, int]:
+    """Makes leads that are new, locks all in their order, and gives each its next version."""
+    keys = {(key.area, lead_id(key)): key for key in homes}
+    await connection.executemany(
+        """
+        insert into leads (area, lead_id, institution, topic, service_year, version,
+            findings, people, in_question, in_fund, severity)
+        values ($1, $2, $3, $4, $5, 0, 0, 0, 0, 0, 4) on conflict do nothing
+        """,
+        [(*name, keys[name].institution, keys[name].topic, keys[name].service_year) for name in sorted(keys)],
+    )
+    rows = await connection.fetch(
+        """
+        with held as (
+            select l.area, l.lead_id from unnest($1::text[], $2::text[]) as wanted (area, lead_id)
+            join leads l using (area, lead_id) order by l.area, l.lead_id for update of l
+        )
+        update leads l set version = version + 1, seq = default, updated_at = now()
+        from held where l.area = held.area and l.lead_id = held.lead_id
+        returning l.area, l.lead_id, l.version
+        """,
+        *_columns({*keys, *left}),
+    )
+    return {(row["area"], row["lead_id"]): row["version"] for row in rows}
+
+
+async def _save_departures(
+    connection: asyncpg.Connection,
+    stored: Mapping[tuple[str, str], tuple[int, str]],
+    homes: Mapping[tuple[str, str], LeadKey],
+    touched: Mapping[LeadName, int],
+) -> None:
+    """Notes which findings leave which lead for another one, and with which of its versions."""
+    rows = [
+        (area, stored[area, finding_id][1], finding_id, touched[area, stored[area, finding_id][1]])
+        for (area, finding_id), home in homes.items()
+        if (area, finding_id) in stored and stored[area, finding_id][1] != lead_id(home)
+    ]
+    await connection.executemany(
+        """
+        insert into lead_departures (area, lead_id, finding_id, lead_version) values ($1, $2, $3, $4)
+        on conflict (area, lead_id, finding_id) do update set lead_version = excluded.lead_version
+        """,
+        rows,
+    )
+
+
+async def _save_findings(
+    connection: asyncpg.Connection,
+    versions: Sequence[FindingVersion],
+    homes: Mapping[tuple[str, str], LeadKey],
+    touched: Mapping[LeadName, int],
+    rules: Mapping[str, Rule],
+) -> None:
+    rows = []
+    for version in versions:
+        finding = version.finding
+        home = lead_id(homes[version.area, version.finding_id])
+        rows.append(
+            (
+                version.area,
+                version.finding_id,
+                home,
+                finding.rule_id,
+                version.version,
+                version.change is not Change.WITHDRAWN,
+                version.person,
+                as_date(finding.last_day),
+                None if finding.excuse_until is None else as_date(finding.excuse_until),
+                int(rules[finding.rule_id].severity),
+                _encode(version),
+                touched[version.area, home],
+                version.rule_set,
+            )
+        )
+    await connection.executemany(
+        """
+        insert into lead_findings (area, finding_id, lead_id, rule_id, version, is_open, person, last_day,
+            excuse_until, severity, body, lead_version, rule_set)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+        on conflict (area, finding_id) do update set lead_id = excluded.lead_id, rule_id = excluded.rule_id,
+            version = excluded.version, is_open = excluded.is_open, person = excluded.person,
+            last_day = excluded.last_day, excuse_until = excluded.excuse_until, severity = excluded.severity,
+            body = excluded.body, lead_version = excluded.lead_version, rule_set = excluded.rule_set
+        """,
+        rows,
+    )
+
+
+async def _save_lines(
+    connection: asyncpg.Connection,
+    versions: Sequence[FindingVersion],
+    homes: Mapping[tuple[str, str], LeadKey],
+) -> None:
+    """The lines in dispute of open findings; those of earlier versions go."""
+    await connection.execute(
+        """
+        delete from lead_lines l using unnest($1::text[], $2::text[]) as gone (area, finding_id)
+        where l.area = gone.area and l.finding_id = gone.finding_id
+        """,
+        *_columns(homes),
+    )
+    rows = []
+    for version in versions:
+        if version.change is Change.WITHDRAWN:
+            continue
+        home = lead_id(homes[version.area, version.finding_id])
+        for guilty in version.finding.guilty:
+            amounts = guilty.amounts
+            line = _encode(guilty.line).decode()
+            money = (amounts.in_question, amounts.in_fund, amounts.loss)
+            rows.append((version.area, home, version.finding_id, line, *money))
+    columns = ("area", "lead_id", "finding_id", "line", "in_question", "in_fund", "loss")
+    await connection.copy_records_to_table("lead_lines", records=rows, columns=columns)
+
+
+async def _save_totals(connection: asyncpg.Connection, leads: Collection[LeadName], live: Sequence[str]) -> None:
+    found = await _find_open(connection, leads, live)
+    steps = {name: totals(found[name]) for name in sorted(leads)}
+    names = _columns(leads)
+    await connection.execute(
+        """
+        delete from lead_totals t using unnest($1::text[], $2::text[]) as old (area, lead_id)
+        where t.area = old.area and t.lead_id = old.lead_id
+        """,
+        *names,
+    )
+    await connection.copy_records_to_table(
+        "lead_totals",
+        records=[(*name, as_date(step.from_day), *_counted(step)) for name, of in steps.items() for step in of],
+        columns=("area", "lead_id", "from_day", *_COUNTED),
+    )
+    await connection.execute(
+        """
+        update leads l set findings = t.findings, people = t.people, in_question = t.in_question,
+            in_fund = t.in_fund, loss = t.loss, newest_day = t.newest_day, severity = t.severity,
+            counts_from = t.from_day
+        from (
+            select distinct on (t.area, t.lead_id) t.* from unnest($1::text[], $2::text[]) as touched (area, lead_id)
+            join lead_totals t using (area, lead_id) order by t.area, t.lead_id, t.from_day desc
+        ) as t
+        where l.area = t.area and l.lead_id = t.lead_id
+        """,
+        *names,
+    )
+
+
+def _counted(step: Totals) -> tuple[object, ...]:
+    newest = None if step.newest_day is None else as_date(step.newest_day)
+    money = (step.in_question, step.in_fund, step.loss, step.lines, step.lines_without_loss)
+    return (step.findings, step.people, *money, newest, int(step.severity))
+
+
+async def _find_open(
+    connection: asyncpg.Connection, leads: Collection[LeadName], live: Sequence[str]
+) -> dict[LeadName, list[LeadFinding]]:
+    """The open findings of live rules of some leads, with their lines in dispute."""
+    names = _columns(leads)
+    lines = await connection.fetch(
+        """
+        select l.area, l.finding_id, l.line, l.in_question, l.in_fund, l.loss
+        from unnest($1::text[], $2::text[]) as wanted (area, lead_id) join lead_lines l using (area, lead_id)
+        """,
+        *names,
+    )
+    disputes: dict[tuple[str, str], list[Dispute]] = defaultdict(list)
+    for area, finding_id, *dispute in lines:
+        disputes[area, finding_id].append(Dispute(*dispute))
+    rows = await connection.fetch(
+        """
+        select f.area, f.lead_id, f.finding_id, f.person, f.last_day, f.severity, f.excuse_until
+        from unnest($1::text[], $2::text[]) as wanted (area, lead_id) join lead_findings f using (area, lead_id)
+        where f.is_open and f.rule_id = any($3::text[])
+        """,
+        *names,
+        live,
+    )
+    found: dict[LeadName, list[LeadFinding]] = defaultdict(list)
+    for area, lead, finding_id, person, last_day, severity, excuse_until in rows:
+        found[area, lead].append(
+            LeadFinding(
+                person,
+                last_day.toordinal(),
+                Severity(severity),
+                None if excuse_until is None else excuse_until.toordinal(),
+                tuple(disputes[area, finding_id]),
+            )
+        )
+    return found

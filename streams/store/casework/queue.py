@@ -1,0 +1,344 @@
+"""What the console and the interface read: the queue, a lead with its findings, and what is not known of its people."""
+
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+
+import asyncpg
+import msgspec
+
+from knowledge_base.days import Day, as_date
+from knowledge_base.findings import FindingVersion
+from streams.store.casework.leads import decode_version
+
+#: What the store raises for text that it cannot hold: PostgreSQL's text has no NUL.
+TextRefused = asyncpg.CharacterNotInRepertoireError
+
+#: Sorting by name: two expressions, both ascending. Names of the lead then settle the order, so paging by key is exact.
+SORTS = {
+    "severity": ("t.severity", "-t.in_fund"),
+    "in_fund": ("-t.in_fund", "t.severity"),
+    "in_question": ("-t.in_question", "t.severity"),
+    "loss": ("-coalesce(t.loss, -1)", "t.severity"),
+    "people": ("-t.people", "t.severity"),
+    "newest": ("date '9999-12-31' - coalesce(t.newest_day, date '1900-01-01')", "t.severity"),
+}
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of the queue ended: the two sorted values and the lead's name."""
+
+    first: Decimal
+    second: Decimal
+    area: str
+    lead_id: str
+
+
+class LeadFilter(msgspec.Struct, frozen=True):
+    """Which leads, in which order, from where on. Nothing given means all; ``states`` empty means every state."""
+
+    area: str | None = None
+    institution: str | None = None
+    topic: str | None = None
+    year: int | None = None
+    severity: int | None = None
+    states: tuple[str, ...] = ()
+    sort: str = "severity"
+    after: Cursor | None = None
+    limit: int = 50
+
+
+class Lead(msgspec.Struct, frozen=True):
+    """A lead as it counts on a day. Amounts in yuan; ``waiting`` findings count only when no excuse came in time."""
+
+    area: str
+    lead_id: str
+    institution: str
+    institution_name: str | None
+    topic: str
+    service_year: int
+    version: int
+    state: str
+    assignee: str | None
+    updated_at: datetime
+    findings: int
+    people: int
+    in_question: Decimal
+    in_fund: Decimal
+    loss: Decimal | None
+    lines: int
+    lines_without_loss: int
+    newest_day: date | None
+    severity: int
+    waiting: int
+    first: Decimal
+    second: Decimal
+
+    @property
+    def cursor(self) -> Cursor:
+        return Cursor(self.first, self.second, self.area, self.lead_id)
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """How many findings of a lead changed after one of its versions; ``moved`` ones belong to another lead now."""
+
+    raised: int
+    revised: int
+    withdrawn: int
+    moved: int
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """On how many anchors of a lead's people one of its rules could not decide, for one reason."""
+
+    rule_id: str
+    reason: str
+    anchors: int
+
+
+# What leads come to today. From counts_from on a lead's own row says it; before, a step of lead_totals does.
+_SETTLED = """
+    select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state, l.assignee, l.updated_at,
+        l.findings, l.people, l.in_question, l.in_fund, l.loss, l.newest_day, l.severity, 0 as waiting
+    from leads l where l.counts_from <= $1
+"""
+_UNSETTLED = """
+    select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state, l.assignee, l.updated_at,
+        t.findings, t.people, t.in_question, t.in_fund, t.loss, t.newest_day, t.severity,
+        l.findings - t.findings as waiting
+    from leads l
+    join lateral (
+        select * from lead_totals t where t.area = l.area and t.lead_id = l.lead_id and t.from_day <= $1
+        order by t.from_day desc limit 1
+    ) t on true
+    where l.counts_from > $1
+"""
+_TODAY = f"({_SETTLED} union all {_UNSETTLED})"
+
+_LEADS = """
+    select q.*, i.name as institution_name, t.lines, t.lines_without_loss
+    from chosen q
+    join lateral (
+        select t.lines, t.lines_without_loss from lead_totals t
+        where t.area = q.area and t.lead_id = q.lead_id and t.from_day <= $1 order by t.from_day desc limit 1
+    ) t on true
+    left join institutions i on i.institution = q.institution
+"""
+
+# Fields of a filter by the column that they narrow.
+_NARROWING = {
+    "area": "area",
+    "institution": "institution",
+    "topic": "topic",
+    "year": "service_year",
+    "severity": "severity",
+}
+
+
+def _conditions(chosen: LeadFilter, arguments: list[object]) -> str:
+    """The conditions that a filter gives, as SQL over ``t``; their values are added to the arguments.
+
+    A lead whose findings are gone stays in sight where somebody decided on it.
+    """
+    conditions = ["(t.findings > 0 or t.state <> 'open')"]
+    for field, column in _NARROWING.items():
+        value = getattr(chosen, field)
+        if value is not None:
+            arguments.append(value)
+            conditions.append(f"t.{column} = ${len(arguments)}")
+    return " and ".join(conditions)
+
+
+def _further(chosen: LeadFilter, arguments: list[object]) -> str:
+    """The conditions on the state, and on where the page before ended."""
+    first, second = SORTS[chosen.sort]
+    conditions = ""
+    if chosen.states:
+        arguments.append(list(chosen.states))
+        conditions += f" and t.state = any(${len(arguments)}::text[])"
+    if chosen.after is not None:
+        at = len(arguments)
+        arguments += msgspec.structs.astuple(chosen.after)
+        after = f"(${at + 1}::numeric, ${at + 2}::numeric, ${at + 3}, ${at + 4})"
+        conditions += f" and ({first}, {second}, t.area, t.lead_id) > {after}"
+    return conditions
+
+
+async def find_leads(connection: asyncpg.Connection, chosen: LeadFilter, today: Day) -> list[Lead]:
+    """One page of the queue as it counts today. Raises ``KeyError`` for an unknown sorting."""
+    first, second = SORTS[chosen.sort]
+    arguments: list[object] = [as_date(today)]
+    conditions = _conditions(chosen, arguments) + _further(chosen, arguments)
+    # Each part is sorted and cut by itself: the settled ones are read in the order of the index leads_by_grade.
+    parts = " union all ".join(
+        f"""
+        (select t.*, ({first})::numeric as first, ({second})::numeric as second from ({part}) t where {conditions}
+        order by {first}, {second}, t.area, t.lead_id limit {chosen.limit:d})
+        """
+        for part in (_SETTLED, _UNSETTLED)
+    )
+    rows = await connection.fetch(
+        f"""
+        with chosen as ({parts} order by first, second, area, lead_id limit {chosen.limit:d})
+        {_LEADS} order by q.first, q.second, q.area, q.lead_id
+        """,
+        *arguments,
+    )
+    return [Lead(**row) for row in rows]
+
+
+async def find_state_counts(connection: asyncpg.Connection, chosen: LeadFilter, today: Day) -> dict[str, int]:
+    """How many leads there are in each state with the other conditions of a filter."""
+    arguments: list[object] = [as_date(today)]
+    conditions = _conditions(chosen, arguments)
+    rows = await connection.fetch(
+        f"select t.state, count(*) as leads from {_TODAY} t where {conditions} group by t.state", *arguments
+    )
+    return {row["state"]: row["leads"] for row in rows}
+
+
+async def find_lead(connection: asyncpg.Connection, lead_id: str, today: Day) -> Lead | None:
+    """A lead by its name, as it counts today."""
+    first, second = SORTS["severity"]
+    row = await connection.fetchrow(
+        f"""
+        with chosen as (
+            select t.*, ({first})::numeric as first, ({second})::numeric as second from {_TODAY} t
+            where t.lead_id = $2)
+        {_LEADS}
+        """,
+        as_date(today),
+        lead_id,
+    )
+    return None if row is None else Lead(**row)
+
+
+async def find_choices(connection: asyncpg.Connection) -> tuple[list[tuple[str, str]], list[int]]:
+    """Institutions (code, name) that leads speak of, and the years from their first to their last, for the filters."""
+    rows = await connection.fetch(
+        """
+        select l.institution, coalesce(i.name, l.institution) as name, l.first, l.last
+        from (
+            select institution, min(service_year) as first, max(service_year) as last from leads group by institution
+        ) l left join institutions i using (institution) order by name
+        """
+    )
+    first, last = min((row["first"] for row in rows), default=1), max((row["last"] for row in rows), default=0)
+    return [(row["institution"], row["name"]) for row in rows], list(range(last, first - 1, -1))
+
+
+async def find_institution_names(connection: asyncpg.Connection, codes: Collection[str]) -> dict[str, str]:
+    """Names of the institutions that have one."""
+    rows = await connection.fetch(
+        "select institution, name from institutions where institution = any($1::text[])", list(codes)
+    )
+    return {row["institution"]: row["name"] for row in rows}
+
+
+_COUNTS_TODAY = """
+    f.area = $1 and f.lead_id = $2 and f.is_open and f.rule_id = any($3::text[])
+    and (f.excuse_until is null or f.excuse_until < $4)
+"""
+
+
+async def find_lead_findings(
+    connection: asyncpg.Connection, lead: Lead, live: Sequence[str], today: Day, offset: int, limit: int
+) -> list[FindingVersion]:
+    """Findings of a lead that count today: the most serious first, then those with the most money."""
+    rows = await connection.fetch(
+        f"""
+        select f.body from lead_findings f
+        left join lateral (
+            select sum(in_question) as money from lead_lines l where l.area = f.area and l.finding_id = f.finding_id
+        ) m on true
+        where {_COUNTS_TODAY}
+        order by f.severity, m.money desc nulls last, f.last_day desc, f.finding_id offset $5 limit $6
+        """,
+        lead.area,
+        lead.lead_id,
+        live,
+        as_date(today),
+        offset,
+        limit,
+    )
+    return [decode_version(row["body"]) for row in rows]
+
+
+async def find_rule_counts(
+    connection: asyncpg.Connection, lead: Lead, live: Sequence[str], today: Day
+) -> list[tuple[str, int]]:
+    """(rule, findings that count today), the most serious first."""
+    rows = await connection.fetch(
+        f"""
+        select f.rule_id, count(*) as findings from lead_findings f
+        where {_COUNTS_TODAY} group by f.rule_id order by min(f.severity), 2 desc, 1
+        """,
+        lead.area,
+        lead.lead_id,
+        live,
+        as_date(today),
+    )
+    return [(row["rule_id"], row["findings"]) for row in rows]
+
+
+async def find_finding(
+    connection: asyncpg.Connection, finding_id: str, live: Sequence[str], today: Day
+) -> tuple[FindingVersion, str] | None:
+    """A finding that may be shown today, open or withdrawn, with the name of its lead."""
+    row = await connection.fetchrow(
+        """
+        select body, lead_id from lead_findings
+        where finding_id = $1 and rule_id = any($2::text[]) and (excuse_until is null or excuse_until < $3)
+        """,
+        finding_id,
+        live,
+        as_date(today),
+    )
+    return None if row is None else (decode_version(row["body"]), row["lead_id"])
+
+
+async def find_changes(
+    connection: asyncpg.Connection, area: str, lead_id: str, after_version: int, live: Sequence[str], today: Day
+) -> Changes:
+    """What happened to findings of a lead after one of its versions."""
+    row = await connection.fetchrow(
+        """
+        select count(*) filter (where is_open and version = 1) as raised,
+            count(*) filter (where is_open and version > 1) as revised,
+            count(*) filter (where not is_open) as withdrawn,
+            (
+                select count(*) from lead_departures d join lead_findings f using (area, finding_id)
+                where d.area = $1 and d.lead_id = $2 and d.lead_version > $3 and f.lead_id <> $2
+                    and f.rule_id = any($4::text[]) and (f.excuse_until is null or f.excuse_until < $5)
+            ) as moved
+        from lead_findings
+        where area = $1 and lead_id = $2 and lead_version > $3 and rule_id = any($4::text[])
+            and (excuse_until is null or excuse_until < $5)
+        """,
+        area,
+        lead_id,
+        after_version,
+        live,
+        as_date(today),
+    )
+    assert row is not None
+    return Changes(**row)
+
+
+async def find_gaps(connection: asyncpg.Connection, lead: Lead, rules: Sequence[str]) -> list[Gap]:
+    """Why rules could not decide on other things of a lead's people in its year, the most frequent first."""
+    rows = await connection.fetch(
+        """
+        select rule_id, n.reason, count(*) as anchors
+        from not_evaluated n, unnest(n.rules) as rule_id
+        where n.area = $1 and rule_id = any($3::text[]) and n.first_day < make_date($4 + 1, 1, 1)
+            and n.last_day >= make_date($4, 1, 1)
+            and n.person in (select person from lead_findings where area = $1 and lead_id = $2 and is_open)
+        group by rule_id, n.reason order by anchors desc, rule_id, n.reason
+        """,
+        lead.area,
+        lead.lead_id,
+        list(rules),
+        lead.service_year,
+    )
+    return [Gap(**row) for row in rows]

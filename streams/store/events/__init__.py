@@ -1,0 +1,1 @@
+"""Events and who is one person: locks, arrival, what windows and evidence are read from. Open first: stored.py."""

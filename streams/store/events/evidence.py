@@ -1,0 +1,42 @@
+"""What a finding rests on, as stored: the person's events, and claims as they were received."""
+
+from collections.abc import Collection
+
+import asyncpg
+import msgspec
+import zstandard
+
+from knowledge_base.days import FIRST_DAY, LAST_DAY
+from knowledge_base.digests.kinds import Digest
+from knowledge_base.events.claims import Claim
+from streams.messages.packing import decode_digest
+from streams.store.events.persons import find_persons
+from streams.store.events.stored import find_events
+
+_decode_claim = msgspec.json.Decoder(Claim).decode
+
+
+async def find_person_events(connection: asyncpg.Connection, area: str, person: str) -> dict[int, Digest]:
+    """Every event of a person, over all pseudonyms of that person, by arrival number."""
+    members = await find_persons(connection, area, [person])
+    patients = [patient for together in members.values() for patient in together]
+    found = await find_events(connection, area, dict.fromkeys(patients, (FIRST_DAY, LAST_DAY)))
+    return {
+        event.head.seq: decode_digest(event.head.kind, event.digest)
+        for events in found.values()
+        for event in events
+        if event.digest is not None
+    }
+
+
+async def load_claims(connection: asyncpg.Connection, area: str, seqs: Collection[int]) -> list[Claim]:
+    """Claims as they were received, by arrival numbers, in their order; those that rest elsewhere are left out."""
+    rows = await connection.fetch(
+        "select body from received where area = $1 and seq = any($2::bigint[]) order by seq", area, list(seqs)
+    )
+    return [decode_received(row["body"]) for row in rows]
+
+
+def decode_received(body: bytes) -> Claim:
+    """A claim from the bytes of ``received``."""
+    return _decode_claim(zstandard.ZstdDecompressor().decompress(body))

@@ -1,0 +1,56 @@
+"""Persons: who is one person, and the locks under which histories are read and written."""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+
+import asyncpg
+
+
+def _lock_key(*words: str) -> int:
+    return int.from_bytes(hashlib.blake2b("\x1f".join(words).encode(), digest_size=8).digest(), "big", signed=True)
+
+
+async def lock_area(connection: asyncpg.Connection, area: str, exclusive: bool) -> None:
+    """Holds who is one person in an area still until the transaction ends; a merge holds it alone."""
+    shared = "" if exclusive else "_shared"
+    await connection.execute(f"select pg_advisory_xact_lock{shared}($1)", _lock_key("area", area))
+
+
+async def lock_persons(connection: asyncpg.Connection, area: str, persons: Collection[str]) -> None:
+    """Locks persons in sorted order, in a statement of its own, so that what is read next is what was committed."""
+    keys = sorted(_lock_key("person", area, person) for person in persons)
+    await connection.execute("select pg_advisory_xact_lock(key) from unnest($1::bigint[]) as key", keys)
+
+
+async def find_persons(connection: asyncpg.Connection, area: str, patients: Collection[str]) -> dict[str, list[str]]:
+    """Each person to whom one of the pseudonyms belongs, with all pseudonyms of that person."""
+    rows = await connection.fetch(
+        """
+        select m.person, m.patient from persons m
+        where m.area = $1 and m.person in (select person from persons where area = $1 and patient = any($2::text[]))
+        """,
+        area,
+        list(patients),
+    )
+    members: dict[str, list[str]] = {}
+    for row in rows:
+        members.setdefault(row["person"], []).append(row["patient"])
+    known = {patient for together in members.values() for patient in together}
+    for patient in patients:
+        if patient not in known:
+            members[patient] = [patient]
+    return members
+
+
+async def save_merges(
+    connection: asyncpg.Connection, area: str, members: Mapping[str, Sequence[str]], seq: int
+) -> None:
+    """Writes who is one person from now on, as of an arrival number."""
+    rows = [(area, patient, person, seq) for person, together in members.items() for patient in together]
+    await connection.executemany(
+        """
+        insert into persons (area, patient, person, seq) values ($1, $2, $3, $4)
+        on conflict (area, patient) do update set person = excluded.person, seq = excluded.seq
+        """,
+        rows,
+    )

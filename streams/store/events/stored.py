@@ -1,0 +1,168 @@
+"""Accepted events: their arrival, and what windows are read from."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date
+
+import asyncpg
+import msgspec
+import zstandard
+
+from knowledge_base.days import Day, as_date
+from knowledge_base.digests.kinds import Digest
+from streams.messages.packing import decode_digest
+from streams.pipeline.arrivals import Arrival
+from streams.pipeline.touching import Head
+
+_decompress = zstandard.ZstdDecompressor().decompress
+
+
+async def save_event_ids(
+    connection: asyncpg.Connection, area: str, hashes: Mapping[str, bytes]
+) -> tuple[dict[str, int], dict[str, bytes]]:
+    """Enters event ids, sorted. Returns the arrival numbers of the new ones, and the hashes of the known."""
+    ids = sorted(hashes)
+    rows = await connection.fetch(
+        """
+        insert into event_ids (area, event_id, content_hash)
+        select $1, event_id, content_hash from unnest($2::text[], $3::bytea[]) as new (event_id, content_hash)
+        on conflict do nothing returning event_id, seq
+        """,
+        area,
+        ids,
+        [hashes[name] for name in ids],
+    )
+    new = {row["event_id"]: row["seq"] for row in rows}
+    if len(new) == len(ids):
+        return new, {}
+    known = await connection.fetch(
+        "select event_id, content_hash from event_ids where area = $1 and event_id = any($2::text[])",
+        area,
+        [name for name in ids if name not in new],
+    )
+    return new, {row["event_id"]: row["content_hash"] for row in known}
+
+
+_EVENT_COLUMNS = (
+    "area", "patient", "seq", "event_id", "kind", "claim_id", "encounter_id", "institution", "first_day", "last_day",
+    "reverses", "corrects", "money", "source", "digest",
+)  # fmt: skip
+
+
+async def save_events(connection: asyncpg.Connection, area: str, arrivals: Mapping[int, Arrival]) -> None:
+    """Writes accepted events and their received bytes, by arrival number."""
+    events = [
+        (
+            area,
+            arrival.patient,
+            seq,
+            arrival.event_id,
+            arrival.kind,
+            arrival.claim_id,
+            arrival.encounter_id,
+            arrival.institution,
+            as_date(arrival.first_day),
+            as_date(arrival.last_day),
+            arrival.reverses,
+            arrival.corrects,
+            arrival.money,
+            arrival.source,
+            arrival.digest_bytes,
+        )
+        for seq, arrival in arrivals.items()
+    ]
+    await connection.copy_records_to_table("events", records=events, columns=_EVENT_COLUMNS)
+    bodies = [(area, seq, arrival.body) for seq, arrival in arrivals.items()]
+    await connection.copy_records_to_table("received", records=bodies, columns=("area", "seq", "body"))
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """A stored event: its head, and its digest where it was read."""
+
+    head: Head
+    patient: str
+    digest: bytes | None
+
+
+async def find_events(
+    connection: asyncpg.Connection, area: str, near: Mapping[str, tuple[Day, Day]]
+) -> dict[str, list[Remembered]]:
+    """Every event of some pseudonyms; digests only of those that overlap the days given for each."""
+    patients = list(near)
+    rows = await connection.fetch(
+        """
+        select e.patient, e.seq, e.event_id, e.kind, e.claim_id, e.institution, e.encounter_id,
+            e.first_day, e.last_day, coalesce(e.reverses, e.corrects) as target,
+            case when e.last_day >= near.first and e.first_day <= near.last then e.digest end as digest
+        from unnest($2::text[], $3::date[], $4::date[]) as near (patient, first, last)
+        join events e on e.area = $1 and e.patient = near.patient
+        """,
+        area,
+        patients,
+        [_clamped(near[patient][0]) for patient in patients],
+        [_clamped(near[patient][1]) for patient in patients],
+    )
+    found: dict[str, list[Remembered]] = {patient: [] for patient in patients}
+    for patient, seq, event_id, kind, claim_id, institution, encounter_id, first, last, target, digest in rows:
+        head = Head(
+            seq,
+            event_id,
+            kind,
+            claim_id or "",
+            (institution or "", encounter_id or ""),
+            first.toordinal(),
+            last.toordinal(),
+            target,
+        )
+        found[patient].append(Remembered(head, patient, digest))
+    return found
+
+
+def _clamped(day: Day) -> date:
+    return as_date(min(max(day, date.min.toordinal()), date.max.toordinal()))
+
+
+async def load_digests(
+    connection: asyncpg.Connection, area: str, wanted: Iterable[tuple[str, int]]
+) -> dict[int, Digest]:
+    """Digests of events by (pseudonym, arrival number)."""
+    wanted = list(wanted)
+    rows = await connection.fetch(
+        """
+        select e.seq, e.kind, e.digest from unnest($2::text[], $3::bigint[]) as wanted (patient, seq)
+        join events e on e.area = $1 and e.patient = wanted.patient and e.seq = wanted.seq
+        """,
+        area,
+        [patient for patient, _ in wanted],
+        [seq for _, seq in wanted],
+    )
+    return {row["seq"]: decode_digest(row["kind"], row["digest"]) for row in rows}
+
+
+async def load_bodies(connection: asyncpg.Connection, area: str, event_ids: Collection[str]) -> dict[str, bytes]:
+    """The received messages of some events by id."""
+    rows = await connection.fetch(
+        """
+        select i.event_id, r.body from event_ids i join received r using (area, seq)
+        where i.area = $1 and i.event_id = any($2::text[])
+        """,
+        area,
+        list(event_ids),
+    )
+    return {row["event_id"]: _decompress(row["body"]) for row in rows}
+
+
+async def load_received(connection: asyncpg.Connection, area: str, person: str, as_of: int) -> list[bytes]:
+    """The received messages of everybody who is one person with ``person`` now, up to an arrival number."""
+    rows = await connection.fetch(
+        """
+        with everybody as (
+            select m.patient from persons p join persons m using (area, person) where p.area = $1 and p.patient = $2
+            union select $2)
+        select r.body from events e join everybody using (patient) join received r using (area, seq)
+        where e.area = $1 and e.seq <= $3 order by e.seq
+        """,
+        area,
+        person,
+        as_of,
+    )
+    return [_decompress(row["body"]) for row in rows]

@@ -1,0 +1,1 @@
+"""What became of what was received: ledger, dead letters, reconciliation, imports. Open first: ledger.py."""

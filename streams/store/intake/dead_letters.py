@@ -1,0 +1,308 @@
+"""Dead letters as stored: choosing, listing, opening on purpose, replaying.
+
+A replay sends the bytes again as new messages of a source of its own ("replay 7"), so that what became of them is
+counted apart and what was counted before stays. It goes on in steps, each a transaction of its own; a letter that
+was replayed is never sent by another replay. On a bus outside the store a crash between the two sends a step twice,
+and the second time counts as duplicates.
+"""
+
+import json
+from datetime import date, datetime
+from decimal import Decimal
+from operator import itemgetter
+
+import msgspec
+from cryptography.fernet import InvalidToken
+
+from streams.bus import Bus, Message
+from streams.messages.vault import Vault
+from streams.store.sessions import Connection
+from streams.topics import CLAIMS
+
+NEWEST = 2**63 - 1
+STEP = 500
+
+
+class WrongKey(Exception):
+    """The bytes were sealed with another key than this vault's."""
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A message that did not become an event, without its bytes. ``money`` in yuan, ``None`` where it is not known."""
+
+    topic: str
+    partition: int
+    offset: int
+    outcome: str
+    source: str
+    reasons: list[str]
+    money: Decimal | None
+    recorded_at: datetime
+    replayed_at: datetime | None
+    replay: int | None
+
+    @property
+    def name(self) -> str:
+        """How people name it: ``claims/0/123``."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+class LetterFilter(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which dead letters. Nothing given means all.
+
+    ``reason`` is a kind of reason, as ``find_reasons`` tells it; ``day`` a day in China; ``seq`` one letter.
+    """
+
+    outcome: str | None = None
+    reason: str | None = None
+    source: str | None = None
+    day: date | None = None
+    replayed: bool | None = None
+    seq: int | None = None
+
+
+class Count(msgspec.Struct, frozen=True):
+    """How many dead letters a filter chooses, and how many of them were not replayed."""
+
+    letters: int
+    left: int
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """A replay: ``sent`` of ``letters`` so far, and what became of the messages that were read again.
+
+    ``counted`` of the sent ones go to the topic whose outcomes are counted. ``finished_at`` says that none is left.
+    """
+
+    replay: int
+    asked_by: str
+    asked_at: datetime
+    finished_at: datetime | None
+    letters: int
+    sent: int
+    counted: int
+    accepted: int
+    duplicate: int
+    conflict: int
+    dead: int
+
+    @property
+    def waiting(self) -> int:
+        """Messages that were sent and not read yet."""
+        return max(0, self.counted - self.accepted - self.duplicate - self.conflict - self.dead)
+
+
+class View(msgspec.Struct, frozen=True):
+    """Somebody looked at the bytes of a dead letter."""
+
+    seen_by: str
+    purpose: str
+    seen_at: datetime
+
+
+_COLUMNS = 'topic, partition, "offset", outcome, source, reasons, money, recorded_at, replayed_at, replay'
+
+# Reasons name fields and places; without the numbers in them a few kinds remain.
+_KIND = "regexp_replace(reason, '[0-9]+', '#', 'g')"
+
+_CONDITIONS = {
+    "outcome": "outcome = {}",
+    "reason": f"exists (select from jsonb_array_elements_text(reasons) as reason where {_KIND} = {{}})",
+    "source": "source = {}",
+    "day": "(recorded_at at time zone 'Asia/Shanghai')::date = {}",
+    "replayed": "(replayed_at is not null) = {}",
+    "seq": "seq = {}",
+}
+
+
+def _where(chosen: LetterFilter, arguments: list[object]) -> str:
+    """The conditions that a filter gives, as SQL; their values are added to the arguments."""
+    conditions = ["true"]
+    for field, condition in _CONDITIONS.items():
+        value = getattr(chosen, field)
+        if value is not None:
+            arguments.append(value)
+            conditions.append(condition.format(f"${len(arguments)}"))
+    return " and ".join(conditions)
+
+
+async def find_dead_letters(
+    connection: Connection, chosen: LetterFilter, before: int, most: int
+) -> list[tuple[int, DeadLetter]]:
+    """Dead letters, the newest first, each with the number after which the next page begins."""
+    arguments: list[object] = [before, most]
+    rows = await connection.fetch(
+        f"select seq, {_COLUMNS} from dead_letters where seq < $1 and {_where(chosen, arguments)}"
+        " order by seq desc limit $2",
+        *arguments,
+    )
+    return [(row["seq"], _letter(tuple(row)[1:])) for row in rows]
+
+
+async def count_dead_letters(connection: Connection, chosen: LetterFilter) -> Count:
+    arguments: list[object] = []
+    row = await connection.fetchrow(
+        "select count(*) as letters, count(*) filter (where replayed_at is null) as left from dead_letters"
+        f" where {_where(chosen, arguments)}",
+        *arguments,
+    )
+    assert row is not None
+    return Count(**row)
+
+
+async def find_reasons(connection: Connection, chosen: LetterFilter, most: int) -> list[tuple[str, int]]:
+    """Kinds of reasons with the number of letters that have them, the most frequent first."""
+    arguments: list[object] = [most]
+    rows = await connection.fetch(
+        f"""
+        select {_KIND} as kind, count(distinct seq) as letters
+        from dead_letters, jsonb_array_elements_text(reasons) as reason
+        where {_where(chosen, arguments)} group by 1 order by 2 desc, 1 limit $1
+        """,
+        *arguments,
+    )
+    return [(row["kind"], row["letters"]) for row in rows]
+
+
+async def find_letter_sources(connection: Connection) -> list[str]:
+    rows = await connection.fetch("select distinct source from dead_letters order by source")
+    return [row["source"] for row in rows]
+
+
+async def find_dead_letter(
+    connection: Connection, topic: str, partition: int, offset: int
+) -> tuple[int, DeadLetter] | None:
+    """One dead letter with its number, ``None`` where there is none of that name."""
+    row = await connection.fetchrow(
+        f'select seq, {_COLUMNS} from dead_letters where topic = $1 and partition = $2 and "offset" = $3',
+        topic,
+        partition,
+        offset,
+    )
+    return None if row is None else (row["seq"], _letter(tuple(row)[1:]))
+
+
+async def open_dead_letter(connection: Connection, vault: Vault, seq: int, seen_by: str, purpose: str) -> bytes:
+    """The bytes of a dead letter as they came; that somebody looked is noted with them. Raises ``WrongKey``."""
+    async with connection.transaction():
+        sealed: bytes = await connection.fetchval(
+            """
+            with seen as (
+                insert into dead_letter_views (topic, partition, "offset", seen_by, purpose)
+                select topic, partition, "offset", $2, $3 from dead_letters where seq = $1)
+            select body from dead_letters where seq = $1
+            """,
+            seq,
+            seen_by,
+            purpose,
+        )
+        return _opened(vault, sealed)
+
+
+async def find_views(connection: Connection, letter: DeadLetter) -> list[View]:
+    """Who looked at a dead letter's bytes, the latest first."""
+    rows = await connection.fetch(
+        "select seen_by, purpose, seen_at from dead_letter_views"
+        ' where topic = $1 and partition = $2 and "offset" = $3 order by view desc',
+        letter.topic,
+        letter.partition,
+        letter.offset,
+    )
+    return [View(**row) for row in rows]
+
+
+async def begin_replay(connection: Connection, chosen: LetterFilter, asked_by: str) -> int | None:
+    """Notes that the chosen letters are to be replayed, and returns the replay's number.
+
+    Letters that arrive later are not among them, nor those that were replayed before; ``None`` where none is left.
+    """
+    async with connection.transaction():
+        arguments: list[object] = []
+        row = await connection.fetchrow(
+            "select count(*) as letters, max(seq) as until_seq from dead_letters"
+            f" where replayed_at is null and {_where(chosen, arguments)}",
+            *arguments,
+        )
+        assert row is not None
+        if not row["letters"]:
+            return None
+        number: int = await connection.fetchval(
+            "insert into replays (asked_by, chosen, until_seq, letters) values ($1, $2::jsonb, $3, $4)"
+            " returning replay",
+            asked_by,
+            msgspec.json.encode(chosen).decode(),
+            row["until_seq"],
+            row["letters"],
+        )
+        return number
+
+
+async def go_on_replaying(connection: Connection, bus: Bus, vault: Vault, number: int) -> bool:
+    """Sends the next letters of a replay, in one transaction; false where none was left. Raises ``WrongKey``.
+
+    Two who go on with one replay at once stand in line here.
+    """
+    async with connection.transaction():
+        replay = await connection.fetchrow("select chosen, until_seq from replays where replay = $1 for update", number)
+        if replay is None:
+            return False
+        arguments: list[object] = [replay["until_seq"], STEP, number]
+        chosen = msgspec.json.decode(replay["chosen"], type=LetterFilter)
+        rows = await connection.fetch(
+            f"""
+            update dead_letters set replayed_at = now(), replay = $3
+            where seq in (
+                select seq from dead_letters where replayed_at is null and seq <= $1 and {_where(chosen, arguments)}
+                order by seq limit $2 for update)
+            returning seq, topic, key, body
+            """,
+            *arguments,
+        )
+        by_topic: dict[str, list[Message]] = {}
+        for row in sorted(rows, key=itemgetter("seq")):
+            message = Message(row["key"], _opened(vault, row["body"]), f"replay {number}")
+            by_topic.setdefault(row["topic"], []).append(message)
+        for topic, messages in sorted(by_topic.items()):
+            await bus.send(topic, messages, within=connection)
+        await connection.execute(
+            "update replays set sent = sent + $2, finished_at = case when $2 < $3 then now() end where replay = $1",
+            number,
+            len(rows),
+            STEP,
+        )
+    return len(rows) == STEP
+
+
+async def find_replay(connection: Connection, number: int) -> Replay | None:
+    """A replay as far as it is, with what became of it."""
+    row = await connection.fetchrow(
+        """
+        select r.replay, r.asked_by, r.asked_at, r.finished_at, r.letters, r.sent,
+            (select count(*) from dead_letters d where d.replay = r.replay and d.topic = $2) as counted,
+            coalesce(sum(l.accepted), 0)::bigint as accepted, coalesce(sum(l.duplicate), 0)::bigint as duplicate,
+            coalesce(sum(l.conflict), 0)::bigint as conflict, coalesce(sum(l.dead), 0)::bigint as dead
+        from replays r left join ledger l on l.source = 'replay ' || r.replay where r.replay = $1 group by r.replay
+        """,
+        number,
+        CLAIMS,
+    )
+    return None if row is None else Replay(**row)
+
+
+async def find_unfinished_replays(connection: Connection) -> list[int]:
+    """Replays that stopped on their way: whoever wants may go on with them."""
+    rows = await connection.fetch("select replay from replays where finished_at is null order by replay")
+    return [row["replay"] for row in rows]
+
+
+def _opened(vault: Vault, sealed: bytes) -> bytes:
+    try:
+        return vault.open(sealed)
+    except InvalidToken:
+        raise WrongKey from None
+
+
+def _letter(values: tuple[object, ...]) -> DeadLetter:
+    names = DeadLetter.__struct_fields__
+    words = dict(zip(names, values, strict=True))
+    return DeadLetter(**{**words, "reasons": json.loads(str(words["reasons"]))})

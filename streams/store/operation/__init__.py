@@ -1,0 +1,1 @@
+"""How the system is doing: status, condition, overview. Open first: status.py."""

@@ -1,0 +1,109 @@
+"""What the store holds, for commands: findings by rule, pages of findings, how many leads, what is still under way."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+
+from knowledge_base.findings import Finding, LineKey
+from streams.bus import Bus
+from streams.messages.versions import decode_finding
+from streams.store.sessions import Connection
+from streams.topics import CLAIMS, FINDINGS
+
+
+class FindingRow(msgspec.Struct, frozen=True):
+    """A current finding as it is listed."""
+
+    area: str
+    finding_id: str
+    version: int
+    is_open: bool
+    finding: Finding
+
+
+async def count_findings(connection: Connection) -> dict[str, int]:
+    """Open findings by rule."""
+    rows = await connection.fetch(
+        "select rule_id, count(*) from findings where is_open group by rule_id order by rule_id"
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def count_leads(connection: Connection) -> int:
+    count: int = await connection.fetchval("select count(*) from leads where findings > 0")
+    return count
+
+
+async def find_findings(
+    connection: Connection, rule: str | None, institution: str | None, after: str, most: int, withdrawn: bool
+) -> list[FindingRow]:
+    """A page of findings in the order of their ids, from behind ``after`` on."""
+    rows = await connection.fetch(
+        """
+        select area, finding_id, version, is_open, body from findings
+        where finding_id > $3 and ($1::text is null or rule_id = $1) and ($2::text is null or institution = $2)
+            and (is_open or $5)
+        order by finding_id limit $4
+        """,
+        rule,
+        institution,
+        after,
+        most,
+        withdrawn,
+    )
+    return [
+        FindingRow(row["area"], row["finding_id"], row["version"], row["is_open"], decode_finding(row["body"]))
+        for row in rows
+    ]
+
+
+async def find_area(connection: Connection, finding_id: str) -> str | None:
+    """The area of a finding, ``None`` where there is no finding of that id."""
+    area: str | None = await connection.fetchval("select area from findings where finding_id = $1", finding_id)
+    return area
+
+
+async def read_guilty_lines(connection: Connection) -> AsyncIterator[tuple[str, str, list[LineKey]]]:
+    """Every open finding as (rule, id, guilty lines)."""
+    async with connection.transaction():
+        async for row in connection.cursor("select rule_id, finding_id, body from findings where is_open"):
+            finding = decode_finding(row["body"])
+            yield row["rule_id"], row["finding_id"], [guilty.line for guilty in finding.guilty]
+
+
+class UnderWay(msgspec.Struct, frozen=True):
+    """What is still to be done: messages to be judged, rows to be sent on, messages for leads."""
+
+    claims: int
+    outbox: int
+    findings: int
+
+    @property
+    def is_done(self) -> bool:
+        return not (self.claims or self.outbox or self.findings)
+
+
+async def find_under_way(connection: Connection, bus: Bus, judges: str, leads: str) -> UnderWay:
+    """What waits behind two groups and in the outbox, asked in the order in which it moves on.
+
+    Partitions that a group never read count from their beginning.
+    """
+    claims = await _count_behind(bus, judges, CLAIMS)
+    outbox: int = await connection.fetchval("select count(*) from outbox")
+    return UnderWay(claims, outbox, await _count_behind(bus, leads, FINDINGS))
+
+
+async def _count_behind(bus: Bus, group: str, topic: str) -> int:
+    read = sum(lag.next for lag in await bus.lags(group) if lag.topic == topic)
+    return sum(end for (name, _), end in (await bus.ends()).items() if name == topic) - read
+
+
+async def save_institutions(connection: Connection, rows: Sequence[tuple[str, str, str, str]]) -> None:
+    """Enters institutions (code, name, level, kind) into the register, or renews them."""
+    await connection.executemany(
+        """
+        insert into institutions (institution, name, level, kind) values ($1, $2, $3, $4)
+        on conflict (institution) do update set name = excluded.name, level = excluded.level, kind = excluded.kind
+        """,
+        rows,
+    )

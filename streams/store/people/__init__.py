@@ -1,0 +1,1 @@
+"""Log-ins and their sessions. Open first: users.py."""

@@ -1,0 +1,1 @@
+"""Offsets and leases, the outbox, the log that is the bus in PostgreSQL. Open first: offsets.py."""
