@@ -7,7 +7,18 @@ import sys
 
 import typer
 
-from deploy.commands import county, doctor, findings, imports, intake, people, restoring, rules, services
+from deploy.commands import (
+    county,
+    dead_letters,
+    doctor,
+    findings,
+    imports,
+    people,
+    reconcile,
+    restoring,
+    rules,
+    services,
+)
 from deploy.commands.output import Failure
 from deploy.embedded.postgres_programs import EmbeddedError
 from deploy.settings import SettingsError
@@ -23,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="医保基金监管 · Fundwatch: 规则、疑点、线索 / rules, findings and leads of fund supervision",
 )
-for part in (services, county, imports, rules, findings, intake, people, restoring, doctor):
+for part in (services, county, imports, rules, findings, reconcile, dead_letters, people, restoring, doctor):
     part.register(app)
 
 

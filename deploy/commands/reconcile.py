@@ -1,0 +1,101 @@
+"""Commands on what was received and what became of it: reconcile, lag."""
+
+import msgspec
+import typer
+
+from deploy.commands.output import Failure, Json, Opened, console, print_json, print_table, run
+from streams.store.intake import reconciliation
+from streams.store.intake.reconciliation import Reconciliation
+from streams.store.sessions import borrowed
+from streams.topics import JUDGES
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(reconcile)
+    app.command()(lag)
+
+
+def reconcile(json: Json = False) -> None:
+    """核对收到的与其结果, 不平则退出码 1 / account for what was received; exit code 1 where anything is missing.
+
+    Example: fundwatch reconcile
+    """
+    run(_reconcile(json))
+
+
+async def _reconcile(json: bool) -> None:
+    async with Opened() as service, borrowed(service.pool) as connection:
+        account = await reconciliation.reconcile(connection, JUDGES, service.bus)
+    if json:
+        print_json({"lost": account.lost, "money_differs": account.money_differs, "received": account.received,
+                    "sources": account.sources, "partitions": account.partitions, "store": account.store,
+                    "waiting_links": account.waiting_links, "troubles": account.troubles})  # fmt: skip
+    else:
+        _show_account(account)
+    if account.lost or account.money_differs:
+        raise Failure(f"少了 {account.lost} 条, 金额差 {account.money_differs} / messages or money are missing")
+
+
+def _show_account(account: Reconciliation) -> None:
+    print_table(
+        "按来源和日期 / by source and day",
+        ("来源 source", "日期 day", "收到 received", "接收 accepted", "重复 duplicate", "冲突 conflict",
+         "无法入库 dead", "接收金额 accepted yuan", "其余金额 other yuan", "金额不明 unknown",
+         "未识别字段（抽查 1/16） unknown fields (1 in 16)"),
+        [
+            (
+                row.source,
+                row.day,
+                row.received,
+                row.accepted,
+                row.duplicate,
+                row.conflict,
+                row.dead,
+                f"{row.accepted_money:,.2f}",
+                f"{row.other_money:,.2f}",
+                row.dead_money_unknown,
+                row.unknown_fields,
+            )
+            for row in account.sources
+        ],
+        right=2,
+    )  # fmt: skip
+    print_table(
+        "按分区 / by partition",
+        ("主题 topic", "分区 partition", "读过 consumed", "有结果 outcomes", "等待 waiting"),
+        [(row.topic, row.partition, row.consumed, row.outcomes, row.waiting) for row in account.partitions],
+    )
+    if account.troubles:
+        print_table(
+            "对不上的 / what does not add up",
+            ("种类 kind", "在哪里 where", "应有 expected", "实有 found"),
+            [(trouble.kind, trouble.where, trouble.expected, trouble.found) for trouble in account.troubles],
+            right=2,
+        )
+    console.print(
+        f"收到 received {account.received}; 缺失 lost {account.lost}; 金额差 money {account.money_differs}; "
+        f"等待其对象的冲正更正 reversals and corrections waiting for their target {account.waiting_links}",
+        highlight=False,
+    )
+
+
+def lag(json: Json = False) -> None:
+    """各消费组落后多少 / how far groups are behind.
+
+    Example: fundwatch lag
+    """
+    run(_lag(json))
+
+
+async def _lag(json: bool) -> None:
+    async with Opened() as service:
+        lags = await service.bus.lags()
+    if json:
+        print_json([{**msgspec.structs.asdict(lag), "behind": lag.behind} for lag in lags])
+        return
+    print_table(
+        "落后 / lag",
+        ("组 group", "主题 topic", "处理者 owner", "分区 partition", "读到 next", "末尾 end", "落后 behind"),
+        [(lag.group, lag.topic, lag.owner or "", lag.partition, lag.next, lag.end, lag.behind) for lag in lags],
+        right=3,
+    )
