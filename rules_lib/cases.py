@@ -51,6 +51,17 @@ def run_case(case: Mapping[str, Any], rule: Rule, rule_set: RuleSet) -> tuple[Ex
     return ("near_miss" if judgement.near_misses else "nothing"), judgement
 
 
+def failed_cases(rule_set: RuleSet) -> list[str]:
+    """The cases of the rules' own files that do not come out as they say, one sentence each."""
+    faults = []
+    for rule in rule_set.rules:
+        for case in rule.cases:
+            said, _ = run_case(case, rule, rule_set)
+            if said != case["expect"]:
+                faults.append(f"{rule.topic}/{rule.file}: {case['name']}: expected {case['expect']}, got {said}")
+    return faults
+
+
 def events_of(case: Mapping[str, Any]) -> list[Digest]:
     """The events of a case as digests."""
     return [_event(index, words) for index, words in enumerate(case["events"], 1)]

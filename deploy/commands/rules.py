@@ -15,7 +15,7 @@ from deploy.commands.output import Failure, Json, Opened, console, notes, print_
 from deploy.runtime import stop_on_signals
 from knowledge_base.days import as_date
 from knowledge_base.facts import Point, load_facts
-from rules_lib.cases import run_case
+from rules_lib.cases import failed_cases
 from rules_lib.rule import TOPICS
 from rules_lib.rule_files import RULES, load_rule_set
 from rules_lib.rule_set import RuleSet
@@ -59,17 +59,6 @@ def check(
         console.print(f"{len(rule_set.rules)} 条规则 rules, {cases} 个案例 cases, 集合 set {rule_set.hash}")
     if faults:
         raise Failure("\n".join(faults))
-
-
-def failed_cases(rule_set: RuleSet) -> list[str]:
-    """The cases of the rules' own files that do not come out as they say, one sentence each."""
-    faults = []
-    for rule in rule_set.rules:
-        for case in rule.cases:
-            said, _ = run_case(case, rule, rule_set)
-            if said != case["expect"]:
-                faults.append(f"{rule.topic}/{rule.file}: {case['name']}: expected {case['expect']}, got {said}")
-    return faults
 
 
 def list_rules(json: Json = False) -> None:

@@ -14,7 +14,7 @@ from api.frame.texts import load_texts
 from knowledge_base.catalogues.rows import ROWS
 from knowledge_base.facts import Facts, load_facts
 from knowledge_base.findings import Finding
-from rules_lib.cases import run_case
+from rules_lib.cases import failed_cases, run_case
 from rules_lib.rule import TOPICS, Rule
 from rules_lib.rule_files import RULES, RuleError, load_rule, load_rule_set
 from rules_lib.rule_set import RuleSet
@@ -68,6 +68,13 @@ def test_a_case_says_what_the_rule_says(rule: Rule, case: dict[str, Any], rule_s
     said, judgement = run_case(case, rule, rule_set)
     assert not judgement.failed
     assert said == case["expect"], judgement
+
+
+def test_a_case_that_comes_out_otherwise_is_named_and_no_other(rule: Rule) -> None:
+    first, *others = rule.cases
+    wrong = rule.model_copy(update={"cases": ({**first, "expect": "otherwise"}, *others)})
+    (failed,) = failed_cases(RuleSet((wrong,), FACTS))
+    assert failed.startswith(f"{rule.topic}/{rule.file}: {first['name']}: expected otherwise, got {first['expect']}")
 
 
 def test_there_is_a_hit_and_a_near_miss(rule: Rule) -> None:
