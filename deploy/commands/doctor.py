@@ -10,8 +10,17 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from deploy.commands import examination
-from deploy.commands.examination import Sign, State
+from deploy.commands.examination.bus import examine_broker, examine_groups
+from deploy.commands.examination.database import MIGRATE, examine_database
+from deploy.commands.examination.machine import (
+    examine_disk,
+    examine_key,
+    examine_ports,
+    examine_programs,
+    examine_rules,
+    examine_settings,
+)
+from deploy.commands.examination.signs import Sign, State
 from deploy.commands.output import Failure, Json, console, print_json, run
 from deploy.embedded.postgres import find_running, start_postgres
 from deploy.embedded.postgres_programs import EmbeddedError
@@ -50,10 +59,10 @@ def doctor(
 
 
 async def _examine(start: bool) -> list[Sign]:
-    settings, found = examination.examine_settings(os.environ)
-    found += [examination.examine_disk(settings), examination.examine_key(settings)]
-    rules, own = examination.examine_rules()
-    found += [*examination.examine_ports(settings), *examination.examine_programs(settings), rules]
+    settings, found = examine_settings(os.environ)
+    found += [examine_disk(settings), examine_key(settings)]
+    rules, own = examine_rules()
+    found += [*examine_ports(settings), *examine_programs(settings), rules]
     with _database(settings, start) as dsn:
         found += [dsn] if isinstance(dsn, Sign) else await _examine_store(dsn, settings, own)
     return found
@@ -89,9 +98,9 @@ async def _examine_store(dsn: str, settings: Settings, own: str | None) -> list[
                 pool = await ending.enter_async_context(open_pool(dsn, 2))
                 async with borrowed(pool) as connection:
                     found.append(Sign("数据库 / database", State.OK, "已连接 / reached"))
-                    async for sign in examination.examine_database(connection, settings, own):
+                    async for sign in examine_database(connection, settings, own):
                         found.append(sign)
-            if any(sign.state is State.FAULT and sign.remedy == examination.MIGRATE for sign in found):
+            if any(sign.state is State.FAULT and sign.remedy == MIGRATE for sign in found):
                 return found
             with _said(found, "总线 / bus"):
                 async with asyncio.timeout(PATIENCE):
@@ -102,7 +111,7 @@ async def _examine_store(dsn: str, settings: Settings, own: str | None) -> list[
 async def _examine_bus(pool: Pool, settings: Settings) -> list[Sign]:
     """Which broker it is, and how far groups are behind, as the bus says it."""
     if settings.bus == "postgres":
-        return list(examination.examine_groups(await PostgresBus(pool).lags()))
+        return list(examine_groups(await PostgresBus(pool).lags()))
     if settings.brokers is None:
         says = "内置 Kafka，未检查 / embedded Kafka, not examined"
         return [Sign("总线 / bus", State.WARNING, says, "FUNDWATCH_BROKERS")]
@@ -113,7 +122,7 @@ async def _examine_bus(pool: Pool, settings: Settings) -> list[Sign]:
     bus = make_bus(pool)
     assert isinstance(bus, KafkaBus)
     try:
-        return [examination.examine_broker(await bus.version()), *examination.examine_groups(await bus.lags())]
+        return [examine_broker(await bus.version()), *examine_groups(await bus.lags())]
     finally:
         await bus.close()
 

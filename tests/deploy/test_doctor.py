@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from deploy.commands import examination
-from deploy.commands.examination import Sign, State
+from deploy.commands.examination import bus, database, machine
+from deploy.commands.examination.signs import Sign, State
 from deploy.embedded.postgres import EmbeddedPostgres, find_running, start_postgres
 from deploy.embedded.postgres_programs import find_server_user, run_program
 from deploy.settings import Settings, load_vault_key
@@ -212,38 +212,38 @@ def test_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: float, stat
         return Usage(100 * GIGABYTE, 0, int(free * GIGABYTE))
 
     monkeypatch.setattr("shutil.disk_usage", disk_usage)
-    assert examination.examine_disk(Settings(home=tmp_path / "not" / "yet")).state is state
+    assert machine.examine_disk(Settings(home=tmp_path / "not" / "yet")).state is state
     assert asked == [tmp_path]
 
 
 def test_key_that_others_may_read_and_key_that_is_damaged(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
-    assert examination.examine_key(settings).state is State.OK
+    assert machine.examine_key(settings).state is State.OK
     assert list(tmp_path.iterdir()) == []  # the doctor makes no key
     load_vault_key(settings)
     path = tmp_path / "vault.key"
-    assert examination.examine_key(settings).state is State.OK
+    assert machine.examine_key(settings).state is State.OK
     path.chmod(0o640)
-    assert examination.examine_key(settings).remedy == f"chmod 600 {path}"
+    assert machine.examine_key(settings).remedy == f"chmod 600 {path}"
     path.write_text("short")
-    damaged = examination.examine_key(settings)
+    damaged = machine.examine_key(settings)
     assert (damaged.state, "short" in damaged.says) == (State.FAULT, False)
 
 
 def test_key_and_dead_letters_belong_together(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     sealed = Vault(b"k" * 32).seal(b"a message")
-    assert states(examination.examine_sealed(settings, None)) == []
-    assert states(examination.examine_sealed(settings, sealed)) == [State.FAULT]  # letters without a key
-    assert states(examination.examine_sealed(Settings(vault_key=b"k" * 32), sealed)) == [State.OK]
-    assert states(examination.examine_sealed(Settings(vault_key=b"x" * 32), sealed)) == [State.FAULT]
+    assert states(database.examine_sealed(settings, None)) == []
+    assert states(database.examine_sealed(settings, sealed)) == [State.FAULT]  # letters without a key
+    assert states(database.examine_sealed(Settings(vault_key=b"k" * 32), sealed)) == [State.OK]
+    assert states(database.examine_sealed(Settings(vault_key=b"x" * 32), sealed)) == [State.FAULT]
 
 
 def test_a_port_in_use_is_said(free_port: int) -> None:
     settings = Settings(port=free_port)
-    assert states(examination.examine_ports(settings)) == [State.OK]
+    assert states(machine.examine_ports(settings)) == [State.OK]
     with socket.create_server(("127.0.0.1", free_port)):
-        (sign,) = examination.examine_ports(settings)
+        (sign,) = machine.examine_ports(settings)
     assert sign.state is State.WARNING
     assert "in use" in sign.says
 
@@ -261,7 +261,7 @@ def test_a_port_in_use_is_said(free_port: int) -> None:
 )
 def test_server(changes: dict[str, Any], state: State) -> None:
     server = msgspec.structs.replace(GOOD, **changes)
-    assert max(states(examination.examine_server(server, server.now, server.now)), key=list(State).index) is state
+    assert max(states(database.examine_server(server, server.now, server.now)), key=list(State).index) is state
 
 
 @pytest.mark.parametrize(
@@ -271,8 +271,8 @@ def test_server(changes: dict[str, Any], state: State) -> None:
 def test_clock_is_compared_with_the_databases_beyond_the_time_of_the_answer(seconds: float, state: State) -> None:
     asked = GOOD.now + timedelta(seconds=seconds)
     took = timedelta(seconds=0)
-    assert states(examination.examine_server(GOOD, asked, asked + took))[-1] is state
-    slow = examination.examine_server(GOOD, GOOD.now - timedelta(seconds=30), GOOD.now + timedelta(seconds=30))
+    assert states(database.examine_server(GOOD, asked, asked + took))[-1] is state
+    slow = database.examine_server(GOOD, GOOD.now - timedelta(seconds=30), GOOD.now + timedelta(seconds=30))
     assert states(slow)[-1] is State.OK
 
 
@@ -299,9 +299,9 @@ async def test_an_order_that_the_database_does_not_keep_is_found(
 
 def test_migrations_missing_and_newer() -> None:
     known = sorted(path.stem for path in (ROOT / "streams" / "store" / "migrations").glob("*.sql"))
-    assert examination.examine_migrations(known).state is State.OK
-    assert examination.examine_migrations(known[:-1]).remedy == "fundwatch migrate"
-    assert "upgrade the program" in examination.examine_migrations([*known, "9999_later"]).remedy
+    assert database.examine_migrations(known).state is State.OK
+    assert database.examine_migrations(known[:-1]).remedy == "fundwatch migrate"
+    assert "upgrade the program" in database.examine_migrations([*known, "9999_later"]).remedy
 
 
 @pytest.mark.parametrize(
@@ -315,11 +315,11 @@ def test_migrations_missing_and_newer() -> None:
     ],
 )
 def test_groups(behind: int, owner: str | None, state: State) -> None:
-    assert states(examination.examine_groups([Lag("judges", "claims", 0, 5, 5 + behind, owner)])) == [state]
+    assert states(bus.examine_groups([Lag("judges", "claims", 0, 5, 5 + behind, owner)])) == [state]
 
 
 def test_a_quiet_store_is_sound() -> None:
-    assert set(states(examination.examine_condition(QUIET, Account({"dead": 0}, 0)))) == {State.OK}
+    assert set(states(database.examine_condition(QUIET, Account({"dead": 0}, 0)))) == {State.OK}
 
 
 @pytest.mark.parametrize(
@@ -328,24 +328,24 @@ def test_a_quiet_store_is_sound() -> None:
 )
 def test_rule_set_in_force(in_force: str | None, outstanding: int, state: State) -> None:
     now = msgspec.structs.replace(QUIET, rule_set=in_force, outstanding=outstanding)
-    assert examination.examine_rule_set(now, "mine").state is state
+    assert database.examine_rule_set(now, "mine").state is state
 
 
 def test_a_broker_that_is_away_is_told_at_once(doctor: Doctor, free_port: int) -> None:
     doctor.environment |= {"FUNDWATCH_BUS": "kafka", "FUNDWATCH_BROKERS": f"127.0.0.1:{free_port}"}
     found = doctor(code=1)
-    bus = about(found, "bus")
-    assert bus.state is State.FAULT
-    assert "ConnectionRefusedError" in bus.says
+    away = about(found, "bus")
+    assert away.state is State.FAULT
+    assert "ConnectionRefusedError" in away.says
     assert about(found, "migrations").state is State.OK
 
 
 def test_embedded_kafka_needs_maven_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
-    found = list(examination.examine_programs(Settings(home=tmp_path, bus="kafka")))
+    found = list(machine.examine_programs(Settings(home=tmp_path, bus="kafka")))
     assert about(found, "Kafka").state is State.FAULT
     assert about(found, "Chromium").state is State.WARNING
-    assert about(list(examination.examine_programs(Settings(home=tmp_path))), "PostgreSQL").state is State.OK
+    assert about(list(machine.examine_programs(Settings(home=tmp_path))), "PostgreSQL").state is State.OK
 
 
 def test_a_broker_that_answers_is_asked(doctor: Doctor, kafka_brokers: str) -> None:
@@ -357,5 +357,5 @@ def test_a_broker_that_answers_is_asked(doctor: Doctor, kafka_brokers: str) -> N
 
 
 def test_an_older_broker_is_said() -> None:
-    assert examination.examine_broker((3, 9)).state is State.WARNING
-    assert examination.examine_broker((4, 2)).state is State.OK
+    assert bus.examine_broker((3, 9)).state is State.WARNING
+    assert bus.examine_broker((4, 2)).state is State.OK

@@ -1,0 +1,142 @@
+"""The database: server, structure, what waits in it, its account, its rules, and the key of its dead letters."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from cryptography.fernet import InvalidToken
+
+from deploy.commands.examination.signs import Sign, State, fault, ok, warning
+from deploy.settings import PREFIX, Settings, SettingsError, load_vault_key
+from streams.messages.vault import Vault
+from streams.store.migrations import FOLDER, find_migrations
+from streams.store.operation import condition
+from streams.store.operation.condition import Account, Condition, Server
+from streams.store.sessions import Connection
+from streams.topics import JUDGES
+
+OLDEST_POSTGRES = 15
+TESTED_POSTGRES = 18
+OLD_OUTBOX = 60.0
+"""Seconds after which a message should have left the outbox."""
+MIGRATE = "fundwatch migrate"
+CLOCK_DIFFERS = 2.0
+CLOCK_WRONG = 60.0
+"""Seconds between this machine's clock and the database's."""
+
+
+def examine_server(server: Server, asked: datetime, answered: datetime) -> Iterator[Sign]:
+    """Version, text and clock of the server; ``asked`` and ``answered`` are this machine's times around its answer."""
+    about = "数据库版本 / database version"
+    version = f"PostgreSQL {server.major}"
+    if server.major < OLDEST_POSTGRES:
+        yield fault(about, version, f"升级到 {TESTED_POSTGRES} / upgrade to {TESTED_POSTGRES}")
+    elif server.major < TESTED_POSTGRES:
+        remedy = (
+            f"未在此版本上测试，建议升级到 {TESTED_POSTGRES} / not tested on it, better upgrade to {TESTED_POSTGRES}"
+        )
+        yield warning(about, version, remedy)
+    else:
+        yield ok(about, version)
+    about = "数据库文字 / database text"
+    if server.encoding != "UTF8" or not server.sorts_by_code_point:
+        says = f"{server.encoding}, {'' if server.sorts_by_code_point else '不'}按码位排序 / sorted otherwise"
+        remedy = "新建数据库：encoding UTF8, collation C / make the database anew: encoding UTF8, collation C"
+        yield fault(about, says, remedy)
+    else:
+        yield ok(about, "UTF8, C")
+    yield _clock(server.now, asked, answered)
+
+
+def _clock(now: datetime, asked: datetime, answered: datetime) -> Sign:
+    about = "时钟 / clock"
+    differs = max((asked - now).total_seconds(), (now - answered).total_seconds(), 0.0)
+    says = f"与数据库相差 {differs:.1f} 秒 / seconds from the database's"
+    remedy = "启用 NTP / keep both clocks by NTP"
+    if differs > CLOCK_WRONG:
+        return fault(about, says, remedy)
+    return warning(about, says, remedy) if differs > CLOCK_DIFFERS else ok(about, says)
+
+
+def examine_migrations(has: list[str]) -> Sign:
+    """Whether the database's structure is this program's."""
+    about = "数据库结构 / migrations"
+    known = {path.stem for path in FOLDER.glob("*.sql")}
+    missing, newer = sorted(known - set(has)), sorted(set(has) - known)
+    if newer:
+        remedy = "升级程序：数据库较新 / upgrade the program: the database is newer"
+        return fault(about, ", ".join(newer), remedy)
+    if missing:
+        return fault(about, f"缺少 / missing: {', '.join(missing)}", MIGRATE)
+    return ok(about, max(known))
+
+
+def examine_condition(now: Condition, account: Account) -> Iterator[Sign]:
+    """What waits to be sent or judged again, and whether everything consumed is accounted for."""
+    about = "待发箱 / outbox"
+    says = f"{now.outbox} 条 messages, {now.outbox_oldest_seconds:.0f} 秒 s"
+    if now.outbox_oldest_seconds > OLD_OUTBOX:
+        yield fault(about, says, "worker 是否在运行？总线是否可达？/ does a worker run, is the bus reached?")
+    else:
+        yield ok(about, says)
+    about = "死信 / dead letters"
+    waiting = sum(account.letters.values())
+    says = ", ".join(f"{outcome} {count}" for outcome, count in sorted(account.letters.items()))
+    if waiting:
+        yield warning(about, says, "fundwatch dead-letters list")
+    else:
+        yield ok(about, says)
+    about = "对账 / reconciliation"
+    if account.unaccounted:
+        says = f"{account.unaccounted} 条无去向 / messages without an outcome"
+        yield fault(about, says, "fundwatch reconcile, docs/monitoring.md")
+    else:
+        yield ok(about, "每条消息都有去向 / every message has its outcome")
+
+
+def examine_rule_set(now: Condition, own: str | None) -> Sign:
+    """Whether the set in force is the program's own, and everything was judged by it."""
+    about = "规则集 / rule set"
+    if now.outstanding:
+        says = f"{now.outstanding} 个统筹区待重判 / areas are to be judged again"
+        return warning(about, says, "fundwatch rejudge")
+    if now.rule_set is None:
+        return ok(about, "尚未发布 / none in force yet")
+    if now.rule_set != own:
+        says = f"{now.rule_set[:12]} 在用，非本程序自带 / is in force, not the one that came with this program"
+        return warning(about, says, "若非有意 / unless meant so: fundwatch rules publish")
+    return ok(about, now.rule_set[:12])
+
+
+def examine_sealed(settings: Settings, sealed: bytes | None) -> Iterator[Sign]:
+    """Whether the key opens a dead letter, where there is one; its bytes are let go at once."""
+    if sealed is None:
+        return
+    about = "死信密钥 / vault key"
+    remedy = f"恢复原密钥（{PREFIX}VAULT_KEY 或 vault.key）/ bring back the key that sealed them"
+    if settings.vault_key is None and not (settings.home / "vault.key").exists():
+        yield fault(about, "有死信而无密钥 / there are dead letters and no key", remedy)
+        return
+    with suppress(OSError, SettingsError):  # a key that cannot be read is a sign of its own
+        try:
+            Vault(load_vault_key(settings)).open(sealed)
+            yield ok(about, "能打开死信 / opens the dead letters")
+        except InvalidToken:
+            yield fault(about, "打不开死信：密钥不同 / does not open the dead letters: another key", remedy)
+
+
+async def examine_database(connection: Connection, settings: Settings, own: str | None) -> AsyncIterator[Sign]:
+    """Server, structure, account and rules, as far as the structure is there; ``own`` is the program's rule set."""
+    asked = datetime.now(UTC)
+    server = await condition.find_server(connection)
+    for sign in examine_server(server, asked, datetime.now(UTC)):
+        yield sign
+    migrations = examine_migrations(await find_migrations(connection) if server.has_migrations else [])
+    yield migrations
+    if migrations.state is State.FAULT:
+        return
+    now = await condition.find_condition(connection)
+    account = await condition.find_account(connection, JUDGES)
+    sealed = await condition.find_newest_sealed(connection)
+    for sign in (*examine_condition(now, account), examine_rule_set(now, own), *examine_sealed(settings, sealed)):
+        yield sign
