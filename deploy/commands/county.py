@@ -13,8 +13,8 @@ import typer
 
 from deploy.commands.output import Failure, Json, Opened, console, notes, print_json, print_table, run
 from deploy.commands.progress import Closing, close_run, follow
-from deploy.commands.rules import publish_own
-from deploy.commands.services import announce, serve
+from deploy.commands.publishing import publish_own
+from deploy.commands.serving import announce, serve
 from deploy.county import CountyPlan, write_county
 from deploy.county.acts.scoring import FoundLines, Score, score, write_table
 from deploy.county.care.register import register as institutions_of

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from deploy.commands.output import Failure, Json, Opened, console, notes, print_json, print_table, run
+from deploy.commands.publishing import say_switch
 from deploy.runtime import stop_on_signals
 from knowledge_base.days import as_date
 from knowledge_base.facts import Point, load_facts
@@ -21,7 +21,6 @@ from rules_lib.rule_files import RULES, load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.handlers.rule_sets import RuleSets, RuleSetUnusable, Switch
 from streams.handlers.rule_sets import publish as publish_set
-from streams.hosts.service import Service
 from streams.jobs.rejudging import rejudge as judge_again
 from streams.store.judgements import published
 from streams.store.sessions import borrowed
@@ -97,32 +96,12 @@ def publish(
     if json:
         print_json(switch)
     else:
-        _say(switch, console.print)
+        say_switch(switch, console.print)
 
 
 async def _publish(rule_set: RuleSet) -> Switch:
     async with Opened() as service, borrowed(service.pool) as connection:
         return await publish_set(connection, rule_set)
-
-
-async def publish_own(service: Service) -> None:
-    """Puts the rules that came with this program in force, and says so where that changes any."""
-    async with borrowed(service.pool) as connection:
-        switch = await publish_set(connection, service.rule_set)
-    if switch.rules:
-        _say(switch, notes.print)
-
-
-def _say(switch: Switch, say: Callable[[str], None]) -> None:
-    if switch.before == switch.after:
-        say(f"这套规则已经生效 / this set is in force already: {switch.after}")
-        return
-    say(f"已生效 / in force: {switch.after}; 变动的规则 / changed rules: {', '.join(switch.rules) or 0}")
-    if switch.areas:
-        say(
-            f"{len(switch.areas)} 个统筹区须重判，请运行 fundwatch rejudge / "
-            f"areas to be judged again: {len(switch.areas)}, run fundwatch rejudge"
-        )
 
 
 class RulesStatus(msgspec.Struct, frozen=True):

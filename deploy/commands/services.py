@@ -5,15 +5,10 @@ from typing import Annotated
 
 import typer
 
-from api.access.sessions import ensure_first_user
-from api.app import create_app
-from api.operation.metrics import metrics_router
 from deploy.commands.output import Failure, Json, Opened, notes, print_json, print_table, run
-from deploy.commands.rules import publish_own
-from deploy.commands.serving import add_metrics, check_address, serve_app
+from deploy.commands.publishing import publish_own
+from deploy.commands.serving import add_metrics, announce, serve
 from deploy.runtime import end_child, follow_parent, run_child, stop_on_signals, watch_child
-from deploy.settings import Settings
-from streams.hosts.service import Service
 from streams.store.migrations import find_migrations
 from streams.store.sessions import borrowed
 
@@ -142,22 +137,3 @@ async def _up(opened: Opened) -> None:
             await asyncio.to_thread(end_child, child)
     if service.failed:
         raise Failure("判断进程意外结束，已全部停下 / the worker ended unexpectedly; everything was stopped")
-
-
-async def announce(settings: Settings, service: Service) -> None:
-    """Says where the desk is, and, at the very first start, the log-in with its password: once, and never in a log."""
-    check_address(settings.host, settings.port, "工作台", "FUNDWATCH_PORT")
-    async with borrowed(service.pool) as connection:
-        first = await ensure_first_user(connection)
-    notes.print(f"工作台 / desk: http://{settings.host}:{settings.port}/", highlight=False)
-    if first is not None:
-        notes.print(f"首个账号（只显示这一次） / first log-in (shown once): {first[0]}  {first[1]}", highlight=False)
-
-
-async def serve(settings: Settings, service: Service) -> None:
-    """Serves the desk until told to stop, and its metrics to those who know the token, where one is set."""
-    app = create_app(service.pool, service.rule_set, service.bus, service.vault)
-    if settings.metrics_token is not None:
-        app.include_router(metrics_router(settings.metrics_token))
-        service.watch()
-    await serve_app(app, settings.host, settings.port, service.stop)

@@ -1,4 +1,4 @@
-"""Serving over HTTP beside a service, until it is told to stop."""
+"""Serving over HTTP beside a service, until it is told to stop: the desk, and metrics on a port of their own."""
 
 import asyncio
 import socket
@@ -7,14 +7,17 @@ from contextlib import AbstractContextManager, nullcontext
 import uvicorn
 from fastapi import FastAPI
 
-from api.operation.metrics import create_metrics_app
-from deploy.commands.output import Failure
+from api.access.sessions import ensure_first_user
+from api.app import create_app
+from api.operation.metrics import create_metrics_app, metrics_router
+from deploy.commands.output import Failure, notes
 from deploy.settings import Settings
 from streams.hosts.metrics import show_disk
 from streams.hosts.service import Service
+from streams.store.sessions import borrowed
 
 
-def check_address(host: str, port: int, what: str, setting: str) -> None:
+def _check_address(host: str, port: int, what: str, setting: str) -> None:
     """Says in one sentence that something cannot be served there, before anything else is said. Raises ``Failure``."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -32,14 +35,33 @@ def add_metrics(settings: Settings, service: Service, port: int | None) -> None:
     """Serves this process's metrics on a port of their own, where one is given. Raises ``Failure`` if it is in use."""
     if port is None:
         return
-    check_address(settings.host, port, "指标", "FUNDWATCH_METRICS_PORT")
+    _check_address(settings.host, port, "指标", "FUNDWATCH_METRICS_PORT")
     show_disk(settings.home)
     service.watch()
     app = create_metrics_app(service.pool, settings.metrics_token)
-    service.add(serve_app(app, settings.host, port, service.stop))
+    service.add(_serve_app(app, settings.host, port, service.stop))
 
 
-async def serve_app(app: FastAPI, host: str, port: int, stop: asyncio.Event) -> None:
+async def announce(settings: Settings, service: Service) -> None:
+    """Says where the desk is, and, at the very first start, the log-in with its password: once, and never in a log."""
+    _check_address(settings.host, settings.port, "工作台", "FUNDWATCH_PORT")
+    async with borrowed(service.pool) as connection:
+        first = await ensure_first_user(connection)
+    notes.print(f"工作台 / desk: http://{settings.host}:{settings.port}/", highlight=False)
+    if first is not None:
+        notes.print(f"首个账号（只显示这一次） / first log-in (shown once): {first[0]}  {first[1]}", highlight=False)
+
+
+async def serve(settings: Settings, service: Service) -> None:
+    """Serves the desk until told to stop, and its metrics to those who know the token, where one is set."""
+    app = create_app(service.pool, service.rule_set, service.bus, service.vault)
+    if settings.metrics_token is not None:
+        app.include_router(metrics_router(settings.metrics_token))
+        service.watch()
+    await _serve_app(app, settings.host, settings.port, service.stop)
+
+
+async def _serve_app(app: FastAPI, host: str, port: int, stop: asyncio.Event) -> None:
     """Serves an application until told to stop; where serving ends by itself the others are told to stop too."""
     config = uvicorn.Config(
         app, host=host, port=port, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3

@@ -149,7 +149,7 @@ async def test_a_handler_that_fails_on_one_record_logs_no_value(
     async def refuse(connection: Connection, area: str, arrivals: object) -> None:
         await connection.execute("select $1::text::numeric", "王某某 pseudonym-1")
 
-    monkeypatch.setattr("streams.store.history.save_events", refuse)
+    monkeypatch.setattr("streams.store.events.stored.save_events", refuse)
     vault = Vault(VAULT_KEY.encode())
     async with open_pool(postgres_url) as pool:
         bus = PostgresBus(pool)
