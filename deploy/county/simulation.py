@@ -13,18 +13,18 @@ import zstandard
 
 from deploy.county.acts.cheating import arrange
 from deploy.county.acts.padding import pad
-from deploy.county.acts.truth import Act
 from deploy.county.care.contacts import Bill, Contact
 from deploy.county.care.institutions import Institutions, found_institutions
+from deploy.county.care.ordinary_year import come_by_emergency, live
 from deploy.county.care.settlements import settle
 from deploy.county.care.visits import Charts, bill_visit
 from deploy.county.care.wards import bill_stay
 from deploy.county.clock import instant, minute_of
 from deploy.county.innocents.look_alikes import befall
 from deploy.county.people.insured import Person, insure_people
-from deploy.county.people.life import come_by_emergency, day_of_death, live
-from deploy.county.people.statuses import report_statuses
+from deploy.county.people.statuses import day_of_death, report_statuses
 from deploy.county.plan import CountyPlan
+from deploy.county.truth import Act
 from knowledge_base.days import Day
 from knowledge_base.events.kinds import Event
 

@@ -17,8 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from deploy.embedded.postgres_programs import EmbeddedError
-from deploy.settings import CHECKOUT
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 KAFKA = "4.1.0"
 JARS_DIGEST = "eb9e05047a266cf50b0ecc26d8729f8a38f04e3d9c28e5b977543c56d6451940"
 OLDEST_JAVA = 17

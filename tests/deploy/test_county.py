@@ -19,10 +19,10 @@ import pytest
 from deploy.county import CountyPlan, simulate, write_county
 from deploy.county.acts import padding
 from deploy.county.acts.scoring import FoundLines, load_truth, score, wilson, write_table
-from deploy.county.acts.truth import Act, Kind, LineKey, plant
 from deploy.county.care import prices
 from deploy.county.care.institutions import Habit, found_institutions
 from deploy.county.care.prices import Item
+from deploy.county.truth import Act, Kind, LineKey, plant
 from knowledge_base.codes import is_item_code
 from knowledge_base.days import as_date, day_of
 from knowledge_base.dictionaries import INPATIENT_VISITS, VISIT_TYPES
@@ -293,7 +293,7 @@ def test_paper_patients_are_seen_elsewhere_meanwhile(county: Written) -> None:
 
 
 def imported_modules() -> Iterator[tuple[str, str]]:
-    for path in (ROOT / "deploy" / "county").glob("*.py"):
+    for path in (ROOT / "deploy" / "county").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 yield from ((path.name, alias.name) for alias in node.names)
@@ -309,7 +309,7 @@ def test_county_knows_only_events_and_days() -> None:
         for file, module in imports
         if not module.startswith(allowed) and module.partition(".")[0] not in sys.stdlib_module_names
     ]
-    assert ("scoring.py", "deploy.county.acts.truth") in imports
+    assert ("scoring.py", "deploy.county.truth") in imports
     assert not strangers
 
 

@@ -1,1 +1,1 @@
-"""Planted cheating, the truth of it, and the score against it. Open first: cheating.py."""
+"""Planted cheating, and the score against the truth of it. Open first: cheating.py."""

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Iterator
 from random import Random
 
-from deploy.county.acts.truth import Kind, plant
 from deploy.county.care import prices as p
 from deploy.county.care import reasons as r
 from deploy.county.care.contacts import BillLine, Contact
 from deploy.county.care.institutions import Habit, Institution, Institutions
+from deploy.county.care.ordinary_year import consulting_minute
 from deploy.county.people.groups import Group, recruit, some_day
 from deploy.county.people.insured import MAN, Person
-from deploy.county.people.life import consulting_minute
 from deploy.county.plan import CountyPlan
+from deploy.county.truth import Kind, plant
 
 
 def arrange(plan: CountyPlan, people: list[Person], places: Institutions) -> Iterator[Contact]:

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from random import Random
 
-from deploy.county.acts.truth import Kind, plant
 from deploy.county.care import prices as p
 from deploy.county.care.contacts import Bill, BillLine
 from deploy.county.care.institutions import Habit
 from deploy.county.care.prices import Item
 from deploy.county.care.reasons import OVARY, STENT, SUGAR_CHECK
+from deploy.county.truth import Kind, plant
 
 _LAST_MINUTE = 1439
 

@@ -14,7 +14,7 @@ from unicodedata import east_asian_width
 import msgspec
 import zstandard
 
-from deploy.county.acts.truth import NAMES, Act, Kind, LineKey
+from deploy.county.truth import NAMES, Act, Kind, LineKey
 
 _Z = 1.959964
 

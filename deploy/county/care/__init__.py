@@ -1,1 +1,4 @@
-"""Care and its bills: institutions, visits, wards, prices, settlements and their mishaps. Open first: visits.py."""
+"""Care and its bills: an ordinary year, institutions, visits, wards, prices, settlements and their mishaps.
+
+Open first: visits.py.
+"""

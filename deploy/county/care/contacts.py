@@ -6,11 +6,11 @@ Days are ordinals (``knowledge_base.days``), minutes count from midnight in Chin
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from deploy.county.acts.truth import Act
 from deploy.county.care.institutions import Institution
 from deploy.county.care.prices import Item
 from deploy.county.care.reasons import Reason
 from deploy.county.people.insured import Person
+from deploy.county.truth import Act
 from knowledge_base.days import Day
 
 

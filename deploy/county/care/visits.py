@@ -2,11 +2,11 @@
 
 from random import Random
 
-from deploy.county.acts.truth import Kind, plant
 from deploy.county.care import prices as p
 from deploy.county.care.contacts import Bill, Contact
 from deploy.county.care.institutions import Habit
 from deploy.county.care.reasons import EMERGENCY, SHOP, SUGAR, Reason
+from deploy.county.truth import Kind, plant
 from knowledge_base.days import Day
 
 Charts = dict[str, Day]

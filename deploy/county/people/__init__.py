@@ -1,1 +1,1 @@
-"""Who lives in the county: the insured, their lives, groups, changes of status. Open first: insured.py."""
+"""Who lives in the county: the insured, groups of them, deaths and changes of status. Open first: insured.py."""

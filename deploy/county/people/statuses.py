@@ -2,15 +2,24 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from math import exp
 from typing import Literal
 
 from deploy.county.clock import instant, minute_of
+from deploy.county.people.groups import some_day
 from deploy.county.people.insured import Person
 from deploy.county.plan import AREA, CountyPlan
 from knowledge_base.days import Day
 from knowledge_base.events.persons import PatientStatus
 
 _REGISTER = "population-register"
+
+
+def day_of_death(plan: CountyPlan, person: Person) -> Day | None:
+    """The day on which somebody dies within the year, if so."""
+    chance = plan.chance("death", person.pseudonym)
+    yearly = 0.00045 * exp(max(0, person.age_in(plan.first.year) - 20) / 15)
+    return some_day(plan, chance) if chance.random() < yearly * plan.years else None
 
 
 def report_statuses(plan: CountyPlan, person: Person, died: Day | None) -> Iterator[PatientStatus]:

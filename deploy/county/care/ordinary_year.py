@@ -12,7 +12,6 @@ from deploy.county.care.reasons import Reason
 from deploy.county.people.groups import some_day
 from deploy.county.people.insured import WOMAN, Person
 from deploy.county.plan import CountyPlan
-from knowledge_base.days import Day
 
 T = TypeVar("T")
 
@@ -126,13 +125,6 @@ def come_by_emergency(plan: CountyPlan, stay: Contact) -> Iterator[Contact]:
 def consulting_minute(chance: Random) -> int:
     """A minute of the consulting hours, most of them before noon."""
     return int(chance.triangular(450, 1050, 570))
-
-
-def day_of_death(plan: CountyPlan, person: Person) -> Day | None:
-    """The day on which somebody dies within the year, if so."""
-    chance = plan.chance("death", person.pseudonym)
-    yearly = 0.00045 * exp(max(0, person.age_in(plan.first.year) - 20) / 15)
-    return some_day(plan, chance) if chance.random() < yearly * plan.years else None
 
 
 def _times(chance: Random, mean: float) -> int:
