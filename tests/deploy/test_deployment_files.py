@@ -231,17 +231,39 @@ def test_services_wait_for_what_they_need() -> None:
         assert SERVICES[name]["depends_on"].keys() == {"postgres", "kafka", "migrate"}
 
 
-def test_what_is_mounted_exists() -> None:
-    named = set()
+def _mounts() -> Iterator[tuple[str, str, str]]:
+    """Source, target and mode of everything that a service mounts; what is no path names a volume of the file."""
     for service in SERVICES.values():
         for volume in service.get("volumes", ()):
-            source = volume.split(":")[0]
-            if source.startswith("."):
-                assert (ROOT / source).resolve().exists(), source
-                assert volume.endswith(":ro")
-            else:
-                named.add(source)
-    assert named == set(COMPOSE["volumes"])
+            source, target, mode = (*volume.split(":"), "rw")[:3]
+            yield source, target, mode
+
+
+def test_a_running_installation_keeps_its_volumes_wherever_the_file_stands() -> None:
+    # Without a name here an engine takes the folder's, and another folder begins with empty volumes.
+    assert COMPOSE["name"] == "fundwatch"
+    # A name of its own, or one from outside, would stand in a definition; a variable would win over the file.
+    assert not any(COMPOSE["volumes"].values())
+    assert "COMPOSE_PROJECT_NAME" not in (ROOT / ".env.example").read_text(encoding="utf-8")
+    volumes = set(COMPOSE["volumes"])
+    assert volumes <= {source for source, _, _ in _mounts()}
+    named = {f"{COMPOSE['name']}_{source}": target for source, target, _ in _mounts() if source in volumes}
+    assert named == {
+        "fundwatch_postgres": "/var/lib/postgresql",
+        "fundwatch_kafka": "/var/lib/kafka/data",
+        "fundwatch_prometheus": "/prometheus",
+        "fundwatch_grafana": "/var/lib/grafana",
+    }
+
+
+def test_every_file_that_is_mounted_lies_in_the_checkout_and_cannot_be_written() -> None:
+    files = [(source, mode) for source, _, mode in _mounts() if source not in COMPOSE["volumes"]]
+    assert len(files) == 4
+    for source, mode in files:
+        path = (ROOT / source).resolve()
+        assert path.is_relative_to(ROOT), source
+        assert path.exists(), source
+        assert mode == "ro", source
 
 
 def test_compose_networks_and_broker_address_fit_together() -> None:
