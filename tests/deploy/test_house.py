@@ -14,11 +14,14 @@ from deploy.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "bench" / "README.md"])
 REQUIREMENTS = sorted((ROOT / "requirements").glob("*.txt"))
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PACKAGES = ("knowledge_base", "rules_lib", "detectors", "casework", "streams", "api", "deploy")
+TOP_FOLDERS = (*PACKAGES, "tests", "bench", "docs")
+HALF_A_PAGE = 40
+"""Lines that a decision record may have."""
 
 
 def _name(path: Path) -> str:
@@ -74,10 +77,33 @@ def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
+def _paths(document: str) -> list[str]:
+    """What stands in backticks and begins like a file or folder of ours, up to a part that stands for any name."""
+    words = [word for code in re.findall(r"`([^`]+)`", document) for word in code.split()]
+    ours = [word for word in words if re.match(rf"(?:{'|'.join(TOP_FOLDERS)})/", word)]
+    return [re.sub(r"/[^/]*(?:[<*]|NNNN).*", "", path) for path in ours]
+
+
+def test_paths_are_recognized_among_other_words() -> None:
+    text = "`streams/bus.py` `make test` `api` `python -m pytest tests/faults` `rules_lib/rules/<topic>/` `/api/leads`"
+    assert _paths(text) == ["streams/bus.py", "tests/faults", "rules_lib/rules"]
+    assert _paths("`streams/store/migrations/NNNN_words.sql` `requirements/*.in`") == ["streams/store/migrations"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
+def test_every_path_that_a_document_names_exists(document: Path) -> None:
+    # What git ignores is made or fetched later.
+    ignored = {line.strip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()}
+    named = set(_paths(document.read_text(encoding="utf-8"))) - ignored
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 @pytest.mark.parametrize("record", DECISIONS, ids=_name)
-def test_decision_record_has_its_four_headings_and_a_number(record: Path) -> None:
+def test_decision_record_is_half_a_page_with_its_four_headings_and_a_number(record: Path) -> None:
     assert re.match(r"\d{4}-[a-z0-9-]+\.md$", record.name)
-    headings = re.findall(r"^## (.+)$", record.read_text(encoding="utf-8"), re.MULTILINE)
+    text = record.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= HALF_A_PAGE
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert headings == ["Context", "Decision", "Consequences", "Alternatives"]
 
 
