@@ -1,6 +1,10 @@
 """A simulated county: seeded people and institutions with habits, for demonstrations and measurements.
 
 It shares no threshold, list or code with rules and detectors and knows of this project only what an event is.
+
+    simulation -> acts | innocents -> care -> people -> plan | clock | truth
+
+Imports knowledge_base.events and knowledge_base.days. Open first: simulation.py.
 """
 
 from deploy.county.plan import CountyPlan

@@ -1,5 +1,6 @@
 """The house in order: what the documents say exists, and what exists is said in the documents."""
 
+import ast
 import re
 import tomllib
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PACKAGES = ("knowledge_base", "rules_lib", "detectors", "casework", "streams", "api", "deploy")
 TOP_FOLDERS = (*PACKAGES, "tests", "bench", "docs")
+STILL_SILENT = {"api/frame/texts", "streams/acts", "streams/importers", "streams/store/migrations"}
+"""Folders that do not say yet what to open first."""
+FOLDERS = sorted(path.parent for package in PACKAGES for path in (ROOT / package).rglob("__init__.py"))
 HALF_A_PAGE = 40
 """Lines that a decision record may have."""
 
@@ -167,9 +171,17 @@ def test_versions_pinned_in_two_files_are_the_same() -> None:
     assert {name: found for name, found in pinned.items() if len(found) > 1} == {}
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_package_says_what_it_is_for(package: str) -> None:
-    assert (ROOT / package / "__init__.py").read_text(encoding="utf-8").startswith('"""')
+def _words_of(folder: Path) -> str:
+    return ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+
+
+@pytest.mark.parametrize("folder", [folder for folder in FOLDERS if _name(folder) not in STILL_SILENT], ids=_name)
+def test_folder_says_what_lives_there_what_it_imports_and_what_to_open_first(folder: Path) -> None:
+    above = [parent for parent in folder.parents if parent in FOLDERS]
+    assert any("mports" in _words_of(room) for room in (folder, *above)), "neither it nor a folder above says"
+    first = re.search(r"\S.*\sOpen first: ([\w/]+\.\w+)", _words_of(folder), re.DOTALL)
+    assert first, "what lives there, and Open first: with a file"
+    assert (folder / first[1]).is_file()
 
 
 def test_fetched_scripts_are_ignored_by_git_and_packed() -> None:
