@@ -221,7 +221,7 @@ def test_the_dashboard_is_found_where_it_is_mounted() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     (provider,) = _provisioning("dashboards/fundwatch.yml")["providers"]
     mounts = [mount.split(":") for mount in compose["services"]["grafana"]["volumes"]]
-    assert ["../monitoring/grafana/dashboards", provider["options"]["path"], "ro"] in mounts
+    assert ["./deploy/monitoring/grafana/dashboards", provider["options"]["path"], "ro"] in mounts
 
 
 def _provisioning(name: str) -> dict[str, Any]:
