@@ -10,8 +10,9 @@ from pathlib import Path
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from api.frame import formats, sentences
+from api.frame import formats
 from knowledge_base.days import Day
+from rules_lib import wording
 from rules_lib.rule_set import RuleSet
 from streams.bus import Bus, Lag
 from streams.handlers.rule_sets import RuleSets
@@ -48,7 +49,7 @@ class Desk:
 
     @cached_property
     def items(self) -> Mapping[str, str]:
-        return sentences.item_names(self.rule_set.facts)
+        return wording.item_names(self.rule_set.facts)
 
     @cached_property
     def templates(self) -> Environment:
@@ -57,7 +58,7 @@ class Desk:
         environment.lstrip_blocks = True
         environment.filters |= {
             "money": formats.money,
-            "number": formats.number,
+            "number": wording.number,
             "day": formats.day,
             "instant": formats.instant,
             "pseudonym": formats.pseudonym,

@@ -1,4 +1,4 @@
-"""How numbers, days and people are written on pages and in sentences."""
+"""How amounts, days and people are written on pages and in sentences; quantities are in rules_lib.wording."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -12,12 +12,6 @@ LONGEST_PSEUDONYM = 20
 def money(amount: Decimal) -> str:
     """Yuan with two decimals and separated thousands: ``12,430.00``."""
     return f"{amount:,.2f}"
-
-
-def number(value: Decimal | int) -> str:
-    """A quantity without needless zeros: ``7`` and not ``7.000000``."""
-    text = f"{Decimal(value):,f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def day(value: Day | date | None) -> str:

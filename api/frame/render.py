@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 from api.frame import sentences
 from api.frame.desk import desk_of
 from api.frame.texts import LANGUAGES, Texts, load_texts
+from rules_lib import wording
 from streams.store.operation.status import Received
 
 LANGUAGE_COOKIE = "lang"
@@ -50,6 +51,7 @@ def render(request: Request, template: str, frame: Frame, status: int = HTTPStat
         other_language_link="?" + urlencode({**request.query_params, LANGUAGE_COOKIE: other}),
         here=request.url.path,
         sentences=sentences,
+        wording=wording,
         today=desk_of(request).today(),
     )
     response = HTMLResponse(html, status)

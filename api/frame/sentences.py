@@ -1,16 +1,12 @@
-"""Sentences: a lead and a finding said the way a person would say them."""
+"""Sentences: a lead, an amount, a fault said the way a person would say them; findings are in rules_lib.wording."""
 
 import re
-from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
-from typing import Any, NamedTuple
 
 from api.frame import formats
-from api.frame.texts import Texts, load_texts
-from knowledge_base.facts import Facts
-from knowledge_base.findings import Amounts, Finding
-from rules_lib.rule import TOPICS, Rule
+from api.frame.texts import Texts
+from knowledge_base.findings import Amounts
+from rules_lib.rule import TOPICS
 from streams.store.casework.queue import Lead
 
 _TYPES = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
@@ -30,64 +26,6 @@ _FAULTS = {
     "NUL character": "nul",
 }
 """How the faults of ``streams.messages.faults`` begin, and the keys of their texts."""
-
-_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-class Names(NamedTuple):
-    """What institutions and items are called, by code. Generic names of drugs name themselves."""
-
-    institutions: Mapping[str, str]
-    items: Mapping[str, str]
-
-
-def item_names(facts: Facts) -> dict[str, str]:
-    """What the knowledge base calls the items that it speaks of; the latest name of a code holds."""
-    names: dict[str, str] = {}
-    for point in sorted(facts.points, key=lambda point: (point.valid_from, point.recorded_on)):
-        names[point.name] = point.name
-        names.update(getattr(point.row, "included", {}))
-        names.update(dict.fromkeys(point.codes, point.name))
-    return names
-
-
-def finding_sentence(rule: Rule, finding: Finding, names: Names, lang: str) -> str:
-    """The rule's message filled from the finding, with the items that it is about. Never raises for a missing word."""
-    texts = load_texts(lang)
-    message: str = getattr(rule.message, lang).format_map(_Words(finding, names, texts))
-    items = [names.items[word] for word in finding.occurrence[1:] if word in names.items]
-    if not items:
-        return message
-    return texts("sentence.subject", items=texts("sentence.joint").join(items), message=message)
-
-
-class _Words(dict[str, str]):
-    """The words of a message: evidence first, then what the finding itself says; others are called unknown."""
-
-    def __init__(self, finding: Finding, names: Names, texts: Texts):
-        super().__init__({name: _word(name, value, texts) for name, value in finding.evidence.items()})
-        self.texts = texts
-        self.setdefault("day", finding_day(finding))
-        stay_institution = finding.occurrence[1] if len(finding.occurrence) > 1 else finding.institution
-        self["stay_institution"] = names.institutions.get(stay_institution, stay_institution)
-        self["institution"] = names.institutions.get(finding.institution, finding.institution)
-        self["value"] = formats.number(finding.value)
-        self["limit"] = formats.number(finding.limit)
-
-    def __missing__(self, name: str) -> str:
-        return self.texts("sentence.unknown")
-
-
-def finding_day(finding: Finding) -> str:
-    """The day that names the finding, else the last day of its anchor."""
-    days = [word for word in finding.occurrence[1:] if _ISO_DAY.fullmatch(word)]
-    return days[-1] if days else formats.day(finding.last_day)
-
-
-def _word(name: str, value: Any, texts: Texts) -> str:
-    if name == "kind":
-        return texts.find("oddities", str(value))
-    return formats.number(value) if isinstance(value, int | Decimal) else str(value)
 
 
 def lead_sentence(lead: Lead, texts: Texts) -> str:

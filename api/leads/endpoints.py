@@ -13,7 +13,7 @@ from api.access import sessions
 from api.frame.addresses import MOST_WHOLE, PageNumber
 from api.frame.desk import Desk, desk_of, snapshot
 from api.frame.render import texts_of
-from api.frame.sentences import Names, finding_sentence, lead_sentence
+from api.frame.sentences import lead_sentence
 from api.frame.texts import Texts
 from api.leads.models import (
     DecisionIn,
@@ -30,6 +30,7 @@ from api.leads.queue import encode_cursor, lead_filter
 from api.leads.view import PAGE, find_institutions_of
 from casework.decisions import Decision, Verdict
 from knowledge_base.findings import FindingVersion
+from rules_lib.wording import Names, finding_sentence
 from streams.store.casework import decisions, queue
 from streams.store.casework.queue import LeadFilter
 from streams.store.sessions import Connection, borrowed

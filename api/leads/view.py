@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from api.frame import formats
 from api.frame.desk import Desk
-from api.frame.sentences import Names
 from api.frame.texts import Texts
 from api.leads.evidence import MarkedClaim, line_keys, marked_claims, sources_of
 from api.leads.timeline import Timeline, timeline_of
@@ -13,6 +12,7 @@ from knowledge_base.facts import Point
 from knowledge_base.findings import Change, Finding, FindingVersion
 from rules_lib.histories.patient import History
 from rules_lib.rule import Rule
+from rules_lib.wording import Names
 from streams.store.casework import queue
 from streams.store.casework.decisions import Place, find_decisions, find_heirs, find_moved
 from streams.store.casework.queue import Changes, Gap, Lead

@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
-from api.frame.sentences import Names, finding_sentence, item_names
 from deploy.commands.output import Failure, Json, Opened, console, print_json, print_table, run
 from knowledge_base.days import as_date
 from knowledge_base.findings import Finding
 from rules_lib.rule_set import RuleSet
+from rules_lib.wording import Names, finding_sentence, item_names
 from streams.jobs.explaining import Explanation, Verdict
 from streams.jobs.explaining import explain as explain_finding
 from streams.store.casework.queue import find_institution_names

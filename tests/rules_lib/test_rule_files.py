@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from api.frame.sentences import Names, finding_sentence
-from api.frame.texts import load_texts
 from knowledge_base.catalogues.rows import ROWS
 from knowledge_base.facts import Facts, load_facts
 from knowledge_base.findings import Finding
@@ -18,6 +16,7 @@ from rules_lib.cases import failed_cases, run_case
 from rules_lib.rule import TOPICS, Rule
 from rules_lib.rule_files import RULES, RuleError, load_rule, load_rule_set
 from rules_lib.rule_set import RuleSet
+from rules_lib.wording import Names, finding_sentence, load_wording
 
 FILES = sorted(RULES.rglob("*.yaml"))
 LANGUAGES = ("zh", "en")
@@ -153,7 +152,7 @@ def test_messages_use_words_that_findings_have(rule: Rule, rule_set: RuleSet) ->
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_sentences_on_the_hits_of_the_cases_are_complete(rule: Rule, rule_set: RuleSet, lang: str) -> None:
-    unknown = load_texts(lang)("sentence.unknown")
+    unknown = getattr(load_wording().unknown, lang)
     for finding in hits_of(rule, rule_set):
         sentence = finding_sentence(rule, finding, Names({}, {}), lang)
         assert unknown not in sentence

@@ -1,0 +1,107 @@
+"""A finding said the way a person would say it: its rule's message, filled. Words of no rule stand in wording.yaml."""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from knowledge_base.days import as_date
+from knowledge_base.facts import Facts
+from knowledge_base.files.yaml_files import load_yaml
+from knowledge_base.findings import Finding
+from rules_lib.rule import Rule, Words
+
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class Names(NamedTuple):
+    """What institutions and items are called, by code. Generic names of drugs name themselves."""
+
+    institutions: Mapping[str, str]
+    items: Mapping[str, str]
+
+
+class Wording(BaseModel):
+    """The file wording.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    subject: Words
+    joint: Words
+    unknown: Words
+    oddities: Mapping[str, Words]
+
+
+@cache
+def load_wording() -> Wording:
+    """The words of no rule, read once. Raises ``FileFaults`` where the file cannot be used."""
+    raw = load_yaml(Path(__file__).with_suffix(".yaml"))
+    return raw.model((), Wording, raw.data)
+
+
+def item_names(facts: Facts) -> dict[str, str]:
+    """What the knowledge base calls the items that it speaks of; the latest name of a code holds."""
+    names: dict[str, str] = {}
+    for point in sorted(facts.points, key=lambda point: (point.valid_from, point.recorded_on)):
+        names[point.name] = point.name
+        names.update(getattr(point.row, "included", {}))
+        names.update(dict.fromkeys(point.codes, point.name))
+    return names
+
+
+def finding_sentence(rule: Rule, finding: Finding, names: Names, lang: str) -> str:
+    """The rule's message filled from the finding, with the items that it is about, in ``zh`` or ``en``.
+
+    Never raises for a missing word.
+    """
+    message = _in(rule.message, lang).format_map(_Filling(finding, names, lang))
+    items = [names.items[word] for word in finding.occurrence[1:] if word in names.items]
+    if not items:
+        return message
+    wording = load_wording()
+    return _in(wording.subject, lang).format(items=_in(wording.joint, lang).join(items), message=message)
+
+
+def finding_day(finding: Finding) -> str:
+    """The day that names the finding, else the last day of its anchor, as an ISO date."""
+    days = [word for word in finding.occurrence[1:] if _ISO_DAY.fullmatch(word)]
+    return days[-1] if days else as_date(finding.last_day).isoformat()
+
+
+def number(value: Decimal | int) -> str:
+    """A quantity without needless zeros: ``7`` and not ``7.000000``."""
+    text = f"{Decimal(value):,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+class _Filling(dict[str, str]):
+    """The words of a message: evidence first, then what the finding itself says; others are called unknown."""
+
+    def __init__(self, finding: Finding, names: Names, lang: str):
+        super().__init__({name: _word(name, value, lang) for name, value in finding.evidence.items()})
+        self.unknown = _in(load_wording().unknown, lang)
+        self.setdefault("day", finding_day(finding))
+        stay_institution = finding.occurrence[1] if len(finding.occurrence) > 1 else finding.institution
+        self["stay_institution"] = names.institutions.get(stay_institution, stay_institution)
+        self["institution"] = names.institutions.get(finding.institution, finding.institution)
+        self["value"] = number(finding.value)
+        self["limit"] = number(finding.limit)
+
+    def __missing__(self, name: str) -> str:
+        return self.unknown
+
+
+def _word(name: str, value: Any, lang: str) -> str:
+    if name == "kind":
+        words = load_wording().oddities.get(str(value))
+        return str(value) if words is None else _in(words, lang)
+    return number(value) if isinstance(value, int | Decimal) else str(value)
+
+
+def _in(words: Words, lang: str) -> str:
+    text: str = getattr(words, lang)
+    return text

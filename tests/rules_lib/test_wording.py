@@ -1,0 +1,83 @@
+"""Sentences about findings: what fills a rule's message; a word that is missing stops nothing."""
+
+import inspect
+import re
+import string
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from knowledge_base.findings import Finding
+from rules_lib.cases import run_case
+from rules_lib.checks import details
+from rules_lib.rule import Rule, Words
+from rules_lib.rule_set import RuleSet
+from rules_lib.wording import Names, finding_day, finding_sentence, item_names, load_wording, number
+
+NOBODY = Names({}, {})
+
+
+def _hits(rule: Rule, rule_set: RuleSet) -> list[Finding]:
+    judgements = [run_case(case, rule, rule_set)[1] for case in rule.cases if case["expect"] == "hit"]
+    return [finding for judgement in judgements for finding in judgement.findings]
+
+
+def _first(rule_id: str, rule_set: RuleSet) -> tuple[Rule, Finding]:
+    rule = rule_set.by_id[rule_id]
+    return rule, _hits(rule, rule_set)[0]
+
+
+def test_sentence_names_item_days_and_institutions(rule_set: RuleSet) -> None:
+    names = Names({"H1": "甲院", "H2": "乙院"}, item_names(rule_set.facts))
+    rule, elsewhere = _first("FW10000004", rule_set)
+    sentence = finding_sentence(rule, elsewhere, names, "zh")
+    for word in ("2026-03-01", "2026-03-07", "2026-03-04", "甲院", "乙院"):
+        assert word in sentence
+    rule, period = _first("FW10000003", rule_set)
+    assert finding_sentence(rule, period, names, "zh").startswith("糖化血红蛋白测定：2026-03-15")
+
+
+def test_missing_word_is_called_unknown(rule_set: RuleSet) -> None:
+    rule, finding = _first("FW10000001", rule_set)
+    asking = rule.model_copy(update={"message": Words(zh="在 {nowhere} 收了 {value}", en="{value} at {nowhere}")})
+    bare = msgspec.structs.replace(finding, evidence={})
+    assert finding_sentence(asking, bare, NOBODY, "zh") == f"在 不详 收了 {number(finding.value)}"
+    assert finding_sentence(rule, bare, NOBODY, "zh").count("不详") == 2
+
+
+def test_day_of_the_name_comes_before_the_last_day(rule_set: RuleSet) -> None:
+    _, finding = _first("FW10000003", rule_set)
+    unnamed = msgspec.structs.replace(finding, occurrence=finding.occurrence[:1], last_day=finding.last_day + 1)
+    assert (finding_day(finding), finding_day(unnamed)) == ("2026-03-15", "2026-03-16")
+
+
+def test_details_are_named_in_words(rule_set: RuleSet) -> None:
+    rule, finding = _first("GZ10000201002000", rule_set)
+
+    def said(kind: str, lang: str) -> str:
+        return finding_sentence(rule, msgspec.structs.replace(finding, evidence={"kind": kind}), NOBODY, lang)
+
+    assert "就医类别不在字典内" in said("unknown_visit_type", "zh")
+    assert "kind of visit not in the dictionary" in said("unknown_visit_type", "en")
+    assert "a_later_kind" in said("a_later_kind", "zh")
+
+
+def test_every_oddity_has_words() -> None:
+    kinds = set(re.findall(r'\("([a-z_]+)", ', inspect.getsource(details)))
+    assert "line_twice" in kinds
+    assert kinds == set(load_wording().oddities)
+
+
+def test_both_languages_are_filled_with_the_same_words() -> None:
+    wording = load_wording()
+    for words in (wording.subject, wording.joint, wording.unknown, *wording.oddities.values()):
+        zh, en = ({name for _, name, _, _ in string.Formatter().parse(text)} for text in (words.zh, words.en))
+        assert zh == en
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [("7.000000", "7"), ("1200", "1,200"), ("0.50", "0.5"), ("100", "100"), ("1E+2", "100")]
+)
+def test_numbers_have_no_needless_zeros(value: str, said: str) -> None:
+    assert number(Decimal(value)) == said
