@@ -24,7 +24,7 @@ from api.frame.formats import today_in_china
 from api.frame.render import Frame, render
 from api.leads import endpoints, queue
 from api.leads import page as lead
-from api.operation import lag, letters, reconciliation, status
+from api.operation import health, lag, letters, reconciliation, status
 from knowledge_base.days import Day
 from rules_lib.rule_set import RuleSet
 from streams.bus import Bus
@@ -66,7 +66,7 @@ def create_app(
     )
     app.state.desk = Desk(pool, rule_set, RuleSets(rule_set), bus, vault, today)
     pages = (signing, queue, lead, status, reconciliation, letters, lag)
-    for part in (*pages, endpoints):
+    for part in (*pages, endpoints, health):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.middleware("http")(_answer)

@@ -1,12 +1,45 @@
-"""What stands in addresses."""
+"""What stands in addresses: numbers, days, and the words of a filter."""
 
+from collections.abc import Mapping
+from datetime import date
+from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import urlencode
 
-from fastapi import Query
+from fastapi import HTTPException, Path, Query
 
 MOST_WHOLE = 2**63 - 1
 """The greatest whole number that the store can hold: an address or form with a greater one is refused."""
 
-
 PageNumber = Annotated[int, Query(ge=1, le=10**9)]
 """The number of a page in an address."""
+
+Whole = Annotated[int, Path(ge=0, le=MOST_WHOLE)]
+"""A number that names something, as a part of a path."""
+
+
+def as_day(text: str | None) -> date | None:
+    """A day of an address or form, where it tells one. Raises 422 for one that is none."""
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY) from None
+
+
+class Links:
+    """Addresses that hold the same filter as the present page but for a few words.
+
+    ``words`` is the present filter, ``None`` for what it leaves open; ``silent`` are the words that hold where an
+    address says nothing, so that none needs to say them.
+    """
+
+    def __init__(self, path: str, words: Mapping[str, object], silent: Mapping[str, object] | None = None):
+        self.path = path
+        self.words = words
+        self.silent = silent or {}
+
+    def __call__(self, path: str | None = None, /, **changed: object) -> str:
+        """The address of the page, or of another ``path``, with some words changed; ``None`` takes one out."""
+        words = {**self.words, **changed}
+        said = {name: word for name, word in words.items() if word is not None and word != self.silent.get(name)}
+        return f"{path or self.path}?{urlencode(said)}" if said else path or self.path

@@ -7,14 +7,15 @@ from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Path, Request
+from fastapi import APIRouter, Depends, Header, HTTPException, Request
 
 from api.access import sessions
-from api.frame.addresses import MOST_WHOLE, PageNumber
+from api.frame.addresses import PageNumber, Whole
 from api.frame.desk import Desk, desk_of, snapshot
 from api.frame.render import texts_of
 from api.frame.sentences import lead_sentence
 from api.frame.texts import Texts
+from api.leads.filters import Chosen, encode_cursor
 from api.leads.models import (
     DecisionIn,
     DecisionOut,
@@ -26,13 +27,11 @@ from api.leads.models import (
     SessionOut,
     UndoIn,
 )
-from api.leads.queue import encode_cursor, lead_filter
 from api.leads.view import PAGE, find_institutions_of
 from casework.decisions import Decision, Verdict
 from knowledge_base.findings import FindingVersion
 from rules_lib.wording import Names, finding_sentence
 from streams.store.casework import decisions, queue
-from streams.store.casework.queue import LeadFilter
 from streams.store.sessions import Connection, borrowed
 
 Responses = dict[int | str, dict[str, Any]]
@@ -57,7 +56,7 @@ async def get_session(session: Signed) -> SessionOut:
 
 
 @router.get("/leads", tags=["leads"], summary="One page of the queue", responses={401: _PROBLEMS[401]})
-async def get_leads(request: Request, session: Signed, chosen: Annotated[LeadFilter, Depends(lead_filter)]) -> LeadList:
+async def get_leads(request: Request, session: Signed, chosen: Chosen) -> LeadList:
     desk, texts = desk_of(request), texts_of(request)
     async with borrowed(desk.pool) as connection:
         leads = await queue.find_leads(connection, chosen, desk.today())
@@ -151,7 +150,7 @@ async def post_undo(
     request: Request,
     session: Genuine,
     lead_id: str,
-    decision_id: Annotated[int, Path(ge=0, le=MOST_WHOLE)],
+    decision_id: Whole,
     body: UndoIn,
 ) -> DecisionOut:
     async with borrowed(desk_of(request).pool) as connection:

@@ -6,16 +6,14 @@ leaves in between finds it again and goes on.
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api.access import sessions
-from api.frame.addresses import MOST_WHOLE
+from api.frame.addresses import MOST_WHOLE, Links, Whole, as_day
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import render
-from api.operation.reconciliation import as_day
 from streams.store.intake import dead_letters
 from streams.store.intake.dead_letters import DeadLetter, LetterFilter, WrongKey
 from streams.store.sessions import borrowed, passes_by_itself
@@ -32,7 +30,6 @@ STATES = {"left": False, "replayed": True, "all": None}
 State = Literal["left", "replayed", "all"]
 Outcome = Literal["conflict", "dead", ""]
 Text = Annotated[str, Query(max_length=500)]
-Whole = Annotated[int, Path(ge=0, le=MOST_WHOLE)]
 Partition = Annotated[int, Path(ge=0, le=2**31 - 1)]
 
 
@@ -51,24 +48,17 @@ def letter_filter(
 Chosen = Annotated[LetterFilter, Depends(letter_filter)]
 
 
-class Links:
-    """Addresses of dead letters that differ from the present one in a few words."""
-
-    def __init__(self, chosen: LetterFilter):
-        self.words: dict[str, object] = {
-            "outcome": chosen.outcome,
-            "reason": chosen.reason,
-            "source": chosen.source,
-            "day": chosen.day,
-            "state": state_of(chosen),
-            "seq": chosen.seq,
-        }
-
-    def __call__(self, path: str = PATH, **changed: object) -> str:
-        words = {name: value for name, value in {**self.words, **changed}.items() if value is not None}
-        if words.get("state") == "left":
-            del words["state"]
-        return f"{path}?{urlencode(words)}" if words else path
+def links_of(chosen: LetterFilter) -> Links:
+    """Addresses of dead letters with the same filter."""
+    words = {
+        "outcome": chosen.outcome,
+        "reason": chosen.reason,
+        "source": chosen.source,
+        "day": chosen.day,
+        "state": state_of(chosen),
+        "seq": chosen.seq,
+    }
+    return Links(PATH, words, silent={"state": "left"})
 
 
 def state_of(chosen: LetterFilter) -> str:
@@ -90,7 +80,7 @@ async def show_letters(
             "unfinished": await dead_letters.find_unfinished_replays(connection),
         }
         frame = await sessions.frame_of(connection, session)
-    links = Links(chosen)
+    links = links_of(chosen)
     return render(
         request,
         "operation/letters.html",
@@ -115,7 +105,7 @@ async def ask_to_replay(request: Request, chosen: Chosen) -> Response:
         count = await dead_letters.count_dead_letters(connection, chosen)
         reasons = await dead_letters.find_reasons(connection, chosen, MOST_REASONS)
         frame = await sessions.frame_of(connection, session)
-    links = Links(chosen)
+    links = links_of(chosen)
     words: dict[str, Any] = {
         "count": count,
         "reasons": reasons,
@@ -128,11 +118,11 @@ async def ask_to_replay(request: Request, chosen: Chosen) -> Response:
 
 @router.post(REPLAYS)
 async def begin(request: Request, chosen: Chosen, csrf: Annotated[str, Form()] = "") -> Response:
-    session = await sessions.require_form(request, csrf, Links(chosen)(f"{PATH}/replay"))
+    session = await sessions.require_form(request, csrf, links_of(chosen)(f"{PATH}/replay"))
     async with borrowed(desk_of(request).pool) as connection:
         number = await dead_letters.begin_replay(connection, chosen, session.login)
     if number is None:
-        return RedirectResponse(Links(chosen)(f"{PATH}/replay"), HTTPStatus.SEE_OTHER)
+        return RedirectResponse(links_of(chosen)(f"{PATH}/replay"), HTTPStatus.SEE_OTHER)
     return await _go_on(request, session, number)
 
 

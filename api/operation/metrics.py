@@ -7,9 +7,8 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api.operation.status import Health, health
+from api.operation.health import health, readiness
 from streams.hosts.metrics import REGISTRY
-from streams.store.operation import status
 from streams.store.sessions import Pool
 
 
@@ -36,9 +35,6 @@ def create_metrics_app(pool: Pool, token: str | None) -> FastAPI:
 
     @app.get("/ready")
     async def ready() -> Response:
-        reason = await status.find_unready_reason(pool)
-        answer = Health(status="ok" if reason is None else "unready", reason=reason)
-        code = HTTPStatus.OK if reason is None else HTTPStatus.SERVICE_UNAVAILABLE
-        return JSONResponse(answer.model_dump(), code)
+        return await readiness(pool)
 
     return app

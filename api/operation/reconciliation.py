@@ -1,16 +1,14 @@
 """Reconciliation: what was received from whom on which day, what became of it, and what does not add up."""
 
 import asyncio
-from datetime import UTC, date, datetime
-from http import HTTPStatus
+from datetime import UTC, datetime
 from typing import Annotated
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from api.access import sessions
-from api.frame.addresses import PageNumber
+from api.frame.addresses import Links, PageNumber, as_day
 from api.frame.desk import Desk, desk_of, find_lags, snapshot
 from api.frame.render import render
 from streams.store.intake import reconciliation
@@ -23,14 +21,6 @@ router = APIRouter(include_in_schema=False)
 PATH = "/status/reconciliation"
 PAGE = 60
 _PATIENCE = 300
-
-
-def as_day(text: str | None) -> date | None:
-    """A day of an address or form, where it tells one. Raises 422 for one that is none."""
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY) from None
 
 
 def ledger_filter(
@@ -71,7 +61,7 @@ async def show_reconciliation(
         troubles=troubles,
         unreached=full and account is None,
         now=datetime.now(UTC),
-        link=lambda **words: _link(chosen, **words),
+        links=Links(PATH, {"source": chosen.source, "first": chosen.first, "last": chosen.last}),
     )
 
 
@@ -84,10 +74,3 @@ async def _reconciled(desk: Desk) -> Reconciliation | None:
         if not passes_by_itself(error):
             raise
         return None
-
-
-def _link(chosen: LedgerFilter, **words: object) -> str:
-    """An address of this page with the same filter."""
-    filtering = {"source": chosen.source, "first": chosen.first, "last": chosen.last}
-    given = {name: value for name, value in {**filtering, **words}.items() if value is not None}
-    return f"{PATH}?{urlencode(given)}" if given else PATH

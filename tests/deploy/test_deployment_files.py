@@ -16,7 +16,7 @@ import typer
 import yaml
 from fastapi.routing import APIRoute
 
-from api.operation import status
+from api.operation import health
 from deploy.commands import app
 from deploy.settings import PREFIX, Settings, load_settings
 from streams.bus import Lag
@@ -412,7 +412,7 @@ def _probes() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def test_probes_ask_what_answers() -> None:
-    routes = {route.path for route in status.router.routes if isinstance(route, APIRoute)}
+    routes = {route.path for route in health.router.routes if isinstance(route, APIRoute)}
     for name, probe, words in _probes():
         assert words["httpGet"]["port"] == ("metrics" if name == "worker" else "http")
         expected = "/ready" if probe == "readinessProbe" else "/health"

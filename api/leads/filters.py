@@ -1,0 +1,79 @@
+"""Which leads, as addresses say it: the filter of the queue, where a page of it ended, and links that keep both."""
+
+import base64
+import binascii
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+from fastapi import Depends, HTTPException, Query
+
+from api.frame.addresses import Links
+from streams.store.casework.queue import SORTS, Cursor, LeadFilter
+
+PAGE = 50
+STATES = ("open", "returned", "confirmed", "dismissed")
+_DIGITS = 30
+
+
+def encode_cursor(cursor: Cursor) -> str:
+    """Where a page ended, as a word of an address."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("=")
+
+
+def decode_cursor(text: str) -> Cursor:
+    """Raises ``ValueError`` for a word that is none of ours."""
+    try:
+        cursor = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
+    except (binascii.Error, msgspec.DecodeError, ValueError) as error:
+        raise ValueError("no cursor") from error
+    if not all(value.is_finite() and -_DIGITS < value.adjusted() < _DIGITS for value in (cursor.first, cursor.second)):
+        raise ValueError("no cursor")
+    return cursor
+
+
+def lead_filter(
+    area: Annotated[str | None, Query(description="Pooling area that insures the patients")] = None,
+    institution: Annotated[str | None, Query(description="Code of the institution")] = None,
+    topic: Annotated[str | None, Query(description="Topic of the rules")] = None,
+    year: Annotated[str | None, Query(description="Service year", pattern=r"^(\d{4})?$")] = None,
+    severity: Annotated[str | None, Query(description="Grade of the rule, 1 to 4", pattern=r"^[1-4]?$")] = None,
+    state: Annotated[str, Query(description="open, returned, confirmed, dismissed or all")] = "open",
+    sort: Annotated[str, Query(description=f"One of {', '.join(SORTS)}")] = "severity",
+    after: Annotated[str | None, Query(description="Where the page before ended (its next)")] = None,
+) -> LeadFilter:
+    """The filter that an address holds; empty values, as forms send them, mean all."""
+    if sort not in SORTS or state not in (*STATES, "all"):
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY)
+    try:
+        cursor = decode_cursor(after) if after else None
+    except ValueError:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY) from None
+    return LeadFilter(
+        area=area or None,
+        institution=institution or None,
+        topic=topic or None,
+        year=int(year) if year else None,
+        severity=int(severity) if severity else None,
+        states=() if state == "all" else (state,),
+        sort=sort,
+        after=cursor,
+        limit=PAGE,
+    )
+
+
+Chosen = Annotated[LeadFilter, Depends(lead_filter)]
+
+
+def links_of(chosen: LeadFilter) -> Links:
+    """Addresses of the queue with the same filter, from its first page on."""
+    words = {
+        "area": chosen.area,
+        "institution": chosen.institution,
+        "topic": chosen.topic,
+        "year": chosen.year,
+        "severity": chosen.severity,
+        "state": chosen.states[0] if chosen.states else "all",
+        "sort": chosen.sort,
+    }
+    return Links("/", words, silent={"state": "open", "sort": "severity"})
