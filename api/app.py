@@ -9,22 +9,23 @@ import secrets
 import traceback
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from api.access import page as signing
 from api.access import sessions
+from api.frame.addresses import is_for_systems, path_of
 from api.frame.desk import STATIC, Desk
 from api.frame.formats import today_in_china
-from api.frame.render import Frame, render
+from api.frame.render import render_error
 from api.leads import endpoints, queue
 from api.leads import page as lead
-from api.operation import health, lag, letters, reconciliation, status
+from api.operation import lag, letters, reconciliation, status
+from api.operation.health import health_router
 from knowledge_base.days import Day
 from rules_lib.rule_set import RuleSet
 from streams.bus import Bus
@@ -36,9 +37,6 @@ from streams.store.sessions import Pool
 log = logging.getLogger(__name__)
 
 Handle = Callable[[Request], Awaitable[Response]]
-
-#: What stays as it is in a query that is quoted already.
-_QUERY_SIGNS = "%&=+/?:@!$'()*,;"
 
 #: Nothing is fetched from another host, no script or style stands in a page, nobody frames it.
 SECURITY_HEADERS = {
@@ -64,13 +62,13 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.desk = Desk(pool, rule_set, RuleSets(rule_set), bus, vault, today)
-    pages = (signing, queue, lead, status, reconciliation, letters, lag)
-    for part in (*pages, endpoints, health):
+    app.state.desk = Desk(pool, RuleSets(rule_set), bus, vault, today)
+    signing.mount(app, lead.go_on)
+    for part in (queue, lead, endpoints, status, reconciliation, letters, lag):
         app.include_router(part.router)
+    app.include_router(health_router(pool))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.middleware("http")(_answer)
-    app.exception_handler(sessions.SignInNeeded)(_ask_to_sign_in)
     app.exception_handler(HTTPException)(_explain)
     app.exception_handler(TextRefused)(_explain_text)
     app.exception_handler(RequestValidationError)(_explain_request)
@@ -81,12 +79,12 @@ async def _answer(request: Request, handle: Handle) -> Response:
     """Every answer: refuses what other sites send, catches faults, adds headers."""
     try:
         own = sessions.is_from_own_site(request)
-        response = await handle(request) if own else _page(request, HTTPStatus.FORBIDDEN, "request")
+        response = await handle(request) if own else render_error(request, HTTPStatus.FORBIDDEN, "request")
     except Exception as error:  # noqa: BLE001 - the one place where faults of pages end
         response = _fail(request, error)
     if "hx-request" in request.headers and response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
         # A part of a page cannot hold a fault or the sign-in page: the browser goes there as a whole.
-        response = Response(headers={"HX-Redirect": _path_of(request)})
+        response = Response(headers={"HX-Redirect": path_of(request)})
     response.headers.update(SECURITY_HEADERS)
     # Pages hold personal data: no shared machine keeps them.
     if not request.url.path.startswith("/static/"):
@@ -100,49 +98,26 @@ def _fail(request: Request, error: Exception) -> Response:
     frames = traceback.extract_tb(error.__traceback__)
     place = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames[-4:]))
     log.error("fault %s: %s at %s", number, type(error).__name__, place)
-    return _page(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal", number=number)
-
-
-async def _ask_to_sign_in(request: Request, error: Exception) -> Response:
-    if _wants_json(request):
-        return JSONResponse({"detail": "sign in"}, HTTPStatus.UNAUTHORIZED)
-    back = error.back if isinstance(error, sessions.SignInNeeded) and error.back else _path_of(request)
-    return RedirectResponse(f"/sign-in?next={quote(back)}", HTTPStatus.SEE_OTHER)
+    return render_error(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal", number=number)
 
 
 async def _explain(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if _wants_json(request):
+    if is_for_systems(request):
         return JSONResponse({"detail": error.detail}, error.status_code)
     kind = "missing" if error.status_code == HTTPStatus.NOT_FOUND else "request"
-    return _page(request, HTTPStatus(error.status_code), kind)
+    return render_error(request, HTTPStatus(error.status_code), kind)
 
 
 async def _explain_text(request: Request, error: Exception) -> Response:
     """Text that the store cannot hold names nothing in it."""
-    return _page(request, HTTPStatus.NOT_FOUND, "missing")
+    return render_error(request, HTTPStatus.NOT_FOUND, "missing")
 
 
 async def _explain_request(request: Request, error: Exception) -> Response:
     """What is wrong with a request, field by field, without repeating what it said."""
     assert isinstance(error, RequestValidationError)
-    if _wants_json(request):
+    if is_for_systems(request):
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         return JSONResponse({"detail": "; ".join(faults)}, HTTPStatus.UNPROCESSABLE_ENTITY)
-    return _page(request, HTTPStatus.UNPROCESSABLE_ENTITY, "request")
-
-
-def _path_of(request: Request) -> str:
-    """Path and query as they stand in an address: headers hold nothing but ASCII."""
-    path, query = quote(request.url.path), quote(request.url.query, safe=_QUERY_SIGNS)
-    return f"{path}?{query}" if query else path
-
-
-def _wants_json(request: Request) -> bool:
-    return request.url.path.startswith("/api/")
-
-
-def _page(request: Request, status: HTTPStatus, kind: str, number: str = "") -> Response:
-    if _wants_json(request):
-        return JSONResponse({"detail": f"{kind} {number}".strip()}, status)
-    return render(request, "frame/error.html", Frame(), status, kind=kind, number=number)
+    return render_error(request, HTTPStatus.UNPROCESSABLE_ENTITY, "request")

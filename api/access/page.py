@@ -1,27 +1,44 @@
-"""Signing in and out. A form that was on its way when the session ended is kept and shown again."""
+"""Signing in and out. What a form said that could not be taken is kept, and shown again where it was written."""
 
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi import APIRouter, Depends, FastAPI, Form, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from api.access import sessions
+from api.access.callers import PUBLIC, Forged, MayByForm, SignInNeeded, Unrecorded
+from api.access.rights import Right
+from api.frame.addresses import is_for_systems
 from api.frame.desk import desk_of
-from api.frame.render import Frame, render
-from api.leads.page import Kept, is_lead_path, render_lead
+from api.frame.render import Frame, render, render_error
 
 router = APIRouter(include_in_schema=False)
 
 HOME = "/"
 
+Leaver = Annotated[sessions.Session, Depends(MayByForm(Right.ENTER, HOME))]
 
-@router.get("/sign-in")
+GoOn = Callable[[Request, sessions.Session, Unrecorded], Awaitable[Response | None]]
+"""Shows the page that holds a form again, with what was written; ``None`` where no page keeps it."""
+
+
+def mount(app: FastAPI, go_on: GoOn) -> None:
+    """The pages to sign in and out, and the answers to those whom no route lets in."""
+    app.state.go_on = go_on
+    app.include_router(router)
+    app.exception_handler(SignInNeeded)(_ask_to_sign_in)
+    app.exception_handler(Forged)(_refuse_form)
+
+
+@router.get("/sign-in", dependencies=[PUBLIC])
 async def show_sign_in(request: Request, next: str = HOME) -> Response:
-    return render(request, "access/sign_in.html", Frame(), next=_own_path(next), kept=None, problem=None, typed="")
+    return _render(request, _own_path(next))
 
 
-@router.post("/sign-in")
+@router.post("/sign-in", dependencies=[PUBLIC])
 async def sign_in(
     request: Request,
     login: Annotated[str, Form(max_length=100, pattern=r"^[^\x00]*$")],
@@ -30,34 +47,61 @@ async def sign_in(
     kept_reason: Annotated[str, Form()] = "",
 ) -> Response:
     next = _own_path(next)
-    kept = Kept(kept_reason, "signed_in_again") if kept_reason else None
     try:
         token = await sessions.open_session(desk_of(request).pool, login, password)
     except sessions.Throttled:
-        words = {"next": next, "kept": kept, "problem": "sign_in.throttled", "typed": login}
-        return render(request, "access/sign_in.html", Frame(), HTTPStatus.TOO_MANY_REQUESTS, **words)
+        return _render(request, next, kept_reason, "sign_in.throttled", login, HTTPStatus.TOO_MANY_REQUESTS)
     if token is None:
-        words = {"next": next, "kept": kept, "problem": "sign_in.refused", "typed": login}
-        return render(request, "access/sign_in.html", Frame(), HTTPStatus.UNAUTHORIZED, **words)
-    response = await _after_sign_in(request, login, token, next, kept)
+        return _render(request, next, kept_reason, "sign_in.refused", login, HTTPStatus.UNAUTHORIZED)
+    response = await _after_sign_in(request, sessions.session_of(login, token), next, kept_reason)
     sessions.set_session_cookie(request, response, token)
     return response
 
 
-async def _after_sign_in(request: Request, login: str, token: str, next: str, kept: Kept | None) -> Response:
-    if kept is not None and is_lead_path(next):
-        session = sessions.Session(login, sessions.csrf_token(token))
-        return await render_lead(request, session, next.rsplit("/", 1)[-1], kept=kept)
-    return RedirectResponse(next, HTTPStatus.SEE_OTHER)
+async def _after_sign_in(request: Request, session: sessions.Session, next: str, kept: str) -> Response:
+    unrecorded = Unrecorded(next, next, kept, "signed_in_again")
+    response = await _go_on(request, session, unrecorded) if kept else None
+    return response or RedirectResponse(next, HTTPStatus.SEE_OTHER)
 
 
 @router.post("/sign-out")
-async def sign_out(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
-    await sessions.require_form(request, csrf, HOME)
+async def sign_out(request: Request, session: Leaver) -> Response:
     await sessions.close_session(request)
     response = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
     response.delete_cookie(sessions.SESSION_COOKIE)
     return response
+
+
+async def _ask_to_sign_in(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SignInNeeded)
+    if is_for_systems(request):
+        return JSONResponse({"detail": "sign in"}, HTTPStatus.UNAUTHORIZED)
+    if error.text:
+        return _render(request, error.back, error.text, "sign_in.ended", status=HTTPStatus.UNAUTHORIZED)
+    return RedirectResponse(f"/sign-in?next={quote(error.back)}", HTTPStatus.SEE_OTHER)
+
+
+async def _refuse_form(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Forged)
+    response = await _go_on(request, error.session, error.unrecorded)
+    return response or render_error(request, HTTPStatus.FORBIDDEN, "request")
+
+
+async def _go_on(request: Request, session: sessions.Session, unrecorded: Unrecorded) -> Response | None:
+    go_on: GoOn = request.app.state.go_on
+    return await go_on(request, session, unrecorded)
+
+
+def _render(
+    request: Request,
+    next: str,
+    kept: str = "",
+    problem: str | None = None,
+    typed: str = "",
+    status: HTTPStatus = HTTPStatus.OK,
+) -> Response:
+    words = {"next": next, "kept": kept, "problem": problem, "typed": typed}
+    return render(request, "access/sign_in.html", Frame(), status, **words)
 
 
 def _own_path(path: str) -> str:

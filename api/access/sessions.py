@@ -1,7 +1,7 @@
 """Who is at the desk: the first log-in, passwords (argon2), sessions, the token of forms, and throttling.
 
 A session is a random token in a cookie, stored as its hash, for 12 hours. The token of forms is derived from it, so
-whoever cannot read the cookie cannot write a form. Errors: ``SignInNeeded``, ``Throttled``.
+whoever cannot read the cookie cannot write a form. Errors: ``Throttled``.
 """
 
 import asyncio
@@ -11,14 +11,14 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from fastapi import HTTPException, Request, Response
+from fastapi import Request, Response
 
-from api.frame.desk import desk_of, take_up_rules
+from api.access.rights import Right, rights_of
+from api.frame.desk import desk_of
 from api.frame.render import Frame, set_cookie
 from streams.store.operation.status import find_received
 from streams.store.people import users
@@ -36,24 +36,17 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _hashing = ThreadPoolExecutor(MOST_HASHING, "hashing")
 
 
-class SignInNeeded(Exception):
-    """Nobody is signed in, or the session ended; ``back`` is the page to go on with, by default the one asked for."""
-
-    def __init__(self, back: str | None = None):
-        super().__init__(back)
-        self.back = back
-
-
 class Throttled(Exception):
     """Too many attempts for this log-in in the last quarter of an hour."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """Who is signed in, and the token that forms of this session carry."""
+    """Who is signed in, the token that forms of this session carry, and what whoever it is may do."""
 
     login: str
     csrf: str
+    rights: frozenset[Right]
 
 
 async def ensure_first_user(connection: Connection) -> tuple[str, str] | None:
@@ -104,27 +97,12 @@ async def find_session(request: Request) -> Session | None:
         return None
     async with borrowed(desk_of(request).pool) as connection:
         login = await users.find_session(connection, _token_hash(token))
-        if login is not None:
-            await take_up_rules(request, connection)
-    return None if login is None else Session(login, csrf_token(token))
+    return None if login is None else session_of(login, token)
 
 
-async def require_session(request: Request) -> Session:
-    """Who sent a request. Raises ``SignInNeeded``."""
-    session = await find_session(request)
-    if session is None:
-        raise SignInNeeded
-    return session
-
-
-async def require_form(request: Request, csrf: str, back: str) -> Session:
-    """Who sent a form of ours. Raises ``SignInNeeded`` with the page that holds the form, and 403 for a wrong token."""
-    session = await find_session(request)
-    if session is None:
-        raise SignInNeeded(back)
-    if not is_genuine(session, csrf):
-        raise HTTPException(HTTPStatus.FORBIDDEN)
-    return session
+def session_of(login: str, token: str) -> Session:
+    """The session that a token opens."""
+    return Session(login, csrf_token(token), rights_of(login))
 
 
 async def frame_of(connection: Connection, session: Session) -> Frame:

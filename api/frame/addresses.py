@@ -1,12 +1,12 @@
-"""What stands in addresses: numbers, days, and the words of a filter."""
+"""What stands in addresses: numbers, days, the words of a filter; and what the address of a request says."""
 
 from collections.abc import Mapping
 from datetime import date
 from http import HTTPStatus
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
-from fastapi import HTTPException, Path, Query
+from fastapi import HTTPException, Path, Query, Request
 
 MOST_WHOLE = 2**63 - 1
 """The greatest whole number that the store can hold: an address or form with a greater one is refused."""
@@ -16,6 +16,20 @@ PageNumber = Annotated[int, Query(ge=1, le=10**9)]
 
 Whole = Annotated[int, Path(ge=0, le=MOST_WHOLE)]
 """A number that names something, as a part of a path."""
+
+_QUERY_SIGNS = "%&=+/?:@!$'()*,;"
+"""What stays as it is in a query that is quoted already."""
+
+
+def path_of(request: Request) -> str:
+    """Path and query as they stand in an address: headers hold nothing but ASCII."""
+    path, query = quote(request.url.path), quote(request.url.query, safe=_QUERY_SIGNS)
+    return f"{path}?{query}" if query else path
+
+
+def is_for_systems(request: Request) -> bool:
+    """Whether a request is one of the JSON interface, so that its answer is no page."""
+    return request.url.path.startswith("/api/")
 
 
 def as_day(text: str | None) -> date | None:

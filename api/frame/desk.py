@@ -1,9 +1,9 @@
-"""What every page and endpoint works with: the store, the published rules, today."""
+"""What every page and endpoint works with: the store, the rules in force, today."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.frame import formats
 from knowledge_base.days import Day
-from rules_lib import wording
 from rules_lib.rule_set import RuleSet
+from rules_lib.wording import item_names, number
 from streams.bus import Bus, Lag
 from streams.handlers.rule_sets import RuleSets
 from streams.messages.vault import Vault
@@ -30,26 +30,39 @@ _BUS_PATIENCE = 5
 
 
 @dataclass(frozen=True)
-class Desk:
-    """What the console and interface share; ``today`` gives the civil day in China.
+class Shown:
+    """What one request works with: the rule set in force as its connection sees it, and the civil day in China.
 
-    ``rule_set`` is the one in force when somebody last asked for a page.
+    ``items`` holds what the set's facts call items, by code.
     """
 
-    pool: Pool
     rule_set: RuleSet
+    items: Mapping[str, str]
+    today: Day
+
+    @cached_property
+    def live(self) -> list[str]:
+        """The rules whose findings people may see."""
+        return live_rules(self.rule_set)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What all requests share; ``today`` gives the civil day in China."""
+
+    pool: Pool
     rule_sets: RuleSets
     bus: Bus
     vault: Vault
     today: Callable[[], Day]
+    _items: dict[str, Mapping[str, str]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    @cached_property
-    def live(self) -> list[str]:
-        return live_rules(self.rule_set)
-
-    @cached_property
-    def items(self) -> Mapping[str, str]:
-        return wording.item_names(self.rule_set.facts)
+    async def find_shown(self, connection: Connection) -> Shown:
+        """The rules and the day that a request works with, read on its own connection."""
+        rule_set = await self.rule_sets.in_force(connection)
+        if rule_set.hash not in self._items:
+            self._items[rule_set.hash] = item_names(rule_set.facts)
+        return Shown(rule_set, self._items[rule_set.hash], self.today())
 
     @cached_property
     def templates(self) -> Environment:
@@ -58,7 +71,7 @@ class Desk:
         environment.lstrip_blocks = True
         environment.filters |= {
             "money": formats.money,
-            "number": wording.number,
+            "number": number,
             "day": formats.day,
             "instant": formats.instant,
             "pseudonym": formats.pseudonym,
@@ -71,14 +84,6 @@ def desk_of(request: Request) -> Desk:
     """The desk of the application that a request came to."""
     desk: Desk = request.app.state.desk
     return desk
-
-
-async def take_up_rules(request: Request, connection: Connection) -> None:
-    """From now on pages show the rule set that is in force, where another one was put in force meanwhile."""
-    desk = desk_of(request)
-    rule_set = await desk.rule_sets.in_force(connection)
-    if rule_set is not desk.rule_set:
-        request.app.state.desk = replace(desk, rule_set=rule_set)
 
 
 @asynccontextmanager

@@ -6,9 +6,10 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from api.frame import sentences
+from api.frame.addresses import is_for_systems
 from api.frame.desk import desk_of
 from api.frame.texts import LANGUAGES, Texts, load_texts
 from rules_lib import wording
@@ -58,6 +59,13 @@ def render(request: Request, template: str, frame: Frame, status: int = HTTPStat
     if request.query_params.get(LANGUAGE_COOKIE) == texts.lang:
         set_cookie(request, response, LANGUAGE_COOKIE, texts.lang, _A_YEAR, "lax")
     return response
+
+
+def render_error(request: Request, status: HTTPStatus, kind: str, number: str = "") -> Response:
+    """What kept a request from being done: a page that says it (texts ``error``), or the same in short for systems."""
+    if is_for_systems(request):
+        return JSONResponse({"detail": f"{kind} {number}".strip()}, status)
+    return render(request, "frame/error.html", Frame(), status, kind=kind, number=number)
 
 
 def set_cookie(

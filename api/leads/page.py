@@ -1,35 +1,39 @@
 """The page of a lead, and what people do on it: decide and undo, safe against two people at once."""
 
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api.access import sessions
+from api.access.callers import MayByForm, Seer, Unrecorded
+from api.access.rights import Right
+from api.access.sessions import Session, frame_of
 from api.frame.addresses import MOST_WHOLE, PageNumber
-from api.frame.desk import desk_of, snapshot
-from api.frame.render import Frame, render, texts_of
+from api.frame.desk import Shown, desk_of, snapshot
+from api.frame.render import render, texts_of
+from api.leads import acts
 from api.leads.view import LeadView, load_lead_view
 from casework.decisions import LONGEST_REASON, Decision, Verdict
-from streams.store.casework import decisions
 from streams.store.casework.queue import Changes, find_changes
-from streams.store.sessions import Connection, borrowed
+from streams.store.sessions import Connection
 
 router = APIRouter(include_in_schema=False)
 
-_LEAD_PATH = re.compile(r"/leads/[0-9a-f]{32}")
+_LEAD_PATH = re.compile(r"/leads/(?P<lead_id>[0-9a-f]{32})")
+
+Decider = Annotated[Session, Depends(MayByForm(Right.DECIDE, "/leads/{lead_id}"))]
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What somebody typed and why it was not recorded (a key of the texts ``problems``), in which form."""
+    """What somebody typed, in which form, and why it was not recorded: a key of the texts ``problems``."""
 
     reason: str
-    problem: str
+    problem: str = ""
     undoing: bool = False
     seen_version: int | None = None
 
@@ -47,86 +51,64 @@ class WhatChanged:
         return not self.decisions and not any((findings.raised, findings.revised, findings.withdrawn, findings.moved))
 
 
-def is_lead_path(path: str) -> bool:
-    return _LEAD_PATH.fullmatch(path) is not None
-
-
 @router.get("/leads/{lead_id}")
-async def show_lead(request: Request, lead_id: str, page: PageNumber = 1, finding: str | None = None) -> Response:
-    session = await sessions.require_session(request)
+async def show_lead(
+    request: Request, session: Seer, lead_id: str, page: PageNumber = 1, finding: str | None = None
+) -> Response:
     return await render_lead(request, session, lead_id, page=page, finding=finding)
 
 
 @router.post("/leads/{lead_id}/decisions")
 async def decide(
     request: Request,
+    session: Decider,
     lead_id: str,
     version: Annotated[int, Form(ge=0, le=MOST_WHOLE)],
     decision: Annotated[Literal["confirmed", "dismissed", "returned"], Form()],
     reason: Annotated[str, Form()] = "",
-    csrf: Annotated[str, Form()] = "",
 ) -> Response:
-    desk = desk_of(request)
-
-    async def act(connection: Connection, login: str) -> None:
-        await decisions.save_decision(
-            connection, lead_id, version, Verdict(decision), reason, login, desk.live, desk.today()
-        )
-
-    return await _act(request, lead_id, Kept(reason, "changed", seen_version=version), csrf, act)
+    recording = acts.decide(desk_of(request), session, lead_id, version, Verdict(decision), reason)
+    return await _answer(request, session, lead_id, recording, Kept(reason, seen_version=version))
 
 
 @router.post("/leads/{lead_id}/undo")
 async def undo(
     request: Request,
+    session: Decider,
     lead_id: str,
     version: Annotated[int, Form(ge=0, le=MOST_WHOLE)],
     decision_id: Annotated[int, Form(ge=0, le=MOST_WHOLE)],
     reason: Annotated[str, Form()] = "",
-    csrf: Annotated[str, Form()] = "",
 ) -> Response:
-    async def act(connection: Connection, login: str) -> None:
-        await decisions.undo_decision(connection, lead_id, version, decision_id, reason, login)
-
-    return await _act(request, lead_id, Kept(reason, "changed", True, version), csrf, act)
+    recording = acts.undo(desk_of(request), session, lead_id, version, decision_id, reason)
+    return await _answer(request, session, lead_id, recording, Kept(reason, undoing=True, seen_version=version))
 
 
-async def _act(
-    request: Request,
-    lead_id: str,
-    typed: Kept,
-    csrf: str,
-    act: Callable[[Connection, str], Awaitable[None]],
+async def _answer(
+    request: Request, session: Session, lead_id: str, recording: Awaitable[Decision], typed: Kept
 ) -> Response:
-    """Does what a form asks for; whatever keeps it from being done shows the page again with what was typed."""
-    session = await sessions.find_session(request)
-    if session is None:
-        words = {"next": f"/leads/{lead_id}", "kept": typed, "problem": "sign_in.ended", "typed": ""}
-        return render(request, "access/sign_in.html", Frame(), HTTPStatus.UNAUTHORIZED, **words)
-
-    async def refuse(status: HTTPStatus, problem: str) -> Response:
-        kept = Kept(typed.reason, problem, typed.undoing, typed.seen_version)
-        return await render_lead(request, session, lead_id, status=status, kept=kept)
-
-    if not sessions.is_genuine(session, csrf):
-        return await refuse(HTTPStatus.FORBIDDEN, "forged")
+    """The lead as it is after what a form asked for; where that was refused, with what was typed."""
     try:
-        async with borrowed(desk_of(request).pool) as connection:
-            await act(connection, session.login)
-    except ValueError:
-        return await refuse(HTTPStatus.UNPROCESSABLE_ENTITY, "reason")
-    except decisions.LeadUnknown:
-        raise HTTPException(HTTPStatus.NOT_FOUND) from None
-    except decisions.LeadChanged:
-        return await refuse(HTTPStatus.CONFLICT, "changed")
-    except decisions.NotHolding:
-        return await refuse(HTTPStatus.CONFLICT, "not_holding")
+        await recording
+    except acts.Refused as refused:
+        kept = replace(typed, problem=refused.problem)
+        return await render_lead(request, session, lead_id, status=refused.status, kept=kept)
     return RedirectResponse(f"/leads/{lead_id}#decision", HTTPStatus.SEE_OTHER)
+
+
+async def go_on(request: Request, session: Session, unrecorded: Unrecorded) -> Response | None:
+    """The page of a lead with what was written on it and not taken; ``None`` where it was written elsewhere."""
+    lead = _LEAD_PATH.fullmatch(unrecorded.back)
+    if lead is None:
+        return None
+    kept = Kept(unrecorded.text, unrecorded.why, undoing=unrecorded.form.endswith("/undo"))
+    status = HTTPStatus.FORBIDDEN if unrecorded.why == "forged" else HTTPStatus.OK
+    return await render_lead(request, session, lead["lead_id"], status=status, kept=kept)
 
 
 async def render_lead(
     request: Request,
-    session: sessions.Session,
+    session: Session,
     lead_id: str,
     *,
     page: int = 1,
@@ -137,20 +119,19 @@ async def render_lead(
     """A lead's page, with what was typed where it was not recorded."""
     desk = desk_of(request)
     async with snapshot(desk.pool) as connection:
-        view = await load_lead_view(connection, desk, lead_id, page, finding, texts_of(request))
+        shown = await desk.find_shown(connection)
+        view = await load_lead_view(connection, shown, lead_id, page, finding, texts_of(request))
         if view is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
-        changed = await _what_changed(request, connection, view, kept)
-        frame = await sessions.frame_of(connection, session)
+        changed = await _what_changed(connection, shown, view, kept)
+        frame = await frame_of(connection, session)
     words = {"view": view, "kept": kept, "changed": changed, "longest_reason": LONGEST_REASON}
     return render(request, "leads/lead.html", frame, status, **words)
 
 
-async def _what_changed(
-    request: Request, connection: Connection, view: LeadView, kept: Kept | None
-) -> WhatChanged | None:
+async def _what_changed(connection: Connection, shown: Shown, view: LeadView, kept: Kept | None) -> WhatChanged | None:
     if kept is None or kept.problem != "changed" or kept.seen_version is None:
         return None
-    desk, lead, seen = desk_of(request), view.lead, kept.seen_version
-    findings = await find_changes(connection, lead.area, lead.lead_id, seen, desk.live, desk.today())
+    lead, seen = view.lead, kept.seen_version
+    findings = await find_changes(connection, lead.area, lead.lead_id, seen, shown.live, shown.today)
     return WhatChanged([entry for entry in view.decisions if entry.lead_version >= seen], findings)

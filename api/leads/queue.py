@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from api.access import sessions
+from api.access.callers import Seer
+from api.access.sessions import frame_of
 from api.frame.addresses import Links
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import render, texts_of
@@ -17,14 +18,14 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-async def show_queue(request: Request, chosen: Chosen) -> Response:
-    session = await sessions.require_session(request)
+async def show_queue(request: Request, session: Seer, chosen: Chosen) -> Response:
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:
-        leads = await queue.find_leads(connection, chosen, desk.today())
-        counts = await queue.find_state_counts(connection, chosen, desk.today())
+        shown = await desk.find_shown(connection)
+        leads = await queue.find_leads(connection, chosen, shown.today)
+        counts = await queue.find_state_counts(connection, chosen, shown.today)
         institutions, years = await queue.find_choices(connection)
-        frame = await sessions.frame_of(connection, session)
+        frame = await frame_of(connection, session)
     links = links_of(chosen)
     return render(
         request,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from api.frame import formats
-from api.frame.desk import Desk
+from api.frame.desk import Shown
 from api.frame.texts import Texts
 from api.leads.evidence import MarkedClaim, line_keys, marked_claims, sources_of
 from api.leads.timeline import Timeline, timeline_of
@@ -93,51 +93,50 @@ class LeadView:
 
 
 async def load_lead_view(
-    connection: Connection, desk: Desk, lead_id: str, page: int, finding_id: str | None, texts: Texts
+    connection: Connection, shown: Shown, lead_id: str, page: int, finding_id: str | None, texts: Texts
 ) -> LeadView | None:
     """A lead with one page of its findings and the evidence of one of them; ``None`` where there is no such lead."""
-    lead = await queue.find_lead(connection, lead_id, desk.today())
+    lead = await queue.find_lead(connection, lead_id, shown.today)
     if lead is None:
         return None
     pages = max(1, -(-lead.findings // PAGE))
     page = min(max(1, page), pages)
-    today = desk.today()
-    findings = await queue.find_lead_findings(connection, lead, desk.live, today, (page - 1) * PAGE, PAGE)
-    selected = await _selected(connection, desk, lead, findings, finding_id)
-    names = await _find_names(connection, desk, [*findings, *([selected] if selected else [])])
+    findings = await queue.find_lead_findings(connection, lead, shown.live, shown.today, (page - 1) * PAGE, PAGE)
+    selected = await _selected(connection, shown, lead, findings, finding_id)
+    names = await _find_names(connection, shown, [*findings, *([selected] if selected else [])])
     decisions = await find_decisions(connection, lead.area, lead.lead_id)
     holds = holding(decisions)
-    topic_rules = {r.id: r for r in desk.rule_set.rules if r.topic == lead.topic and r.status == "live"}
+    topic_rules = {r.id: r for r in shown.rule_set.rules if r.topic == lead.topic and r.status == "live"}
     return LeadView(
         lead=lead,
-        rules=await _rule_shares(connection, desk, lead),
+        rules=await _rule_shares(connection, shown, lead),
         topic_rules=topic_rules,
         findings=findings,
         page=page,
         pages=pages,
         page_size=PAGE,
-        evidence=await _evidence(connection, desk, selected, findings, page, names, texts) if selected else None,
+        evidence=await _evidence(connection, shown, selected, findings, page, names, texts) if selected else None,
         gaps=await queue.find_gaps(connection, lead, list(topic_rules)),
         decisions=decisions,
         holds=holds,
-        aftermath=await _aftermath(connection, desk, holds) if holds else None,
+        aftermath=await _aftermath(connection, shown, holds) if holds else None,
         names=names,
     )
 
 
 async def _selected(
-    connection: Connection, desk: Desk, lead: Lead, findings: list[FindingVersion], finding_id: str | None
+    connection: Connection, shown: Shown, lead: Lead, findings: list[FindingVersion], finding_id: str | None
 ) -> FindingVersion | None:
     """The finding asked for where it belongs to the lead (also on another page, also withdrawn), else the first."""
     if finding_id is not None:
-        found = await queue.find_finding(connection, finding_id, desk.live, desk.today())
+        found = await queue.find_finding(connection, finding_id, shown.live, shown.today)
         if found is not None and found[1] == lead.lead_id:
             return found[0]
     return findings[0] if findings else None
 
 
-async def _find_names(connection: Connection, desk: Desk, versions: list[FindingVersion]) -> Names:
-    return Names(await find_institutions_of(connection, [version.finding for version in versions]), desk.items)
+async def _find_names(connection: Connection, shown: Shown, versions: list[FindingVersion]) -> Names:
+    return Names(await find_institutions_of(connection, [version.finding for version in versions]), shown.items)
 
 
 async def find_institutions_of(connection: Connection, findings: list[Finding]) -> dict[str, str]:
@@ -148,15 +147,15 @@ async def find_institutions_of(connection: Connection, findings: list[Finding]) 
     return await queue.find_institution_names(connection, codes)
 
 
-async def _rule_shares(connection: Connection, desk: Desk, lead: Lead) -> list[RuleShare]:
-    counts = await queue.find_rule_counts(connection, lead, desk.live, desk.today())
+async def _rule_shares(connection: Connection, shown: Shown, lead: Lead) -> list[RuleShare]:
+    counts = await queue.find_rule_counts(connection, lead, shown.live, shown.today)
     everywhere = await published.find_outstanding(connection)
     outstanding = {rule for entry in everywhere if entry.area == lead.area for rule in entry.rules}
-    return [RuleShare(desk.rule_set.by_id[rule_id], findings, rule_id in outstanding) for rule_id, findings in counts]
+    return [RuleShare(shown.rule_set.by_id[rule_id], findings, rule_id in outstanding) for rule_id, findings in counts]
 
 
-async def _aftermath(connection: Connection, desk: Desk, holds: Decision) -> Aftermath:
-    area, live, today = holds.area, desk.live, desk.today()
+async def _aftermath(connection: Connection, shown: Shown, holds: Decision) -> Aftermath:
+    area, live, today = holds.area, shown.live, shown.today
     cited = [citation.finding_id for citation in holds.cites]
     return Aftermath(
         await queue.find_changes(connection, area, holds.lead_id, holds.lead_version, live, today),
@@ -167,7 +166,7 @@ async def _aftermath(connection: Connection, desk: Desk, holds: Decision) -> Aft
 
 async def _evidence(
     connection: Connection,
-    desk: Desk,
+    shown: Shown,
     version: FindingVersion,
     findings: list[FindingVersion],
     page: int,
@@ -184,7 +183,7 @@ async def _evidence(
     is_listed = version.finding_id in order
     return Evidence(
         version=version,
-        rule=desk.rule_set.by_id[finding.rule_id],
+        rule=shown.rule_set.by_id[finding.rule_id],
         number=(page - 1) * PAGE + order.index(version.finding_id) + 1 if is_listed else None,
         sex=history.sex_on_file or (of_person.sex if of_person else None),
         age=formats.age(of_person.born, finding.last_day) if of_person else None,
@@ -192,8 +191,8 @@ async def _evidence(
         missing_lines=missing,
         fallen_claims=sources.fallen,
         timeline=timeline_of(finding, history, await _place_names(connection, history), texts),
-        points=_points(desk, version),
-        heirs=await find_heirs(connection, version.area, [version.finding_id], desk.live, desk.today()),
+        points=_points(shown, version),
+        heirs=await find_heirs(connection, version.area, [version.finding_id], shown.live, shown.today),
     )
 
 
@@ -201,6 +200,6 @@ async def _place_names(connection: Connection, history: History) -> dict[str, st
     return await queue.find_institution_names(connection, {claim.institution for claim in history.claims})
 
 
-def _points(desk: Desk, version: FindingVersion) -> list[Point]:
-    by_id = {point.point_id: point for point in desk.rule_set.facts.points}
+def _points(shown: Shown, version: FindingVersion) -> list[Point]:
+    by_id = {point.point_id: point for point in shown.rule_set.facts.points}
     return [by_id[name] for name in version.finding.points if name in by_id]

@@ -2,15 +2,13 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
-from api.frame.desk import desk_of
+from api.access.callers import PUBLIC
 from streams.store.operation import status
 from streams.store.sessions import Pool
-
-router = APIRouter(tags=["operation"])
 
 
 class Health(BaseModel):
@@ -20,24 +18,24 @@ class Health(BaseModel):
     reason: str | None = Field(default=None, description="Why it cannot serve: database or migrations")
 
 
-@router.get("/health", summary="Is the process alive?")
-async def health() -> Health:
-    return Health(status="ok")
+def health_router(pool: Pool) -> APIRouter:
+    """``GET /health`` and ``GET /ready``."""
+    router = APIRouter(tags=["operation"], dependencies=[PUBLIC])
 
+    @router.get("/health", summary="Is the process alive?")
+    async def health() -> Health:
+        return Health(status="ok")
 
-@router.get(
-    "/ready",
-    summary="Can it serve: is the database reached and at the newest migration?",
-    response_model=Health,
-    responses={503: {"model": Health, "description": "Not ready, with the reason"}},
-)
-async def ready(request: Request) -> Response:
-    return await readiness(desk_of(request).pool)
+    @router.get(
+        "/ready",
+        summary="Can it serve: is the database reached and at the newest migration?",
+        response_model=Health,
+        responses={503: {"model": Health, "description": "Not ready, with the reason"}},
+    )
+    async def ready() -> Response:
+        reason = await status.find_unready_reason(pool)
+        answer = Health(status="ok" if reason is None else "unready", reason=reason)
+        code = HTTPStatus.OK if reason is None else HTTPStatus.SERVICE_UNAVAILABLE
+        return JSONResponse(answer.model_dump(), code)
 
-
-async def readiness(pool: Pool) -> Response:
-    """Whether the database is reached and at the newest migration: 200, or 503 with the reason."""
-    reason = await status.find_unready_reason(pool)
-    answer = Health(status="ok" if reason is None else "unready", reason=reason)
-    code = HTTPStatus.OK if reason is None else HTTPStatus.SERVICE_UNAVAILABLE
-    return JSONResponse(answer.model_dump(), code)
+    return router

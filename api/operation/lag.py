@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from api.access import sessions
+from api.access.callers import Seer
+from api.access.sessions import frame_of
 from api.frame.desk import desk_of, find_lags, snapshot
 from api.frame.render import render
 from streams.store.operation import status
@@ -14,13 +15,12 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/status/lag")
-async def show_lag(request: Request) -> Response:
-    session = await sessions.require_session(request)
+async def show_lag(request: Request, session: Seer) -> Response:
     desk = desk_of(request)
     lags = await find_lags(desk)
     async with snapshot(desk.pool) as connection:
         activity = await status.find_activity(connection)
-        frame = await sessions.frame_of(connection, session)
+        frame = await frame_of(connection, session)
     waiting = [lag.waiting_since for lag in lags or () if lag.waiting_since is not None]
     return render(
         request,

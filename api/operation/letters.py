@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Form, HTTPException, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api.access import sessions
+from api.access.callers import May, MayByForm, Seer
+from api.access.rights import Right
+from api.access.sessions import Session, frame_of
 from api.frame.addresses import MOST_WHOLE, Links, Whole, as_day
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import render
@@ -31,6 +33,11 @@ State = Literal["left", "replayed", "all"]
 Outcome = Literal["conflict", "dead", ""]
 Text = Annotated[str, Query(max_length=500)]
 Partition = Annotated[int, Path(ge=0, le=2**31 - 1)]
+
+Asker = Annotated[Session, Depends(May(Right.REPLAY))]
+Beginner = Annotated[Session, Depends(MayByForm(Right.REPLAY, f"{PATH}/replay"))]
+Replayer = Annotated[Session, Depends(MayByForm(Right.REPLAY, f"{REPLAYS}/{{number}}"))]
+Opener = Annotated[Session, Depends(MayByForm(Right.OPEN_LETTERS, f"{PATH}/{{topic}}/{{partition}}/{{offset}}"))]
 
 
 def letter_filter(
@@ -68,9 +75,11 @@ def state_of(chosen: LetterFilter) -> str:
 
 @router.get(PATH)
 async def show_letters(
-    request: Request, chosen: Chosen, before: Annotated[int, Query(ge=0, le=MOST_WHOLE)] = dead_letters.NEWEST
+    request: Request,
+    session: Seer,
+    chosen: Chosen,
+    before: Annotated[int, Query(ge=0, le=MOST_WHOLE)] = dead_letters.NEWEST,
 ) -> Response:
-    session = await sessions.require_session(request)
     async with snapshot(desk_of(request).pool) as connection:
         letters = await dead_letters.find_dead_letters(connection, chosen, before, PAGE)
         words: dict[str, Any] = {
@@ -79,7 +88,7 @@ async def show_letters(
             "sources": await dead_letters.find_letter_sources(connection),
             "unfinished": await dead_letters.find_unfinished_replays(connection),
         }
-        frame = await sessions.frame_of(connection, session)
+        frame = await frame_of(connection, session)
     links = links_of(chosen)
     return render(
         request,
@@ -98,13 +107,12 @@ async def show_letters(
 
 
 @router.get(f"{PATH}/replay")
-async def ask_to_replay(request: Request, chosen: Chosen) -> Response:
+async def ask_to_replay(request: Request, session: Asker, chosen: Chosen) -> Response:
     """What a replay would send, and that it cannot be taken back."""
-    session = await sessions.require_session(request)
     async with snapshot(desk_of(request).pool) as connection:
         count = await dead_letters.count_dead_letters(connection, chosen)
         reasons = await dead_letters.find_reasons(connection, chosen, MOST_REASONS)
-        frame = await sessions.frame_of(connection, session)
+        frame = await frame_of(connection, session)
     links = links_of(chosen)
     words: dict[str, Any] = {
         "count": count,
@@ -117,8 +125,7 @@ async def ask_to_replay(request: Request, chosen: Chosen) -> Response:
 
 
 @router.post(REPLAYS)
-async def begin(request: Request, chosen: Chosen, csrf: Annotated[str, Form()] = "") -> Response:
-    session = await sessions.require_form(request, csrf, links_of(chosen)(f"{PATH}/replay"))
+async def begin(request: Request, session: Beginner, chosen: Chosen) -> Response:
     async with borrowed(desk_of(request).pool) as connection:
         number = await dead_letters.begin_replay(connection, chosen, session.login)
     if number is None:
@@ -127,16 +134,16 @@ async def begin(request: Request, chosen: Chosen, csrf: Annotated[str, Form()] =
 
 
 @router.get(f"{REPLAYS}/{{number}}")
-async def show_replay(request: Request, number: Whole) -> Response:
-    return await _render_replay(request, await sessions.require_session(request), number)
+async def show_replay(request: Request, session: Seer, number: Whole) -> Response:
+    return await _render_replay(request, session, number)
 
 
 @router.post(f"{REPLAYS}/{{number}}")
-async def go_on(request: Request, number: Whole, csrf: Annotated[str, Form()] = "") -> Response:
-    return await _go_on(request, await sessions.require_form(request, csrf, f"{REPLAYS}/{number}"), number)
+async def go_on(request: Request, session: Replayer, number: Whole) -> Response:
+    return await _go_on(request, session, number)
 
 
-async def _go_on(request: Request, session: sessions.Session, number: int) -> Response:
+async def _go_on(request: Request, session: Session, number: int) -> Response:
     """One step of a replay. Where it cannot be done nothing of it was sent, and the page says why."""
     desk = desk_of(request)
     try:
@@ -153,7 +160,7 @@ async def _go_on(request: Request, session: sessions.Session, number: int) -> Re
 
 async def _render_replay(
     request: Request,
-    session: sessions.Session,
+    session: Session,
     number: int,
     status: HTTPStatus = HTTPStatus.OK,
     problem: str | None = None,
@@ -162,27 +169,25 @@ async def _render_replay(
         replay = await dead_letters.find_replay(connection, number)
         if replay is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
-        frame = await sessions.frame_of(connection, session)
+        frame = await frame_of(connection, session)
     return render(request, "operation/replay.html", frame, status, replay=replay, problem=problem)
 
 
 @router.get(f"{PATH}/{{topic}}/{{partition}}/{{offset}}")
-async def show_letter(request: Request, topic: str, partition: Partition, offset: Whole) -> Response:
-    session = await sessions.require_session(request)
+async def show_letter(request: Request, session: Seer, topic: str, partition: Partition, offset: Whole) -> Response:
     return await _render_letter(request, session, topic, partition, offset)
 
 
 @router.post(f"{PATH}/{{topic}}/{{partition}}/{{offset}}/bytes")
 async def show_bytes(
     request: Request,
+    session: Opener,
     topic: str,
     partition: Partition,
     offset: Whole,
     purpose: Annotated[str, Form(max_length=500)] = "",
-    csrf: Annotated[str, Form()] = "",
 ) -> Response:
     """The bytes as they came, with a purpose that is noted beside the name of whoever asked."""
-    session = await sessions.require_form(request, csrf, f"{PATH}/{topic}/{partition}/{offset}")
     desk, purpose = desk_of(request), purpose.strip()
     if not purpose or "\x00" in purpose:
         status = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -201,7 +206,7 @@ async def show_bytes(
 
 async def _render_letter(
     request: Request,
-    session: sessions.Session,
+    session: Session,
     topic: str,
     partition: int,
     offset: int,
@@ -215,7 +220,7 @@ async def _render_letter(
             raise HTTPException(HTTPStatus.NOT_FOUND)
         seq, letter = found
         views = await dead_letters.find_views(connection, letter)
-        frame = await sessions.frame_of(connection, session)
+        frame = await frame_of(connection, session)
     return render(
         request,
         "operation/letter.html",

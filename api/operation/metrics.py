@@ -7,7 +7,8 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api.operation.health import health, readiness
+from api.access.callers import PUBLIC
+from api.operation.health import health_router
 from streams.hosts.metrics import REGISTRY
 from streams.store.sessions import Pool
 
@@ -16,7 +17,7 @@ def metrics_router(token: str | None) -> APIRouter:
     """``GET /metrics``; 401 without ``Authorization: Bearer TOKEN`` where there is a token."""
     router = APIRouter()
 
-    @router.get("/metrics", include_in_schema=False)
+    @router.get("/metrics", include_in_schema=False, dependencies=[PUBLIC])
     async def metrics(request: Request) -> Response:
         given = request.headers.get("authorization", "").encode()
         if token is not None and not secrets.compare_digest(given, f"Bearer {token}".encode()):
@@ -31,10 +32,5 @@ def create_metrics_app(pool: Pool, token: str | None) -> FastAPI:
     """What a worker serves on its metrics port: metrics, ``/health`` (its loop turns), ``/ready`` (it has a store)."""
     app = FastAPI(title="Fundwatch", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(metrics_router(token))
-    app.get("/health")(health)
-
-    @app.get("/ready")
-    async def ready() -> Response:
-        return await readiness(pool)
-
+    app.include_router(health_router(pool))
     return app

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api.access import sessions
+from api.access.callers import Seer
+from api.access.sessions import frame_of
 from api.frame.addresses import Links, PageNumber, as_day
 from api.frame.desk import Desk, desk_of, find_lags, snapshot
 from api.frame.render import render
@@ -34,9 +35,12 @@ def ledger_filter(
 
 @router.get(PATH)
 async def show_reconciliation(
-    request: Request, chosen: Annotated[LedgerFilter, Depends(ledger_filter)], page: PageNumber = 1, full: bool = False
+    request: Request,
+    session: Seer,
+    chosen: Annotated[LedgerFilter, Depends(ledger_filter)],
+    page: PageNumber = 1,
+    full: bool = False,
 ) -> Response:
-    session = await sessions.require_session(request)
     desk = desk_of(request)
     lags = await find_lags(desk)
     account = await _reconciled(desk) if full else None
@@ -44,7 +48,7 @@ async def show_reconciliation(
         rows, count = await reconciliation.find_ledger(connection, chosen, (page - 1) * PAGE, PAGE)
         partitions = await reconciliation.find_outcomes(connection, JUDGES, lags or ())
         sources = await reconciliation.find_sources(connection)
-        frame = await sessions.frame_of(connection, session)
+        frame = await frame_of(connection, session)
     troubles = account.troubles if account else [trouble for row in partitions for trouble in row.troubles]
     return render(
         request,

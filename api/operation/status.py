@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from api.access import sessions
+from api.access.callers import Seer
+from api.access.sessions import frame_of
 from api.frame.desk import desk_of, find_lags, snapshot
 from api.frame.render import render
 from streams.store.operation import status
@@ -12,18 +13,17 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/status")
-async def show_status(request: Request) -> Response:
-    session = await sessions.require_session(request)
+async def show_status(request: Request, session: Seer) -> Response:
     desk = desk_of(request)
     lags = await find_lags(desk)
     async with snapshot(desk.pool) as connection:
         return render(
             request,
             "operation/status.html",
-            await sessions.frame_of(connection, session),
+            await frame_of(connection, session),
             letters=await status.find_letters(connection),
             activity=await status.find_activity(connection),
             behind=None if lags is None else sum(lag.behind for lag in lags),
             lags=lags,
-            rule_set=desk.rule_set,
+            rule_set=(await desk.find_shown(connection)).rule_set,
         )

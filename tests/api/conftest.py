@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from api.access.sessions import ensure_first_user
 from api.app import create_app
@@ -42,9 +43,13 @@ async def pool(postgres_url: str) -> AsyncIterator[asyncpg.Pool]:
 
 
 @pytest.fixture
-async def visitor(pool: asyncpg.Pool, rule_set: RuleSet) -> AsyncIterator[httpx.AsyncClient]:
+def app(pool: asyncpg.Pool, rule_set: RuleSet) -> FastAPI:
+    return create_app(pool, rule_set, PostgresBus(pool), VAULT, TODAY.toordinal)
+
+
+@pytest.fixture
+async def visitor(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """A client that has not signed in."""
-    app = create_app(pool, rule_set, PostgresBus(pool), VAULT, TODAY.toordinal)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://desk") as client:
         yield client
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 import kubernetes_validate
@@ -16,12 +16,13 @@ import typer
 import yaml
 from fastapi.routing import APIRoute
 
-from api.operation import health
+from api.operation.health import health_router
 from deploy.commands import app
 from deploy.settings import PREFIX, Settings, load_settings
 from streams.bus import Lag
 from streams.hosts.watching import StoreCollector
 from streams.store.operation.condition import Condition
+from streams.store.sessions import Pool
 from streams.topics import CLAIMS, JUDGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -412,7 +413,7 @@ def _probes() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def test_probes_ask_what_answers() -> None:
-    routes = {route.path for route in health.router.routes if isinstance(route, APIRoute)}
+    routes = {route.path for route in health_router(cast(Pool, None)).routes if isinstance(route, APIRoute)}
     for name, probe, words in _probes():
         assert words["httpGet"]["port"] == ("metrics" if name == "worker" else "http")
         expected = "/ready" if probe == "readinessProbe" else "/health"

@@ -1,0 +1,120 @@
+"""Who may call a route: the one way to ask who is there.
+
+Every route names it in its signature, pages and interface alike. What is only read asks for a session (``May``); what
+changes something also for the session's token, in a form of ours (``MayByForm``) or in a header (``MayByHeader``); and
+what anybody may call says so (``PUBLIC``).
+
+    Seer = Annotated[Session, Depends(May(Right.SEE))]
+
+Errors: ``SignInNeeded``, ``Forged``, and 403 for somebody who lacks the right.
+"""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from fastapi import Depends, Form, Header, HTTPException, Request
+
+from api.access.rights import Right
+from api.access.sessions import Session, find_session, is_genuine
+from api.frame.addresses import path_of
+
+
+@dataclass(frozen=True)
+class Unrecorded:
+    """A form that was not taken: ``form`` is where it was sent, ``back`` the page that holds it.
+
+    ``text`` is what somebody wrote in its field ``reason``, ``why`` the key of the text that tells why (``problems``).
+    """
+
+    form: str
+    back: str
+    text: str
+    why: Literal["signed_in_again", "forged"]
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in, or the session ended: ``back`` is the page to go on with, ``text`` what a form held."""
+
+    def __init__(self, back: str, text: str = ""):
+        super().__init__(back)
+        self.back = back
+        self.text = text
+
+
+class Forged(HTTPException):
+    """A form came without the token of its sender's session: 403."""
+
+    def __init__(self, session: Session, unrecorded: Unrecorded):
+        super().__init__(HTTPStatus.FORBIDDEN)
+        self.session = session
+        self.unrecorded = unrecorded
+
+
+@dataclass(frozen=True)
+class May:
+    """Whoever is signed in and has a right."""
+
+    right: Right
+
+    async def __call__(self, request: Request) -> Session:
+        session = await find_session(request)
+        if session is None:
+            raise SignInNeeded(path_of(request))
+        return self.allowed(session)
+
+    def allowed(self, session: Session) -> Session:
+        """Raises 403 where the right is lacking."""
+        if self.right not in session.rights:
+            raise HTTPException(HTTPStatus.FORBIDDEN)
+        return session
+
+
+@dataclass(frozen=True)
+class MayByForm(May):
+    """Whoever has a right and sends a form of ours.
+
+    ``back`` is the page that holds the form, with names of parts of the form's path in braces; the form's query goes
+    with it. What somebody wrote in its field ``reason`` goes on with the errors, so that it is not lost.
+    """
+
+    back: str
+
+    async def __call__(
+        self,
+        request: Request,
+        csrf: Annotated[str, Form()] = "",
+        reason: Annotated[str, Form()] = "",
+    ) -> Session:
+        back = self.back.format_map({name: quote(str(part), safe="") for name, part in request.path_params.items()})
+        if request.url.query:
+            back = f"{back}?{request.url.query}"
+        session = await find_session(request)
+        if session is None:
+            raise SignInNeeded(back, reason)
+        if not is_genuine(session, csrf):
+            raise Forged(session, Unrecorded(request.url.path, back, reason, "forged"))
+        return self.allowed(session)
+
+
+@dataclass(frozen=True)
+class MayByHeader(May):
+    """Whoever has a right and sends the session's token in ``X-CSRF-Token``; 403 without it."""
+
+    async def __call__(self, request: Request, x_csrf_token: Annotated[str, Header()] = "") -> Session:
+        session = await super().__call__(request)
+        if not is_genuine(session, x_csrf_token):
+            raise HTTPException(HTTPStatus.FORBIDDEN)
+        return session
+
+
+async def anybody() -> None:
+    """Asks nothing of whoever calls."""
+
+
+PUBLIC = Depends(anybody)
+"""Stands among the ``dependencies`` of a route that anybody may call."""
+
+Seer = Annotated[Session, Depends(May(Right.SEE))]
+"""Somebody who reads."""

@@ -1,0 +1,57 @@
+"""What people do with a lead, on its page or through the interface: decide, and take a decision back.
+
+Errors: ``Refused`` says why nothing was recorded; 404 where there is no such lead.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from fastapi import HTTPException
+
+from api.access.sessions import Session
+from api.frame.desk import Desk
+from casework.decisions import Decision, Verdict
+from streams.store.casework import decisions
+from streams.store.sessions import borrowed
+
+
+class Refused(HTTPException):
+    """Nothing was recorded. ``problem`` is the key of the text that tells people why (``problems``)."""
+
+    def __init__(self, status: HTTPStatus, problem: str, detail: str):
+        super().__init__(status, detail)
+        self.status = status
+        self.problem = problem
+
+
+async def decide(desk: Desk, session: Session, lead_id: str, seen: int, verdict: Verdict, reason: str) -> Decision:
+    """Records a decision on a lead as it was ``seen``: in that version."""
+    async with borrowed(desk.pool) as connection:
+        shown = await desk.find_shown(connection)
+        with _refusals():
+            return await decisions.save_decision(
+                connection, lead_id, seen, verdict, reason, session.login, shown.live, shown.today
+            )
+
+
+async def undo(desk: Desk, session: Session, lead_id: str, seen: int, decision_id: int, reason: str) -> Decision:
+    """Takes back the decision that holds."""
+    async with borrowed(desk.pool) as connection:
+        with _refusals():
+            return await decisions.undo_decision(connection, lead_id, seen, decision_id, reason, session.login)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """The one place where the store's errors become answers."""
+    try:
+        yield
+    except decisions.LeadUnknown:
+        raise HTTPException(HTTPStatus.NOT_FOUND) from None
+    except decisions.LeadChanged as error:
+        raise Refused(HTTPStatus.CONFLICT, "changed", type(error).__name__) from None
+    except decisions.NotHolding as error:
+        raise Refused(HTTPStatus.CONFLICT, "not_holding", type(error).__name__) from None
+    except ValueError as error:
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "reason", str(error)) from None

@@ -1,0 +1,209 @@
+"""Who may call what: every route names it, nobody passes without, and asking who is there changes nothing."""
+
+from collections.abc import Iterator
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from starlette.routing import Mount, Route
+
+from api.access import sessions
+from api.access.callers import May, MayByForm, MayByHeader, anybody
+from api.access.rights import Right
+from api.operation.metrics import create_metrics_app, metrics_router
+from knowledge_base.findings import FindingVersion
+from rules_lib.rule import Words
+from rules_lib.rule_set import RuleSet
+from streams.handlers.rule_sets import publish
+from streams.store.casework import queue
+from tests.api.story import COUNTY
+
+LEAD, LETTER = "/leads/{lead_id}", "/status/dead-letters/{topic}/{partition}/{offset}"
+PUBLIC = {
+    ("GET", "/health"),
+    ("GET", "/metrics"),
+    ("GET", "/openapi.json"),
+    ("GET", "/ready"),
+    ("GET", "/sign-in"),
+    ("POST", "/sign-in"),
+    ("GET", "/static"),
+}
+RIGHTS = {
+    ("GET", "/"): Right.SEE,
+    ("GET", "/api/findings/{finding_id}"): Right.SEE,
+    ("GET", "/api/leads"): Right.SEE,
+    ("GET", f"/api{LEAD}"): Right.SEE,
+    ("POST", f"/api{LEAD}/decisions"): Right.DECIDE,
+    ("POST", f"/api{LEAD}/decisions/{{decision_id}}/undo"): Right.DECIDE,
+    ("GET", "/api/session"): Right.ENTER,
+    ("GET", LEAD): Right.SEE,
+    ("POST", f"{LEAD}/decisions"): Right.DECIDE,
+    ("POST", f"{LEAD}/undo"): Right.DECIDE,
+    ("POST", "/sign-out"): Right.ENTER,
+    ("GET", "/status"): Right.SEE,
+    ("GET", "/status/dead-letters"): Right.SEE,
+    ("GET", "/status/dead-letters/replay"): Right.REPLAY,
+    ("POST", "/status/dead-letters/replays"): Right.REPLAY,
+    ("GET", "/status/dead-letters/replays/{number}"): Right.SEE,
+    ("POST", "/status/dead-letters/replays/{number}"): Right.REPLAY,
+    ("GET", LETTER): Right.SEE,
+    ("POST", f"{LETTER}/bytes"): Right.OPEN_LETTERS,
+    ("GET", "/status/lag"): Right.SEE,
+    ("GET", "/status/reconciliation"): Right.SEE,
+}
+Name = tuple[str, str]
+"""(method, path)"""
+
+
+def _routes(app: FastAPI) -> Iterator[tuple[Name, list[object]]]:
+    """Every route with what it asks of its caller: those of its dependencies that speak of that."""
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        assert isinstance(route, Route | Mount)
+        asked = [of.call for of in context.dependant.dependencies] if hasattr(route, "dependant") else []
+        for method in sorted((context.methods or {"GET"}) - {"HEAD"}):
+            name = (method, str(context.path))
+            yield name, [call for call in asked if isinstance(call, May) or call is anybody]
+
+
+@pytest.fixture
+def asked(app: FastAPI) -> dict[Name, list[object]]:
+    app.include_router(metrics_router("token"))
+    return dict(_routes(app))
+
+
+def test_every_route_names_one_right_or_is_public(asked: dict[Name, list[object]]) -> None:
+    assert asked.keys() == PUBLIC | RIGHTS.keys()
+    named = {name: [ask.right for ask in asks if isinstance(ask, May)] for name, asks in asked.items()}
+    assert {name: rights for name, rights in named.items() if rights} == {name: [r] for name, r in RIGHTS.items()}
+
+
+def test_every_public_route_says_so(asked: dict[Name, list[object]], pool: asyncpg.Pool) -> None:
+    """But for two that hold no dependencies: static files, and the description of the interface."""
+    marked = {name for name, asks in asked.items() if asks == [anybody]}
+    assert marked == PUBLIC - {("GET", "/static"), ("GET", "/openapi.json")}
+    assert all(asks == [anybody] for _, asks in _routes(create_metrics_app(pool, None)))
+
+
+def test_whatever_changes_something_asks_for_the_token(asked: dict[Name, list[object]]) -> None:
+    changing = {name: asks for name, asks in asked.items() if name[0] not in sessions.SAFE_METHODS}
+    without = [name for name, asks in changing.items() if not isinstance(asks[0], MayByForm | MayByHeader)]
+    assert without == [("POST", "/sign-in")]
+
+
+async def _call(client: httpx.AsyncClient, name: Name, csrf: str = "") -> httpx.Response:
+    method, path = name
+    address = path.replace("{topic}", "claims")
+    for part in ("lead_id", "finding_id", "decision_id", "number", "partition", "offset"):
+        address = address.replace(f"{{{part}}}", "7")
+    return await client.request(method, address, data={"csrf": csrf} if method == "POST" else None)
+
+
+@pytest.mark.parametrize("name", RIGHTS, ids=" ".join)
+async def test_nobody_passes_without_signing_in(visitor: httpx.AsyncClient, name: Name) -> None:
+    answer = await _call(visitor, name)
+    if name[1].startswith("/api/"):
+        assert answer.status_code == 401
+    else:
+        assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/sign-in")
+
+
+@pytest.mark.parametrize("right", Right)
+async def test_nobody_passes_without_the_right(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, right: Right
+) -> None:
+    csrf = client.headers["X-CSRF-Token"]
+    monkeypatch.setattr(sessions, "rights_of", lambda _: frozenset(Right) - {right})
+    answers = {name: (await _call(client, name, csrf)).status_code for name in RIGHTS if name[1] != "/sign-out"}
+    assert {name for name, status in answers.items() if status == 403} == {
+        name for name, needed in RIGHTS.items() if needed is right and name[1] != "/sign-out"
+    }
+
+
+def _with_title(rule_set: RuleSet, title: str) -> RuleSet:
+    changes = {"title": Words(zh=title, en=title), "file_hash": title}
+    rules = [rule.model_copy(update=changes) if rule.id == "FW10000001" else rule for rule in rule_set.rules]
+    return RuleSet(tuple(rules), rule_set.facts)
+
+
+async def _lead_page(client: httpx.AsyncClient) -> str:
+    found = await client.get("/api/leads", params={"institution": COUNTY, "topic": "stays"})
+    return f"/leads/{found.json()['leads'][0]['lead_id']}"
+
+
+async def test_asking_who_is_there_changes_nothing(
+    app: FastAPI, client: httpx.AsyncClient, connection: asyncpg.Connection, rule_set: RuleSet
+) -> None:
+    desk = app.state.desk
+    await publish(connection, _with_title(rule_set, "another title"))
+    assert (await client.get("/api/session")).status_code == 200
+    assert app.state.desk is desk
+    assert desk.rule_sets.own is rule_set
+
+
+async def test_rules_put_in_force_while_a_page_is_made_are_shown_from_the_next_on(
+    client: httpx.AsyncClient,
+    connection: asyncpg.Connection,
+    versions: list[FindingVersion],
+    rule_set: RuleSet,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = await _lead_page(client)
+    find_lead = queue.find_lead
+
+    async def find_and_publish(reading: asyncpg.Connection, lead_id: str, today: int) -> queue.Lead | None:
+        lead = await find_lead(reading, lead_id, today)
+        await publish(connection, _with_title(rule_set, "another title"))
+        return lead
+
+    monkeypatch.setattr(queue, "find_lead", find_and_publish)
+    assert "another title" not in (await client.get(page)).text
+    monkeypatch.undo()
+    assert "another title" in (await client.get(page)).text
+
+
+async def test_text_of_a_form_without_its_token_stays_in_that_form(
+    client: httpx.AsyncClient, versions: list[FindingVersion]
+) -> None:
+    page = await _lead_page(client)
+    body = {"version": 1, "decision": "confirmed", "reason": "与护理记录不符"}
+    made = (await client.post(f"/api{page}/decisions", json=body)).json()
+    form = {"version": "2", "decision_id": str(made["decision_id"]), "reason": "写好的理由", "csrf": "forged"}
+    refused = await client.post(f"{page}/undo", data=form)
+    assert refused.status_code == 403
+    assert "缺少本页面的凭证" in refused.text
+    written = refused.text.index("写好的理由</textarea>")
+    assert refused.text.rindex("<textarea", 0, written) == refused.text.index('<textarea id="undo-reason"')
+
+
+async def test_form_without_its_token_on_a_lead_that_is_not_there(client: httpx.AsyncClient) -> None:
+    form = {"version": "1", "decision": "confirmed", "reason": "理由", "csrf": "forged"}
+    assert (await client.post(f"/leads/{'0' * 32}/decisions", data=form)).status_code == 404
+
+
+@pytest.mark.parametrize("part", ["decisions", "undo"])
+async def test_text_is_kept_through_signing_in_again(
+    client: httpx.AsyncClient, password: str, versions: list[FindingVersion], part: str
+) -> None:
+    page = await _lead_page(client)
+    client.cookies.clear()
+    form = {"version": "1", "decision": "confirmed", "decision_id": "1", "reason": "写了一半"}
+    asked = await client.post(f"{page}/{part}", data=form)
+    assert asked.status_code == 401
+    assert 'name="kept_reason" value="写了一半"' in asked.text
+    words = {"next": page, "kept_reason": "写了一半"}
+    wrong = await client.post("/sign-in", data={"login": "inspector", "password": "wrong", **words})
+    assert 'name="kept_reason" value="写了一半"' in wrong.text
+    signed = await client.post("/sign-in", data={"login": "inspector", "password": password, **words})
+    assert signed.status_code == 200
+    assert "您已重新登录" in signed.text
+    assert "写了一半</textarea>" in signed.text
+    assert sessions.SESSION_COOKIE in client.cookies
+
+
+async def test_text_of_a_form_that_no_page_keeps_is_let_go(client: httpx.AsyncClient, password: str) -> None:
+    words = {"login": "inspector", "password": password, "next": "/status/lag", "kept_reason": "写了一半"}
+    signed = await client.post("/sign-in", data=words)
+    assert (signed.status_code, signed.headers["location"]) == (303, "/status/lag")
