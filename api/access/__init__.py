@@ -1,4 +1,4 @@
-"""Who is at the desk: log-ins, sessions, forms, and the page to sign in.
+"""Who is at the desk and what they may do: sessions, rights, who may call a route, and the page to sign in.
 
-Imports frame. Open first: sessions.py.
+Imports frame. Open first: callers.py.
 """

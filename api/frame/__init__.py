@@ -1,4 +1,4 @@
 """What every page shares: the desk it works with, rendering, texts, sentences, addresses, style.
 
-Imports streams.store and below. Open first: desk.py.
+Imports streams (not its hosts) and below. Open first: desk.py.
 """

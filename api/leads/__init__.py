@@ -1,4 +1,4 @@
 """Leads: the queue, a lead's page with its evidence, and both as JSON.
 
-Imports frame and access. Open first: queue.py, then page.py.
+Imports access and frame. Open first: queue.py, then page.py and view.py.
 """
