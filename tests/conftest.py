@@ -1,6 +1,10 @@
 """What tests share: an embedded PostgreSQL, a fresh migrated database for each test, an embedded Kafka, data sets of
 others, Chromium.
 
+``make test`` runs two processes of tests beside each other (pytest-xdist); what is said of a session is so for each
+of them, so they share no server, no broker and no port. Tests that load the whole machine, or kill and measure, are
+marked ``xdist_group("machine")``: one process runs them, one after another, beside the others.
+
 With ``CI=true`` a skipped test fails, because a missing part is a failure there; only the data sets beside the
 checkout, which cannot be part of it, may be absent.
 """
@@ -20,6 +24,8 @@ from deploy.embedded.kafka import EmbeddedKafka, start_kafka
 from deploy.embedded.kafka_programs import fetch_jars
 from deploy.embedded.postgres import EmbeddedPostgres, start_postgres
 from deploy.embedded.postgres_programs import EmbeddedError, find_server_user, run_program
+
+pytest_plugins = ["tests.counting"]
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "fundwatch_template"
@@ -109,6 +115,16 @@ def chromium() -> str:
     if found is None:
         pytest.skip("no Chromium: install the package chromium")
     return found
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that of two processes none ends long before the other."""
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[bool, bool]:
+    is_quick = item.path.parent.name not in ("faults", "streams", "deploy")
+    return item.get_closest_marker("xdist_group") is None, is_quick
 
 
 def _fail_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -9,6 +9,8 @@ from rules_lib.rule_set import RuleSet
 from streams.store.intake import dead_letters
 from tests.api.browser import SCREENSHOTS, Console, Visit, opened_browser, served_console, sign_in, visit
 
+pytestmark = pytest.mark.xdist_group("machine")
+
 SIZES = {1280: 800, 390: 844}
 LEAD = "虚构县中医院 2026 年 · 住院与床位"
 STATUS_PAGES = [

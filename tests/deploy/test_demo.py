@@ -13,6 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
+pytestmark = pytest.mark.xdist_group("machine")
+
 SMALL = ("demo", "--scale", "0.002")
 
 

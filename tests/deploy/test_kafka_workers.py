@@ -26,6 +26,8 @@ from streams.store.operation.overview import find_under_way
 from streams.store.sessions import Connection, Pool, borrowed
 from streams.topics import CLAIMS, FINDINGS, JUDGES, LEADS
 
+pytestmark = pytest.mark.xdist_group("machine")
+
 SHARED = 4
 """Partitions of claims."""
 

@@ -38,6 +38,8 @@ from .disturbed import load_kept, unlike_reference, written_otherwise
 from .more_bad_messages import more_bad, more_odd
 from .worker_process import KEPT, SECRET
 
+pytestmark = pytest.mark.xdist_group("machine")
+
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE = 30
 ROUNDS = 2
@@ -98,6 +100,14 @@ async def place(request: pytest.FixtureRequest, postgres_url: str) -> AsyncItera
         await bus.close()
 
 
+@pytest.fixture
+async def connection(postgres_url: str) -> AsyncIterator[Connection]:
+    """Closed however the test ends: what one leaves open, the garbage collector finds in another."""
+    connection = await connect(postgres_url)
+    yield connection
+    await connection.close()
+
+
 @pytest.fixture(scope="module")
 def rule_set() -> RuleSet:
     return load_rule_set(load_facts())
@@ -143,14 +153,14 @@ def _bad(number: int) -> list[Sent]:
 
 
 async def test_a_thousand_bad_messages_leave_the_good_ones_and_the_memory_as_they_were(
-    place: Place, rule_set: RuleSet, tmp_path: Path
+    place: Place, connection: Connection, rule_set: RuleSet, tmp_path: Path
 ) -> None:
     random = Random(3)
     good, rounds = _good(random), [_bad(number) for number in range(ROUNDS)]
     assert len(rounds[0]) > 1000
     firsts = [*good, *rounds[0]]
     order = sorted(range(len(firsts)), key=lambda n: n if n < len(good) else random.randrange(len(good)))
-    log, connection = tmp_path / "worker.log", await connect(place.dsn)
+    log = tmp_path / "worker.log"
     with log.open("wb") as said:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.streams.worker_process", place.dsn, "--batch", "200", *place.words,
@@ -179,7 +189,6 @@ async def test_a_thousand_bad_messages_leave_the_good_ones_and_the_memory_as_the
     await _assert_outcomes(connection, sent)
     await _assert_good_untouched(connection, sent, rule_set)
     _assert_nothing_leaks(log.read_text())
-    await connection.close()
 
 
 async def _send(bus: Bus, messages: list[Message]) -> None:

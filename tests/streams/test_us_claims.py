@@ -26,6 +26,8 @@ from knowledge_base.events.persons import PatientStatus
 from streams.importers import UnusableTable
 from streams.importers.us_claims import find_us_tables, read_us_claims
 
+pytestmark = pytest.mark.xdist_group("us")
+
 ROOT = Path(__file__).parents[2]
 
 Place = tuple[str, str, str, date]

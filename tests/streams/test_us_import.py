@@ -3,6 +3,8 @@
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from streams.importers.us_claims import read_us_claims
 from streams.store.intake import reconciliation
 from streams.store.operation import overview
@@ -10,6 +12,8 @@ from streams.store.sessions import connect
 from streams.topics import JUDGES
 from tests.streams.replay import replay
 from tests.streams.test_us_claims import independent_places
+
+pytestmark = pytest.mark.xdist_group("us")
 
 ELSEWHERE = "FW10000004"
 

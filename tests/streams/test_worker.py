@@ -80,6 +80,7 @@ async def work_off(dsn: str, handler: Handler, max_records: int = 500) -> Worker
     return worker
 
 
+@pytest.mark.xdist_group("machine")
 async def test_a_worker_killed_again_and_again_loses_and_doubles_nothing(
     postgres_url: str, connection: Connection, rule_set: RuleSet
 ) -> None:
