@@ -293,6 +293,7 @@ class KafkaBus(Bus):
         if self._producer is producer:
             self._producer = None
         await ended(producer.stop())
+        await ended(_hang_up(producer.client, (producer._sender, "_sender_task")))
 
     # --- reading
 
@@ -435,6 +436,27 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
 
     async def _leave(self) -> None:
         await ended(self._kafka.stop())
+        await ended(self.hang_up())
+
+    async def hang_up(self) -> None:
+        """Ends the client without a word to the broker."""
+        coordinator = self._kafka._coordinator
+        await _hang_up(
+            self._kafka._client,
+            (coordinator, "_coordination_task"),
+            (coordinator, "_heartbeat_task"),
+            (coordinator, "_commit_refresh_task"),
+            (self._kafka._fetcher, "_fetch_task"),
+        )
+
+
+async def _hang_up(client: Any, *places: tuple[Any, str]) -> None:
+    """Ends tasks and connections of a client: one that is interrupted while it takes its leave keeps all of them."""
+    tasks = [task for owner, name in places if (task := getattr(owner, name, None)) is not None]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await client.close()
 
 
 @contextmanager

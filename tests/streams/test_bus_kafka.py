@@ -16,7 +16,9 @@ from random import Random
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import KafkaError
+from aiokafka.producer.sender import Sender
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
@@ -54,21 +56,11 @@ class KillableBus(KafkaBus):
 
     async def kill(self) -> None:
         for consumer in self.consumers:
-            kafka = consumer._kafka
-            kafka._closed = True
-            coordinator = kafka._coordinator
-            tasks = [
-                consumer._keeping,
-                coordinator._coordination_task,
-                coordinator._heartbeat_task,
-                coordinator._commit_refresh_task,
-                kafka._fetcher._fetch_task,
-            ]
-            for task in filter(None, tasks):
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-            await kafka._client.close()
+            consumer._kafka._closed = True
+            consumer._keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await consumer._keeping
+            await consumer.hang_up()
         self.consumers.clear()
 
 
@@ -378,6 +370,29 @@ async def test_while_the_broker_is_away_neither_threads_nor_sockets_pile_up(
         # kafka-python leaves the sockets of refused connections to the collector.
         gc.collect()
     await bus.close()
+
+
+async def test_a_client_whose_leave_the_broker_is_slow_to_hear_keeps_no_connection(
+    pool: Pool, kafka_brokers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_never_heard(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    bus = KafkaBus(pool, KafkaAddress(kafka_brokers, prefix=f"test-{os.getpid()}-{next(_numbers)}-"))
+    await bus.create_topic(TOPIC, 1)
+    await bus.send(TOPIC, numbered(1))
+    consumer = await bus.consumer(GROUP, TOPIC, "one", None)
+    assert isinstance(consumer, KafkaConsumer)
+    assert bus._producer is not None
+    connections = [*bus._producer.client._conns.values(), *consumer._kafka._client._conns.values()]
+    assert len([one for one in connections if one.connected()]) > 1
+    monkeypatch.setattr(GroupCoordinator, "_maybe_leave_group", is_never_heard)
+    monkeypatch.setattr(Sender, "close", is_never_heard)
+    others = asyncio.all_tasks()
+    await consumer.close()
+    await bus.close()
+    assert [one for one in connections if one.connected()] == []
+    assert asyncio.all_tasks() <= others
 
 
 def _open_files() -> int:
