@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -151,20 +150,31 @@ def test_a_port_in_use_is_told_before_a_log_in_is_made(shell: Shell, free_port: 
     assert "log-in" not in error
 
 
-def test_ctrl_c_ends_an_import_from_a_pipe_that_says_nothing(shell: Shell) -> None:
+def test_ctrl_c_ends_an_import_from_a_pipe_that_says_nothing(shell: Shell, postgres_url: str) -> None:
     words = [sys.executable, "-m", "deploy.commands", "import", "claims", "-"]
     reading, writing = os.pipe()
     with subprocess.Popen(words, env=shell.environment, stdin=reading, stderr=subprocess.PIPE) as importing:
-        time.sleep(5)
-        importing.send_signal(signal.SIGINT)
         try:
-            _, errors = importing.communicate(timeout=10)
+            asyncio.run(_until_importing(postgres_url))
+            importing.send_signal(signal.SIGINT)
+            _, errors = importing.communicate(timeout=60)
         finally:
             importing.kill()
             os.close(writing)
             os.close(reading)
     assert importing.returncode == 1
     assert "interrupted" in errors.decode()
+
+
+async def _until_importing(dsn: str) -> None:
+    """Waits until an import has begun, after which it reads."""
+    connection = await connect(dsn)
+    try:
+        async with asyncio.timeout(60):
+            while not await connection.fetchval("select exists (select from imports)"):
+                await asyncio.sleep(0.05)
+    finally:
+        await connection.close()
 
 
 def test_rules_are_switched_and_judged_again(shell: Shell, tmp_path: Path) -> None:
