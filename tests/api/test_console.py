@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from rules_lib.rule_set import RuleSet
 from streams.store.intake import dead_letters
-from tests.api.browser import SCREENSHOTS, Console, Visit, opened_browser, served_console, sign_in, visit
+from tests.api.browser import PATIENCE, SCREENSHOTS, Console, Visit, opened_browser, served_console, sign_in, visit
 
 pytestmark = pytest.mark.xdist_group("machine")
 
@@ -43,7 +43,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(autouse=True)
 def patience() -> None:
-    expect.set_options(timeout=5_000)
+    expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture

@@ -31,6 +31,9 @@ pytestmark = pytest.mark.xdist_group("machine")
 SHARED = 4
 """Partitions of claims."""
 
+PATIENCE = 120.0
+"""Seconds after which a test gives up; nothing is measured by it."""
+
 
 @dataclass
 class Workers:
@@ -101,9 +104,9 @@ async def workers(postgres_url: str, kafka_brokers: str, tmp_path: Path) -> Asyn
 
 async def test_workers_share_take_over_and_give_back(workers: Workers) -> None:
     one = await workers.start()
-    await workers.until_held({one.pid: SHARED}, 30)
+    await workers.until_held({one.pid: SHARED}, PATIENCE)
     two = await workers.start()
-    await workers.until_held({one.pid: SHARED // 2, two.pid: SHARED // 2}, 30)
+    await workers.until_held({one.pid: SHARED // 2, two.pid: SHARED // 2}, PATIENCE)
 
     two.send_signal(signal.SIGTERM)
     began = time.monotonic()
@@ -112,14 +115,14 @@ async def test_workers_share_take_over_and_give_back(workers: Workers) -> None:
     assert seconds < 5, "partitions that were given back are to be another's at once"
 
     three = await workers.start()
-    await workers.until_held({one.pid: SHARED // 2, three.pid: SHARED // 2}, 30)
+    await workers.until_held({one.pid: SHARED // 2, three.pid: SHARED // 2}, PATIENCE)
     one.kill()
     assert await workers.until_held({three.pid: SHARED}, 15) < 10
 
 
 async def test_what_is_sent_while_the_writer_of_leads_dies_is_judged_once(workers: Workers, tmp_path: Path) -> None:
     one, two = await workers.start(), await workers.start()
-    await workers.until_held({one.pid: SHARED // 2, two.pid: SHARED // 2}, 30)
+    await workers.until_held({one.pid: SHARED // 2, two.pid: SHARED // 2}, PATIENCE)
     (writer,) = (lag.owner for lag in await workers.bus.lags(LEADS))
     doomed = next(process for process in (one, two) if f"-{process.pid}-" in (writer or ""))
     async for share in _send_county(workers, tmp_path):
@@ -135,7 +138,7 @@ async def test_work_goes_on_when_the_broker_is_back_and_ends_while_it_is_away(
     with start_kafka(tmp_path / "kafka", kafka_jars) as kafka:
         async with open_workers(postgres_url, kafka.brokers, tmp_path) as workers:
             one = await workers.start()
-            await workers.until_held({one.pid: SHARED}, 30)
+            await workers.until_held({one.pid: SHARED}, PATIENCE)
             struck = False
             async for share in _send_county(workers, tmp_path):
                 if share > 0.5 and not struck:
@@ -157,7 +160,7 @@ async def _send_county(workers: Workers, folder: Path) -> AsyncIterator[float]:
     count = write_county(CountyPlan(scale=0.0005, seed=3), claims, folder / "truth.jsonl")
     bodies = claims.read_bytes().splitlines()
     sent = 0
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + PATIENCE
     while sent < count:
         assert time.monotonic() < deadline
         try:
@@ -169,7 +172,7 @@ async def _send_county(workers: Workers, folder: Path) -> AsyncIterator[float]:
 
 async def _assert_judged_once(workers: Workers) -> None:
     """Waits until nothing is under way: each record had one outcome, and each finding is in its lead."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     async with borrowed(workers.bus.pool) as connection:
         while not await _is_done(connection, workers.bus):
             assert time.monotonic() < deadline, workers.said()

@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 TOKEN = "t" * 24
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ class Member:
         self.consumer.moved(batch)
         self.partitions.add(batch.lease.partition)
 
-    async def read(self, records: int, patience: float = 5.0, max_records: int = 100) -> list[Batch]:
+    async def read(self, records: int, patience: float = 60.0, max_records: int = 100) -> list[Batch]:
         """Handles batches until there were so many records, and complains after some seconds."""
         deadline, batches = time.monotonic() + patience, list[Batch]()
         while sum(len(batch.records) for batch in batches) < records:

@@ -38,6 +38,9 @@ from .disturbed import load_kept, message_of, unlike_reference
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 5
+PATIENCE = 120.0
+"""Seconds after which a test gives up; nothing is measured by it."""
+
 COUNTY = CountyPlan(scale=0.0022)
 """Some 10,000 claims and 200 findings; tests/faults kills workers of 20,000."""
 
@@ -74,7 +77,7 @@ async def work_off(dsn: str, handler: Handler, max_records: int = 500) -> Worker
     async with open_pool(dsn) as pool:
         worker = Worker(lambda: connect(dsn), handler, max_records)
         consumer = await PostgresBus(pool).consumer(JUDGES, CLAIMS, "worker", await worker.open())
-        await asyncio.wait_for(worker.run(consumer, asyncio.Event(), until_idle=True), 30)
+        await asyncio.wait_for(worker.run(consumer, asyncio.Event(), until_idle=True), PATIENCE)
         await consumer.close()
         await worker.close()
     return worker
@@ -135,8 +138,8 @@ async def _unread(connection: Connection) -> int:
     return unread
 
 
-async def _wait_for(connection: Connection, below: float, patience: float = 30) -> None:
-    deadline = time.monotonic() + patience
+async def _wait_for(connection: Connection, below: float) -> None:
+    deadline = time.monotonic() + PATIENCE
     while await _unread(connection) >= below:
         assert time.monotonic() < deadline, "the worker gets no further"
         await asyncio.sleep(0.02)
