@@ -48,8 +48,9 @@ class Service(AsyncExitStack):
     async def start_worker(self, group: str, topic: str, handler: Handler, max_records: int = 500) -> Worker:
         """Starts a worker on a topic; it stops with the service, finishing or abandoning its batch."""
         worker = Worker(lambda: connect(self.dsn), handler, max_records)
-        consumer = await self.bus.consumer(group, topic, member_name(), await worker.open())
+        backend_pid = await worker.open()
         self.push_async_callback(worker.close)
+        consumer = await self.bus.consumer(group, topic, member_name(), backend_pid)
         self.push_async_callback(consumer.close)
         self.add(worker.run(consumer, self.stop))
         return worker

@@ -21,10 +21,11 @@ from knowledge_base.events.kinds import Event
 from knowledge_base.facts import load_facts
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
-from streams.bus import Batch, Lag, Message
+from streams.bus import Batch, BusAway, Lag, Message
 from streams.buses.postgres import PostgresBus
 from streams.handlers import judging
 from streams.handlers.claims import ClaimsHandler
+from streams.hosts.service import open_service
 from streams.hosts.worker import Handler, Worker
 from streams.messages.vault import Vault
 from streams.pipeline import account, arrivals
@@ -301,6 +302,25 @@ async def test_told_to_stop_in_the_middle_of_trouble_it_gives_up_the_batch(
         await worker.close()
     assert await connection.fetchval("select count(*) from events") == 0
     assert {lag.next for lag in await _lags(postgres_url)} == {0}
+
+
+async def test_a_worker_that_finds_no_bus_leaves_no_session(
+    postgres_url: str, connection: Connection, rule_set: RuleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_away(*_: object) -> None:
+        raise BusAway
+
+    monkeypatch.setattr(PostgresBus, "consumer", is_away)
+    async with open_service(postgres_url, rule_set, Vault(b"a secret of this test")) as service:
+        with pytest.raises(BusAway):
+            await service.start()
+    others = (
+        "select count(*) from pg_stat_activity where datname = current_database()"
+        " and backend_type = 'client backend' and pid <> pg_backend_pid()"
+    )
+    async with asyncio.timeout(PATIENCE):
+        while await connection.fetchval(others):
+            await asyncio.sleep(0.02)
 
 
 async def _lags(dsn: str) -> list[Lag]:
