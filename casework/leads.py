@@ -1,6 +1,7 @@
 """Leads (线索): findings grouped into what an inspector opens, and what they come to.
 
-A lead is area, institution, topic and service year, the institution being that of the finding's last guilty line.
+A lead is area, institution, topic and service year, the institution being that of the finding's last guilty part, or
+the one that a finding without guilty parts states.
 What it comes to is a commutative function of its findings: the order in which they arrive cannot matter.
 """
 
@@ -14,12 +15,13 @@ import msgspec
 
 from knowledge_base.days import FIRST_DAY, Day, as_date
 from knowledge_base.findings import FindingVersion, Severity
+from knowledge_base.subjects import PATIENT, Subject
 
 ZERO = Decimal(0)
 
 
 class LeadKey(NamedTuple):
-    """What findings of one lead have in common; ``topic`` is the folder of the rule."""
+    """What findings of one lead have in common; ``topic`` is that of the rule or detector."""
 
     area: str
     institution: str
@@ -37,13 +39,14 @@ class Dispute(NamedTuple):
 
 
 class LeadFinding(msgspec.Struct, frozen=True):
-    """What a lead needs to know of one of its open findings that may be shown."""
+    """What a lead needs to know of one of its open findings that may be shown; ``at_stake`` in yuan, of detectors."""
 
-    person: str
+    subject: Subject
     last_day: Day
     severity: Severity
     excuse_until: Day | None
     disputes: tuple[Dispute, ...]
+    at_stake: Decimal | None = None
 
     @property
     def counts_from(self) -> Day:
@@ -55,7 +58,9 @@ class Totals(msgspec.Struct, frozen=True):
     """What a lead's findings come to from ``from_day`` on, in yuan.
 
     Each line counts once, with the greatest amount disputed. ``loss`` adds up the lines whose loss is known and is
-    ``None`` only where none is; ``lines_without_loss`` says how many it leaves out.
+    ``None`` only where none is; ``lines_without_loss`` says how many it leaves out. ``at_stake`` is money of detectors'
+    findings, each subject's once with the greatest amount, and never part of ``in_question``. ``people`` counts
+    patients.
     """
 
     from_day: Day
@@ -68,12 +73,14 @@ class Totals(msgspec.Struct, frozen=True):
     lines_without_loss: int
     newest_day: Day | None
     severity: Severity
+    at_stake: Decimal
 
 
 def lead_key(version: FindingVersion, topic: str) -> LeadKey:
-    """The lead that a finding belongs to; the service year is that of its last day."""
+    """The lead that a finding belongs to; the service year is that of its last day, unless it states another."""
     finding = version.finding
-    return LeadKey(version.area, finding.institution, topic, as_date(finding.last_day).year)
+    year = finding.year if isinstance(finding.year, int) else as_date(finding.last_day).year
+    return LeadKey(version.area, finding.institution, topic, year)
 
 
 def lead_id(key: LeadKey) -> str:
@@ -101,13 +108,17 @@ class _Running:
     def __init__(self) -> None:
         self.findings = 0
         self.people: set[str] = set()
+        self.at_stake: dict[Subject, Decimal] = {}
         self.lines: dict[str, Dispute] = {}
         self.newest_day: Day | None = None
         self.severity = Severity.WATCH
 
     def add(self, finding: LeadFinding) -> None:
         self.findings += 1
-        self.people.add(finding.person)
+        if finding.subject.kind == PATIENT:
+            self.people.add(finding.subject.name)
+        if finding.at_stake is not None:
+            self.at_stake[finding.subject] = max(finding.at_stake, self.at_stake.get(finding.subject, ZERO))
         self.newest_day = max(self.newest_day or FIRST_DAY, finding.last_day)
         self.severity = min(self.severity, finding.severity)
         for dispute in finding.disputes:
@@ -128,6 +139,7 @@ class _Running:
             lines_without_loss=len(lines) - len(losses),
             newest_day=self.newest_day,
             severity=self.severity,
+            at_stake=sum(self.at_stake.values(), ZERO),
         )
 
 

@@ -1,60 +1,15 @@
-"""Facts (知识点): dated catalogues and the look-up by service date.
+"""Facts (知识点): dated points, and the look-up by service date.
 
-A catalogue is one YAML file with a source and points. A point holds item codes and values from its
-``valid_from`` on (and to ``valid_to``, counted, where it ends); ``recorded_on`` is the day on which it became
-known. A later point with the same key supersedes an earlier one from its own first day; both stay.
-
-    catalogue: periods
-    title: 医疗服务项目周期超频次
-    batch: "8-4"
-    source: 国家医疗保障局 ... 知识点明细
-    recorded_on: 2025-12-31
-    valid_from: 2025-12-31
-    localised: false
-    points:
-      - {codes: ["002503020030000"], name: 糖化血红蛋白测定, count: "1", days: 15}
-
-Errors: ``CatalogueError`` lists every fault of a file with its line.
+A point holds item codes and values from its ``valid_from`` on (and to ``valid_to``, counted, where it ends);
+``recorded_on`` is the day on which it became known. A later point with the same key supersedes an earlier one from its
+own first day; both stay. How they are written: ``knowledge_base.catalogues``.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
-
-from knowledge_base.catalogues.rows import ROWS, AnyRow
 from knowledge_base.days import Day, as_date
-from knowledge_base.files.loading import uncollected
-from knowledge_base.files.yaml_files import Fault, FileFaults, YamlFile, collected, load_yaml
-
-CATALOGUES = Path(__file__).parent / "catalogues"
-
-
-CatalogueError = FileFaults
-
-
-def _known(catalogue: str) -> str:
-    if catalogue not in ROWS:
-        raise ValueError(f"unknown catalogue, expected one of {sorted(ROWS)}")
-    return catalogue
-
-
-class _Head(BaseModel):
-    """The head of a catalogue file; points are checked against the row type of their catalogue."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    catalogue: Annotated[str, AfterValidator(_known)]
-    title: str
-    batch: str
-    source: str
-    recorded_on: date
-    valid_from: date
-    localised: bool
-    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,59 +75,3 @@ class Facts:
     def known_by(self, day: Day) -> "Facts":
         """The facts as they were known on a day."""
         return Facts(tuple(point for point in self.points if point.recorded_on <= day))
-
-
-def load_catalogue(path: Path) -> tuple[Point, ...]:
-    """The points of one catalogue file. Raises ``CatalogueError`` with every fault of the file."""
-    raw = load_yaml(path)
-    errors: list[CatalogueError] = []
-    head: _Head | None = None
-    rows: list[AnyRow] = []
-    with collected(errors):
-        head = raw.model((), _Head, {key: value for key, value in raw.data.items() if key != "points"})
-    row_type = ROWS.get(str(raw.data.get("catalogue")))
-    if row_type is not None:
-        with collected(errors):
-            rows = list(raw.models(("points",), row_type))
-    if head is None or errors:
-        raise CatalogueError.joined(errors)
-    points = tuple(_point(head, row) for row in rows)
-    if faults := _faults_of(raw, points):
-        raise CatalogueError(path, faults)
-    return points
-
-
-def _faults_of(raw: YamlFile, points: tuple[Point, ...]) -> list[Fault]:
-    return [
-        raw.fault(("points", index, "valid_to"), f"ends before it begins on {as_date(point.valid_from)}")
-        for index, point in enumerate(points)
-        if point.valid_to is not None and point.valid_to < point.valid_from
-    ]
-
-
-def _point(head: _Head, row: AnyRow) -> Point:
-    return Point(
-        catalogue=head.catalogue,
-        row=row,
-        codes=row.codes,
-        name=row.name,
-        valid_from=(row.valid_from or head.valid_from).toordinal(),
-        valid_to=row.valid_to.toordinal() if row.valid_to else None,
-        recorded_on=(row.recorded_on or head.recorded_on).toordinal(),
-        source=row.source or head.source,
-        localised=head.localised,
-        note=row.note or head.note,
-    )
-
-
-def load_facts(folder: Path = CATALOGUES) -> Facts:
-    """All catalogues of a folder. Raises ``CatalogueError`` with the faults of every faulty file."""
-    points: list[Point] = []
-    errors: list[CatalogueError] = []
-    with uncollected():
-        for path in sorted(folder.glob("*.yaml")):
-            with collected(errors):
-                points.extend(load_catalogue(path))
-        if errors:
-            raise CatalogueError.joined(errors)
-        return Facts(tuple(points))

@@ -16,12 +16,14 @@ from typing import Any, Literal
 
 from knowledge_base.days import Day
 from knowledge_base.digests.claims import ClaimDigest, LineDigest
-from knowledge_base.digests.kinds import Digest
+from knowledge_base.digests.head import Digest
 from knowledge_base.digests.persons import StatusDigest
+from knowledge_base.subjects import patient
 from rules_lib.engine import Judgement, judge
-from rules_lib.histories.patient import History
+from rules_lib.histories.kinds import HISTORIES
 from rules_lib.rule import Rule
 from rules_lib.rule_set import RuleSet
+from rules_lib.rules_of import RulesOf
 from rules_lib.scope import ALL_DAYS
 
 PERSON = "p1"
@@ -41,8 +43,8 @@ _LINE_KEYS = {
 
 def run_case(case: Mapping[str, Any], rule: Rule, rule_set: RuleSet) -> tuple[Expected, Judgement]:
     """What a rule says of a case: the strongest of hit, not evaluated, near miss, nothing."""
-    alone = RuleSet((rule,), rule_set.facts)
-    history = History(PERSON, events_of(case), alone.by_code)
+    alone = RulesOf((rule,), rule_set.facts)
+    history = HISTORIES[rule.looks_at](patient(PERSON), events_of(case), alone.by_code)
     judgement = judge(history, ALL_DAYS, alone, near_misses=True)
     if judgement.findings:
         return "hit", judgement

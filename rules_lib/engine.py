@@ -1,26 +1,25 @@
-"""The engine: asks every rule that can speak of a person's lines, and turns measures into findings.
+"""The engine: asks every rule that can speak of a subject, and turns measures into findings.
 
-``judge`` is a pure function of a history, a scope and a rule set. A check that raises is "not evaluated" for the
-person; it never stops the others.
+``judge`` is a pure function of a history, a scope and the rules that look at that kind of subject. A check that raises
+is "not evaluated" for the subject; it never stops the others.
 """
 
 import traceback
 from collections.abc import Iterable
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 
 from knowledge_base.days import as_date
 from knowledge_base.facts import Facts
-from knowledge_base.findings import Amounts, Finding, GuiltyLine, NotEvaluated, Occurrence
-from rules_lib.histories.patient import History, Line
-from rules_lib.questions import ZERO, Measure, Question, Undecided, Word
+from knowledge_base.findings import Amounts, Finding, GuiltyPart, NotEvaluated, Occurrence
+from rules_lib.checks import find_check
+from rules_lib.histories.history import NOTHING, ZERO, History, Line
+from rules_lib.questions import Measure, Question, Undecided, Word
 from rules_lib.rule import Reach, Rule
-from rules_lib.rule_set import RuleSet
+from rules_lib.rules_of import RulesOf
 from rules_lib.scope import Scope
-
-_CENT = Decimal("0.01")
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -33,26 +32,26 @@ class Judgement(msgspec.Struct, frozen=True):
 
 
 def judge(
-    history: History, scope: Scope, rule_set: RuleSet, *, everything: bool = True, near_misses: bool = False
+    history: History, scope: Scope, rules: RulesOf, *, everything: bool = True, near_misses: bool = False
 ) -> Judgement:
     """Judges every anchor whose reach meets the scope, each from its whole reach.
 
-    ``everything`` says that the history is the person's whole history; else rules that need that (``whole_item``)
+    ``everything`` says that the history is the subject's whole history; else rules that need that (``whole_item``)
     are not asked. ``near_misses`` asks also for what stayed within its limit, for cases and for the question "why not".
     """
     judgement = Judgement([], [], [], set())
-    for rule, items in _spoken_of(history, rule_set):
+    for rule, items in _spoken_of(history, rules):
         if everything or not rule.reach.whole_item:
-            question = Question(history, rule, rule_set.facts, _judged(scope, rule.reach), items)
+            question = Question(history, rule, rules.facts, _judged(scope, rule.reach), items)
             _ask(question, scope, judgement, near_misses)
-    judgement.not_evaluated.extend(_without_item_code(history, scope, rule_set))
+    judgement.not_evaluated.extend(_without_item_code(history, scope, rules))
     return judgement
 
 
-def _spoken_of(history: History, rule_set: RuleSet) -> Iterable[tuple[Rule, dict[str, list[Line]]]]:
+def _spoken_of(history: History, rules: RulesOf) -> Iterable[tuple[Rule, dict[str, list[Line]]]]:
     """The rules that can speak of a history, each with the lines of its items."""
-    found: dict[str, tuple[Rule, dict[str, list[Line]]]] = {rule.id: (rule, {}) for rule in rule_set.encounter_rules}
-    by_code = rule_set.by_code
+    found: dict[str, tuple[Rule, dict[str, list[Line]]]] = {rule.id: (rule, {}) for rule in rules.always}
+    by_code = rules.by_code
     for code, lines in history.items.items():
         for rule in by_code[code]:
             if rule.id not in found:
@@ -66,15 +65,15 @@ def _judged(scope: Scope, reach: Reach) -> Scope:
     return scope.widened(reach.ahead, reach.back) if reach.ahead or reach.back else scope
 
 
-def _ask(question: Question, scope: Scope, judgement: Judgement, near_misses: bool) -> None:
+def _ask(question: Question[History], scope: Scope, judgement: Judgement, near_misses: bool) -> None:
     rule = question.rule
     try:
-        answers = list(rule.function(question))
+        answers = list(find_check(rule.check)(question))
     except Exception as error:  # noqa: BLE001 - a faulty check must not stop a batch: it is shown and run again
         judgement.failed.add(rule.id)
         first, last = scope.hull
         judgement.not_evaluated.append(
-            NotEvaluated((rule.id,), (question.person,), f"check failed: {_where(error)}", first, last)
+            NotEvaluated((rule.id,), (question.name,), f"check failed: {_where(error)}", first, last)
         )
         return
     for answer in answers:
@@ -99,11 +98,11 @@ def _named(words: Iterable[Word]) -> Occurrence:
 
 
 def _finding(history: History, rule: Rule, facts: Facts, measure: Measure) -> Finding:
-    guilty = tuple(GuiltyLine(share[0].key, _amounts(history, *share)) for share in measure.guilty)
-    guilty += tuple(GuiltyLine(key, _NOTHING) for key in measure.guilty_keys)
+    guilty = tuple(GuiltyPart(share[0].key, history.amounts_of(share)) for share in measure.guilty)
+    guilty += tuple(GuiltyPart(part, NOTHING) for part in measure.guilty_parts)
     institution = measure.guilty[-1][0].institution if measure.guilty else measure.institution
     return Finding(
-        rule_id=rule.id,
+        maker_id=rule.id,
         occurrence=_named(measure.occurrence),
         value=_plain(measure.value),
         limit=_plain(measure.limit),
@@ -112,7 +111,7 @@ def _finding(history: History, rule: Rule, facts: Facts, measure: Measure) -> Fi
         guilty=guilty,
         involved=tuple(line.key for line in measure.involved),
         evidence=measure.evidence,
-        amounts=total(line.amounts for line in guilty),
+        amounts=total(part.amounts for part in guilty),
         institution=institution or "",
         points=_points_used(rule, measure, facts),
         excuse_until=measure.excuse_until,
@@ -137,21 +136,6 @@ def _plain(number: Decimal) -> Decimal:
     return shortest.quantize(Decimal(1)) if shortest == shortest.to_integral_value() else shortest
 
 
-_NOTHING = Amounts(ZERO, ZERO, ZERO, "nothing in dispute")
-
-
-def _amounts(history: History, line: Line, part: Decimal, of: Decimal) -> Amounts:
-    """Money of a guilty line: in question, of that inside the fund's scope, loss to the fund. What-counts section 6."""
-    in_fund = (line.in_fund_scope or ZERO) * part
-    share = history.fund_share(line.claim)
-    return Amounts(
-        in_question=_cents(line.amount * part / of),
-        in_fund=_cents(in_fund / of),
-        loss=None if share.of is None else _cents(in_fund * share.paid / (of * share.of)),
-        method=share.method,
-    )
-
-
 def total(parts: Iterable[Amounts]) -> Amounts:
     """Amounts added up; the loss is not computable where that of one part is not."""
     parts = list(parts)
@@ -160,18 +144,17 @@ def total(parts: Iterable[Amounts]) -> Amounts:
         in_question=sum((part.in_question for part in parts), ZERO),
         in_fund=sum((part.in_fund for part in parts), ZERO),
         loss=None if unknown else sum((part.loss for part in parts if part.loss is not None), ZERO),
-        method=unknown.method if unknown else (parts[0].method if parts else _NOTHING.method),
+        method=unknown.method if unknown else (parts[0].method if parts else NOTHING.method),
     )
 
 
-def _cents(amount: Decimal) -> Decimal:
-    return amount.quantize(_CENT, ROUND_HALF_UP)
-
-
-def _without_item_code(history: History, scope: Scope, rule_set: RuleSet) -> Iterable[NotEvaluated]:
+def _without_item_code(history: History, scope: Scope, rules: RulesOf) -> Iterable[NotEvaluated]:
     """Encounters with lines that name no item: the rules that need the code are not evaluated on them."""
+    needing = rules.needing_item_codes
+    # Named by one rule alone such an anchor is one of that rule's, so it is judged as far off as they are.
+    judged = _judged(scope, rules.by_id[needing[0]].reach) if len(needing) == 1 else scope
     for encounter, days in history.days_without_code.items():
         first, last = min(days), max(days)
-        if scope.meets(first, last):
-            occurrence = (history.person, *encounter)
-            yield NotEvaluated(rule_set.needing_item_codes, occurrence, "lines.item_code missing", first, last)
+        if judged.meets(first, last):
+            occurrence = (history.subject.name, *encounter)
+            yield NotEvaluated(needing, occurrence, "lines.item_code missing", first, last)

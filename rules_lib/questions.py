@@ -1,7 +1,7 @@
 """Measures: what a check is asked and what it answers.
 
 A check is a pure function ``(Question) -> Iterator[Measure | Undecided]``. It measures each anchor in the
-scope; the limit decides. It never sees today, arrival, storage, or another person.
+scope; the limit decides. It never sees today, arrival, storage, or another subject.
 """
 
 from bisect import bisect_left, bisect_right
@@ -9,31 +9,31 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from knowledge_base.days import Day
 from knowledge_base.facts import Facts, Point
-from knowledge_base.findings import LineKey
-from rules_lib.histories.patient import History, Line, Stay
+from knowledge_base.findings import Part
+from knowledge_base.subjects import Subject
+from rules_lib.histories.history import ZERO, History, Line, Share
+from rules_lib.rule import Rule
 from rules_lib.scope import Scope
 
-if TYPE_CHECKING:
-    from rules_lib.rule import Rule
+H = TypeVar("H", bound=History)
 
-ZERO = Decimal(0)
 ONE = Decimal(1)
 
 Word = str | Day
 """A word of an occurrence; a day is written as its ISO date when the finding is named."""
 
-Share = tuple[Line, Decimal, Decimal]
-"""A guilty line and the part of it in dispute: so many of so many units or days, apart, so that money is exact."""
-
 
 class Measure(msgspec.Struct, frozen=True, gc=False):
-    """What was measured on one anchor, whose days are ``first_day`` to ``last_day``; a hit when value > limit."""
+    """What was measured on one anchor, whose days are ``first_day`` to ``last_day``; a hit when value > limit.
+
+    ``guilty`` are lines in dispute, ``guilty_parts`` parts of other kinds, which have no money of their own here.
+    """
 
     occurrence: tuple[Word, ...]
     value: Decimal
@@ -43,7 +43,7 @@ class Measure(msgspec.Struct, frozen=True, gc=False):
     institution: str | None = None
     guilty: Sequence[Share] = ()
     involved: Sequence[Line] = ()
-    guilty_keys: Sequence[LineKey] = ()
+    guilty_parts: Sequence[Part] = ()
     evidence: dict[str, Any] = {}
     excuse_until: Day | None = None
 
@@ -57,22 +57,27 @@ class Undecided(msgspec.Struct, frozen=True):
     last_day: Day
 
 
-class Question(msgspec.Struct, frozen=True):
-    """What a check is asked: a person's history, the rule with its limits, the facts, and which anchors to judge.
+class Question(msgspec.Struct, Generic[H], frozen=True):
+    """What a check is asked: a subject's history, the rule with its limits, the facts, and which anchors to judge.
 
     ``judged`` holds the days of the anchors to judge: those whose reach meets a touched day. ``items`` holds the
-    person's lines of the items that the rule's catalogues name, by full item code and in line order.
+    subject's lines of the items that the rule's catalogues name, by full item code and in line order.
     """
 
-    history: History
-    rule: "Rule"
+    history: H
+    rule: Rule
     facts: Facts
     judged: Scope
     items: dict[str, list[Line]]
 
     @property
-    def person(self) -> str:
-        return self.history.person
+    def subject(self) -> Subject:
+        return self.history.subject
+
+    @property
+    def name(self) -> str:
+        """The subject's name, with which occurrences begin."""
+        return self.subject.name
 
     def meets(self, first: Day, last: Day) -> bool:
         """Whether an anchor on these days is to be judged."""
@@ -98,11 +103,9 @@ class Question(msgspec.Struct, frozen=True):
         for (institution, day), together in groups.items():
             yield institution, day, together
 
-    def stay_of(self, line: Line) -> Stay | None:
-        return self.history.stays.get(line.encounter)
 
-
-Check = Callable[[Question], Iterator[Measure | Undecided]]
+Check = Callable[[Question[Any]], Iterator[Measure | Undecided]]
+"""A check is typed by the history that it reads, ``Question[PatientHistory]``; the engine knows only that it is one."""
 
 
 _day = attrgetter("digest.day")

@@ -1,30 +1,19 @@
-"""A rule: what is wrong, on which basis, how serious, measured by which check."""
+"""A rule: what is wrong, on which basis, how serious, measured by which check. One YAML file a rule."""
 
 import hashlib
-import inspect
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cached_property
-from importlib import import_module
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
+from knowledge_base.cards import Basis, Card, FilePart
 from knowledge_base.days import Day
-from knowledge_base.findings import Severity
-from rules_lib.questions import Check
+from knowledge_base.findings import MakerKind
+from knowledge_base.subjects import PATIENT, SubjectKind
 
-#: Topics of rules, which are also their folders and part of what a lead is made of.
-TOPICS = {
-    "stays": ("住院与床位", "Stays and bed days"),
-    "limits": ("超限收费", "Billed beyond limits"),
-    "duplicates": ("重复收费", "Billed twice"),
-    "patients": ("性别不符", "Against the patient's sex"),
-    "places": ("就医方式", "Place of care"),
-    "courses": ("支付疗程", "Course of payment"),
-    "details": ("结算明细", "Settlement details"),
-}
-
+Phase = Literal["before", "during", "after"]
 
 Needed = Literal[
     "paid",
@@ -41,25 +30,7 @@ Needed = Literal[
 ]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Words(_Part):
-    """A text in Chinese and English."""
-
-    zh: Annotated[str, Field(min_length=1)]
-    en: Annotated[str, Field(min_length=1)]
-
-
-class Basis(_Part):
-    """One legal or official basis and the day from which it applies."""
-
-    text: str
-    since: date
-
-
-class Reach(_Part):
+class Reach(FilePart):
     """How far from its own days an anchor looks, in civil days; beside that always the whole of its encounters.
 
     ``whole_item``: the anchor is a chain of days that may run on without end, so every event with its items is read.
@@ -70,7 +41,7 @@ class Reach(_Part):
     whole_item: bool = False
 
 
-class Exclusions(_Part):
+class Exclusions(FilePart):
     """Diagnoses that excuse: ICD-10 categories (the signs before the point, or a range of them) and parts of names."""
 
     diagnosis_categories: tuple[str, ...] = ()
@@ -92,45 +63,51 @@ def _categories(text: str) -> Iterable[str]:
     return (f"{letter}{number:02}" for number in range(int(first[1:]), int((last or first)[1:]) + 1))
 
 
-class Advice(_Part):
-    """What a good rule page says beside the rule (assumed, how it is evaded, what to check next)."""
-
-    assumed: Words
-    evaded: Words
-    check_next: Words
+_ANCHORS_OF_BEFORE = {"line": "line", "claim": "encounter", "encounter": "encounter", "patient": "day"}
 
 
-class Rule(_Part):
-    """One rule file. ``limits`` are dated parameters: name to (first day to value)."""
+class Rule(Card):
+    """One rule file. ``limits`` are dated parameters: name to (first day to value).
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    ``looks_at`` is the kind of subject whose history the check reads; ``anchor`` says what of it one finding is about;
+    ``always`` asks the rule about every subject, whatever its items.
+    """
 
     id: Annotated[str, Field(pattern=r"^(GZ|ZB|FW)[0-9]{8,14}$")]
     name: str
-    title: Words
     category: Literal["policy", "management", "medical"]
-    phases: tuple[Literal["before", "during", "after"], ...]
-    severity: Severity
+    phases: tuple[Phase, ...]
     suggested_action: Literal["remind", "hold", "investigate", "measure"]
     competence: Literal["handling_agency", "administration", "health_authority", "drug_authority"]
     basis: Annotated[tuple[Basis, ...], Field(min_length=1)]
-    looks_at: Literal["line", "claim", "encounter", "patient"]
-    definition: Words
+    looks_at: SubjectKind
+    anchor: Literal["line", "encounter", "stay", "day", "pair", "course"]
+    always: bool = False
     check: Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+$")]
     catalogues: tuple[str, ...] = ()
     reach: Reach
     needs: tuple[Needed, ...]
     limits: Mapping[str, Mapping[date, int]] = {}
     exclusions: Exclusions = Exclusions()
-    message: Words
-    kinder: tuple[Words, ...] = ()
-    advice: Advice
-    status: Literal["draft", "shadow", "live", "retired"]
     cases: Annotated[tuple[dict[str, Any], ...], Field(min_length=2)]
 
-    topic: str
     file: str
-    file_hash: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, data: Any) -> Any:
+        """Reads rules of before subjects had kinds: ``looks_at`` then said what the anchor is, and meant a patient."""
+        if not isinstance(data, dict) or "anchor" in data:
+            return data
+        looked_at = data.get("looks_at")
+        if looked_at not in _ANCHORS_OF_BEFORE:
+            return data
+        words = {"looks_at": PATIENT, "anchor": _ANCHORS_OF_BEFORE[looked_at], "always": looked_at == "encounter"}
+        return {**data, **words}
+
+    @property
+    def maker_kind(self) -> MakerKind:
+        return "rule"
 
     def limit(self, name: str, day: Day) -> int:
         """A dated parameter as it was on a day. Raises ``KeyError`` where none is in force."""
@@ -147,20 +124,7 @@ class Rule(_Part):
             for name, dated in self.limits.items()
         }
 
-    @cached_property
-    def function(self) -> Check:
-        """The check that the rule names."""
-        module, name = self.check.split(".")
-        check: Check = getattr(import_module(f"rules_lib.checks.{module}"), name)
-        return check
-
-    @cached_property
-    def check_hash(self) -> str:
-        """Hash of the sources that judge: a change to the check's module or to what all checks stand on."""
-        names = (f"checks.{self.check.split('.')[0]}", "histories.patient", "questions", "engine", "scope")
-        sources = [inspect.getsource(import_module(f"rules_lib.{name}")) for name in names]
-        return hash_of("\n".join(sources).encode())
-
 
 def hash_of(data: bytes) -> str:
+    """The name of published bytes: 32 hexadecimal digits."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""A finding said the way a person would say it: its rule's message, filled. Words of no rule stand in wording.yaml."""
+"""A finding said the way a person would say it: its maker's message, filled. Words of none stand in wording.yaml."""
 
 import re
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from knowledge_base.cards import Card, Words
 from knowledge_base.days import as_date
 from knowledge_base.facts import Facts
 from knowledge_base.files.yaml_files import load_yaml
 from knowledge_base.findings import Finding
-from rules_lib.rule import Rule, Words
 
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -53,12 +53,12 @@ def item_names(facts: Facts) -> dict[str, str]:
     return names
 
 
-def finding_sentence(rule: Rule, finding: Finding, names: Names, lang: str) -> str:
-    """The rule's message filled from the finding, with the items that it is about, in ``zh`` or ``en``.
+def finding_sentence(card: Card, finding: Finding, names: Names, lang: str) -> str:
+    """The maker's message filled from the finding, with the items that it is about, in ``zh`` or ``en``.
 
     Never raises for a missing word.
     """
-    message = _in(rule.message, lang).format_map(_Filling(finding, names, lang))
+    message = _in(card.message, lang).format_map(_Filling(finding, names, lang))
     items = [names.items[word] for word in finding.occurrence[1:] if word in names.items]
     if not items:
         return message

@@ -1,12 +1,13 @@
 """The digest of a claim: what windows over a patient's history are made of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
 from knowledge_base.days import LAST_DAY, Day, day_at, day_of, microseconds
+from knowledge_base.digests.head import Digest, Links
 from knowledge_base.events.claims import Claim, ClaimLine
 
 
@@ -27,15 +28,13 @@ class LineDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
     item_kind: str | None = None
 
 
-class ClaimDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class ClaimDigest(Digest, array_like=True, frozen=True, gc=False):
     """One claim; ``fund_paid`` is what pooled fund, serious illness and aid paid together, ``None`` where not told.
 
-    ``first_day`` and ``last_day`` are its span (``span_of``), kept so that claims that lie elsewhere are passed over
+    ``first_day`` and ``last_day`` are its ``span``, kept so that claims that lie elsewhere are passed over
     without a look at their lines. A new field comes last and has a default, so that stored digests stay readable.
     """
 
-    event_id: str
-    happened_at: int
     patient: str
     claim_id: str
     encounter_id: str
@@ -56,6 +55,21 @@ class ClaimDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
     corrects: str | None = None
     first_day: Day | None = None
     last_day: Day | None = None
+
+    @property
+    def span(self) -> tuple[Day, Day]:
+        """First and last day, as ``span_of_claim`` says."""
+        if self.first_day is not None and self.last_day is not None:
+            return self.first_day, self.last_day
+        return span_of_claim(self.lines, self.admitted, self.discharged, self.settled_day)
+
+    @property
+    def links(self) -> Links:
+        return Links(self.claim_id, (self.institution, self.encounter_id), self.reverses, self.corrects)
+
+    @property
+    def item_codes(self) -> Iterable[str | None]:
+        return [line.item_code for line in self.lines]
 
 
 def span_of_claim(

@@ -1,16 +1,16 @@
 """The digest of a change of a person's status."""
 
-import msgspec
-
 from knowledge_base.days import Day, microseconds
+from knowledge_base.digests.head import Digest
 from knowledge_base.events.persons import PatientStatus
 
 
-class StatusDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One change of a person's status; ``same_as`` is read before histories are, to find who is one person."""
+class StatusDigest(Digest, array_like=True, frozen=True, gc=False):
+    """One change of a person's status, which concerns all days.
 
-    event_id: str
-    happened_at: int
+    ``same_as`` is read before histories are, to find who is one person.
+    """
+
     patient: str
     change: str
     sex: str | None = None

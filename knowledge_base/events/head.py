@@ -4,7 +4,7 @@ Money, prices and quantities are decimals in JSON strings; instants carry a zone
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from msgspec import Meta
 
@@ -27,3 +27,28 @@ Money = Annotated[Decimal, Meta(description="yuan, at most 14 digits before and 
 
 
 Quantity = Annotated[Decimal, Meta(description="billing units, at most 14 digits before and 6 after the point")]
+
+
+class Event(Protocol):
+    """An event of any kind: a frozen dataclass with these among its fields."""
+
+    @property
+    def event_id(self) -> str:
+        """The sender and the sender's own id."""
+
+    @property
+    def area(self) -> str:
+        """The pooling area in whose store it is kept: of a patient's event the one that insures."""
+
+    @property
+    def kind(self) -> str:
+        """The name of its kind, a row of ``streams.messages.kinds``."""
+
+    @property
+    def happened_at(self) -> datetime: ...
+
+    @property
+    def sender(self) -> str: ...
+
+    @property
+    def received_at(self) -> datetime | None: ...

@@ -1,4 +1,22 @@
 """Checks: one pure function a rule, by topic. A rule file names its check as ``module.function``.
 
-Imports knowledge_base, histories and questions. Open first: stays.py.
+Each imports questions and the history of the subject that its rule looks at. Open first: stays.py.
 """
+
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+
+from rules_lib.questions import Check
+
+
+def find_check(name: str) -> Check:
+    """The check that a rule names. Raises ``ImportError`` or ``AttributeError`` where there is none."""
+    module, _, function = name.partition(".")
+    check: Check = getattr(_module(module), function)
+    return check
+
+
+@cache
+def _module(name: str) -> ModuleType:
+    return import_module(f"{__name__}.{name}")

@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from knowledge_base.days import Day
-from rules_lib.histories.patient import Encounter, Line, line_order
-from rules_lib.questions import UNDECIDED_LINES, Measure, Question, Share, Undecided
+from rules_lib.histories.history import Encounter, Line, Share, line_order
+from rules_lib.histories.patient import PatientHistory
+from rules_lib.questions import UNDECIDED_LINES, Measure, Question, Undecided
 
 Named = tuple[Line, int]
 """A line with the days that the point in force on its day allows."""
 
 
-def course_too_long(question: Question) -> Iterator[Measure | Undecided]:
+def course_too_long(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """More days of payment in one course of a drug than allowed. What-counts rule 8."""
     for name, per_stay, encounter, lines in _series(question):
         stay = question.history.stays.get(encounter) if encounter else None
@@ -26,9 +27,9 @@ def course_too_long(question: Question) -> Iterator[Measure | Undecided]:
         if not question.meets(lines[0][0].day, max(_covered(line, last_day).stop for line, _ in lines)):
             continue
         counting = [named for named in lines if named[0].decided]
-        yield from _possible_courses(question, (question.person, name), place, lines, counting, last_day)
+        yield from _possible_courses(question, (question.name, name), place, lines, counting, last_day)
         for course in _courses(question, counting, last_day):
-            occurrence: tuple[str | Day, ...] = (question.person, name, course[0], *place)
+            occurrence: tuple[str | Day, ...] = (question.name, name, course[0], *place)
             if not question.meets(course[0], course[-1]):
                 continue
             if stay is not None and stay.discharged is None:
@@ -38,7 +39,7 @@ def course_too_long(question: Question) -> Iterator[Measure | Undecided]:
 
 
 def _possible_courses(
-    question: Question,
+    question: Question[PatientHistory],
     words: tuple[str, str],
     place: tuple[str, ...],
     lines: Sequence[Named],
@@ -56,7 +57,7 @@ def _possible_courses(
             yield Undecided((*words, course[0], *place), UNDECIDED_LINES, course[0], course[-1])
 
 
-def _series(question: Question) -> Iterator[tuple[str, bool, Encounter | None, list[Named]]]:
+def _series(question: Question[PatientHistory]) -> Iterator[tuple[str, bool, Encounter | None, list[Named]]]:
     """The lines of each generic name, over codes and makers; of each stay apart where the text says so."""
     series: dict[tuple[str, bool, Encounter | None], list[Named]] = defaultdict(list)
     for code, lines in question.items.items():
@@ -69,7 +70,7 @@ def _series(question: Question) -> Iterator[tuple[str, bool, Encounter | None, l
         yield name, per_stay, encounter, sorted(named, key=lambda n: line_order(n[0]))
 
 
-def _courses(question: Question, lines: Sequence[Named], last_day: Day | None) -> Iterator[list[Day]]:
+def _courses(question: Question[PatientHistory], lines: Sequence[Named], last_day: Day | None) -> Iterator[list[Day]]:
     """The covered days, parted where more days than the permitted gap lie without the drug."""
     days = sorted({day for line, _ in lines for day in _covered(line, last_day)})
     course: list[Day] = []
@@ -92,7 +93,7 @@ def _covered(line: Line, last_day: Day | None) -> range:
 
 
 def _course(
-    question: Question,
+    question: Question[PatientHistory],
     occurrence: tuple[str | Day, ...],
     course: list[Day],
     lines: Sequence[Named],
@@ -125,7 +126,9 @@ def _course(
     )
 
 
-def _undecided_near(question: Question, course: list[Day], lines: Sequence[Named], last_day: Day | None) -> bool:
+def _undecided_near(
+    question: Question[PatientHistory], course: list[Day], lines: Sequence[Named], last_day: Day | None
+) -> bool:
     gap = question.rule.limit("gap_days", course[0]) + 1
     open_lines = [line for line, _ in lines if not line.decided]
     return any(

@@ -8,9 +8,9 @@ from knowledge_base.codes import is_item_code
 from knowledge_base.days import Day
 from knowledge_base.dictionaries import ITEM_KINDS, SEXES, VISIT_TYPES
 from knowledge_base.digests.claims import ClaimDigest
-from knowledge_base.digests.kinds import span_of
-from rules_lib.histories.patient import Encounter
-from rules_lib.questions import ZERO, Measure, Question, Undecided
+from rules_lib.histories.history import ZERO, Encounter
+from rules_lib.histories.patient import PatientHistory
+from rules_lib.questions import Measure, Question, Undecided
 
 Odd = tuple[str, str | None]
 """A kind of oddity, with the line_id where a line shows it and ``None`` where a claim does."""
@@ -23,7 +23,7 @@ def _is_odd_code(code: str | None) -> bool:
     return code is not None and not is_item_code(code)
 
 
-def odd_details(question: Question) -> Iterator[Measure | Undecided]:
+def odd_details(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """Settlement details that cannot be right as they stand. What-counts rule 9."""
     history = question.history
     for encounter, claims in history.by_encounter.items():
@@ -41,7 +41,7 @@ def _odd_in(claim: ClaimDigest) -> list[Odd]:
     odd: list[Odd] = [("unknown_item_code", line.line_id) for line in lines if _is_odd_code(line.item_code)]
     odd += [("unknown_item_kind", line.line_id) for line in lines if line.item_kind not in _ITEM_KINDS]
     odd += [("line_after_settlement", line.line_id) for line in lines if line.day > claim.settled_day]
-    if claim.born is not None and span_of(claim)[0] < claim.born:
+    if claim.born is not None and claim.span[0] < claim.born:
         odd += [("born_after_line", line.line_id) for line in lines if line.day < claim.born]
     if odd:
         refunds = {line.line_id for line in lines if line.refund_of is not None}
@@ -56,17 +56,22 @@ def _odd_in(claim: ClaimDigest) -> list[Odd]:
 
 
 def _odd(
-    question: Question, encounter: Encounter, kind: str, line_ids: list[str | None], first: Day, last: Day
+    question: Question[PatientHistory],
+    encounter: Encounter,
+    kind: str,
+    line_ids: list[str | None],
+    first: Day,
+    last: Day,
 ) -> Measure:
     """One kind of oddity, with the lines or claims that show it: a line counts once, a claim each time."""
     lines = {(*encounter, line_id) for line_id in line_ids if line_id is not None}
     return Measure(
-        (question.person, *encounter, kind),
+        (question.name, *encounter, kind),
         Decimal(len(lines) or len(line_ids)),
         ZERO,
         first,
         last,
         encounter[0],
-        guilty_keys=sorted(lines),
+        guilty_parts=sorted(lines),
         evidence={"kind": kind},
     )

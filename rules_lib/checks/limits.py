@@ -6,7 +6,8 @@ from decimal import Decimal
 from knowledge_base.catalogues.rows import Period
 from knowledge_base.days import Day, as_date
 from knowledge_base.dictionaries import INPATIENT_VISITS
-from rules_lib.histories.patient import Line, Stay
+from rules_lib.histories.history import Line
+from rules_lib.histories.patient import PatientHistory, Stay
 from rules_lib.questions import (
     UNDECIDED_LINES,
     Measure,
@@ -22,7 +23,7 @@ from rules_lib.questions import (
 POSTED_AT_DISCHARGE = "posted at discharge"
 
 
-def over_daily_cap(question: Question) -> Iterator[Measure | Undecided]:
+def over_daily_cap(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """More units of an item on one day at one institution than its daily cap. What-counts rule 2."""
     for code, lines in question.items.items():
         for institution, day, together in question.by_place_and_day(lines):
@@ -31,7 +32,7 @@ def over_daily_cap(question: Question) -> Iterator[Measure | Undecided]:
                 continue
             cap: Decimal = point.row.limit
             if units(together) <= cap:
-                yield Measure((question.person, institution, code, day), units(decided(together)), cap, day, day)
+                yield Measure((question.name, institution, code, day), units(decided(together)), cap, day, day)
                 continue
             for stay, posted in _posted_at_discharge(question, lines, together, day, cap):
                 together = [line for line in together if line not in posted]
@@ -40,9 +41,9 @@ def over_daily_cap(question: Question) -> Iterator[Measure | Undecided]:
 
 
 def _over_day(
-    question: Question, code: str, institution: str, day: Day, lines: list[Line], cap: Decimal
+    question: Question[PatientHistory], code: str, institution: str, day: Day, lines: list[Line], cap: Decimal
 ) -> Iterator[Measure | Undecided]:
-    occurrence = (question.person, institution, code, day)
+    occurrence = (question.name, institution, code, day)
     counting = decided(lines)
     value = units(counting)
     if sum_is_open(lines, value, cap):
@@ -55,9 +56,9 @@ def _over_day(
 
 
 def _over_stay(
-    question: Question, code: str, stay: Stay, discharged: Day, lines: list[Line], cap: Decimal
+    question: Question[PatientHistory], code: str, stay: Stay, discharged: Day, lines: list[Line], cap: Decimal
 ) -> Measure | Undecided:
-    occurrence = (question.person, stay.institution, code, stay.encounter_id)
+    occurrence = (question.name, stay.institution, code, stay.encounter_id)
     limit = cap * (discharged - stay.admitted + 1)
     counting = decided(lines)
     value = units(counting)
@@ -80,7 +81,7 @@ def _over_stay(
 
 
 def _posted_at_discharge(
-    question: Question, lines: list[Line], of_the_day: list[Line], day: Day, cap: Decimal
+    question: Question[PatientHistory], lines: list[Line], of_the_day: list[Line], day: Day, cap: Decimal
 ) -> list[tuple[Stay, list[Line]]]:
     """Stays that end on the day and have all their lines of the item on it, more than a day's worth."""
     found = []
@@ -93,14 +94,14 @@ def _posted_at_discharge(
     return found
 
 
-def _stay_unclear(question: Question, line: Line) -> bool:
-    stay = question.stay_of(line)
+def _stay_unclear(question: Question[PatientHistory], line: Line) -> bool:
+    stay = question.history.stays.get(line.encounter)
     if stay is None:
         return line.claim.visit_type in INPATIENT_VISITS
     return stay.discharged is None
 
 
-def over_period_limit(question: Question) -> Iterator[Measure | Undecided]:
+def over_period_limit(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """More units of an item within a period than allowed, across visits and institutions. What-counts rule 6."""
     for code, lines in question.items.items():
         for day in dict.fromkeys(line.day for line in question.on_judged_days(lines)):
@@ -111,9 +112,9 @@ def over_period_limit(question: Question) -> Iterator[Measure | Undecided]:
 
 
 def _over_period(
-    question: Question, code: str, day: Day, window: Sequence[Line], period: Period
+    question: Question[PatientHistory], code: str, day: Day, window: Sequence[Line], period: Period
 ) -> Iterator[Measure | Undecided]:
-    occurrence = (question.person, code, day)
+    occurrence = (question.name, code, day)
     counting = decided(window)
     value = units(counting)
     guilty, involved = beyond(counting, period.count)

@@ -5,15 +5,16 @@ from collections.abc import Iterable, Iterator
 from knowledge_base.days import Day
 from knowledge_base.dictionaries import EMERGENCY_VISITS, INPATIENT_VISITS, VISIT_TYPES
 from knowledge_base.digests.claims import ClaimDigest
-from rules_lib.histories.patient import Line
-from rules_lib.questions import UNDECIDED_LINES, ZERO, Measure, Question, Undecided, units, whole
+from rules_lib.histories.history import ZERO, Line
+from rules_lib.histories.patient import PatientHistory
+from rules_lib.questions import UNDECIDED_LINES, Measure, Question, Undecided, units, whole
 
 _KNOWN_SEXES = ("1", "2")
 
 GUILTY = "guilty"
 
 
-def for_the_other_sex(question: Question) -> Iterator[Measure | Undecided]:
+def for_the_other_sex(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """An item for one sex billed for a person of the other. What-counts rule 4."""
     for code, lines in question.items.items():
         for institution, day, together in question.by_place_and_day(lines):
@@ -21,10 +22,10 @@ def for_the_other_sex(question: Question) -> Iterator[Measure | Undecided]:
             if point is None:
                 continue
             answers = [(line, _other_sex(question, line, point.row.sex)) for line in together]
-            yield _of_the_day(question, (question.person, institution, day, code), institution, day, answers)
+            yield _of_the_day(question, (question.name, institution, day, code), institution, day, answers)
 
 
-def _other_sex(question: Question, line: Line, sex: str) -> str | None:
+def _other_sex(question: Question[PatientHistory], line: Line, sex: str) -> str | None:
     """``guilty``, ``None`` where all is well or excused, or why it cannot be told."""
     of_person = question.history.sex_on_file
     if of_person is None:
@@ -40,7 +41,7 @@ def _other_sex(question: Question, line: Line, sex: str) -> str | None:
     return GUILTY if line.decided else UNDECIDED_LINES
 
 
-def outside_hospital(question: Question) -> Iterator[Measure | Undecided]:
+def outside_hospital(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """A drug paid only in hospital, billed outside. What-counts rule 5."""
     for code, lines in question.items.items():
         groups: dict[tuple[str, Day], list[Line]] = {}
@@ -54,10 +55,10 @@ def outside_hospital(question: Question) -> Iterator[Measure | Undecided]:
             if not question.meets(day, last):
                 continue
             answers = [(line, _outside(question, line, point.row.emergency)) for line in together]
-            yield _of_the_day(question, (question.person, institution, day, code), institution, day, answers, last)
+            yield _of_the_day(question, (question.name, institution, day, code), institution, day, answers, last)
 
 
-def _outside(question: Question, line: Line, emergency_allowed: bool) -> str | None:
+def _outside(question: Question[PatientHistory], line: Line, emergency_allowed: bool) -> str | None:
     visit = line.claim.visit_type
     if visit in INPATIENT_VISITS or (emergency_allowed and visit in EMERGENCY_VISITS):
         return None
@@ -69,7 +70,7 @@ def _outside(question: Question, line: Line, emergency_allowed: bool) -> str | N
     return GUILTY if line.decided else UNDECIDED_LINES
 
 
-def _visit_end(question: Question, line: Line) -> Day | None:
+def _visit_end(question: Question[PatientHistory], line: Line) -> Day | None:
     """The last day of an emergency or observation visit; ``None`` for other visits."""
     if line.claim.visit_type not in EMERGENCY_VISITS:
         return None
@@ -86,17 +87,17 @@ def _days_of(claim: ClaimDigest) -> Iterator[Day]:
         yield claim.discharged
 
 
-def _admitted_on(question: Question, institution: str, days: tuple[Day, Day]) -> bool:
+def _admitted_on(question: Question[PatientHistory], institution: str, days: tuple[Day, Day]) -> bool:
     return any(stay.institution == institution and stay.admitted in days for stay in question.history.stays.values())
 
 
-def _may_be_excused(question: Question, guilty: list[Line]) -> bool:
+def _may_be_excused(question: Question[PatientHistory], guilty: list[Line]) -> bool:
     """Whether a later event may still excuse the lines: an emergency visit that turns into an admission."""
     return question.rule.reach.ahead > 0 and any(line.claim.visit_type in EMERGENCY_VISITS for line in guilty)
 
 
 def _of_the_day(
-    question: Question,
+    question: Question[PatientHistory],
     occurrence: tuple[str | Day, ...],
     institution: str,
     day: Day,

@@ -6,11 +6,10 @@ from decimal import Decimal
 from knowledge_base.days import Day, as_date
 from knowledge_base.dictionaries import INPATIENT_VISITS
 from knowledge_base.digests.claims import ClaimDigest
-from knowledge_base.digests.kinds import span_of
-from rules_lib.histories.patient import Encounter, Line, Stay, line_order
+from rules_lib.histories.history import ZERO, Encounter, Line, line_order
+from rules_lib.histories.patient import PatientHistory, Stay
 from rules_lib.questions import (
     UNDECIDED_LINES,
-    ZERO,
     Measure,
     Question,
     Undecided,
@@ -22,7 +21,7 @@ from rules_lib.questions import (
 )
 
 
-def bed_days_beyond_stay(question: Question) -> Iterator[Measure | Undecided]:
+def bed_days_beyond_stay(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """More bed days than the stay has: admission counted, discharge not, at least one. What-counts rule 1."""
     beds: dict[Encounter, list[Line]] = {}
     for code, lines in question.items.items():
@@ -37,7 +36,7 @@ def bed_days_beyond_stay(question: Question) -> Iterator[Measure | Undecided]:
         first, last = _days_of(question, encounter, stay)
         if not question.meets(first, last):
             continue
-        occurrence = (question.person, *encounter)
+        occurrence = (question.name, *encounter)
         if stay is None:
             yield Undecided(occurrence, "admitted_at missing", first, last)
         elif stay.discharged is None:
@@ -61,14 +60,14 @@ def _bed_days(
     )
 
 
-def _days_of(question: Question, encounter: Encounter, stay: Stay | None) -> tuple[Day, Day]:
+def _days_of(question: Question[PatientHistory], encounter: Encounter, stay: Stay | None) -> tuple[Day, Day]:
     days = [digest.day for _, digest in question.history.digests_of(encounter)]
     if stay is not None:
         days += [stay.admitted, stay.discharged or stay.admitted]
     return min(days), max(days)
 
 
-def billed_elsewhere_in_hospital(question: Question) -> Iterator[Measure | Undecided]:
+def billed_elsewhere_in_hospital(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """Billed at another institution on a day strictly inside a stay in hospital. What-counts rule 7."""
     history = question.history
     elsewhere = [claim for claim in history.claims if claim.fund_paid is None or claim.fund_paid > 0]
@@ -78,7 +77,7 @@ def billed_elsewhere_in_hospital(question: Question) -> Iterator[Measure | Undec
             continue
         unknown = stay.unknown or ("paid missing" if stay.in_fund is None else None)
         for (institution, day), lines in _lines_inside(question, stay, last, elsewhere).items():
-            occurrence = (question.person, stay.institution, stay.encounter_id, institution, day)
+            occurrence = (question.name, stay.institution, stay.encounter_id, institution, day)
             if unknown is not None:
                 yield Undecided(occurrence, unknown, stay.admitted, last)
             else:
@@ -86,7 +85,7 @@ def billed_elsewhere_in_hospital(question: Question) -> Iterator[Measure | Undec
 
 
 def _elsewhere(
-    question: Question,
+    question: Question[PatientHistory],
     stay: Stay,
     last: Day,
     occurrence: tuple[str | int, ...],
@@ -120,14 +119,14 @@ def _elsewhere(
 
 
 def _lines_inside(
-    question: Question, stay: Stay, last: Day, claims: list[ClaimDigest]
+    question: Question[PatientHistory], stay: Stay, last: Day, claims: list[ClaimDigest]
 ) -> dict[tuple[str, Day], list[Line]]:
     """The other institutions' lines on days strictly inside the stay that nothing in their own claim excuses."""
     found: dict[tuple[str, Day], list[Line]] = {}
     for claim in claims:
         if claim.institution == stay.institution or claim.mid_stay:
             continue
-        first_of_claim, last_of_claim = span_of(claim)
+        first_of_claim, last_of_claim = claim.span
         if first_of_claim >= last or last_of_claim <= stay.admitted:
             continue
         inside = [line for line in claim.lines if stay.admitted < line.day < last and not line.sent_out]
@@ -138,10 +137,10 @@ def _lines_inside(
     return found
 
 
-def _holds_dialysis(question: Question, claim: ClaimDigest) -> bool:
+def _holds_dialysis(question: Question[PatientHistory], claim: ClaimDigest) -> bool:
     return any(line.item_code is not None and question.point(line.item_code, line.day) for line in claim.lines)
 
 
-def _last_known_day(question: Question, stay: Stay) -> Day:
+def _last_known_day(question: Question[PatientHistory], stay: Stay) -> Day:
     days = [digest.day for _, digest in question.history.digests_of((stay.institution, stay.encounter_id))]
     return max([stay.admitted, *days])

@@ -6,51 +6,20 @@ same for every order; it knows nothing of arrival, storage or today.
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
 
 from knowledge_base.days import Day
 from knowledge_base.dictionaries import INPATIENT_VISITS
 from knowledge_base.digests.claims import ClaimDigest, LineDigest
-from knowledge_base.digests.kinds import Digest, span_of
+from knowledge_base.digests.head import Digest
 from knowledge_base.digests.persons import StatusDigest
-from knowledge_base.findings import LineKey
+from knowledge_base.findings import Amounts, LineKey
+from knowledge_base.subjects import Subject
+from rules_lib.histories.history import ZERO, Encounter, History, Line, Share, line_order
 
-Encounter = tuple[str, str]
-"""(institution, encounter_id)"""
-
-
-class Line(msgspec.Struct, frozen=True, gc=False):
-    """A billed line as it stands, net of refunds. ``decided`` is false where it is unknown whether the fund paid it."""
-
-    claim: ClaimDigest
-    digest: LineDigest
-    quantity: Decimal
-    amount: Decimal
-    in_fund_scope: Decimal | None
-    decided: bool
-
-    @property
-    def key(self) -> LineKey:
-        return (self.claim.institution, self.claim.encounter_id, self.digest.line_id)
-
-    @property
-    def encounter(self) -> Encounter:
-        return (self.claim.institution, self.claim.encounter_id)
-
-    @property
-    def institution(self) -> str:
-        return self.claim.institution
-
-    @property
-    def day(self) -> Day:
-        return self.digest.day
-
-
-def line_order(line: Line) -> tuple[int, str, str]:
-    """Lines are ordered by when they happened, never by arrival."""
-    return (line.digest.at, line.claim.event_id, line.digest.line_id)
+_CENT = Decimal("0.01")
 
 
 class Stay(msgspec.Struct, frozen=True):
@@ -72,16 +41,16 @@ class FundShare(msgspec.Struct, frozen=True, gc=False):
     of: Decimal | None = None
 
 
-class History:
+class PatientHistory(History):
     """One person's standing claims with their stays, and their lines by item code.
 
     ``codes`` are the item codes that any rule can speak of; lines of other items are only made when asked for
     claim by claim (``lines_of``).
     """
 
-    def __init__(self, person: str, digests: Iterable[Digest], codes: Container[str]):
+    def __init__(self, subject: Subject, digests: Iterable[Digest], codes: Container[str]):
+        super().__init__(subject)
         digests = list(digests)
-        self.person = person
         self.claims = standing_claims([digest for digest in digests if isinstance(digest, ClaimDigest)])
         self.by_encounter: dict[Encounter, list[ClaimDigest]] = defaultdict(list)
         for claim in self.claims:
@@ -101,13 +70,24 @@ class History:
         self._find_refunds(of_interest)
         self.stays = _stays(self.claims)
         self.sex_on_file = _sex_on_file([digest for digest in digests if isinstance(digest, StatusDigest)])
-        self.days_without_code: dict[Encounter, list[Day]] = {}
-        self.items = self._items(of_interest)
+        self.items, self.days_without_code = self._items(of_interest)
         self._fund_shares: dict[str, FundShare] = {}
 
     def lines_of(self, claim: ClaimDigest, digests: Iterable[LineDigest]) -> list[Line]:
         """Of some lines of a standing claim those that count or are undecided, whatever their item."""
         return [line for digest in digests if (line := self._line(claim, digest)) is not None]
+
+    def amounts_of(self, share: Share) -> Amounts:
+        """In question, of that inside the fund's scope, loss to the fund. What-counts section 6."""
+        line, part, of = share
+        in_fund = (line.in_fund_scope or ZERO) * part
+        paid = self.fund_share(line.claim)
+        return Amounts(
+            in_question=_cents(line.amount * part / of),
+            in_fund=_cents(in_fund / of),
+            loss=None if paid.of is None else _cents(in_fund * paid.paid / (of * paid.of)),
+            method=paid.method,
+        )
 
     def fund_share(self, claim: ClaimDigest) -> "FundShare":
         """What the fund paid of a claim, as far as money follows items."""
@@ -141,8 +121,8 @@ class History:
         """First and last day of an encounter over its standing claims, of which there is at least one."""
         claims = self.by_encounter[encounter]
         if len(claims) == 1:
-            return span_of(claims[0])
-        spans = [span_of(claim) for claim in claims]
+            return claims[0].span
+        spans = [claim.span for claim in claims]
         return min(first for first, _ in spans), max(last for _, last in spans)
 
     def digests_of(self, encounter: Encounter) -> Iterable[tuple[ClaimDigest, LineDigest]]:
@@ -151,8 +131,12 @@ class History:
             for digest in claim.lines:
                 yield claim, digest
 
-    def _items(self, of_interest: Iterable[tuple[ClaimDigest, LineDigest]]) -> dict[str, list[Line]]:
+    def _items(
+        self, of_interest: Iterable[tuple[ClaimDigest, LineDigest]]
+    ) -> tuple[dict[str, list[Line]], dict[Encounter, list[Day]]]:
+        """Lines by item code, and the days of those that name none."""
         items: dict[str, list[Line]] = {}
+        without_code: dict[Encounter, list[Day]] = {}
         for claim, digest in of_interest:
             line = self._line(claim, digest)
             if line is None:
@@ -160,11 +144,11 @@ class History:
             if digest.item_code is not None:
                 items.setdefault(digest.item_code, []).append(line)
             else:
-                self.days_without_code.setdefault(line.encounter, []).append(digest.day)
+                without_code.setdefault(line.encounter, []).append(digest.day)
         for lines in items.values():
             if len(lines) > 1:
                 lines.sort(key=line_order)
-        return items
+        return items, without_code
 
     def _line(self, claim: ClaimDigest, digest: LineDigest) -> Line | None:
         """A line net of refunds, or ``None`` where it is ruled out by what is known."""
@@ -201,6 +185,10 @@ class History:
             if digest.refund_of is not None and (claim.event_id, digest.line_id) not in self._superseded:
                 key = (claim.institution, claim.encounter_id, digest.refund_of)
                 self._refunds[key] = self._refunds.get(key, _NOTHING).plus(digest)
+
+
+def _cents(amount: Decimal) -> Decimal:
+    return amount.quantize(_CENT, ROUND_HALF_UP)
 
 
 class _Refund(msgspec.Struct, frozen=True):

@@ -1,0 +1,44 @@
+"""What every digest has: where it came from, its days, what items and links it holds."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from knowledge_base.days import FIRST_DAY, LAST_DAY, Day
+
+
+class Links(NamedTuple):
+    """By which names other events of the subject find an event: settlement, encounter, and what it takes back.
+
+    ``reverses`` and ``corrects`` name a claim_id.
+    """
+
+    claim_id: str = ""
+    encounter: tuple[str, str] = ("", "")
+    reverses: str | None = None
+    corrects: str | None = None
+
+
+_NO_LINKS = Links()
+
+
+class Digest(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The part of an event that rules may look at. Its own days are all days unless its kind says others."""
+
+    event_id: str
+    happened_at: int
+
+    @property
+    def span(self) -> tuple[Day, Day]:
+        """First and last day: an event touches these, and windows that meet them hold it."""
+        return FIRST_DAY, LAST_DAY
+
+    @property
+    def links(self) -> Links:
+        return _NO_LINKS
+
+    @property
+    def item_codes(self) -> Iterable[str | None]:
+        """The items that it bills or moves, once a line."""
+        return ()

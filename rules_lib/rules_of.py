@@ -1,0 +1,70 @@
+"""The rules that look at one kind of subject, with the indices that say which of them can speak of what."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from knowledge_base.facts import Facts
+from rules_lib.rule import Reach, Rule
+
+
+@dataclass(frozen=True)
+class RulesOf:
+    """Rules of one kind of subject and their facts. Nothing of ``suspended`` ones may be withdrawn."""
+
+    rules: tuple[Rule, ...]
+    facts: Facts
+    suspended: frozenset[str] = frozenset()
+
+    @cached_property
+    def by_id(self) -> dict[str, Rule]:
+        return {rule.id: rule for rule in self.rules}
+
+    @cached_property
+    def by_code(self) -> dict[str, tuple[Rule, ...]]:
+        """Which rules can speak of an item: the index that keeps cost with what is relevant."""
+        rules_of: dict[str, tuple[Rule, ...]] = {}
+        for rule in self.rules:
+            for catalogue in rule.catalogues:
+                rules_of[catalogue] = (*rules_of.get(catalogue, ()), rule)
+        index: dict[str, tuple[Rule, ...]] = {}
+        for catalogue, rules in rules_of.items():
+            for code in self._codes(catalogue):
+                before = index.get(code)
+                index[code] = rules if before is None else _joined(before, rules)
+        return index
+
+    def _codes(self, catalogue: str) -> set[str]:
+        """Every item that the points of a catalogue say something about."""
+        points_of = self.facts.codes(catalogue)
+        return {code for points in points_of.values() for point in points for code in point.row.all_codes}
+
+    @cached_property
+    def whole_item_codes(self) -> frozenset[str]:
+        """Items of rules that read every event of an item (``reach.whole_item``)."""
+        catalogues = {name for rule in self.rules if rule.reach.whole_item for name in rule.catalogues}
+        return frozenset(code for catalogue in catalogues for code in self._codes(catalogue))
+
+    @cached_property
+    def needing_item_codes(self) -> tuple[str, ...]:
+        return tuple(rule.id for rule in self.rules if "lines.item_code" in rule.needs)
+
+    @cached_property
+    def always(self) -> tuple[Rule, ...]:
+        """The rules that are asked about every subject, whatever its items."""
+        return tuple(rule for rule in self.rules if rule.always)
+
+    @cached_property
+    def reach(self) -> Reach:
+        """The widest reach in days of the rules whose reach is a number of days."""
+        bounded = [rule.reach for rule in self.rules if not rule.reach.whole_item]
+        return Reach(
+            back=max((reach.back for reach in bounded), default=0),
+            ahead=max((reach.ahead for reach in bounded), default=0),
+        )
+
+
+def _joined(rules: tuple[Rule, ...], others: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Rules with those others that are not among them."""
+    known = {rule.id for rule in rules}
+    return rules + tuple(rule for rule in others if rule.id not in known)
