@@ -11,7 +11,7 @@ PYTHON ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 ASSETS := api/frame/static/vendor/htmx.min.js
-CORE_TESTS := $(wildcard $(addprefix tests/,knowledge_base rules_lib detectors casework reference)) \
+CORE_TESTS := $(wildcard $(addprefix tests/,knowledge_base rules_lib pipeline detectors casework reference)) \
 	tests/deploy/test_house.py tests/deploy/test_settings.py
 
 help:  ## 这份说明 / this list
@@ -21,7 +21,7 @@ demo: .venv/.run $(ASSETS)  ## 模拟一个县并打开工作台 / simulate a co
 	@$(BIN)/fundwatch demo
 
 check: static  ## 提交之前: 格式, 规范, 类型, 依赖方向, 核心测试 / before a change is handed in (< 60 s)
-	@$(BIN)/python -m pytest -q $(CORE_TESTS)
+	@$(BIN)/python -m pytest -q --numprocesses=2 --dist=loadgroup $(CORE_TESTS)
 
 test: static assets browser kafka promtool  ## check 加上其余全部测试 / check and every other test
 	@$(BIN)/python -m pytest --all-tests --numprocesses=2 --dist=loadgroup --no-loadscope-reorder --durations=10

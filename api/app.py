@@ -66,7 +66,7 @@ def create_app(
     signing.mount(app, lead.go_on)
     for part in (queue, lead, endpoints, status, reconciliation, letters, lag):
         app.include_router(part.router)
-    app.include_router(health_router(pool))
+    app.include_router(health_router(pool, app.state.desk.rule_sets))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.middleware("http")(_answer)
     app.exception_handler(HTTPException)(_explain)

@@ -7,9 +7,9 @@ from pydantic import TypeAdapter
 
 from bench.results import Reporter, Result, measure_interleaved, stopwatch
 from bench.samples import LINES, claim_of_ten_lines
-from knowledge_base.digests.kinds import digest_of
 from knowledge_base.events.claims import Claim
 from streams.messages.codec import decode_event
+from streams.messages.kinds import digest_of
 from streams.messages.packing import decode_digest, encode_digest
 
 _LOOPS = 2000

@@ -14,12 +14,13 @@ from uuid import uuid4
 from bench.results import Reporter, Result, measure_interleaved
 from bench.samples import LINES, people_with_history
 from deploy.embedded.postgres import EmbeddedPostgres, start_postgres
+from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.claims import Claim
-from knowledge_base.facts import load_facts
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Record
-from streams.handlers.claims import ClaimsHandler
+from streams.handlers.events import EventsHandler
+from streams.handlers.rule_sets import RuleSets
 from streams.messages.codec import encode_event
 from streams.messages.vault import Vault
 from streams.store.migrations import migrate
@@ -83,7 +84,7 @@ async def _prepare(server: EmbeddedPostgres, rule_set: RuleSet, claims: Sequence
     name = f"prepared_{uuid4().hex[:8]}"
     await _administer(server, f"create database {name} template fundwatch")
     connection = await connect(server.dsn_of(name))
-    await _take_in(connection, ClaimsHandler(rule_set, Vault(b"bench"), judging=False), claims)
+    await _take_in(connection, EventsHandler(RuleSets(rule_set), Vault(b"bench"), judging=False), claims)
     await connection.execute("vacuum analyze")
     await connection.close()
     return name
@@ -97,7 +98,7 @@ def _taking_in(
     async def measure() -> float:
         await _administer(server, f"create database measured template {template}")
         connection = await connect(server.dsn_of("measured"))
-        handler = ClaimsHandler(rule_set, Vault(b"bench"))
+        handler = EventsHandler(RuleSets(rule_set), Vault(b"bench"))
         # The first batch of a session prepares its statements.
         await _take_in(connection, handler, [_as_another(claims[0])])
         began = time.perf_counter()
@@ -115,7 +116,7 @@ def _as_another(claim: Claim) -> Claim:
     return Claim(**{**vars(claim), "event_id": name, "claim_id": name, "encounter_id": name, "patient": name})
 
 
-async def _take_in(connection: Connection, handler: ClaimsHandler, claims: Sequence[Claim]) -> None:
+async def _take_in(connection: Connection, handler: EventsHandler, claims: Sequence[Claim]) -> None:
     taken = await offsets.take(connection, JUDGES, CLAIMS, 0, "bench", None, timedelta(hours=1))
     if taken is None:
         raise RuntimeError("the partition is held by another")

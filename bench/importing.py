@@ -11,18 +11,20 @@ import msgspec
 from bench.results import Measured, Reporter, Result, measure_interleaved
 from deploy.county import CountyPlan, write_county
 from deploy.embedded.postgres import EmbeddedPostgres, start_postgres
-from knowledge_base.facts import load_facts
+from knowledge_base.catalogues.files import load_facts
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.buses.postgres import PostgresBus
-from streams.handlers.claims import ClaimsHandler
+from streams.handlers.events import EventsHandler
+from streams.handlers.rule_sets import RuleSets
+from streams.hosts.stations import create_topics
 from streams.hosts.worker import Worker
 from streams.importers.jsonl import read_messages
 from streams.importers.sending import send_messages
 from streams.messages.vault import Vault
 from streams.store.migrations import migrate
 from streams.store.sessions import connect, open_pool
-from streams.topics import CLAIMS, JUDGES, create_topics
+from streams.topics import CLAIMS, JUDGES
 
 _PLAN = CountyPlan(scale=1 / 235)
 _SPEED_AIM = 3_000.0
@@ -105,7 +107,7 @@ async def _send_and_handle(dsn: str, claims: Path, rule_set: RuleSet, judging: b
         bodies = (message.raw for message in read_messages(claims))
         sent = [so_far async for so_far in send_messages(pool, bus, "county", "county", bodies)][-1]
         between = time.perf_counter()
-        worker = Worker(lambda: connect(dsn), ClaimsHandler(rule_set, Vault(b"bench"), judging))
+        worker = Worker(lambda: connect(dsn), EventsHandler(RuleSets(rule_set), Vault(b"bench"), judging))
         consumer = await bus.consumer(JUDGES, CLAIMS, "bench", await worker.open())
         await worker.run(consumer, asyncio.Event(), until_idle=True)
         end = time.perf_counter() - _IDLE_WAIT

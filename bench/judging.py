@@ -17,18 +17,19 @@ from bench.peers.zen import zen_judge
 from bench.report import PART
 from bench.results import Measured, Reporter, Result, measure_interleaved, stopwatch
 from bench.samples import LINES, people_with_history
+from knowledge_base.catalogues.files import load_facts
 from knowledge_base.days import as_date
 from knowledge_base.digests.claims import ClaimDigest
-from knowledge_base.digests.kinds import digest_of, span_of
 from knowledge_base.events.claims import Claim
-from knowledge_base.facts import load_facts
+from knowledge_base.subjects import PATIENT, Subject
 from rules_lib.engine import judge
-from rules_lib.histories.patient import History
+from rules_lib.histories.patient import PatientHistory
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from rules_lib.scope import Scope
+from streams.messages.kinds import digest_of
 from streams.messages.packing import decode_digest, encode_digest
-from streams.pipeline.touching import Head, Person, touched
+from streams.pipeline.touching import Head, Matter, touched
 
 _PEOPLE = {5: 20, 60: 20, 600: 5}
 """How many people are judged by how many earlier claims each has."""
@@ -45,7 +46,7 @@ class _Judged(msgspec.Struct, frozen=True):
     digests: list[ClaimDigest]
     stored: list[bytes]
     scope: Scope
-    history: History
+    history: PatientHistory
 
 
 def run() -> list[Result]:
@@ -68,7 +69,7 @@ def people_before_judging(rule_set: RuleSet, earlier: int) -> list[_Judged]:
 def _judged(rule_set: RuleSet, digests: list[ClaimDigest]) -> _Judged:
     """What is touched is found as the pipeline finds it."""
     heads = [_head(seq, digest) for seq, digest in enumerate(digests)]
-    scope, _ = touched(Person("420281", digests[0].patient, heads, frozenset({len(heads) - 1})))
+    scope, _ = touched(Matter("420281", Subject(PATIENT, digests[0].patient), heads, frozenset({len(heads) - 1})))
     return _Judged(
         digests=digests,
         stored=[encode_digest(digest) for digest in digests],
@@ -85,11 +86,11 @@ def _digest(claim: Claim) -> ClaimDigest:
 
 def _head(seq: int, digest: ClaimDigest) -> Head:
     encounter = (digest.institution, digest.encounter_id)
-    return Head(seq, digest.event_id, "claim", digest.claim_id, encounter, *span_of(digest), None)
+    return Head(seq, digest.event_id, "claim", digest.claim_id, encounter, *digest.span, None)
 
 
-def _history(rule_set: RuleSet, digests: Sequence[ClaimDigest]) -> History:
-    return History(digests[0].patient, digests, rule_set.by_code)
+def _history(rule_set: RuleSet, digests: Sequence[ClaimDigest]) -> PatientHistory:
+    return PatientHistory(Subject(PATIENT, digests[0].patient), digests, rule_set.of(PATIENT).by_code)
 
 
 def _measure(work: Mapping[str, Callable[[_Judged], object]], people: Sequence[_Judged]) -> Measured:
@@ -106,7 +107,7 @@ def _measure(work: Mapping[str, Callable[[_Judged], object]], people: Sequence[_
 
 
 def _by_engine(rule_set: RuleSet) -> Callable[[_Judged], object]:
-    return lambda person: judge(_history(rule_set, person.digests), person.scope, rule_set)
+    return lambda person: judge(_history(rule_set, person.digests), person.scope, rule_set.of(PATIENT))
 
 
 def _decode(person: _Judged) -> None:
@@ -120,7 +121,7 @@ def _alone(rule_set: RuleSet, people: Sequence[_Judged], earlier: int) -> list[R
         "whole": _by_engine(rule_set),
         "decode": _decode,
         "history": lambda person: _history(rule_set, person.digests),
-        "checks": lambda person: judge(person.history, person.scope, rule_set),
+        "checks": lambda person: judge(person.history, person.scope, rule_set.of(PATIENT)),
     }
     report = Reporter("judging", _measure(work, people))
     job = f"judge a claim of {LINES} lines by {len(rule_set.rules)} rule files, {earlier} earlier claims in reach"
@@ -166,8 +167,8 @@ def without_others(published: RuleSet) -> RuleSet:
 
 def hits_of(rule_set: RuleSet, person: _Judged) -> set[Hit]:
     """What the engine finds, as rules and occurrences."""
-    findings = judge(_history(rule_set, person.digests), person.scope, rule_set).findings
-    return {(finding.rule_id, finding.occurrence) for finding in findings}
+    findings = judge(_history(rule_set, person.digests), person.scope, rule_set.of(PATIENT)).findings
+    return {(finding.maker_id, finding.occurrence) for finding in findings}
 
 
 def named(hits: set[Hit]) -> set[Hit]:

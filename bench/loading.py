@@ -16,7 +16,9 @@ from pathlib import Path
 
 from bench.generated import SOURCE, as_published
 from bench.results import Reporter, Result, measure_interleaved
-from knowledge_base.facts import CATALOGUES, Facts, load_facts
+from knowledge_base.catalogues.files import CATALOGUES, load_facts
+from knowledge_base.facts import Facts
+from knowledge_base.subjects import PATIENT
 from rules_lib.publication import pack, unpack
 from rules_lib.rule_files import RULES, load_rule_set
 from rules_lib.rule_set import RuleSet
@@ -74,8 +76,10 @@ def main(path: Path) -> None:
     if path.is_dir():
         rule_set = load_rule_set(load_facts(path / "catalogues"), path / "rules")
     else:
-        rule_set = unpack(path.read_bytes())
-    rule_set.by_code, rule_set.whole_item_codes  # noqa: B018 - the indexes that the first claim would make
+        rule_set = unpack(path.stem, path.read_bytes())
+    rules = rule_set.of(PATIENT)
+    assert rules.by_code is not None
+    assert rules.whole_item_codes is not None
     seconds = time.perf_counter() - start
     gc.collect()
     print(json.dumps({"seconds": seconds, "megabytes": _megabytes() - before}))

@@ -27,15 +27,16 @@ from bench.soak_page import Sample, Soak, write_page
 from deploy.county import CountyPlan, simulate
 from deploy.embedded.postgres import start_postgres
 from knowledge_base.events.claims import Claim
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 from streams.bus import Message
 from streams.buses.postgres import PostgresBus
+from streams.hosts.stations import create_topics
+from streams.jobs.reconciling import reconcile
 from streams.jobs.retention import keep_log
 from streams.messages.codec import encode_event
-from streams.store.intake.reconciliation import reconcile
 from streams.store.migrations import migrate
 from streams.store.sessions import Connection, connect, open_pool
-from streams.topics import CLAIMS, JUDGES, create_topics
+from streams.topics import CLAIMS, JUDGES
 
 ROOT = Path(__file__).resolve().parents[1]
 COUNTY = CountyPlan(scale=1 / 235)
@@ -105,7 +106,7 @@ async def run(minutes: float, rate: int, kill_every: float) -> Soak:
                 while (await _look(connection, time.monotonic() - began, workers)).lag:
                     await asyncio.sleep(0.2)
                 soak.drained = time.monotonic() - ended
-            soak.lost = (await reconcile(connection, JUDGES)).lost
+            soak.lost = (await reconcile(connection)).lost
         finally:
             await connection.close()
             _stop(workers)

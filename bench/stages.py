@@ -20,12 +20,13 @@ from bench.results import Reporter, Result, measure_interleaved
 from bench.station import Station, new_station, send
 from deploy.county import CountyPlan, simulate
 from deploy.embedded.postgres import start_postgres
-from knowledge_base.facts import load_facts
+from knowledge_base.catalogues.files import load_facts
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message
 from streams.handlers import judging, reading
-from streams.handlers.claims import ClaimsHandler
+from streams.handlers.events import EventsHandler
+from streams.handlers.rule_sets import RuleSets
 from streams.hosts.worker import Worker
 from streams.messages.codec import encode_event
 from streams.messages.vault import Vault
@@ -68,7 +69,7 @@ def run() -> list[Result]:
 async def _work_off(station: Station, rule_set: RuleSet, messages: Sequence[Message]) -> Mapping[str, float]:
     async with station.open() as (bus, _):
         await send(bus, messages)
-        worker = Worker(lambda: connect(station.dsn), ClaimsHandler(rule_set, Vault(b"bench")))
+        worker = Worker(lambda: connect(station.dsn), EventsHandler(RuleSets(rule_set), Vault(b"bench")))
         consumer = await bus.consumer(JUDGES, CLAIMS, "bench", await worker.open())
         with _clocks() as spent:
             began = time.process_time()

@@ -19,8 +19,9 @@ from deploy.settings import PREFIX
 from streams.bus import Bus, Message
 from streams.buses.kafka import KafkaAddress, KafkaBus
 from streams.buses.postgres import PostgresBus
+from streams.hosts.stations import create_topics
 from streams.store.sessions import Pool, borrowed, connect, open_pool
-from streams.topics import CLAIMS, JUDGES, PARTITIONS, create_topics
+from streams.topics import CLAIMS, JUDGES, TOPICS
 
 _LOOK_EVERY = 0.005
 
@@ -123,4 +124,4 @@ async def _progress(pool: Pool) -> tuple[int, int]:
             CLAIMS,
         )
     assert row is not None
-    return (row["owners"] if row["held"] == PARTITIONS[CLAIMS] else 0), row["done"]
+    return (row["owners"] if row["held"] == TOPICS[CLAIMS].partitions else 0), row["done"]

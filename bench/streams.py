@@ -17,12 +17,12 @@ from bench.station import new_station, offsets, speed, until_shared_out
 from deploy.county import CountyPlan, simulate
 from deploy.embedded.kafka import EmbeddedKafka, start_kafka
 from deploy.embedded.postgres import EmbeddedPostgres, start_postgres
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 from streams.bus import Bus, Message, partition_of
 from streams.messages.codec import encode_event
 from streams.store.migrations import migrate
 from streams.store.sessions import Pool
-from streams.topics import CLAIMS, PARTITIONS
+from streams.topics import CLAIMS, TOPICS
 
 _COUNTY = CountyPlan(scale=1 / 350)
 _AIMS = {("postgres", 1): 5_000.0, ("postgres", 2): 8_000.0, ("kafka", 1): 3_500.0, ("kafka", 2): 5_600.0}
@@ -114,7 +114,7 @@ class _Line:
     def __init__(self, bus: Bus, pool: Pool):
         self._bus = bus
         self._pool = pool
-        self._sent: dict[int, list[float]] = {partition: [] for partition in range(PARTITIONS[CLAIMS])}
+        self._sent: dict[int, list[float]] = {partition: [] for partition in range(TOPICS[CLAIMS].partitions)}
         self._passed: dict[int, int] = dict.fromkeys(self._sent, 0)
         self.waits: list[float] = []
 

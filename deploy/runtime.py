@@ -14,14 +14,17 @@ from subprocess import Popen, TimeoutExpired
 from deploy.embedded.kafka import start_kafka
 from deploy.embedded.postgres import start_postgres
 from deploy.settings import PREFIX, Settings, load_vault_key
-from knowledge_base.facts import load_facts
+from detectors.detector import DETECTORS
+from knowledge_base.catalogues.files import load_facts
 from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
 from streams.bus import Bus
 from streams.buses.postgres import PostgresBus
 from streams.hosts.service import Service, open_service
 from streams.messages.vault import Vault
 from streams.store.migrations import migrate
 from streams.store.sessions import Pool
+from streams.topics import CLAIMS
 
 
 @asynccontextmanager
@@ -30,14 +33,21 @@ async def open_runtime(settings: Settings) -> AsyncIterator[tuple[Settings, Serv
 
     The settings that come with it name the database and the brokers, also those that were started here.
     """
-    rule_set = load_rule_set(load_facts())
+    rule_set = own_rule_set()
     with _database(settings) as dsn, _brokers(settings) as brokers:
         settings = replace(settings, database_url=dsn, brokers=brokers)
         await migrate(dsn)
         vault = Vault(load_vault_key(settings))
         make_bus, host = choose_bus(settings)
-        async with open_service(dsn, rule_set, vault, make_bus, settings.claims_partitions, host) as service:
+        partitions = {CLAIMS: settings.claims_partitions}
+        async with open_service(dsn, rule_set, vault, make_bus, partitions, host) as service:
             yield settings, service
+
+
+def own_rule_set() -> RuleSet:
+    """The set that came with this program: its rules, its facts, and the cards of its detectors."""
+    rules = load_rule_set(load_facts())
+    return replace(rules, detectors=tuple(detector.card for detector in DETECTORS.values()))
 
 
 def choose_bus(settings: Settings) -> tuple[Callable[[Pool], Bus], type[Service]]:

@@ -3,5 +3,5 @@
     hosts -> jobs | importers -> handlers | acts | buses -> store -> pipeline -> topics | bus -> messages
 
 Each folder imports only what stands to its right; messages, topics and pipeline reach no driver, clock, loop or store.
-Open first: pipeline/judge.py (one screen), then handlers/claims.py, then hosts/service.py.
+Open first: pipeline/judge.py (one screen), then handlers/events.py, then hosts/service.py.
 """

@@ -1,19 +1,29 @@
 """Topics: their names, partitions and who reads them. Keys decide who sees what together."""
 
-from streams.bus import Bus
+import msgspec
 
 CLAIMS = "claims"
 FINDINGS = "findings"
 DECISIONS = "decisions"
 
-#: Claims are keyed by area and patient. Findings have one partition because leads have one writer.
-PARTITIONS = {CLAIMS: 4, FINDINGS: 1, DECISIONS: 1}
-
 JUDGES = "judges"
 LEADS = "leads"
 
 
-async def create_topics(bus: Bus, claims_partitions: int = PARTITIONS[CLAIMS]) -> None:
-    """Makes all topics that do not exist yet."""
-    for topic, partitions in {**PARTITIONS, CLAIMS: claims_partitions}.items():
-        await bus.create_topic(topic, partitions)
+class Topic(msgspec.Struct, frozen=True):
+    """One topic. ``group`` reads it (``None``: only readers outside), in so many partitions unless a setting says more.
+
+    Which kinds of events a topic carries, and by which fields they are keyed, ``streams.messages.kinds`` says.
+    """
+
+    name: str
+    partitions: int
+    group: str | None
+
+
+#: Findings have one partition because leads have one writer.
+TOPICS: dict[str, Topic] = {
+    CLAIMS: Topic(CLAIMS, 4, JUDGES),
+    FINDINGS: Topic(FINDINGS, 1, LEADS),
+    DECISIONS: Topic(DECISIONS, 1, None),
+}

@@ -11,13 +11,14 @@ from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.frame import formats
+from casework.sight import Sight
+from knowledge_base.cards import Card, Words
 from knowledge_base.days import Day
 from rules_lib.rule_set import RuleSet
 from rules_lib.wording import item_names, number
 from streams.bus import Bus, Lag
 from streams.handlers.rule_sets import RuleSets
 from streams.messages.vault import Vault
-from streams.store.casework.leads import live_rules
 from streams.store.sessions import Connection, Pool, borrowed, passes_by_itself
 
 PAGES = Path(__file__).parents[1]
@@ -31,19 +32,24 @@ _BUS_PATIENCE = 5
 
 @dataclass(frozen=True)
 class Shown:
-    """What one request works with: the rule set in force as its connection sees it, and the civil day in China.
+    """What one request works with: the rule set in force as its connection sees it, and what may be seen today.
 
     ``items`` holds what the set's facts call items, by code.
     """
 
     rule_set: RuleSet
     items: Mapping[str, str]
-    today: Day
+    sight: Sight
 
-    @cached_property
-    def live(self) -> list[str]:
-        """The rules whose findings people may see."""
-        return live_rules(self.rule_set)
+    @property
+    def cards(self) -> Mapping[str, Card]:
+        """The rules and detectors whose findings are shown, by their id."""
+        return self.rule_set.cards
+
+    @property
+    def topics(self) -> Mapping[str, Words]:
+        """What topics are called."""
+        return self.rule_set.topics
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class Desk:
         rule_set = await self.rule_sets.in_force(connection)
         if rule_set.hash not in self._items:
             self._items[rule_set.hash] = item_names(rule_set.facts)
-        return Shown(rule_set, self._items[rule_set.hash], self.today())
+        return Shown(rule_set, self._items[rule_set.hash], Sight(self.today()))
 
     @cached_property
     def templates(self) -> Environment:

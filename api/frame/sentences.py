@@ -1,13 +1,17 @@
 """Sentences: a lead, an amount, a fault said the way a person would say them; findings are in rules_lib.wording."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 
 from api.frame import formats
 from api.frame.texts import Texts
+from knowledge_base.cards import Words
 from knowledge_base.findings import Amounts
-from rules_lib.rule import TOPICS
 from streams.store.casework.queue import Lead
+
+Topics = Mapping[str, Words]
+"""What topics are called, by their folder."""
 
 _TYPES = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
 _FAULTS = {
@@ -28,22 +32,22 @@ _FAULTS = {
 """How the faults of ``streams.messages.faults`` begin, and the keys of their texts."""
 
 
-def lead_sentence(lead: Lead, texts: Texts) -> str:
+def lead_sentence(lead: Lead, topics: Topics, texts: Texts) -> str:
     """What a lead comes to, in one sentence."""
     key = "lead.empty" if not lead.findings else "lead.sentence" if lead.in_question else "lead.sentence_without_money"
-    return texts(key, **_lead_words(lead, texts))
+    return texts(key, **_lead_words(lead, topics, texts))
 
 
-def lead_row(lead: Lead, texts: Texts) -> str:
+def lead_row(lead: Lead, topics: Topics, texts: Texts) -> str:
     """The same without institution and amounts, which have columns of their own in the queue."""
-    return texts("lead.row", **_lead_words(lead, texts))
+    return texts("lead.row", **_lead_words(lead, topics, texts))
 
 
-def _lead_words(lead: Lead, texts: Texts) -> dict[str, object]:
+def _lead_words(lead: Lead, topics: Topics, texts: Texts) -> dict[str, object]:
     return {
         "institution": lead.institution_name or lead.institution,
         "year": lead.service_year,
-        "topic": topic_name(lead.topic, texts),
+        "topic": topic_name(lead.topic, topics, texts),
         "people": f"{lead.people:,}",
         "findings": f"{lead.findings:,}",
         "in_question": formats.money(lead.in_question),
@@ -51,10 +55,12 @@ def _lead_words(lead: Lead, texts: Texts) -> dict[str, object]:
     }
 
 
-def topic_name(topic: str, texts: Texts) -> str:
-    """What a topic of rules is called; its folder where it has no name."""
-    zh, en = TOPICS.get(topic, (topic, topic))
-    return en if texts.lang == "en" else zh
+def topic_name(topic: str, topics: Topics, texts: Texts) -> str:
+    """What a topic is called; its folder where it has no name."""
+    words = topics.get(topic)
+    if words is None:
+        return topic
+    return words.en if texts.lang == "en" else words.zh
 
 
 def loss_words(amounts: Amounts, texts: Texts) -> str:

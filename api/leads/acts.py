@@ -12,6 +12,7 @@ from fastapi import HTTPException
 from api.access.sessions import Session
 from api.frame.desk import Desk
 from casework.decisions import Decision, Verdict
+from streams.acts import decide as acts
 from streams.store.casework import decisions
 from streams.store.sessions import borrowed
 
@@ -30,16 +31,14 @@ async def decide(desk: Desk, session: Session, lead_id: str, seen: int, verdict:
     async with borrowed(desk.pool) as connection:
         shown = await desk.find_shown(connection)
         with _refusals():
-            return await decisions.save_decision(
-                connection, lead_id, seen, verdict, reason, session.login, shown.live, shown.today
-            )
+            return await acts.decide(connection, lead_id, seen, verdict, reason, session.login, shown.sight)
 
 
 async def undo(desk: Desk, session: Session, lead_id: str, seen: int, decision_id: int, reason: str) -> Decision:
     """Takes back the decision that holds."""
     async with borrowed(desk.pool) as connection:
         with _refusals():
-            return await decisions.undo_decision(connection, lead_id, seen, decision_id, reason, session.login)
+            return await acts.undo(connection, lead_id, seen, decision_id, reason, session.login)
 
 
 @contextmanager

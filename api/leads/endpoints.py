@@ -63,9 +63,9 @@ async def get_leads(request: Request, session: Seer, chosen: Chosen) -> LeadList
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:
         shown = await desk.find_shown(connection)
-        leads = await queue.find_leads(connection, chosen, shown.today)
+        leads = await queue.find_leads(connection, chosen, shown.sight)
     more = encode_cursor(leads[-1].cursor) if len(leads) == chosen.limit else None
-    return LeadList(leads=[LeadOut.of(lead, lead_sentence(lead, texts)) for lead in leads], next=more)
+    return LeadList(leads=[LeadOut.of(lead, lead_sentence(lead, shown.topics, texts)) for lead in leads], next=more)
 
 
 @router.get("/leads/{lead_id}", tags=["leads"], summary="A lead with a page of its findings", responses=_PROBLEMS)
@@ -73,13 +73,13 @@ async def get_lead(request: Request, session: Seer, lead_id: str, page: PageNumb
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:
         shown = await desk.find_shown(connection)
-        lead = await queue.find_lead(connection, lead_id, shown.today)
+        lead = await queue.find_lead(connection, lead_id, shown.sight)
         if lead is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         offset = (page - 1) * PAGE
-        versions = await queue.find_lead_findings(connection, lead, shown.live, shown.today, offset, PAGE)
+        versions = await queue.find_lead_findings(connection, lead, shown.sight, offset, PAGE)
         return LeadDetail(
-            lead=LeadOut.of(lead, lead_sentence(lead, texts)),
+            lead=LeadOut.of(lead, lead_sentence(lead, shown.topics, texts)),
             page=page,
             pages=max(1, -(-lead.findings // PAGE)),
             findings=await _findings_out(connection, shown, texts, lead_id, versions),
@@ -92,7 +92,7 @@ async def get_finding(request: Request, session: Seer, finding_id: str) -> Findi
     desk = desk_of(request)
     async with snapshot(desk.pool) as connection:
         shown = await desk.find_shown(connection)
-        found = await queue.find_finding(connection, finding_id, shown.live, shown.today)
+        found = await queue.find_finding(connection, finding_id, shown.sight)
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         version, lead_id = found
@@ -105,9 +105,9 @@ async def _findings_out(
     names = Names(await find_institutions_of(connection, [v.finding for v in versions]), shown.items)
     found = []
     for version in versions:
-        rule = shown.rule_set.by_id[version.finding.rule_id]
-        sentence = finding_sentence(rule, version.finding, names, texts.lang)
-        found.append(FindingOut.of(version, lead_id, getattr(rule.title, texts.lang), sentence))
+        card = shown.cards[version.maker.id]
+        sentence = finding_sentence(card, version.finding, names, texts.lang)
+        found.append(FindingOut.of(version, lead_id, getattr(card.title, texts.lang), sentence))
     return found
 
 

@@ -7,10 +7,10 @@ import msgspec
 
 from knowledge_base.days import Day, day_of
 from knowledge_base.digests.claims import ClaimDigest
-from knowledge_base.digests.kinds import Digest
+from knowledge_base.digests.head import Digest
 from knowledge_base.events.claims import Claim, ClaimLine
-from knowledge_base.findings import Amounts, Finding, LineKey
-from rules_lib.histories.patient import History
+from knowledge_base.findings import Amounts, Finding, LineKey, billed_lines
+from rules_lib.histories.patient import PatientHistory
 
 
 class MarkedLine(msgspec.Struct, frozen=True):
@@ -43,10 +43,10 @@ class Sources(msgspec.Struct, frozen=True):
 
 def line_keys(finding: Finding) -> list[LineKey]:
     """Every line that a finding names, those in dispute first."""
-    return [guilty.line for guilty in finding.guilty] + list(finding.involved)
+    return billed_lines([guilty.part for guilty in finding.guilty] + list(finding.involved))
 
 
-def sources_of(finding: Finding, history: History, events: Mapping[int, Digest]) -> Sources:
+def sources_of(finding: Finding, history: PatientHistory, events: Mapping[int, Digest]) -> Sources:
     """The standing claims of the encounters that a finding's lines belong to."""
     encounters = {key[:2] for key in line_keys(finding)}
     standing = {claim.event_id for encounter in encounters for claim in history.by_encounter.get(encounter, ())}
@@ -61,8 +61,8 @@ def marked_claims(finding: Finding, claims: Iterable[Claim]) -> tuple[list[Marke
 
     Where two claims carry one line, that of the greatest (happened_at, event_id) bears the mark, as in judging.
     """
-    marks: dict[LineKey, tuple[str, Amounts | None]] = dict.fromkeys(finding.involved, ("involved", None))
-    marks.update({guilty.line: ("guilty", guilty.amounts) for guilty in finding.guilty})
+    marks: dict[LineKey, tuple[str, Amounts | None]] = dict.fromkeys(billed_lines(finding.involved), ("involved", None))
+    marks.update({key: ("guilty", guilty.amounts) for guilty in finding.guilty for key in billed_lines([guilty.part])})
     expected = len(marks)
     marked = []
     for claim in sorted(claims, key=lambda claim: (claim.happened_at, claim.event_id), reverse=True):

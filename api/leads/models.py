@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.frame.addresses import MOST_WHOLE
 from casework.decisions import LONGEST_REASON, Decision
 from knowledge_base.days import as_date
-from knowledge_base.findings import Amounts, Finding, FindingVersion, LineKey
+from knowledge_base.findings import Amounts, Finding, FindingVersion, LineKey, billed_lines
 from streams.store.casework.queue import Lead
 
 
@@ -48,6 +48,7 @@ class LeadOut(_Part):
     lines_without_loss: int = Field(description="Lines in dispute that the loss leaves out")
     newest_day: date | None
     severity: int = Field(ge=1, le=4, description="Official grade of the most serious rule, 1 明确违规 to 4 监测分析")
+    at_stake: Decimal = Field(description="Money at stake by detectors' findings, yuan; never part of the amounts")
     waiting: int = Field(description="Findings that a later event may still explain; they do not count yet")
 
     @classmethod
@@ -87,7 +88,10 @@ class FindingOut(_Part):
     rule_id: str
     rule_title: str
     sentence: str
-    person: str = Field(description="Pseudonym")
+    person: str = Field(description="Name of the subject: a patient's pseudonym, unless subject_kind says otherwise")
+    subject_kind: str = Field(description="patient, practitioner, institution, item ...")
+    maker_kind: Literal["rule", "detector"]
+    at_stake: Decimal | None = Field(description="Money at stake by a detector, yuan; never part of the amounts")
     institution: str
     first_day: date
     last_day: date
@@ -97,6 +101,7 @@ class FindingOut(_Part):
     method: str = Field(description="How the loss was computed, or why not")
     guilty: list[LineOut] = Field(description="Lines in dispute")
     involved: list[LineOut] = Field(description="Lines that they were compared with")
+    other_parts: list[list[str]] = Field(description="Parts in dispute of other kinds of events, kind first")
 
     @classmethod
     def of(cls, version: FindingVersion, lead_id: str, rule_title: str, sentence: str) -> "FindingOut":
@@ -106,10 +111,13 @@ class FindingOut(_Part):
             version=version.version,
             change=version.change.value,
             lead_id=lead_id,
-            rule_id=finding.rule_id,
+            rule_id=finding.maker_id,
             rule_title=rule_title,
             sentence=sentence,
-            person=version.person,
+            subject_kind=version.subject.kind,
+            maker_kind=version.maker.kind,
+            at_stake=finding.at_stake if isinstance(finding.at_stake, Decimal) else None,
+            person=version.subject.name,
             institution=finding.institution,
             first_day=as_date(finding.first_day),
             last_day=as_date(finding.last_day),
@@ -117,8 +125,9 @@ class FindingOut(_Part):
             limit=finding.limit,
             amounts=AmountsOut.of(finding.amounts),
             method=finding.amounts.method,
-            guilty=[LineOut.of(guilty.line, guilty.amounts) for guilty in finding.guilty],
-            involved=[LineOut.of(key) for key in finding.involved],
+            guilty=[LineOut.of(key, g.amounts) for g in finding.guilty for key in billed_lines([g.part])],
+            other_parts=[list(g.part) for g in finding.guilty if not billed_lines([g.part])],
+            involved=[LineOut.of(key) for key in billed_lines(finding.involved)],
         )
 
 

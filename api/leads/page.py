@@ -133,5 +133,5 @@ async def _what_changed(connection: Connection, shown: Shown, view: LeadView, ke
     if kept is None or kept.problem != "changed" or kept.seen_version is None:
         return None
     lead, seen = view.lead, kept.seen_version
-    findings = await find_changes(connection, lead.area, lead.lead_id, seen, shown.live, shown.today)
+    findings = await find_changes(connection, lead.area, lead.lead_id, seen, shown.sight)
     return WhatChanged([entry for entry in view.decisions if entry.lead_version >= seen], findings)

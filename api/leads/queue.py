@@ -10,7 +10,6 @@ from api.frame.desk import desk_of, snapshot
 from api.frame.render import render, texts_of
 from api.frame.sentences import topic_name
 from api.leads.filters import PAGE, STATES, Chosen, encode_cursor, links_of
-from rules_lib.rule import TOPICS
 from streams.store.casework import queue
 from streams.store.casework.queue import SORTS, Lead
 
@@ -22,9 +21,9 @@ async def show_queue(request: Request, session: Seer, chosen: Chosen) -> Respons
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:
         shown = await desk.find_shown(connection)
-        leads = await queue.find_leads(connection, chosen, shown.today)
-        counts = await queue.find_state_counts(connection, chosen, shown.today)
-        institutions, years = await queue.find_choices(connection)
+        leads = await queue.find_leads(connection, chosen, shown.sight)
+        counts = await queue.find_state_counts(connection, chosen, shown.sight)
+        institutions, years = await queue.find_choices(connection, shown.sight)
         frame = await frame_of(connection, session)
     links = links_of(chosen)
     return render(
@@ -39,7 +38,8 @@ async def show_queue(request: Request, session: Seer, chosen: Chosen) -> Respons
         next=_next(leads, links),
         institutions=institutions,
         years=years,
-        topics=[(topic, topic_name(topic, texts)) for topic in TOPICS],
+        topic_words=shown.topics,
+        topics=[(topic, topic_name(topic, shown.topics, texts)) for topic in shown.topics],
         states=STATES,
         sorts=tuple(SORTS),
     )

@@ -11,8 +11,8 @@ import msgspec
 from api.frame import formats
 from api.frame.texts import Texts
 from knowledge_base.days import Day, as_date
-from knowledge_base.findings import Finding, LineKey
-from rules_lib.histories.patient import History
+from knowledge_base.findings import Finding, LineKey, billed_lines
+from rules_lib.histories.patient import PatientHistory
 
 WIDTH = 960
 LABELS = 200
@@ -68,7 +68,7 @@ class _Span(msgspec.Struct, frozen=True):
     visit_type: str
 
 
-def timeline_of(finding: Finding, history: History, names: Mapping[str, str], texts: Texts) -> Timeline:
+def timeline_of(finding: Finding, history: PatientHistory, names: Mapping[str, str], texts: Texts) -> Timeline:
     """The timeline of a person around a finding; the days are those of the finding with a margin."""
     spans = list(_spans(history))
     first, last = _range(finding)
@@ -120,7 +120,7 @@ def _range(finding: Finding) -> tuple[Day, Day]:
     return finding.first_day - margin, finding.last_day + margin
 
 
-def _spans(history: History) -> Iterator[_Span]:
+def _spans(history: PatientHistory) -> Iterator[_Span]:
     for (institution, encounter_id), claims in history.by_encounter.items():
         stay = history.stays.get((institution, encounter_id))
         visit_type = claims[0].visit_type
@@ -131,8 +131,8 @@ def _spans(history: History) -> Iterator[_Span]:
         yield _Span("visit", institution, min(days), max(days), visit_type)
 
 
-def _guilty_days(finding: Finding, history: History) -> Counter[tuple[str, Day]]:
-    guilty = {line.line for line in finding.guilty}
+def _guilty_days(finding: Finding, history: PatientHistory) -> Counter[tuple[str, Day]]:
+    guilty = set(billed_lines(guilty.part for guilty in finding.guilty))
     days: dict[LineKey, Day] = {}
     for encounter in {key[:2] for key in guilty}:
         for _, digest in history.digests_of(encounter):

@@ -1,17 +1,21 @@
 """A lead as its page shows it. It takes about ten statements, so whoever loads it reads from one ``snapshot``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from api.frame import formats
 from api.frame.desk import Shown
+from api.frame.sentences import Topics
 from api.frame.texts import Texts
 from api.leads.evidence import MarkedClaim, line_keys, marked_claims, sources_of
 from api.leads.timeline import Timeline, timeline_of
 from casework.decisions import Decision, holding
+from knowledge_base.cards import Card
 from knowledge_base.facts import Point
 from knowledge_base.findings import Change, Finding, FindingVersion
-from rules_lib.histories.patient import History
-from rules_lib.rule import Rule
+from knowledge_base.subjects import PATIENT
+from rules_lib.histories.patient import PatientHistory
 from rules_lib.wording import Names
 from streams.store.casework import queue
 from streams.store.casework.decisions import Place, find_decisions, find_heirs, find_moved
@@ -24,13 +28,13 @@ PAGE = 30
 
 
 @dataclass(frozen=True)
-class RuleShare:
-    """A rule of the lead with the number of its findings.
+class MakerShare:
+    """A rule or detector of the lead with the number of its findings.
 
     ``outstanding`` says that the rules changed and not everybody in the area was judged again by this one yet.
     """
 
-    rule: Rule
+    card: Card
     findings: int
     outstanding: bool
 
@@ -40,16 +44,20 @@ class Evidence:
     """What the selected finding rests on. ``sex`` is the code on file, else that of the claim."""
 
     version: FindingVersion
-    rule: Rule
+    card: Card
     number: int | None
     sex: str | None
     age: int | None
     claims: list[MarkedClaim]
     missing_lines: int
     fallen_claims: int
-    timeline: Timeline
+    timeline: Timeline | None
     points: list[Point]
     heirs: list[Place]
+
+    @property
+    def about_patient(self) -> bool:
+        return self.version.subject.kind == PATIENT
 
     @property
     def withdrawn(self) -> bool:
@@ -70,8 +78,9 @@ class LeadView:
     """Everything that a lead's page says."""
 
     lead: Lead
-    rules: list[RuleShare]
-    topic_rules: dict[str, Rule]
+    makers: list[MakerShare]
+    cards: Mapping[str, Card]
+    topics: Topics
     findings: list[FindingVersion]
     page: int
     pages: int
@@ -85,7 +94,7 @@ class LeadView:
 
     @property
     def outstanding(self) -> int:
-        return sum(share.outstanding for share in self.rules)
+        return sum(share.outstanding for share in self.makers)
 
     @property
     def gap_count(self) -> int:
@@ -96,27 +105,28 @@ async def load_lead_view(
     connection: Connection, shown: Shown, lead_id: str, page: int, finding_id: str | None, texts: Texts
 ) -> LeadView | None:
     """A lead with one page of its findings and the evidence of one of them; ``None`` where there is no such lead."""
-    lead = await queue.find_lead(connection, lead_id, shown.today)
+    lead = await queue.find_lead(connection, lead_id, shown.sight)
     if lead is None:
         return None
     pages = max(1, -(-lead.findings // PAGE))
     page = min(max(1, page), pages)
-    findings = await queue.find_lead_findings(connection, lead, shown.live, shown.today, (page - 1) * PAGE, PAGE)
+    findings = await queue.find_lead_findings(connection, lead, shown.sight, (page - 1) * PAGE, PAGE)
     selected = await _selected(connection, shown, lead, findings, finding_id)
     names = await _find_names(connection, shown, [*findings, *([selected] if selected else [])])
     decisions = await find_decisions(connection, lead.area, lead.lead_id)
     holds = holding(decisions)
-    topic_rules = {r.id: r for r in shown.rule_set.rules if r.topic == lead.topic and r.status == "live"}
+    of_topic = [card.id for card in shown.cards.values() if card.topic == lead.topic and card.is_live]
     return LeadView(
         lead=lead,
-        rules=await _rule_shares(connection, shown, lead),
-        topic_rules=topic_rules,
+        makers=await _shares(connection, shown, lead),
+        cards=shown.cards,
+        topics=shown.topics,
         findings=findings,
         page=page,
         pages=pages,
         page_size=PAGE,
         evidence=await _evidence(connection, shown, selected, findings, page, names, texts) if selected else None,
-        gaps=await queue.find_gaps(connection, lead, list(topic_rules)),
+        gaps=await queue.find_gaps(connection, lead, of_topic),
         decisions=decisions,
         holds=holds,
         aftermath=await _aftermath(connection, shown, holds) if holds else None,
@@ -129,7 +139,7 @@ async def _selected(
 ) -> FindingVersion | None:
     """The finding asked for where it belongs to the lead (also on another page, also withdrawn), else the first."""
     if finding_id is not None:
-        found = await queue.find_finding(connection, finding_id, shown.live, shown.today)
+        found = await queue.find_finding(connection, finding_id, shown.sight)
         if found is not None and found[1] == lead.lead_id:
             return found[0]
     return findings[0] if findings else None
@@ -147,20 +157,20 @@ async def find_institutions_of(connection: Connection, findings: list[Finding]) 
     return await queue.find_institution_names(connection, codes)
 
 
-async def _rule_shares(connection: Connection, shown: Shown, lead: Lead) -> list[RuleShare]:
-    counts = await queue.find_rule_counts(connection, lead, shown.live, shown.today)
+async def _shares(connection: Connection, shown: Shown, lead: Lead) -> list[MakerShare]:
+    counts = await queue.find_maker_counts(connection, lead, shown.sight)
     everywhere = await published.find_outstanding(connection)
     outstanding = {rule for entry in everywhere if entry.area == lead.area for rule in entry.rules}
-    return [RuleShare(shown.rule_set.by_id[rule_id], findings, rule_id in outstanding) for rule_id, findings in counts]
+    return [MakerShare(shown.cards[maker], findings, maker in outstanding) for maker, findings in counts]
 
 
 async def _aftermath(connection: Connection, shown: Shown, holds: Decision) -> Aftermath:
-    area, live, today = holds.area, shown.live, shown.today
+    area, sight = holds.area, shown.sight
     cited = [citation.finding_id for citation in holds.cites]
     return Aftermath(
-        await queue.find_changes(connection, area, holds.lead_id, holds.lead_version, live, today),
-        await find_moved(connection, holds, live, today),
-        await find_heirs(connection, area, cited, live, today),
+        await queue.find_changes(connection, area, holds.lead_id, holds.lead_version, sight),
+        await find_moved(connection, holds, sight),
+        await find_heirs(connection, area, cited, sight),
     )
 
 
@@ -173,30 +183,43 @@ async def _evidence(
     names: Names,
     texts: Texts,
 ) -> Evidence:
-    finding = version.finding
-    events = await find_person_events(connection, version.area, version.person)
-    history = History(version.person, events.values(), ())
-    sources = sources_of(finding, history, events)
-    claims, missing = marked_claims(finding, await load_claims(connection, version.area, sources.seqs))
-    of_person = next((claim for claim in reversed(history.claims) if claim.born or claim.sex), None)
     order = [entry.finding_id for entry in findings]
     is_listed = version.finding_id in order
+    of_patient = await _of_patient(connection, version, texts) if version.subject.kind == PATIENT else _NOTHING_READ
     return Evidence(
         version=version,
-        rule=shown.rule_set.by_id[finding.rule_id],
+        card=shown.cards[version.maker.id],
         number=(page - 1) * PAGE + order.index(version.finding_id) + 1 if is_listed else None,
-        sex=history.sex_on_file or (of_person.sex if of_person else None),
-        age=formats.age(of_person.born, finding.last_day) if of_person else None,
-        claims=claims,
-        missing_lines=missing,
-        fallen_claims=sources.fallen,
-        timeline=timeline_of(finding, history, await _place_names(connection, history), texts),
         points=_points(shown, version),
-        heirs=await find_heirs(connection, version.area, [version.finding_id], shown.live, shown.today),
+        heirs=await find_heirs(connection, version.area, [version.finding_id], shown.sight),
+        **of_patient,
     )
 
 
-async def _place_names(connection: Connection, history: History) -> dict[str, str]:
+_NOTHING_READ: dict[str, Any] = {
+    "sex": None, "age": None, "claims": [], "missing_lines": 0, "fallen_claims": 0, "timeline": None,
+}  # fmt: skip
+
+
+async def _of_patient(connection: Connection, version: FindingVersion, texts: Texts) -> dict[str, Any]:
+    """What the patient's claims say: who it is, the claims with the finding's lines, and all of them on a timeline."""
+    finding = version.finding
+    events = await find_person_events(connection, version.area, version.subject.name)
+    history = PatientHistory(version.subject, events.values(), ())
+    sources = sources_of(finding, history, events)
+    claims, missing = marked_claims(finding, await load_claims(connection, version.area, sources.seqs))
+    of_person = next((claim for claim in reversed(history.claims) if claim.born or claim.sex), None)
+    return {
+        "sex": history.sex_on_file or (of_person.sex if of_person else None),
+        "age": formats.age(of_person.born, finding.last_day) if of_person else None,
+        "claims": claims,
+        "missing_lines": missing,
+        "fallen_claims": sources.fallen,
+        "timeline": timeline_of(finding, history, await _place_names(connection, history), texts),
+    }
+
+
+async def _place_names(connection: Connection, history: PatientHistory) -> dict[str, str]:
     return await queue.find_institution_names(connection, {claim.institution for claim in history.claims})
 
 

@@ -7,8 +7,9 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from api.access.callers import PUBLIC
+from streams.handlers.rule_sets import RuleSets
 from streams.store.operation import status
-from streams.store.sessions import Pool
+from streams.store.sessions import Pool, borrowed
 
 
 class Health(BaseModel):
@@ -16,9 +17,10 @@ class Health(BaseModel):
 
     status: str = Field(description="`ok`, or `unready`", examples=["ok"])
     reason: str | None = Field(default=None, description="Why it cannot serve: database or migrations")
+    suspended: list[str] = Field(default=[], description="Rules in force that do not load: file, field, fault")
 
 
-def health_router(pool: Pool) -> APIRouter:
+def health_router(pool: Pool, rule_sets: RuleSets) -> APIRouter:
     """``GET /health`` and ``GET /ready``."""
     router = APIRouter(tags=["operation"], dependencies=[PUBLIC])
 
@@ -34,8 +36,15 @@ def health_router(pool: Pool) -> APIRouter:
     )
     async def ready() -> Response:
         reason = await status.find_unready_reason(pool)
-        answer = Health(status="ok" if reason is None else "unready", reason=reason)
+        suspended = [] if reason is not None else await _find_suspended(pool, rule_sets)
+        answer = Health(status="ok" if reason is None else "unready", reason=reason, suspended=suspended)
         code = HTTPStatus.OK if reason is None else HTTPStatus.SERVICE_UNAVAILABLE
         return JSONResponse(answer.model_dump(), code)
 
     return router
+
+
+async def _find_suspended(pool: Pool, rule_sets: RuleSets) -> list[str]:
+    """Rules that nothing new is judged by: that keeps nobody from being served, but it has to be said."""
+    async with borrowed(pool) as connection:
+        return [str(rule) for rule in (await rule_sets.in_force(connection)).suspended]

@@ -16,8 +16,11 @@ from api.access.sessions import Session, frame_of
 from api.frame.addresses import MOST_WHOLE, Links, Whole, as_day
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import render
+from streams.acts.letters import go_on_replaying, open_letter
+from streams.messages.kinds import event_topics
+from streams.messages.vault import WrongKey
 from streams.store.intake import dead_letters
-from streams.store.intake.dead_letters import DeadLetter, LetterFilter, WrongKey
+from streams.store.intake.dead_letters import DeadLetter, LetterFilter
 from streams.store.sessions import borrowed, passes_by_itself
 
 router = APIRouter(include_in_schema=False)
@@ -148,7 +151,7 @@ async def _go_on(request: Request, session: Session, number: int) -> Response:
     desk = desk_of(request)
     try:
         async with borrowed(desk.pool) as connection:
-            await dead_letters.go_on_replaying(connection, desk.bus, desk.vault, number)
+            await go_on_replaying(connection, desk.bus, desk.vault, number)
     except WrongKey:
         return await _render_replay(request, session, number, HTTPStatus.CONFLICT, "wrong_key")
     except Exception as error:
@@ -166,7 +169,7 @@ async def _render_replay(
     problem: str | None = None,
 ) -> Response:
     async with snapshot(desk_of(request).pool) as connection:
-        replay = await dead_letters.find_replay(connection, number)
+        replay = await dead_letters.find_replay(connection, number, event_topics())
         if replay is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         frame = await frame_of(connection, session)
@@ -197,7 +200,7 @@ async def show_bytes(
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         try:
-            body = await dead_letters.open_dead_letter(connection, desk.vault, found[0], session.login, purpose)
+            body = await open_letter(connection, desk.vault, found[0], session.login, purpose)
         except WrongKey:
             status = HTTPStatus.CONFLICT
             return await _render_letter(request, session, topic, partition, offset, status, problem="wrong_key")

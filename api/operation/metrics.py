@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.access.callers import PUBLIC
 from api.operation.health import health_router
+from streams.handlers.rule_sets import RuleSets
 from streams.hosts.metrics import REGISTRY
 from streams.store.sessions import Pool
 
@@ -28,9 +29,9 @@ def metrics_router(token: str | None) -> APIRouter:
     return router
 
 
-def create_metrics_app(pool: Pool, token: str | None) -> FastAPI:
+def create_metrics_app(pool: Pool, rule_sets: RuleSets, token: str | None) -> FastAPI:
     """What a worker serves on its metrics port: metrics, ``/health`` (its loop turns), ``/ready`` (it has a store)."""
     app = FastAPI(title="Fundwatch", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(metrics_router(token))
-    app.include_router(health_router(pool))
+    app.include_router(health_router(pool, rule_sets))
     return app

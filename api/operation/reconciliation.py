@@ -12,10 +12,10 @@ from api.access.sessions import frame_of
 from api.frame.addresses import Links, PageNumber, as_day
 from api.frame.desk import Desk, desk_of, find_lags, snapshot
 from api.frame.render import render
+from streams.jobs.reconciling import find_partitions, reconcile
 from streams.store.intake import reconciliation
 from streams.store.intake.reconciliation import LedgerFilter, Reconciliation
 from streams.store.sessions import borrowed, passes_by_itself
-from streams.topics import JUDGES
 
 router = APIRouter(include_in_schema=False)
 
@@ -46,7 +46,7 @@ async def show_reconciliation(
     account = await _reconciled(desk) if full else None
     async with snapshot(desk.pool) as connection:
         rows, count = await reconciliation.find_ledger(connection, chosen, (page - 1) * PAGE, PAGE)
-        partitions = await reconciliation.find_outcomes(connection, JUDGES, lags or ())
+        partitions = await find_partitions(connection, lags)
         sources = await reconciliation.find_sources(connection)
         frame = await frame_of(connection, session)
     troubles = account.troubles if account else [trouble for row in partitions for trouble in row.troubles]
@@ -73,7 +73,7 @@ async def _reconciled(desk: Desk) -> Reconciliation | None:
     """The whole account, ``None`` where the bus or database does not answer."""
     try:
         async with asyncio.timeout(_PATIENCE), borrowed(desk.pool) as connection:
-            return await reconciliation.reconcile(connection, JUDGES, desk.bus)
+            return await reconcile(connection, desk.bus)
     except Exception as error:
         if not passes_by_itself(error):
             raise

@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from deploy.commands.output import Failure, Json, Opened, console, notes, print_json, print_table, run
+from streams.acts.letters import go_on_replaying, open_letter
+from streams.messages.vault import WrongKey
 from streams.store.intake import dead_letters
-from streams.store.intake.dead_letters import DeadLetter, LetterFilter, WrongKey
+from streams.store.intake.dead_letters import DeadLetter, LetterFilter
 from streams.store.sessions import Connection, borrowed
 
 _SHELL = "fundwatch"
@@ -68,7 +70,7 @@ async def _show(name: str, json: bool) -> None:
     async with Opened() as service, borrowed(service.pool) as connection:
         seq, letter = await _find(connection, name)
         try:
-            body = await dead_letters.open_dead_letter(connection, service.vault, seq, _SHELL, "dead-letters show")
+            body = await open_letter(connection, service.vault, seq, _SHELL, "dead-letters show")
         except WrongKey:
             raise Failure(_WRONG_KEY) from None
     if json:
@@ -93,7 +95,7 @@ async def _replay(name: str) -> None:
         if number is None:
             raise Failure(f"已经重放过 / was replayed before: {name} {letter.replayed_at:%Y-%m-%d %H:%M} UTC")
         try:
-            await dead_letters.go_on_replaying(connection, service.bus, service.vault, number)
+            await go_on_replaying(connection, service.bus, service.vault, number)
         except WrongKey:
             raise Failure(_WRONG_KEY) from None
     console.print(f"已重新发送 / sent again: {letter.name} (replay {number})", highlight=False)

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from deploy.commands.output import Failure, Json, Opened, console, print_json, print_table, run
@@ -9,8 +10,9 @@ from knowledge_base.days import as_date
 from knowledge_base.findings import Finding
 from rules_lib.rule_set import RuleSet
 from rules_lib.wording import Names, finding_sentence, item_names
-from streams.jobs.explaining import Explanation, Verdict
+from streams.jobs.explaining import Explanation, Reproduced
 from streams.jobs.explaining import explain as explain_finding
+from streams.messages.versions import encode_version
 from streams.store.casework.queue import find_institution_names
 from streams.store.operation import overview
 from streams.store.operation.overview import FindingRow
@@ -41,20 +43,21 @@ async def _findings(
     rule: str | None, institution: str | None, after: str, most: int, withdrawn: bool, json: bool
 ) -> None:
     async with Opened() as service, borrowed(service.pool) as connection:
-        known = {known.id for known in service.rule_set.rules} | set(await overview.count_findings(connection))
+        shown = await service.rule_sets.in_force(connection)
+        known = {*shown.cards} | set(await overview.count_findings(connection))
         if rule is not None and rule not in known:
             raise Failure(f"没有这条规则，现有 / no such rule, there are: {', '.join(sorted(known))}")
         rows = await overview.find_findings(connection, rule, institution, after, most, withdrawn)
         following = rows[-1].finding_id if len(rows) == most else None
-        codes = {row.finding.institution for row in rows} | {row.finding.occurrence[1] for row in rows}
-        names = Names(await find_institution_names(connection, codes), item_names(service.rule_set.facts))
+        codes = {row.finding.institution for row in rows} | {w for row in rows for w in row.finding.occurrence[1:2]}
+        names = Names(await find_institution_names(connection, codes), item_names(shown.facts))
         if json:
             print_json({"findings": [_words(row) for row in rows], "next": following})
             return
         print_table(
             "疑点 / findings",
             ("编号 finding", "规则 rule", "机构 institution", "说明 what", "金额 yuan"),
-            [_row(row, service.rule_set, names) for row in rows],
+            [_row(row, shown, names) for row in rows],
             right=4,
         )
         if following is not None:
@@ -63,18 +66,19 @@ async def _findings(
 
 def _row(row: FindingRow, rule_set: RuleSet, names: Names) -> tuple[str, ...]:
     finding = row.finding
-    rule = rule_set.by_id.get(finding.rule_id)
+    rule = rule_set.cards.get(finding.maker_id)
     sentence = finding_sentence(rule, finding, names, "zh") if rule else ""
     place = names.institutions.get(finding.institution, finding.institution)
-    return row.finding_id, finding.rule_id, place, sentence, f"{finding.amounts.in_question:,.2f}"
+    return row.finding_id, finding.maker_id, place, sentence, f"{finding.amounts.in_question:,.2f}"
 
 
 def _words(row: FindingRow) -> dict[str, Any]:
     return (
         {"finding_id": row.finding_id, "area": row.area, "version": row.version, "open": row.is_open}
+        | {"rule_id": row.finding.maker_id}
         | {
             name: getattr(row.finding, name)
-            for name in ("rule_id", "occurrence", "value", "limit", "institution", "amounts", "evidence", "points")
+            for name in ("occurrence", "value", "limit", "institution", "amounts", "evidence", "points")
         }
         | {"first_day": as_date(row.finding.first_day), "last_day": as_date(row.finding.last_day)}
     )
@@ -100,35 +104,35 @@ async def _explain(finding: str, version: int | None, json: bool) -> None:
             what = finding if version is None else f"{finding}, 版本 version {version}"
             raise Failure(f"没有这条疑点 / no such finding: {what}")
         if json:
-            print_json(answer)
+            print_json({**msgspec.structs.asdict(answer), "stored": msgspec.json.decode(encode_version(answer.stored))})
         else:
-            _show(answer, service.rule_set)
-    if answer.verdict is not Verdict.SAME:
+            _show(answer, await service.rule_sets.in_force(connection))
+    if answer.verdict is not Reproduced.SAME:
         raise Failure("重算结果不同 / judged again it is not the same")
 
 
 _VERDICTS = {
-    Verdict.SAME: "相同 / same",
-    Verdict.DIFFERENT: "不同 / different",
-    Verdict.CHECK_CHANGED: "检查逻辑已改 / check changed",
+    Reproduced.SAME: "相同 / same",
+    Reproduced.DIFFERENT: "不同 / different",
+    Reproduced.CHECK_CHANGED: "检查逻辑已改 / check changed",
 }
 
 
 def _line_ids(finding: Finding) -> str:
-    return ", ".join(guilty.line[2] for guilty in finding.guilty)
+    return ", ".join(guilty.part[-1] for guilty in finding.guilty)
 
 
 def _show(answer: Explanation, rule_set: RuleSet) -> None:
     stored = answer.stored
-    rule = rule_set.by_id.get(stored.finding.rule_id)
+    rule = rule_set.cards.get(stored.finding.maker_id)
     print_table(
         f"疑点 finding {stored.finding_id}",
         ("", ""),
         [
             ("结论 verdict", _VERDICTS[answer.verdict]),
             ("版本 version", f"{stored.version} {stored.change.value} ({stored.cause})"),
-            ("规则 rule", f"{stored.finding.rule_id} {rule.title.zh if rule else ''}"),
-            ("规则集 set", stored.rule_set),
+            ("规则 rule", f"{stored.finding.maker_id} {rule.title.zh if rule else ''}"),
+            ("规则集 set", stored.maker.set),
             ("测得与上限 value, limit", f"{stored.finding.value} > {stored.finding.limit}"),
             ("重算 judged again", "有此疑点 / found" if answer.again else "无此疑点 / not found"),
             (f"涉疑明细 {len(stored.finding.guilty)} guilty lines, 编号 ids", _line_ids(stored.finding)),

@@ -16,12 +16,12 @@ from streams.hosts.service import Service
 from streams.importers.jsonl import read_messages, source_id
 from streams.importers.sending import send_messages
 from streams.importers.us_claims import find_us_tables, read_us_claims
+from streams.jobs.reconciling import reconcile
 from streams.messages.codec import encode_event
 from streams.pipeline.account import Tally
 from streams.store.intake import reconciliation
 from streams.store.operation import overview
 from streams.store.sessions import borrowed
-from streams.topics import JUDGES
 
 
 def register(app: typer.Typer) -> None:
@@ -140,7 +140,7 @@ async def _report(service: Service, source: str, before: _Standing, messages: in
     """The difference that an import made."""
     after = await _standing(service, source)
     async with borrowed(service.pool) as connection:
-        account = await reconciliation.reconcile(connection, JUDGES, service.bus)
+        account = await reconcile(connection, service.bus)
     more = {
         name: getattr(after.tally, name) - getattr(before.tally, name)
         for name in ("accepted", "duplicate", "conflict", "dead", "accepted_money")

@@ -9,11 +9,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from deploy.commands.output import Failure, notes
 from streams.hosts.service import Service
-from streams.store.intake import reconciliation
+from streams.jobs.reconciling import UnderWay, find_event_lags, find_under_way, reconcile
 from streams.store.intake.reconciliation import Reconciliation
 from streams.store.operation import overview
 from streams.store.sessions import borrowed
-from streams.topics import JUDGES, LEADS
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -71,23 +70,23 @@ async def _next(sending: AsyncIterator[int], stop: asyncio.Event) -> bool:
     return step.result() is not None and not stop.is_set()
 
 
-async def _show(service: Service, progress: Progress, judging: int, before: int, started: float) -> overview.UnderWay:
+async def _show(service: Service, progress: Progress, judging: int, before: int, started: float) -> UnderWay:
     async with borrowed(service.pool) as connection:
-        under_way = await overview.find_under_way(connection, service.bus, JUDGES, LEADS)
+        under_way = await find_under_way(connection, service.bus)
     done = await _consumed(service) - before
     rate = done / max(time.monotonic() - started, 0.001)
-    progress.update(judging, completed=done, total=done + under_way.claims, rate=f"{rate:,.0f}/s")  # type: ignore[arg-type]
+    progress.update(judging, completed=done, total=done + under_way.events, rate=f"{rate:,.0f}/s")  # type: ignore[arg-type]
     return under_way
 
 
 async def _consumed(service: Service) -> int:
-    return sum(lag.next for lag in await service.bus.lags(JUDGES))
+    return sum(lag.next for lag in await find_event_lags(service.bus))
 
 
 async def close_run(service: Service, messages: int, seconds: float) -> tuple[Closing, Reconciliation]:
     """What the store says after a run."""
     async with borrowed(service.pool) as connection:
-        account = await reconciliation.reconcile(connection, JUDGES, service.bus)
+        account = await reconcile(connection, service.bus)
         findings = await overview.count_findings(connection)
         leads = await overview.count_leads(connection)
     closing = Closing(
@@ -98,7 +97,7 @@ async def close_run(service: Service, messages: int, seconds: float) -> tuple[Cl
         dead=sum(row.dead for row in account.sources),
         accepted_money=str(sum(row.accepted_money for row in account.sources)),
         lost=account.lost,
-        waiting=sum(row.waiting for row in account.partitions),
+        waiting=sum(row.waiting or 0 for row in account.partitions),
         findings=findings,
         leads=leads,
         seconds=round(seconds, 1),

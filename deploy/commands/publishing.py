@@ -3,15 +3,16 @@
 from collections.abc import Callable
 
 from deploy.commands.output import notes
-from streams.handlers.rule_sets import Switch, publish
+from streams.handlers import rule_sets
+from streams.handlers.rule_sets import Switch
 from streams.hosts.service import Service
 from streams.store.sessions import borrowed
 
 
 async def publish_own(service: Service) -> None:
-    """Puts the rules that came with this program in force, and says so where that changes any."""
+    """Puts the rules that came with this program in force where no person's are, and says so where that changes any."""
     async with borrowed(service.pool) as connection:
-        switch = await publish(connection, service.rule_set)
+        switch = await rule_sets.publish_own(connection, service.rule_set)
     if switch.rules:
         say_switch(switch, notes.print)
 
@@ -21,7 +22,7 @@ def say_switch(switch: Switch, say: Callable[[str], None]) -> None:
     if switch.before == switch.after:
         say(f"这套规则已经生效 / this set is in force already: {switch.after}")
         return
-    say(f"已生效 / in force: {switch.after}; 变动的规则 / changed rules: {', '.join(switch.rules) or 0}")
+    say(f"已生效 / in force: {switch.after} ({switch.by}); 变动的规则 / changed rules: {', '.join(switch.rules) or 0}")
     if switch.areas:
         say(
             f"{len(switch.areas)} 个统筹区须重判，请运行 fundwatch rejudge / "

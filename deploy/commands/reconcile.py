@@ -4,10 +4,9 @@ import msgspec
 import typer
 
 from deploy.commands.output import Failure, Json, Opened, console, print_json, print_table, run
-from streams.store.intake import reconciliation
+from streams.jobs.reconciling import reconcile as reconcile_all
 from streams.store.intake.reconciliation import Reconciliation
 from streams.store.sessions import borrowed
-from streams.topics import JUDGES
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +24,7 @@ def reconcile(json: Json = False) -> None:
 
 async def _reconcile(json: bool) -> None:
     async with Opened() as service, borrowed(service.pool) as connection:
-        account = await reconciliation.reconcile(connection, JUDGES, service.bus)
+        account = await reconcile_all(connection, service.bus)
     if json:
         print_json({"lost": account.lost, "money_differs": account.money_differs, "received": account.received,
                     "sources": account.sources, "partitions": account.partitions, "store": account.store,

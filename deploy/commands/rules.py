@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from datetime import date
+from getpass import getuser
 from pathlib import Path
 from typing import Annotated
 
@@ -13,16 +14,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from deploy.commands.output import Failure, Json, Opened, console, notes, print_json, print_table, run
 from deploy.commands.publishing import say_switch
 from deploy.runtime import stop_on_signals
+from knowledge_base.catalogues.files import load_facts
 from knowledge_base.days import as_date
-from knowledge_base.facts import Point, load_facts
+from knowledge_base.facts import Point
 from rules_lib.cases import failed_cases
-from rules_lib.rule import TOPICS
 from rules_lib.rule_files import RULES, load_rule_set
 from rules_lib.rule_set import RuleSet
-from streams.handlers.rule_sets import RuleSets, RuleSetUnusable, Switch
+from streams.handlers.rule_sets import RuleSetUnusable, Switch
 from streams.handlers.rule_sets import publish as publish_set
 from streams.jobs.rejudging import rejudge as judge_again
+from streams.store.events import wider
 from streams.store.judgements import published
+from streams.store.judgements.published import PROGRAM
 from streams.store.sessions import borrowed
 
 
@@ -73,7 +76,7 @@ def list_rules(json: Json = False) -> None:
         "规则 / rules",
         ("编码 id", "名称 name", "主题 topic", "级别 severity", "状态 status"),
         [
-            (rule.id, f"{rule.name} · {rule.title.en}", TOPICS[rule.topic][0], int(rule.severity), rule.status)
+            (rule.id, f"{rule.name} · {rule.title.en}", rule_set.topics[rule.topic].zh, int(rule.severity), rule.status)
             for rule in rule_set.rules
         ],
         right=9,
@@ -81,7 +84,9 @@ def list_rules(json: Json = False) -> None:
 
 
 def publish(
-    folder: Annotated[Path, typer.Argument(help="规则目录 / folder with rule files")] = RULES, json: Json = False
+    folder: Annotated[Path, typer.Argument(help="规则目录 / folder with rule files")] = RULES,
+    by: Annotated[str | None, typer.Option(help="发布人, 默认系统用户 / who publishes, by default the user")] = None,
+    json: Json = False,
 ) -> None:
     """让一套规则生效, 处理进程在两批之间换用 / put rules in force; workers take them up between two batches.
 
@@ -92,25 +97,30 @@ def publish(
         raise Failure(f"目录中没有规则文件 / no rule files in the folder: {folder}")
     if faults := failed_cases(rule_set):
         raise Failure("\n".join(faults))
-    switch = run(_publish(rule_set))
+    if by == PROGRAM:
+        raise Failure(f"{PROGRAM} 是本程序自带规则的发布人 / is who publishes the rules of this program itself")
+    switch = run(_publish(rule_set, PROGRAM if folder == RULES else by or getuser()))
     if json:
         print_json(switch)
     else:
         say_switch(switch, console.print)
 
 
-async def _publish(rule_set: RuleSet) -> Switch:
+async def _publish(rule_set: RuleSet, by: str) -> Switch:
     async with Opened() as service, borrowed(service.pool) as connection:
-        return await publish_set(connection, rule_set)
+        return await publish_set(connection, rule_set, by)
 
 
 class RulesStatus(msgspec.Struct, frozen=True):
     """What ``rules status --json`` prints."""
 
     in_force: str | None
+    by: str | None
     own: str
     outstanding: list[published.Outstanding]
     people_outstanding: int
+    subjects_outstanding: int
+    suspended: list[str]
 
 
 def status(json: Json = False) -> None:
@@ -122,7 +132,9 @@ def status(json: Json = False) -> None:
     if json:
         print_json(found)
         return
-    console.print(f"生效 in force {found.in_force}")
+    console.print(f"生效 in force {found.in_force} ({found.by or '?'})")
+    for words in found.suspended:
+        console.print(f"停用 suspended: {words}", highlight=False, markup=False)
     if found.own != found.in_force:
         console.print(f"本程序自带另一套，可用 rules publish 使之生效 / this program has another set: {found.own}")
     for entry in found.outstanding:
@@ -132,11 +144,17 @@ def status(json: Json = False) -> None:
 
 async def _status() -> RulesStatus:
     async with Opened() as service, borrowed(service.pool) as connection:
+        set_in_force = await service.rule_sets.in_force(connection)
         return RulesStatus(
             in_force=await published.find_in_force(connection),
+            by=await published.find_publisher(connection),
             own=service.rule_set.hash,
             outstanding=await published.find_outstanding(connection),
             people_outstanding=await published.count_outstanding(connection),
+            subjects_outstanding=await wider.count_touched(connection),
+            suspended=[
+                f"{rule.id}: {rule.topic}/{rule.file}: {rule.place}: {rule.fault}" for rule in set_in_force.suspended
+            ],
         )
 
 
@@ -174,12 +192,11 @@ async def _rejudge() -> Rejudged:
     people, changes = 0, Counter[tuple[str, str]]()
     async with Opened() as service, borrowed(service.pool) as connection:
         stop_on_signals(service.stop)
-        sets = RuleSets(service.rule_set)
         with Progress(*columns, TimeRemainingColumn(), console=notes) as progress:
             task = progress.add_task("重判 judging again", total=await published.count_outstanding(connection))
-            while await published.find_outstanding(connection):
+            while await published.find_outstanding(connection) or await wider.count_touched(connection):
                 try:
-                    async for judged, report in judge_again(connection, sets):
+                    async for judged, report in judge_again(connection, service.rule_sets):
                         people += judged
                         changes += report.findings
                         progress.update(task, completed=people)

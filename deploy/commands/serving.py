@@ -38,7 +38,7 @@ def add_metrics(settings: Settings, service: Service, port: int | None) -> None:
     _check_address(settings.host, port, "指标", "FUNDWATCH_METRICS_PORT")
     show_disk(settings.home)
     service.watch()
-    app = create_metrics_app(service.pool, settings.metrics_token)
+    app = create_metrics_app(service.pool, service.rule_sets, settings.metrics_token)
     service.add(_serve_app(app, settings.host, port, service.stop))
 
 

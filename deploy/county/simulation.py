@@ -26,7 +26,7 @@ from deploy.county.people.statuses import day_of_death, report_statuses
 from deploy.county.plan import CountyPlan
 from deploy.county.truth import Act
 from knowledge_base.days import Day
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 
 Acts = dict[str, Act]
 _Sending = tuple[datetime, str, Event]

@@ -1,4 +1,4 @@
 """Acts: what a person or a door sets going, one transaction each. Pages, commands and gateways all use these.
 
-Imports store and below.
+Imports store and below. Open first: decide.py.
 """

@@ -1,4 +1,4 @@
 """Handlers: what is done with a batch of one topic, in one transaction. They know no bus and no host.
 
-Imports store and below. Open first: claims.py.
+Imports store and below. Open first: events.py.
 """

@@ -1,8 +1,10 @@
-"""The handler of the topic "findings": keeps the leads."""
+"""The handler of the topic "findings": keeps the leads, whose one writer it is."""
 
 from collections import Counter
 
-from rules_lib.rule_set import RuleSet
+import msgspec
+
+from knowledge_base.findings import FindingVersion
 from streams.bus import Batch
 from streams.handlers.rule_sets import RuleSets
 from streams.messages.vault import Vault
@@ -16,23 +18,27 @@ from streams.store.transport import offsets
 
 
 class LeadsHandler:
-    """Takes in batches of the topic "findings" and keeps the leads: their one writer."""
+    """Takes in batches of finding versions, of rules and detectors alike."""
 
-    def __init__(self, rule_set: RuleSet, vault: Vault):
-        self._rule_sets = RuleSets(rule_set)
+    def __init__(self, rule_sets: RuleSets, vault: Vault):
+        self._rule_sets = rule_sets
         self._vault = vault
 
     async def handle(self, connection: Connection, batch: Batch) -> Report:
         versions = [decode_version(record.value or b"") for record in batch.records]
         async with connection.transaction():
-            in_force = await self._rule_sets.hold_to_show(connection)
-            rules = {
-                (hash, rule): await self._rule_sets.find_rule(connection, hash, rule)
-                for hash, rule in {(version.rule_set, version.finding.rule_id) for version in versions}
-            }
-            await leads.apply_findings(connection, versions, rules, in_force)
+            await self._rule_sets.hold_to_show(connection)
+            versions = [await self._with_topic(connection, version) for version in versions]
+            await leads.apply_findings(connection, versions)
             await offsets.step(connection, batch)
         return Report()
+
+    async def _with_topic(self, connection: Connection, version: FindingVersion) -> FindingVersion:
+        """A version of before names no topic, nor does one whose maker left the set: the last card of it does."""
+        if version.topic:
+            return version
+        card = await self._rule_sets.find_card(connection, version.maker.set, version.maker.id)
+        return msgspec.structs.replace(version, topic=card.topic)
 
     async def bury(self, connection: Connection, batch: Batch, reason: str) -> Report:
         """Dead-letters a message of our own that cannot be applied: reconciliation counts it as missing."""

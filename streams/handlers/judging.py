@@ -1,46 +1,48 @@
-"""Judging: windows of an area's persons are judged, compared with what is stored, and what changed is written.
+"""Judging: windows of an area's subjects are judged, compared with what is stored, and what changed is written.
 
-Batches of new events and re-judging after a switch of rules both end here, inside their own transaction.
+Batches of new events, the job of wider subjects and re-judging after a switch of rules all end here, inside their own
+transaction.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
-
-from knowledge_base.digests.kinds import Digest
+from knowledge_base.digests.head import Digest
 from knowledge_base.findings import FindingVersion
+from knowledge_base.subjects import PATIENT, Subject
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message
 from streams.handlers.reading import Window
+from streams.messages.versions import encode_version
 from streams.pipeline.comparing import Changed
 from streams.pipeline.judge import judge_again
 from streams.pipeline.reports import Report
 from streams.store.judgements import findings
 from streams.store.sessions import Connection
-from streams.store.transport import outbox
+from streams.store.transport.outbox import save_outbox
 from streams.topics import FINDINGS
 
-_encode_version = msgspec.json.Encoder().encode
+Together = Mapping[Subject, Sequence[Subject]]
+"""All names under which something may be stored of each subject: a patient's pseudonyms, else the subject alone."""
 
 
 async def judge_windows(
     connection: Connection,
     area: str,
-    members: Mapping[str, Sequence[str]],
+    names: Together,
     found: Sequence[Window],
     digests: Mapping[int, Digest],
     rule_set: RuleSet,
     report: Report,
 ) -> None:
-    """Judges windows again and writes what changed; ``members`` holds all pseudonyms of each person."""
-    names = [name for window in found for name in members[window.person.person]]
-    stored = await findings.find_findings(connection, area, names)
-    undecided = await findings.find_not_evaluated(connection, area, names)
-    outcomes: dict[str, Changed] = {}
+    """Judges windows again and writes what changed."""
+    everybody = [name for window in found for name in names[window.matter.subject]]
+    stored = await findings.find_findings(connection, area, everybody)
+    undecided = await findings.find_not_evaluated(connection, area, everybody)
+    changed: dict[Subject, Changed] = {}
     for window in found:
-        together = members[window.person.person]
-        outcomes[window.person.person] = judge_again(
-            window.person,
+        together = names[window.matter.subject]
+        changed[window.matter.subject] = judge_again(
+            window.matter,
             [digests[seq] for seq in window.seqs],
             window.everything,
             window.scope,
@@ -48,14 +50,25 @@ async def judge_windows(
             [entry for name in together for entry in stored.get(name, ())],
             [entry for name in together for entry in undecided.get(name, ())],
         )
-    versions = [version for outcome in outcomes.values() for version in outcome.versions]
+    await findings.save_not_evaluated(connection, area, changed)
+    await save_versions(connection, area, [v for of in changed.values() for v in of.versions], report)
+    report.count_not_evaluated(entry for of in changed.values() for _, entry in of.now_not_evaluated)
+
+
+async def save_versions(connection: Connection, area: str, versions: Sequence[FindingVersion], report: Report) -> None:
+    """Writes versions and what is to be sent on of them, in the caller's transaction."""
     await findings.save_versions(connection, area, versions)
-    await findings.save_not_evaluated(connection, area, outcomes)
-    await outbox.save_outbox(connection, FINDINGS, map(finding_message, versions))
+    await save_outbox(connection, FINDINGS, map(finding_message, versions))
     report.count_versions(versions)
-    report.count_not_evaluated(entry for outcome in outcomes.values() for _, entry in outcome.now_not_evaluated)
+
+
+def patients_of(members: Mapping[str, Iterable[str]]) -> Together:
+    """Persons with all their pseudonyms, as subjects."""
+    return {Subject(PATIENT, name): [Subject(PATIENT, of) for of in together] for name, together in members.items()}
 
 
 def finding_message(version: FindingVersion) -> Message:
-    """A finding version as it is sent on, keyed by the person so that a person's findings stay in order."""
-    return Message(f"{version.area}/{version.person}".encode(), _encode_version(version), "judge")
+    """A finding version as it is sent on, keyed by the subject so that a subject's findings stay in order."""
+    kind, name = version.subject
+    place = name if kind == PATIENT else f"{kind}/{name}"
+    return Message(f"{version.area}/{place}".encode(), encode_version(version), "judge")

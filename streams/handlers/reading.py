@@ -1,4 +1,4 @@
-"""Windows: what is read of persons before they are judged again, in at most three queries for a whole batch.
+"""Reading: the windows of subjects before they are judged again; of a whole batch's patients in at most three queries.
 
 Digests near the new events come with the events themselves. What lies farther off and matters is read by a second
 query, and by a third the whole history of those with an item whose rule asks for it.
@@ -9,14 +9,15 @@ from datetime import timedelta
 
 import msgspec
 
-from knowledge_base.digests.kinds import Digest
-from rules_lib.rule_set import RuleSet
+from knowledge_base.digests.head import Digest
+from knowledge_base.subjects import Subject, patient
+from rules_lib.rules_of import RulesOf
 from rules_lib.scope import ALL_DAYS, Scope
 from streams.messages.packing import decode_digest
 from streams.pipeline.arrivals import Arrival
-from streams.pipeline.touching import Person, touched
+from streams.pipeline.touching import Matter, touched
 from streams.pipeline.windows import needs_everything, windows
-from streams.store.events import stored
+from streams.store.events import stored, wider
 from streams.store.events.stored import Remembered
 from streams.store.sessions import Connection
 
@@ -25,9 +26,9 @@ _NEAR = timedelta(days=62).days
 
 
 class Window(msgspec.Struct):
-    """A person with what is touched and the events that are read; ``everything`` says that those are all."""
+    """A subject with what is touched and the events that are read; ``everything`` says that those are all."""
 
-    person: Person
+    matter: Matter
     scope: Scope
     touching: frozenset[int]
     seqs: frozenset[int]
@@ -40,7 +41,7 @@ async def find_windows(
     members: Mapping[str, Sequence[str]],
     new: Mapping[str, set[int]],
     accepted: Mapping[int, Arrival],
-    rule_set: RuleSet,
+    rules: RulesOf,
 ) -> tuple[list[Window], dict[int, Digest]]:
     """The windows of persons with new events, and the digests in them by arrival number.
 
@@ -48,15 +49,13 @@ async def find_windows(
     """
     remembered = await _find_events(connection, area, members, new, accepted)
     found = [
-        _window(Person(area, name, [event.head for event in remembered[name]], frozenset(seqs)), rule_set)
+        _window(Matter(area, patient(name), [event.head for event in remembered[name]], frozenset(seqs)), rules)
         for name, seqs in new.items()
     ]
     events = [event for together in remembered.values() for event in together]
     digests = await _load_digests(connection, area, events, _seqs(found), accepted)
     for window in found:
-        if needs_everything((digests[seq] for seq in window.touching), rule_set):
-            window.everything = True
-            window.seqs = frozenset(head.seq for head in window.person.heads)
+        _widen(window, digests, rules)
     return found, digests | await _load_digests(connection, area, events, _seqs(found) - digests.keys(), accepted)
 
 
@@ -64,20 +63,45 @@ async def find_whole(
     connection: Connection, area: str, members: Mapping[str, Sequence[str]], cause: str
 ) -> tuple[list[Window], dict[int, Digest]]:
     """The whole histories of persons, with all of their digests, to be judged again for a cause."""
-    everything = {patient: ALL_DAYS.hull for together in members.values() for patient in together}
+    everything = {name: ALL_DAYS.hull for together in members.values() for name in together}
     by_patient = await stored.find_events(connection, area, everything)
     found = []
     for name, together in members.items():
-        heads = [event.head for patient in together for event in by_patient[patient]]
-        seqs = frozenset(head.seq for head in heads)
-        found.append(Window(Person(area, name, heads, frozenset(), cause), ALL_DAYS, seqs, seqs, everything=True))
+        heads = [event.head for pseudonym in together for event in by_patient[pseudonym]]
+        found.append(_whole(Matter(area, patient(name), heads, frozenset(), cause)))
     events = [event for of in by_patient.values() for event in of]
     return found, await _load_digests(connection, area, events, _seqs(found), {})
 
 
-def _window(person: Person, rule_set: RuleSet) -> Window:
-    scope, touching = touched(person)
-    return Window(person, scope, touching, windows(person, scope, rule_set) | touching)
+async def find_wider(
+    connection: Connection, area: str, subject: Subject, new: frozenset[int], cause: str | None, rules: RulesOf
+) -> tuple[Window, dict[int, Digest]]:
+    """The window of a subject wider than a patient, and the digests in it by their numbers there.
+
+    With a ``cause`` of its own it is read as a whole.
+    """
+    matter = Matter(area, subject, await wider.find_subject_heads(connection, area, subject), new, cause)
+    window = _window(matter, rules) if cause is None else _whole(matter)
+    digests = await wider.load_subject_digests(connection, area, subject, window.seqs)
+    _widen(window, digests, rules)
+    return window, digests | await wider.load_subject_digests(connection, area, subject, window.seqs - digests.keys())
+
+
+def _window(matter: Matter, rules: RulesOf) -> Window:
+    scope, touching = touched(matter)
+    return Window(matter, scope, touching, windows(matter, scope, rules) | touching)
+
+
+def _whole(matter: Matter) -> Window:
+    seqs = frozenset(head.seq for head in matter.heads)
+    return Window(matter, ALL_DAYS, seqs, seqs, everything=True)
+
+
+def _widen(window: Window, digests: Mapping[int, Digest], rules: RulesOf) -> None:
+    """Has the whole history read where a touched event holds an item whose rule asks for it."""
+    if needs_everything((digests[seq] for seq in window.touching), rules):
+        window.everything = True
+        window.seqs = frozenset(head.seq for head in window.matter.heads)
 
 
 def _seqs(found: Iterable[Window]) -> set[int]:
@@ -98,7 +122,7 @@ async def _find_events(
         last = max(accepted[seq].last_day for seq in seqs) + _NEAR
         near.update(dict.fromkeys(members[name], (first, last)))
     by_patient = await stored.find_events(connection, area, near)
-    return {name: [event for patient in members[name] for event in by_patient[patient]] for name in new}
+    return {name: [event for pseudonym in members[name] for event in by_patient[pseudonym]] for name in new}
 
 
 async def _load_digests(
@@ -120,7 +144,7 @@ async def _load_digests(
         elif event.digest is not None:
             digests[seq] = decode_digest(event.head.kind, event.digest)
         else:
-            missing.append((event.patient, seq))
+            missing.append((event.name, seq))
     if missing:
         digests |= await stored.load_digests(connection, area, missing)
     return digests

@@ -25,14 +25,11 @@ from streams.bus import Consumer, OffsetOutOfRange, Record
 from streams.buses.holding import AssignedConsumer, ended
 from streams.buses.kafka import METADATA_SECONDS, KafkaAddress, KafkaBus, record_of
 from streams.hosts.service import Service, member_name
-from streams.hosts.worker import Handler, Worker
-from streams.store.sessions import connect
-from streams.topics import FINDINGS, LEADS
+from streams.hosts.stations import Station
+from streams.hosts.worker import Worker
+from streams.topics import LEADS
 
 logger = logging.getLogger("fundwatch.host")
-
-SLOW_TOPICS = {FINDINGS}
-"""Topics that an agent takes. Faust costs more for a record than judging does, so claims are none of them."""
 
 _AT_ONCE = 500
 _WITHIN = 0.05
@@ -55,16 +52,16 @@ class KafkaService(Service):
         await self._app.start()
         self.add(self._watch_app())
 
-    async def start_worker(self, group: str, topic: str, handler: Handler, max_records: int = 500) -> Worker:
-        worker = Worker(lambda: connect(self.dsn), handler, max_records)
+    async def start_station(self, station: Station) -> Worker:
+        worker = self.worker_of(station)
         backend_pid = await worker.open()
         self.push_async_callback(worker.close)
-        if topic in SLOW_TOPICS:
-            open_consumer = self._deliver(group, topic, backend_pid)
+        if station.slow:
+            open_consumer = self._deliver(station.group, station.topic, backend_pid)
         else:
 
             async def open_consumer() -> Consumer:
-                return await self.bus.consumer(group, topic, member_name(), backend_pid)
+                return await self.bus.consumer(station.group, station.topic, member_name(), backend_pid)
 
         self._app.add_dependency(_Reading(self, worker, open_consumer))
         return worker

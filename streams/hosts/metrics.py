@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from knowledge_base.findings import Change
 from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Lease
+from streams.messages.kinds import event_topics
 from streams.pipeline.reports import OUTCOMES, Report
-from streams.topics import CLAIMS, FINDINGS
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -36,7 +36,7 @@ def _gauge(name: str, says: str, *labels: str) -> Gauge:
 
 _MESSAGES = _counter("messages_total", "Messages by what became of them.", "topic", "outcome")
 _RECEIVED = _counter("received_bytes_total", "Bytes of the messages' values as they came.", "topic")
-_FINDINGS = _counter("findings_total", "Finding versions by rule and change.", "rule", "change")
+_FINDINGS = _counter("findings_total", "Finding versions by rule or detector and change.", "rule", "change")
 _NOT_EVALUATED = _counter("not_evaluated_total", "Anchors on which a rule newly could not decide.", "rule")
 _FAILED = _counter("failed_checks_total", "Those of them on which the rule's check raised.", "rule")
 _BATCH_SECONDS = Histogram(
@@ -47,6 +47,10 @@ _BATCH_MESSAGES = Histogram(
 )
 _RETRIES = _counter("retries_total", "Batches tried again after an error that passes by itself.", "topic")
 _FENCED = _counter("fenced_total", "Batches given up because another worker had taken their partition.", "topic")
+
+_SUSPENDED = _gauge(
+    "suspended_rules", "Rules in force that this program cannot load; always 1.", "rule", "file", "field"
+)
 
 # --- read from the file system when it is asked for
 
@@ -59,15 +63,20 @@ def count_batch(batch: Batch, report: Report, seconds: float) -> None:
     topic = batch.lease.topic
     for outcome, count in report.outcomes.items():
         _MESSAGES.labels(topic, outcome).inc(count)
+    count_report(report)
+    _RECEIVED.labels(topic).inc(sum(len(record.value or b"") for record in batch.records))
+    _BATCH_SECONDS.labels(topic).observe(seconds)
+    _BATCH_MESSAGES.labels(topic).observe(len(batch.records))
+
+
+def count_report(report: Report) -> None:
+    """What judging changed: findings, and anchors on which rules newly could not decide."""
     for (rule, change), count in report.findings.items():
         _FINDINGS.labels(rule, change).inc(count)
     for rule, count in report.not_evaluated.items():
         _NOT_EVALUATED.labels(rule).inc(count)
     for rule, count in report.failed.items():
         _FAILED.labels(rule).inc(count)
-    _RECEIVED.labels(topic).inc(sum(len(record.value or b"") for record in batch.records))
-    _BATCH_SECONDS.labels(topic).observe(seconds)
-    _BATCH_MESSAGES.labels(topic).observe(len(batch.records))
 
 
 def count_fenced(lease: Lease) -> None:
@@ -81,7 +90,8 @@ def count_retry(lease: Lease) -> None:
 
 
 def begin_rules(rule_set: RuleSet) -> None:
-    """Begins the counters of a set's rules at 0, so that their first rise can be seen."""
+    """Begins the counters of a set's rules at 0, so that their first rise can be seen; shows the suspended ones."""
+    show_suspended(rule_set)
     for rule in rule_set.rules:
         _NOT_EVALUATED.labels(rule.id)
         _FAILED.labels(rule.id)
@@ -89,15 +99,22 @@ def begin_rules(rule_set: RuleSet) -> None:
             _FINDINGS.labels(rule.id, change.value)
 
 
+def begin_topic(topic: str) -> None:
+    """Begins the counters of a topic that is read at 0, so that their first rise can be seen."""
+    _RETRIES.labels(topic)
+    _FENCED.labels(topic)
+    for outcome in OUTCOMES if topic in event_topics() else ("dead",):
+        _MESSAGES.labels(topic, outcome)
+
+
+def show_suspended(rule_set: RuleSet) -> None:
+    """Shows which rules of the set in force this program cannot load, and what is wrong where."""
+    _SUSPENDED.clear()
+    for rule in rule_set.suspended:
+        _SUSPENDED.labels(rule.id, f"{rule.topic}/{rule.file}", rule.place).set(1)
+
+
 def show_disk(folder: Path) -> None:
     """From now on measures the file system of a folder whenever metrics are read."""
     _DISK_FREE.set_function(lambda: shutil.disk_usage(folder).free)
     _DISK_SIZE.set_function(lambda: shutil.disk_usage(folder).total)
-
-
-for _topic in (CLAIMS, FINDINGS):
-    _RETRIES.labels(_topic)
-    _FENCED.labels(_topic)
-for _outcome in OUTCOMES:
-    _MESSAGES.labels(CLAIMS, _outcome)
-_MESSAGES.labels(FINDINGS, "dead")

@@ -1,11 +1,11 @@
-"""The service: one process's workers and relay over one bus, from start to orderly stop."""
+"""The service: one process's stations and jobs over one bus, from start to orderly stop."""
 
 import asyncio
 import logging
 import os
 import socket
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -13,24 +13,23 @@ from typing import Any
 from rules_lib.rule_set import RuleSet
 from streams.bus import Bus
 from streams.buses.postgres import PostgresBus
-from streams.handlers.claims import ClaimsHandler
-from streams.handlers.findings import LeadsHandler
-from streams.handlers.rule_sets import publish_first
+from streams.handlers.rule_sets import RuleSets, publish_first
 from streams.hosts import metrics
+from streams.hosts.stations import STATIONS, Station, create_topics
 from streams.hosts.watching import watch_store
-from streams.hosts.worker import Handler, Worker
+from streams.hosts.worker import Worker
+from streams.jobs.judging_subjects import run_judging_subjects
 from streams.jobs.relay import run_relay
 from streams.jobs.retention import run_retention
 from streams.messages.vault import Vault
 from streams.store.sessions import Pool, borrowed, connect, open_pool
 from streams.store.transport import offsets
-from streams.topics import CLAIMS, FINDINGS, JUDGES, LEADS, PARTITIONS, create_topics
 
 logger = logging.getLogger("fundwatch.service")
 
 
 class Service(AsyncExitStack):
-    """What runs in one process: workers, relay and the pool that they share."""
+    """What runs in one process: a worker a station, jobs, and the pool that they share."""
 
     def __init__(self, dsn: str, pool: Pool, bus: Bus, rule_set: RuleSet, vault: Vault):
         super().__init__()
@@ -38,6 +37,7 @@ class Service(AsyncExitStack):
         self.pool = pool
         self.bus = bus
         self.rule_set = rule_set
+        self.rule_sets = RuleSets(rule_set, metrics.begin_rules)
         self.vault = vault
         self.stop = asyncio.Event()
         self.failed = False
@@ -45,15 +45,19 @@ class Service(AsyncExitStack):
         self.started_at = datetime.now(UTC)
         self.tasks: list[asyncio.Task[None]] = []
 
-    async def start_worker(self, group: str, topic: str, handler: Handler, max_records: int = 500) -> Worker:
-        """Starts a worker on a topic; it stops with the service, finishing or abandoning its batch."""
-        worker = Worker(lambda: connect(self.dsn), handler, max_records)
+    async def start_station(self, station: Station) -> Worker:
+        """Starts a worker on a station; it stops with the service, finishing or abandoning its batch."""
+        worker = self.worker_of(station)
         backend_pid = await worker.open()
         self.push_async_callback(worker.close)
-        consumer = await self.bus.consumer(group, topic, member_name(), backend_pid)
+        consumer = await self.bus.consumer(station.group, station.topic, member_name(), backend_pid)
         self.push_async_callback(consumer.close)
         self.add(worker.run(consumer, self.stop))
         return worker
+
+    def worker_of(self, station: Station) -> Worker:
+        """A worker with the station's handler, and a database session of its own once it is opened."""
+        return Worker(lambda: connect(self.dsn), station.make(self.rule_sets, self.vault), station.batch)
 
     def add(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs something beside the workers; where it fails, the whole service stops with an alarm."""
@@ -76,10 +80,13 @@ class Service(AsyncExitStack):
             self.stop.set()
 
     async def start(self) -> None:
-        """Starts the judges, the leads' writer, the relay and the keeping of the log."""
-        metrics.begin_rules(self.rule_set)
-        await self.start_worker(JUDGES, CLAIMS, ClaimsHandler(self.rule_set, self.vault))
-        await self.start_worker(LEADS, FINDINGS, LeadsHandler(self.rule_set, self.vault))
+        """Starts every station, the judging of wider subjects, the relay and the keeping of the log."""
+        async with borrowed(self.pool) as connection:
+            metrics.begin_rules(await self.rule_sets.in_force(connection))
+        for station in STATIONS:
+            metrics.begin_topic(station.topic)
+            await self.start_station(station)
+        self.add(run_judging_subjects(self.pool, self.rule_sets, self.stop, metrics.count_report))
         self.add(run_relay(self.pool, self.bus, self.stop))
         self.add(run_retention(self.pool, self.stop))
 
@@ -95,10 +102,12 @@ async def open_service(
     rule_set: RuleSet,
     vault: Vault,
     make_bus: Callable[[Pool], Bus] = PostgresBus,
-    claims_partitions: int = PARTITIONS[CLAIMS],
+    partitions: Mapping[str, int] | None = None,
     host: type[Service] = Service,
 ) -> AsyncIterator[Service]:
-    """A service over a bus with its topics made and its rule set published; started by ``start``.
+    """A service over a bus with its topics made and a rule set in force; started by ``start``.
+
+    ``partitions`` says how many some topics get that are made now.
 
     Raises ``OtherBus`` where the database holds the offsets of another bus.
     """
@@ -107,7 +116,7 @@ async def open_service(
         ending.push_async_callback(bus.close)
         async with borrowed(pool) as connection:
             await offsets.claim_bus(connection, await bus.name())
-        await create_topics(bus, claims_partitions)
+        await create_topics(bus, partitions)
         async with borrowed(pool) as connection:
             await publish_first(connection, rule_set)
         async with host(dsn, pool, bus, rule_set, vault) as service:

@@ -13,9 +13,9 @@ from prometheus_client.registry import Collector
 
 from streams.bus import Bus, Lag
 from streams.hosts.metrics import REGISTRY
-from streams.store.operation.condition import Account, Condition, find_account, find_condition
+from streams.jobs.reconciling import event_places
+from streams.store.operation.condition import Condition, Unsettled, find_condition, find_unsettled
 from streams.store.sessions import Pool, borrowed
-from streams.topics import JUDGES
 
 logger = logging.getLogger("fundwatch.watching")
 
@@ -32,6 +32,8 @@ _PLACE = ("group", "topic", "partition")
 _OF_CONDITION = {
     "outbox": ("outbox_messages", "Messages that wait to be sent on."),
     "outbox_oldest_seconds": ("outbox_oldest_seconds", "How long the oldest of them waits."),
+    "touched": ("touched_subjects", "Subjects wider than a patient that wait to be judged."),
+    "touched_oldest_seconds": ("touched_subjects_oldest_seconds", "How long the oldest of them waits."),
     "segments": ("log_segments", "Segments that the log in PostgreSQL keeps."),
     "oldest_segment_seconds": ("log_oldest_segment_seconds", "How long ago the oldest of them was opened."),
     "outstanding": ("outstanding_areas", "Areas that a switch of rules left to be judged again."),
@@ -45,7 +47,7 @@ class StoreCollector(Collector):
 
     def __init__(self) -> None:
         self.condition: Condition | None = None
-        self.account: Account | None = None
+        self.account: Unsettled | None = None
         self.lags: Sequence[Lag] = ()
         self.read_at = datetime.now(UTC)
 
@@ -85,7 +87,7 @@ class StoreCollector(Collector):
             in_force.add_metric((condition.rule_set[:12],), 1)
         yield in_force
 
-    def _of_account(self, account: Account) -> Iterator[Metric]:
+    def _of_account(self, account: Unsettled) -> Iterator[Metric]:
         letters = _gauge("dead_letters", "Dead letters that nobody replayed, by outcome.", ("outcome",))
         for outcome, count in account.letters.items():
             letters.add_metric((outcome,), count)
@@ -119,7 +121,7 @@ async def read_account(pool: Pool) -> None:
     """Reads the account once. Where that fails nothing is said of it, and the error is raised."""
     try:
         async with asyncio.timeout(_LONGEST_ACCOUNT), borrowed(pool) as connection:
-            account = await find_account(connection, JUDGES)
+            account = await find_unsettled(connection, event_places())
     except BaseException:
         STORE.account = None
         raise

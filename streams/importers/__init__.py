@@ -3,6 +3,8 @@
 ImporterError
 ├── BrokenInput     compressed input that ends too early or is damaged; names the input and the last good line
 └── UnusableTable   a table of the US set that cannot be mapped; names the file and the record
+
+Imports store and below, and buses for reading in threads. Open first: sending.py, then jsonl.py.
 """
 
 from pathlib import Path

@@ -36,7 +36,7 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class Message(NamedTuple):
+class RawLine(NamedTuple):
     """One line without its end: its number from 1, its bytes, and which part it is (0: the whole line)."""
 
     line_no: int
@@ -44,7 +44,7 @@ class Message(NamedTuple):
     part: int = 0
 
 
-class MessageReader(Iterator[Message]):
+class MessageReader(Iterator[RawLine]):
     """The messages of one input, with how far it has been read: ``position`` of ``size`` bytes as they lie there.
 
     ``size`` is ``None`` where it cannot be known (a pipe, a terminal). Closes itself once read to the end; leave
@@ -58,7 +58,7 @@ class MessageReader(Iterator[Message]):
         self.size = _size(self._file)
         self._messages = self._read()
 
-    def __next__(self) -> Message:
+    def __next__(self) -> RawLine:
         return next(self._messages)
 
     def __enter__(self) -> Self:
@@ -72,7 +72,7 @@ class MessageReader(Iterator[Message]):
         if not self._file.closed and self._file.fileno() != 0:
             self._file.close()
 
-    def _read(self) -> Iterator[Message]:
+    def _read(self) -> Iterator[RawLine]:
         lines = _Lines()
         with self._file:
             try:
@@ -121,7 +121,7 @@ class _Lines:
     part: int = 0
     held: bytearray = field(default_factory=bytearray)
 
-    def take(self, block: bytes) -> Iterator[Message]:
+    def take(self, block: bytes) -> Iterator[RawLine]:
         *ended, rest = block.split(b"\n")
         for piece in ended:
             self.held += piece
@@ -129,20 +129,20 @@ class _Lines:
         self.held += rest
         yield from self.overflow()
 
-    def overflow(self) -> Iterator[Message]:
+    def overflow(self) -> Iterator[RawLine]:
         while len(self.held) > LINE_LIMIT:
             self.part += 1
-            yield Message(self.number, bytes(self.held[:LINE_LIMIT]), self.part)
+            yield RawLine(self.number, bytes(self.held[:LINE_LIMIT]), self.part)
             del self.held[:LINE_LIMIT]
 
-    def end(self) -> Iterator[Message]:
+    def end(self) -> Iterator[RawLine]:
         yield from self.overflow()
         if self.number == 1 and not self.part and self.held.startswith(_BYTE_ORDER_MARK):
             del self.held[: len(_BYTE_ORDER_MARK)]
         if self.held.endswith(b"\r"):
             self.held.pop()
         if self.held:
-            yield Message(self.number, bytes(self.held), self.part + 1 if self.part else 0)
+            yield RawLine(self.number, bytes(self.held), self.part + 1 if self.part else 0)
         self.number += 1
         self.part = 0
         self.held.clear()

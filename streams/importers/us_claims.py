@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
 from knowledge_base.events.claims import Claim, ClaimLine, Diagnosis, Operation, Paid
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
 from streams.importers import UnusableTable
 

@@ -1,7 +1,7 @@
-"""Explaining: judging one finding again with the events, facts and rule as they were known, from the received bytes.
+"""Explaining: making one finding again with the events, facts and maker as they were known, from the received bytes.
 
-It reads no digest and no window: the whole history of the person up to ``as_of`` is decoded anew and judged whole, so
-an error of the windows would show as "different".
+It reads no window: the whole history of the subject up to ``as_of`` is decoded anew and judged whole, so an error
+of the windows would show as "different". A detector is run again over the events up to its mark.
 """
 
 from collections.abc import Sequence
@@ -9,75 +9,119 @@ from enum import StrEnum
 
 import msgspec
 
-from knowledge_base.digests.kinds import Digest, digest_of
+from detectors.detector import DETECTORS
+from knowledge_base.digests.head import Digest
+from knowledge_base.events.head import Event
 from knowledge_base.findings import Change, Finding, FindingVersion, finding_id
+from knowledge_base.subjects import PATIENT, patient
 from rules_lib.engine import judge
-from rules_lib.histories.patient import History
+from rules_lib.histories.kinds import HISTORIES
+from rules_lib.judging_source import source_hash
 from rules_lib.rule_set import RuleSet
 from rules_lib.scope import ALL_DAYS
+from streams.jobs.detecting import source_of, suspicion_of
 from streams.messages.codec import decode_event
-from streams.messages.versions import encode_finding
+from streams.messages.kinds import digest_of, joined_by, subjects_of
+from streams.messages.versions import pack_finding, unpack_finding
 from streams.pipeline.touching import merged_persons
 from streams.store.events import stored as events
+from streams.store.events import wider
 from streams.store.judgements import findings, published
 from streams.store.sessions import Connection
 
 
-class Verdict(StrEnum):
+class Reproduced(StrEnum):
+    """Whether making a finding again came to the same."""
+
     SAME = "same"
     DIFFERENT = "different"
     CHECK_CHANGED = "check changed"
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """What was stored, what judging again says, and whether the two are the same.
+    """What was stored, what making it again says, and whether the two are the same.
 
-    ``check changed`` says that they differ and that the source of the check is another than it was.
+    ``check changed`` says that they differ and that the source code of the maker is another than it was.
     """
 
-    verdict: Verdict
+    verdict: Reproduced
     stored: FindingVersion
     again: Finding | None
     events: int
 
 
 async def explain(connection: Connection, area: str, name: str, version: int | None = None) -> Explanation | None:
-    """A version of a finding (the newest by default) judged again as it was; ``None`` where there is none.
+    """A version of a finding (the newest by default) made again as it was; ``None`` where there is none.
 
-    Raises ``LookupError`` where the rule set that judged it is not in the store.
+    Raises ``LookupError`` where the rule set that judged it is not in the store, or its detector not in this program.
     """
     stored = await findings.load_version(connection, area, name, version)
     if stored is None:
         return None
-    rule_set = await published.load_rule_set(connection, stored.rule_set)
+    if stored.maker.kind == "detector":
+        return await _detected_again(connection, area, stored)
+    rule_set = await published.load_rule_set(connection, stored.maker.set)
     if rule_set is None:
-        raise LookupError(f"rule set {stored.rule_set} is not in the store")
-    bodies = await events.load_received(connection, area, stored.person, stored.as_of)
-    digests = [digest_of(decode_event(body)) for body in bodies]
-    again = _judged_again(area, stored, digests, rule_set)
-    return Explanation(_verdict(stored, again, rule_set), stored, again, len(digests))
+        raise LookupError(f"rule set {stored.maker.set} is not in the store")
+    replayed = [decode_event(body) for body in await _load_received(connection, area, stored)]
+    again = _judged_again(area, stored, replayed, rule_set)
+    return Explanation(_verdict(stored, again, _source_now(stored, rule_set)), stored, again, len(replayed))
 
 
-def _judged_again(area: str, stored: FindingVersion, digests: Sequence[Digest], rule_set: RuleSet) -> Finding | None:
-    alone = {digest.patient: [digest.patient] for digest in digests}
-    members = {**alone, **merged_persons(alone, digests)}
-    own = set(members.get(stored.person, ()))
-    person = History(stored.person, [digest for digest in digests if digest.patient in own], rule_set.by_code)
-    if any(stored.person in together for name, together in members.items() if name != stored.person):
+async def _detected_again(connection: Connection, area: str, stored: FindingVersion) -> Explanation:
+    detector = DETECTORS.get(stored.maker.id)
+    if detector is None:
+        raise LookupError(f"this program has no detector {stored.maker.id}")
+    digests = await events.read_digests(connection, area, stored.as_of)
+    suspicion = suspicion_of(detector, digests, area, stored.finding_id)
+    again = suspicion.finding if suspicion is not None else None
+    return Explanation(_verdict(stored, again, source_of(detector)), stored, again, len(digests))
+
+
+async def _load_received(connection: Connection, area: str, stored: FindingVersion) -> list[bytes]:
+    if stored.subject.kind == PATIENT:
+        return await events.load_received(connection, area, stored.subject.name, stored.as_of)
+    return await wider.load_subject_received(connection, area, stored.subject, stored.as_of)
+
+
+def _judged_again(area: str, stored: FindingVersion, replayed: Sequence[Event], rule_set: RuleSet) -> Finding | None:
+    digests = _own_digests(stored, replayed)
+    if digests is None:
         return None
-    for finding in judge(person, ALL_DAYS, rule_set).findings:
-        if finding_id(area, finding.rule_id, finding.occurrence) == stored.finding_id:
+    rules = rule_set.of(stored.subject.kind)
+    history = HISTORIES[stored.subject.kind](stored.subject, digests, rules.by_code)
+    for finding in judge(history, ALL_DAYS, rules).findings:
+        if finding_id(area, finding.maker_id, finding.occurrence) == stored.finding_id:
             return finding
     return None
 
 
-def _verdict(stored: FindingVersion, again: Finding | None, rule_set: RuleSet) -> Verdict:
+def _own_digests(stored: FindingVersion, replayed: Sequence[Event]) -> list[Digest] | None:
+    """The digests of the subject as it was then; ``None`` where a patient had become part of another person."""
+    if stored.subject.kind != PATIENT:
+        return [digest_of(event) for event in replayed]
+    own = [(subjects_of(event)[0][1], event) for event in replayed]
+    alone = {subject.name: [subject.name] for subject, _ in own}
+    pairs = [(subject.name, other) for subject, event in own if (other := joined_by(event)) is not None]
+    members = {**alone, **merged_persons(alone, pairs)}
+    name = stored.subject.name
+    if any(name in together for person, together in members.items() if person != name):
+        return None
+    together = {patient(of) for of in members.get(name, ())}
+    return [digest_of(event) for subject, event in own if subject in together]
+
+
+def _source_now(stored: FindingVersion, rule_set: RuleSet) -> str:
+    """The hash of the source code that judges by the rule today; none where this program cannot judge by it."""
+    rule = rule_set.by_id.get(stored.maker.id)
+    return "" if rule is None else source_hash(rule.check, rule.looks_at)
+
+
+def _verdict(stored: FindingVersion, again: Finding | None, source: str) -> Reproduced:
     if stored.change is Change.WITHDRAWN:
         same = again is None
     else:
-        same = again is not None and encode_finding(again) == encode_finding(stored.finding)
+        same = again is not None and unpack_finding(pack_finding(again)) == stored.finding
     if same:
-        return Verdict.SAME
-    rule = rule_set.by_id.get(stored.finding.rule_id)
-    unchanged = rule is None or rule.check_hash == stored.check_hash
-    return Verdict.DIFFERENT if unchanged else Verdict.CHECK_CHANGED
+        return Reproduced.SAME
+    return Reproduced.DIFFERENT if source == stored.maker.source else Reproduced.CHECK_CHANGED

@@ -6,10 +6,12 @@ what a killed one leaves, the next one takes up.
 
 from collections.abc import AsyncIterator
 
+from knowledge_base.subjects import patient
 from rules_lib.rule_set import RuleSet
-from streams.handlers.judging import judge_windows
+from streams.handlers.judging import judge_windows, patients_of
 from streams.handlers.reading import find_whole
 from streams.handlers.rule_sets import RuleSets
+from streams.jobs.judging_subjects import judge_touched
 from streams.pipeline.reports import Report
 from streams.store.casework import leads
 from streams.store.events import persons
@@ -22,7 +24,7 @@ MOST = 200
 
 
 async def rejudge(connection: Connection, sets: RuleSets, most: int = MOST) -> AsyncIterator[tuple[int, Report]]:
-    """Judges what is outstanding, and says after each piece how many people it held and what changed.
+    """Judges what is outstanding, and says after each piece how many people or subjects it held and what changed.
 
     Ends when nothing is left that no other process is at. Raises ``RuleSetUnusable``.
     """
@@ -32,9 +34,14 @@ async def rejudge(connection: Connection, sets: RuleSets, most: int = MOST) -> A
             rule_set = await sets.hold(connection)
             outstanding = await published.take_outstanding(connection)
             if outstanding is None:
-                return
+                break
             people = await _judge_piece(connection, rule_set, outstanding, most, report)
         yield people, report
+    while True:
+        subjects, report = await judge_touched(connection, sets, most)
+        if not subjects:
+            return
+        yield subjects, report
 
 
 async def _judge_piece(
@@ -44,13 +51,13 @@ async def _judge_piece(
     area = outstanding.area
     patients = await published.find_next_patients(connection, area, outstanding.judged_to, most)
     if not patients:
-        await leads.sum_again(connection, area, rule_set, outstanding.rules)
+        await leads.sum_again(connection, area, outstanding.rules)
         await published.end_outstanding(connection, area)
         return 0
     await persons.lock_area(connection, area, exclusive=False)
     members = await persons.find_persons(connection, area, patients)
-    await persons.lock_persons(connection, area, members)
+    await persons.lock_subjects(connection, area, [patient(name) for name in members])
     found, digests = await find_whole(connection, area, members, f"rule set {rule_set.hash}")
-    await judge_windows(connection, area, members, found, digests, rule_set, report)
+    await judge_windows(connection, area, patients_of(members), found, digests, rule_set, report)
     await published.move_outstanding(connection, area, patients[-1])
     return len(patients)

@@ -1,13 +1,15 @@
 """The codec: received bytes to events and back, and when two events mean the same."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any, get_args, get_origin
 
 import msgspec
 
 from knowledge_base.events.claims import Claim
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 from streams.messages.faults import (
     FIRST_YEAR,
     LAST_YEAR,
@@ -15,11 +17,16 @@ from streams.messages.faults import (
     MOST,
     PAID_DECIMALS,
     PLACES,
-    claim_faults,
-    decode_slowly,
+    Undecodable,
+    claim_head_faults,
+    fields_of,
+    type_faults,
+    without_value,
 )
+from streams.messages.kinds import KINDS, Kind
 
 _decode_claim = msgspec.json.Decoder(Claim).decode
+_decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
 _ESCAPED_NUL = rb"\u0000"
 _ZERO = Decimal(0)
@@ -37,7 +44,7 @@ def decode_event(body: bytes) -> Event:
         claim = _decode_claim(body)
     except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
         return decode_slowly(body)
-    if _ESCAPED_NUL in body or not _is_plain(claim) or next(claim_faults(claim), None) is not None:
+    if _ESCAPED_NUL in body or not _is_plain(claim) or next(claim_head_faults(claim), None) is not None:
         return decode_slowly(body)
     return claim
 
@@ -68,16 +75,109 @@ def _is_plain(claim: Claim) -> bool:
     )
 
 
+def decode_slowly(body: bytes) -> Event:
+    """One event of any kind from its JSON. Raises ``Undecodable`` with every fault of the message."""
+    data = _decode_data(body)
+    kind = _kind_of(data)
+    if kind is None:
+        raise Undecodable([f"kind: expected one of {', '.join(KINDS)}"], _money(data))
+    try:
+        event: Event = msgspec.convert(data, kind.event)
+    except (msgspec.ValidationError, ValueError, OverflowError) as error:
+        raise Undecodable(type_faults(data, kind.event) or [without_value(error)], _money(data)) from None
+    faults = [*type_faults(data, kind.event), *kind.faults(event)]
+    if faults:
+        raise Undecodable(faults, _money(data))
+    return event
+
+
+def readable_money(body: bytes) -> Decimal | None:
+    """What the lines of a message sum to, whatever else it holds; ``None`` where that cannot be read."""
+    try:
+        return _money(_decode_data(body))
+    except Undecodable:
+        return None
+
+
+def count_unknown_fields(body: bytes) -> int:
+    """How many fields of a good message our schema does not know; 0 where one of them cannot be read at all."""
+    try:
+        data = _decode_data(body)
+    except Undecodable:
+        return 0
+    return _count_unknown(data, KINDS[data["kind"]].event)
+
+
+def _count_unknown(data: Any, kind: Any) -> int:
+    """The same of a part of a message, in all depths."""
+    if get_origin(kind) is tuple and isinstance(data, list):
+        return sum(_count_unknown(item, get_args(kind)[0]) for item in data)
+    if not isinstance(data, dict):
+        return 0
+    known = fields_of(kind)
+    inside = sum(_count_unknown(data[name], field.kind) for name, field in known.items() if name in data)
+    return len(data.keys() - known.keys()) + inside
+
+
+def _decode_data(body: bytes) -> dict[str, Any]:
+    try:
+        data = _decode_json(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Undecodable([f"not JSON: {error}"]) from None
+    if not isinstance(data, dict):
+        raise Undecodable(["not a JSON object"])
+    return data
+
+
+def _kind_of(data: dict[str, Any]) -> Kind | None:
+    return KINDS.get(data["kind"]) if isinstance(data.get("kind"), str) else None
+
+
+def _money(data: dict[str, Any]) -> Decimal | None:
+    """What the lines of a faulty message sum to, where every amount can be read."""
+    try:
+        total = sum((Decimal(str(line["amount"])) for line in data["lines"]), _ZERO)
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return None
+    return total if total.is_finite() and abs(total) < MOST * 1000 else None
+
+
 def encode_event(event: Event) -> bytes:
     """An event as JSON: decimals in strings, instants in UTC."""
     return _encode_json(event)
 
 
-def money_of(event: Event) -> Decimal:
-    """What an event's lines sum to, in yuan; 0 for events without lines."""
-    return sum([line.amount for line in event.lines], _ZERO) if isinstance(event, Claim) else _ZERO
-
-
 def same_content(one: Event, other: Event) -> bool:
     """Whether two events mean the same: 1.50 is 1.5, 08:00+08:00 is 00:00Z; when they were received is no content."""
-    return replace(one, received_at=None) == replace(other, received_at=None)
+    return _content(one) == _content(other)
+
+
+def _content(event: Any) -> object:
+    return replace(event, received_at=None)
+
+
+Address = tuple[str, bytes | None]
+"""A topic and a key."""
+
+
+def address_reader(otherwise: str) -> Callable[[bytes], Address]:
+    """What tells where messages belong before they are decoded: topic and key, without a key where they tell none.
+
+    Messages that tell no kind go ``otherwise``, where their faults are found and said.
+    """
+    names = sorted({name for kind in KINDS.values() for name in kind.key})
+    fields = [(name, Any, None) for name in ("kind", *names)]
+    decode = msgspec.json.Decoder(msgspec.defstruct("AddressFields", fields)).decode
+    unkind = KINDS["claim"]
+
+    def address_of(body: bytes) -> Address:
+        try:
+            read: Any = decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return otherwise, None
+        kind = KINDS.get(read.kind) if isinstance(read.kind, str) else None
+        words = [getattr(read, name) for name in (kind or unkind).key]
+        key = "/".join(words).encode() if all(isinstance(word, str) for word in words) else None
+        return kind.topic if kind else otherwise, key
+
+    return address_of

@@ -1,6 +1,7 @@
 """Faults: everything that is wrong with a message, field by field, for whoever sent it. Nothing of its values is told.
 
-This is the long way round: ``streams.messages.codec`` takes it only for messages that the short way refused.
+This is the long way round: ``streams.messages.codec`` takes it only for messages that the short way refused. First what
+types tell, for every kind of event alike; then what they cannot tell, kind by kind.
 """
 
 import dataclasses
@@ -12,11 +13,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from knowledge_base.events.claims import Claim, ClaimLine, Paid
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.claims import Claim, Paid
 from knowledge_base.events.persons import PatientStatus
-
-KINDS: dict[str, type[Claim] | type[PatientStatus]] = {"claim": Claim, "patient_status": PatientStatus}
 
 DECIMAL = r"-?[0-9]{1,14}(?:\.[0-9]{1,6})?"
 """How money, prices and quantities are to be written."""
@@ -28,10 +26,7 @@ FIRST_YEAR, LAST_YEAR = 1900, 2199
 LONGEST_SUPPLY = 3660
 """Days for which a drug is given out, at most."""
 PAID_DECIMALS = tuple(field.name for field in dataclasses.fields(Paid))
-_LINE_FIELDS = frozenset(field.name for field in dataclasses.fields(ClaimLine))
 _DECIMAL_FAULT = f"expected a decimal in a string, at most {DIGITS} digits before and {PLACES} after the point"
-
-_decode_json = msgspec.json.Decoder().decode
 
 
 class Undecodable(ValueError):
@@ -43,109 +38,56 @@ class Undecodable(ValueError):
         self.money = money
 
 
-def decode_slowly(body: bytes) -> Event:
-    """One event from its JSON. Raises ``Undecodable`` with every fault of the message."""
-    data = _decode_data(body)
-    kind = KINDS.get(data.get("kind", "")) if isinstance(data.get("kind"), str) else None
-    if kind is None:
-        raise Undecodable([f"kind: expected one of {', '.join(KINDS)}"], _money(data))
-    try:
-        event: Event = msgspec.convert(data, kind)
-    except (msgspec.ValidationError, ValueError, OverflowError) as error:
-        raise Undecodable(_faults(data, kind) or [_without_value(error)], _money(data)) from None
-    faults = [*_faults(data, kind), *_beyond_types(event)]
-    if faults:
-        raise Undecodable(faults, _money(data))
-    return event
-
-
-def readable_money(body: bytes) -> Decimal | None:
-    """What the lines of a message sum to, whatever else it holds; ``None`` where that cannot be read."""
-    try:
-        return _money(_decode_data(body))
-    except Undecodable:
-        return None
-
-
-def count_unknown_fields(body: bytes) -> int:
-    """How many fields of a good message our schema does not know; 0 where one of them cannot be read at all."""
-    try:
-        data = _decode_data(body)
-    except Undecodable:
-        return 0
-    kind: Any = KINDS[data["kind"]]
-    lines = data["lines"] if kind is Claim else ()
-    return len(data.keys() - _fields(kind).keys()) + sum(len(line.keys() - _LINE_FIELDS) for line in lines)
-
-
-def _decode_data(body: bytes) -> dict[str, Any]:
-    try:
-        data = _decode_json(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Undecodable([f"not JSON: {error}"]) from None
-    if not isinstance(data, dict):
-        raise Undecodable(["not a JSON object"])
-    return data
-
-
-def _money(data: dict[str, Any]) -> Decimal | None:
-    """What the lines of a faulty message sum to, where every amount can be read."""
-    try:
-        total = sum((Decimal(str(line["amount"])) for line in data["lines"]), Decimal(0))
-    except (KeyError, TypeError, ValueError, ArithmeticError):
-        return None
-    return total if total.is_finite() and abs(total) < MOST * 1000 else None
-
-
 # --- faults that the types tell
 
 
-class _Field(msgspec.Struct, frozen=True):
+class Field(msgspec.Struct, frozen=True):
     kind: Any
     required: bool
     optional: bool
 
 
 @cache
-def _fields(kind: Any) -> dict[str, _Field]:
+def fields_of(kind: Any) -> dict[str, Field]:
+    """The fields of an event's type, or of a part of one."""
     hints = get_type_hints(kind, include_extras=True)
     fields = {}
     for field in dataclasses.fields(kind):
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         optional = type(None) in get_args(hints[field.name])
         kinds = [part for part in get_args(hints[field.name]) if part is not type(None)] if optional else []
-        fields[field.name] = _Field(kinds[0] if optional else hints[field.name], required, optional)
+        fields[field.name] = Field(kinds[0] if optional else hints[field.name], required, optional)
     return fields
 
 
-def _faults(data: Any, kind: Any, where: str = "") -> list[str]:
+def type_faults(data: Any, kind: Any, where: str = "") -> list[str]:
     """Every fault of a part of a message, found by converting its fields one by one."""
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         if not isinstance(data, dict):
             return [f"{where or 'message'}: expected an object"]
-        return [fault for name, field in _fields(kind).items() for fault in _field_faults(data, name, field, where)]
+        return [fault for name, field in fields_of(kind).items() for fault in _field_faults(data, name, field, where)]
     item = get_args(kind)[0] if get_origin(kind) is tuple else None
     if item is not None and isinstance(data, list):
-        return [fault for index, value in enumerate(data) for fault in _faults(value, item, f"{where}[{index}]")]
+        return [fault for index, value in enumerate(data) for fault in type_faults(value, item, f"{where}[{index}]")]
     if isinstance(data, str) and "\0" in data:
         return [f"{where}: NUL character, which the store cannot keep"]
     try:
         value = msgspec.convert(data, kind)
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
-        return [f"{where}: {_without_value(error)}"]
+        return [f"{where}: {without_value(error)}"]
     return [f"{where}: {_DECIMAL_FAULT}"] if isinstance(value, Decimal) and not _is_plain_decimal(value) else []
 
 
-def _field_faults(data: dict[str, Any], name: str, field: _Field, where: str) -> list[str]:
+def _field_faults(data: dict[str, Any], name: str, field: Field, where: str) -> list[str]:
     path = f"{where}.{name}" if where else name
     if name not in data:
         return [f"{path}: missing"] if field.required else []
     if data[name] is None and field.optional:
         return []
-    return _faults(data[name], field.kind, path)
+    return type_faults(data[name], field.kind, path)
 
 
-def _without_value(error: Exception) -> str:
+def without_value(error: Exception) -> str:
     """What is wrong, without the value: it may be personal data."""
     return str(error).split(" '")[0] if "Invalid enum value" in str(error) else str(error)
 
@@ -159,18 +101,20 @@ def _is_plain_decimal(value: Decimal) -> bool:
 # --- faults that the types cannot tell
 
 
-def _beyond_types(event: Event) -> Iterator[str]:
-    """What types cannot say: days in bounds, ids that name one thing."""
-    if isinstance(event, PatientStatus):
-        yield from _day_faults("", ("happened_at", event.happened_at), ("died_on", event.died_on))
-        if event.change == "merge" and event.same_as in (None, event.patient):
-            yield "same_as: a merge names another patient"
-        return
-    yield from claim_faults(event)
-    yield from _line_faults(event)
+def status_faults(status: PatientStatus) -> Iterator[str]:
+    """The faults of a change of a patient's status."""
+    yield from _day_faults("", ("happened_at", status.happened_at), ("died_on", status.died_on))
+    if status.change == "merge" and status.same_as in (None, status.patient):
+        yield "same_as: a merge names another patient"
 
 
 def claim_faults(claim: Claim) -> Iterator[str]:
+    """The faults of a claim: days in bounds, ids that name one thing."""
+    yield from claim_head_faults(claim)
+    yield from _line_faults(claim)
+
+
+def claim_head_faults(claim: Claim) -> Iterator[str]:
     """The faults of a claim beside its lines."""
     yield from _day_faults(
         "",

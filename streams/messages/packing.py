@@ -4,17 +4,11 @@ from typing import Any
 
 import msgspec
 
-from knowledge_base.digests.claims import ClaimDigest
-from knowledge_base.digests.kinds import Digest
-from knowledge_base.digests.persons import StatusDigest
+from knowledge_base.digests.head import Digest
+from streams.messages.kinds import KINDS
 
 _encode = msgspec.msgpack.Encoder().encode
-
-
-_decoders: dict[str, msgspec.msgpack.Decoder[Any]] = {
-    "claim": msgspec.msgpack.Decoder(ClaimDigest),
-    "patient_status": msgspec.msgpack.Decoder(StatusDigest),
-}
+_decoders: dict[str, msgspec.msgpack.Decoder[Any]] = {}
 
 
 def encode_digest(digest: Digest) -> bytes:
@@ -23,5 +17,8 @@ def encode_digest(digest: Digest) -> bytes:
 
 def decode_digest(kind: str, body: bytes) -> Digest:
     """A stored digest of an event of some kind."""
-    digest: Digest = _decoders[kind].decode(body)
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.msgpack.Decoder(KINDS[kind].digest)
+    digest: Digest = decoder.decode(body)
     return digest

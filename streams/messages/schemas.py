@@ -10,14 +10,17 @@ from typing import Any
 
 import msgspec
 
-from streams.messages.faults import DECIMAL, KINDS
+from streams.messages.faults import DECIMAL
+from streams.messages.kinds import KINDS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def event_schemas() -> dict[str, dict[str, Any]]:
     """The JSON Schema (draft 2020-12) of each kind of event, by kind."""
-    return {kind: {"$schema": DIALECT, **_with_decimals(msgspec.json.schema(type))} for kind, type in KINDS.items()}
+    return {
+        name: {"$schema": DIALECT, **_with_decimals(msgspec.json.schema(kind.event))} for name, kind in KINDS.items()
+    }
 
 
 def encode_schema(schema: dict[str, Any]) -> bytes:

@@ -3,7 +3,11 @@
 import base64
 import hashlib
 
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, InvalidToken
+
+
+class WrongKey(Exception):
+    """The bytes were sealed with another key than this vault's."""
 
 
 class Vault:
@@ -16,5 +20,8 @@ class Vault:
         return self._fernet.encrypt(data)
 
     def open(self, sealed: bytes) -> bytes:
-        """The bytes as they were. Raises ``cryptography.fernet.InvalidToken`` for another key."""
-        return self._fernet.decrypt(sealed)
+        """The bytes as they were. Raises ``WrongKey``."""
+        try:
+            return self._fernet.decrypt(sealed)
+        except InvalidToken:
+            raise WrongKey from None

@@ -9,10 +9,10 @@ from decimal import Decimal
 import msgspec
 
 from streams.bus import Record
-from streams.messages.codec import decode_event, money_of, same_content
-from streams.messages.faults import Undecodable, count_unknown_fields
+from streams.messages.codec import count_unknown_fields, decode_event, same_content
+from streams.messages.faults import Undecodable
 from streams.messages.vault import Vault
-from streams.pipeline.arrivals import Arrival, Incoming, arrival_of
+from streams.pipeline.arrivals import Arrival, Incoming, arrival_of, incoming_of
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -105,7 +105,7 @@ def decode_records(records: Sequence[Record], account: Account) -> list[Incoming
         hash = hashlib.blake2b(body, digest_size=16).digest()
         if hash[0] % _LOOKED_AT == 0:
             account.unknown_fields(record)
-        incoming.append(Incoming(record, event, hash, money_of(event)))
+        incoming.append(incoming_of(record, event, hash))
     return incoming
 
 

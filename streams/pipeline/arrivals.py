@@ -1,68 +1,79 @@
-"""Arrivals: decoded messages on their way into the store. No I/O."""
+"""Arrivals: decoded messages on their way into the store."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
 import zstandard
 
 from knowledge_base.days import Day
-from knowledge_base.digests.kinds import Digest, digest_of, span_of
-from knowledge_base.events.claims import Claim
-from knowledge_base.events.kinds import Event
+from knowledge_base.digests.head import Digest, Links
+from knowledge_base.events.head import Event
+from knowledge_base.subjects import PATIENT, Subject
 from streams.bus import Record
+from streams.messages.kinds import Place, digest_of, joined_by, money_of, subjects_of
 from streams.messages.packing import encode_digest
-
-
-class Arrival(msgspec.Struct, frozen=True):
-    """An event on its way into the store. ``body`` is the received message, compressed."""
-
-    event_id: str
-    kind: str
-    patient: str
-    digest: Digest
-    digest_bytes: bytes
-    first_day: Day
-    last_day: Day
-    claim_id: str | None
-    encounter_id: str | None
-    institution: str | None
-    reverses: str | None
-    corrects: str | None
-    money: object
-    source: str
-    body: bytes
-
-
-class Incoming(msgspec.Struct, frozen=True):
-    """A decoded message, with 16 bytes that are equal for equal bytes and what its lines sum to in yuan."""
-
-    record: Record
-    event: Event
-    hash: bytes
-    money: Decimal
-
 
 _compress = zstandard.ZstdCompressor(level=1).compress
 
 
+class Incoming(msgspec.Struct, frozen=True):
+    """A decoded message: whom it is about (its own subject first), and 16 bytes that are equal for equal bytes.
+
+    ``joins`` is another pseudonym of its patient; ``money`` is what its lines sum to, in yuan.
+    """
+
+    record: Record
+    event: Event
+    hash: bytes
+    subjects: Sequence[Place]
+    joins: str | None
+    money: Decimal
+
+    @property
+    def patients(self) -> list[str]:
+        """The pseudonyms that it speaks of, where it is about a patient."""
+        own = self.subjects[0][1]
+        return [name for name in (own.name, self.joins) if name] if own.kind == PATIENT else []
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """An event on its way into the store.
+
+    ``wider`` are its subjects that are no patient, with their areas; ``body`` is the received message, compressed.
+    """
+
+    event_id: str
+    kind: str
+    subject: Subject
+    wider: Sequence[Place]
+    digest: Digest
+    digest_bytes: bytes
+    first_day: Day
+    last_day: Day
+    links: Links
+    money: Decimal
+    source: str
+    body: bytes
+
+
+def incoming_of(record: Record, event: Event, hash: bytes) -> Incoming:
+    return Incoming(record, event, hash, subjects_of(event), joined_by(event), money_of(event))
+
+
 def arrival_of(item: Incoming) -> Arrival:
-    event = item.event
-    digest = digest_of(event)
-    first_day, last_day = span_of(digest)
-    claim = event if isinstance(event, Claim) else None
+    digest = digest_of(item.event)
+    first_day, last_day = digest.span
     return Arrival(
-        event_id=event.event_id,
-        kind=event.kind,
-        patient=event.patient,
+        event_id=item.event.event_id,
+        kind=item.event.kind,
+        subject=item.subjects[0][1],
+        wider=[place for place in item.subjects if place[1].kind != PATIENT],
         digest=digest,
         digest_bytes=encode_digest(digest),
         first_day=first_day,
         last_day=last_day,
-        claim_id=claim.claim_id if claim else None,
-        encounter_id=claim.encounter_id if claim else None,
-        institution=claim.institution if claim else None,
-        reverses=claim.reverses if claim else None,
-        corrects=claim.corrects if claim else None,
+        links=digest.links,
         money=item.money,
         source=item.record.source,
         body=item.record.packed or _compress(item.record.value or b""),

@@ -1,24 +1,37 @@
 """From events to finding versions, without I/O: what a batch touches, what must be read, what is judged, what changed.
 
     new events -> touched days -> windows -> judge -> compare with what is stored -> raise, revise, withdraw
+      arrivals.py    touching.py    windows.py   this page     comparing.py
 
-A late event, a correction, a reversal and a merge are the same operation (docs/concepts.md). The promises are:
-nothing outside the windows may matter to an anchor in the scope, and only anchors in the scope are withdrawn.
+A late event, a correction, a reversal and a merge are the same operation (docs/concepts.md), and so is every kind of
+subject. The promises are: nothing outside the windows may matter to an anchor in the scope, and only anchors in the
+scope, of rules that look at this kind of subject, are withdrawn.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
-from knowledge_base.digests.kinds import Digest
+from knowledge_base.days import Day
+from knowledge_base.digests.head import Digest
 from rules_lib.engine import judge
-from rules_lib.histories.patient import History
+from rules_lib.histories.kinds import HISTORIES
 from rules_lib.rule_set import RuleSet
+from rules_lib.rules_of import RulesOf
 from rules_lib.scope import Scope
-from streams.pipeline.comparing import Changed, InScope, StoredFinding, StoredNotEvaluated, anchor_id, versions_of
-from streams.pipeline.touching import Person
+from streams.pipeline.comparing import (
+    Changed,
+    Made,
+    StoredFinding,
+    StoredNotEvaluated,
+    WasJudged,
+    compared,
+    compared_anchors,
+)
+from streams.pipeline.touching import Matter
 
 
 def judge_again(
-    person: Person,
+    matter: Matter,
     digests: Iterable[Digest],
     everything: bool,
     scope: Scope,
@@ -26,22 +39,38 @@ def judge_again(
     stored: Sequence[StoredFinding],
     stored_not_evaluated: Sequence[StoredNotEvaluated],
 ) -> Changed:
-    """Judges a person's anchors in the scope from their windows and compares with what is stored.
+    """Judges a subject's anchors in the scope from their windows and compares with what is stored.
 
-    ``everything`` says that the digests are the person's whole history, which rules with ``whole_item`` need.
+    ``everything`` says that the digests are the subject's whole history, which rules with ``whole_item`` need.
     """
-    history = History(person.person, digests, rule_set.by_code)
-    judgement = judge(history, scope, rule_set, everything=everything)
-    in_scope = InScope(scope, rule_set, everything, judgement.failed)
-    versions = versions_of(person, judgement.findings, in_scope, rule_set, stored)
-    fresh = {anchor_id(entry): entry for entry in judgement.not_evaluated}
-    known = {entry.anchor_id for entry in stored_not_evaluated}
-    return Changed(
-        versions=versions,
-        now_not_evaluated=[(anchor, entry) for anchor, entry in fresh.items() if anchor not in known],
-        no_longer_not_evaluated=[
-            (entry.person, entry.anchor_id)
-            for entry in stored_not_evaluated
-            if entry.anchor_id not in fresh and in_scope.holds(entry.rules, entry.first_day, entry.last_day)
-        ],
-    )
+    rules = rule_set.of(matter.subject.kind)
+    history = HISTORIES[matter.subject.kind](matter.subject, digests, rules.by_code)
+    judgement = judge(history, scope, rules, everything=everything)
+    was_judged = _was_judged(scope, rules, everything, judgement.failed)
+    made = partial(_made_by, rule_set)
+    versions = compared(matter.area, matter.subject, matter.because, judgement.findings, stored, made, was_judged)
+    return Changed(versions, *compared_anchors(judgement.not_evaluated, stored_not_evaluated, was_judged))
+
+
+def _made_by(rule_set: RuleSet, rule_id: str) -> Made:
+    rule = rule_set.by_id.get(rule_id)
+    return Made(rule_set.maker(rule_id), rule.topic if rule else "")
+
+
+def _was_judged(scope: Scope, rules: RulesOf, everything: bool, failed: set[str]) -> WasJudged:
+    """Anchors of rules that the set does not hold any more count as judged where they meet the scope.
+
+    Those of a rule that raised, or whose file this program cannot load, do not.
+    """
+
+    def was_judged(makers: Sequence[str], first_day: Day, last_day: Day) -> bool:
+        if not rules.suspended.isdisjoint(makers):
+            return False
+        rule = rules.by_id.get(makers[0]) if len(makers) == 1 else None
+        if rule is None:
+            return scope.meets(first_day, last_day)
+        if rule.id in failed or (rule.reach.whole_item and not everything):
+            return False
+        return scope.meets(first_day - rule.reach.back, last_day + rule.reach.ahead)
+
+    return was_judged

@@ -13,7 +13,7 @@ CHECK_FAILED = "check failed"
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Counts of one batch: messages by outcome, findings by (rule, change), anchors newly not evaluated by rule.
+    """Counts of one batch: messages by outcome, findings by (maker, change), anchors newly not evaluated by rule.
 
     ``failed`` counts those of them where the rule's check raised.
     """
@@ -28,7 +28,7 @@ class Report(msgspec.Struct, frozen=True):
             self.outcomes.update({name: getattr(tally, name) for name in OUTCOMES})
 
     def count_versions(self, versions: Iterable[FindingVersion]) -> None:
-        self.findings.update((version.finding.rule_id, version.change.value) for version in versions)
+        self.findings.update((version.maker.id, version.change.value) for version in versions)
 
     def count_not_evaluated(self, entries: Iterable[NotEvaluated]) -> None:
         for entry in entries:

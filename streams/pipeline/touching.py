@@ -1,17 +1,20 @@
-"""Touching: which of a person's days and events new events concern."""
+"""Touching: which of a subject's days and events new events concern."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from knowledge_base.days import Day
-from knowledge_base.digests.kinds import Digest
-from knowledge_base.digests.persons import StatusDigest
+from knowledge_base.days import FIRST_DAY, LAST_DAY, Day
+from knowledge_base.subjects import Subject
 from rules_lib.scope import ALL_DAYS, Scope
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
-    """What is known of a stored event without its digest. ``encounter`` and ``claim_id`` are empty for statuses."""
+    """What is known of a stored event without its digest: its number, days, and by which names others find it.
+
+    ``claim_id`` and ``encounter`` are empty where its kind has none (``knowledge_base.digests.head.Links``).
+    """
 
     seq: int
     event_id: str
@@ -22,51 +25,72 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     last_day: Day
     target: str | None
 
+    @property
+    def concerns_all_days(self) -> bool:
+        return self.first_day <= FIRST_DAY and self.last_day >= LAST_DAY
 
-class Person(msgspec.Struct, frozen=True):
-    """One person before judging: who it is, every event's head, which events are new, and why it is judged.
+    @property
+    def company(self) -> tuple[str, str]:
+        """What is looked at together: its encounter; an event without one stands alone."""
+        return self.encounter if self.encounter != ("", "") else ("", self.event_id)
+
+
+class Matter(msgspec.Struct, frozen=True):
+    """A subject that is to be judged again: every event's head, which events are new, and why.
 
     ``cause`` is the newest event where nothing else is said.
     """
 
     area: str
-    person: str
+    subject: Subject
     heads: Sequence[Head]
     new: frozenset[int]
     cause: str | None = None
 
+    @property
+    def because(self) -> tuple[str, int]:
+        """Why it is judged, and the number of its newest event."""
+        newest = max(self.heads, key=lambda head: head.seq)
+        return self.cause or f"event {newest.event_id}", newest.seq
 
-def merged_persons(members: dict[str, list[str]], digests: Iterable[Digest]) -> dict[str, list[str]]:
-    """Who becomes one person by merges among some events: the least pseudonym with all that belong to it.
+
+class Touched(NamedTuple):
+    """The days that new events touch, and the numbers of the events that do."""
+
+    scope: Scope
+    seqs: frozenset[int]
+
+
+def merged_persons(members: Mapping[str, Sequence[str]], joined: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Who becomes one person by pairs of pseudonyms: the least pseudonym with all that belong to it.
 
     ``members`` are the persons known before, each with all its pseudonyms.
     """
     group_of = {patient: set(together) for together in members.values() for patient in together}
     merged: set[str] = set()
-    for digest in digests:
-        if isinstance(digest, StatusDigest) and digest.change == "merge" and digest.same_as is not None:
-            together = group_of.get(digest.patient, {digest.patient}) | group_of.get(digest.same_as, {digest.same_as})
-            group_of.update(dict.fromkeys(together, together))
-            merged |= together
+    for one, other in joined:
+        together = group_of.get(one, {one}) | group_of.get(other, {other})
+        group_of.update(dict.fromkeys(together, together))
+        merged |= together
     return {min(group_of[patient]): sorted(group_of[patient]) for patient in merged}
 
 
-def touched(person: Person) -> tuple[Scope, frozenset[int]]:
-    """The days that new events touch, and the events that do.
+def touched(matter: Matter) -> Touched:
+    """The days and events that the new ones touch.
 
     An event touches its own days and those of every claim that it is linked to by claim_id, reversal or correction,
-    in any chain, and of every claim of the same encounters. A status touches everything.
+    in any chain, and of every event of the same encounters. One that concerns all days touches everything.
     """
-    new = [head for head in person.heads if head.seq in person.new]
-    if any(head.kind != "claim" for head in new):
-        return ALL_DAYS, frozenset(head.seq for head in person.heads)
-    linked = linked_events(new, person.heads)
-    encounters = {head.encounter for head in linked}
-    events = [head for head in person.heads if head.encounter in encounters]
-    return Scope((head.first_day, head.last_day) for head in events), frozenset(head.seq for head in events)
+    new = [head for head in matter.heads if head.seq in matter.new]
+    if any(head.concerns_all_days for head in new):
+        return Touched(ALL_DAYS, frozenset(head.seq for head in matter.heads))
+    together = {head.company for head in (*new, *linked(new, matter.heads))}
+    events = [head for head in matter.heads if head.company in together]
+    scope = Scope((head.first_day, head.last_day) for head in events)
+    return Touched(scope, frozenset(head.seq for head in events))
 
 
-def linked_events(start: Iterable[Head], heads: Sequence[Head]) -> list[Head]:
+def linked(start: Iterable[Head], heads: Sequence[Head]) -> list[Head]:
     """The events whose claim_ids are connected with some events by reversals and corrections, either way."""
     claim_ids = {head.claim_id for head in start if head.claim_id}
     links = [(head.claim_id, head.target) for head in heads if head.target is not None]

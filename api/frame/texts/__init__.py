@@ -1,4 +1,7 @@
-"""The texts of the console: one catalogue, Chinese first, English with the same keys."""
+"""The texts of the console: one catalogue, Chinese first, English with the same keys.
+
+Imports knowledge_base.files. Open first: zh.yaml.
+"""
 
 from collections.abc import Mapping
 from functools import cache

@@ -1,19 +1,20 @@
 """The database: server, structure, what waits in it, its account, its rules, and the key of its dead letters."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from cryptography.fernet import InvalidToken
-
 from deploy.commands.examination.signs import Sign, State, fault, ok, warning
 from deploy.settings import PREFIX, Settings, SettingsError, load_vault_key
-from streams.messages.vault import Vault
+from rules_lib.rule_set import Suspended
+from streams.jobs.reconciling import event_places
+from streams.messages.vault import Vault, WrongKey
+from streams.store.judgements import published
+from streams.store.judgements.published import PROGRAM
 from streams.store.migrations import FOLDER, find_migrations
 from streams.store.operation import condition
-from streams.store.operation.condition import Account, Condition, Server
+from streams.store.operation.condition import Condition, Server, Unsettled
 from streams.store.sessions import Connection
-from streams.topics import JUDGES
 
 OLDEST_POSTGRES = 15
 TESTED_POSTGRES = 18
@@ -71,7 +72,7 @@ def examine_migrations(has: list[str]) -> Sign:
     return ok(about, max(known))
 
 
-def examine_condition(now: Condition, account: Account) -> Iterator[Sign]:
+def examine_condition(now: Condition, account: Unsettled) -> Iterator[Sign]:
     """What waits to be sent or judged again, and whether everything consumed is accounted for."""
     about = "待发箱 / outbox"
     says = f"{now.outbox} 条 messages, {now.outbox_oldest_seconds:.0f} 秒 s"
@@ -94,18 +95,25 @@ def examine_condition(now: Condition, account: Account) -> Iterator[Sign]:
         yield ok(about, "每条消息都有去向 / every message has its outcome")
 
 
-def examine_rule_set(now: Condition, own: str | None) -> Sign:
-    """Whether the set in force is the program's own, and everything was judged by it."""
+def examine_rule_set(now: Condition, own: str | None, by: str | None) -> Sign:
+    """Whether everything was judged by the set in force, and whose it is (``by``): the program's own or a person's."""
     about = "规则集 / rule set"
     if now.outstanding:
         says = f"{now.outstanding} 个统筹区待重判 / areas are to be judged again"
         return warning(about, says, "fundwatch rejudge")
     if now.rule_set is None:
         return ok(about, "尚未发布 / none in force yet")
-    if now.rule_set != own:
+    if now.rule_set != own and by in (PROGRAM, None):
         says = f"{now.rule_set[:12]} 在用，非本程序自带 / is in force, not the one that came with this program"
-        return warning(about, says, "若非有意 / unless meant so: fundwatch rules publish")
-    return ok(about, now.rule_set[:12])
+        return warning(about, says, "fundwatch migrate")
+    return ok(about, now.rule_set[:12] if now.rule_set == own else f"{now.rule_set[:12]} 由 by {by}")
+
+
+def examine_suspended(suspended: Sequence[Suspended]) -> Iterator[Sign]:
+    """Rules in force that this program cannot load, each with its file and the field that is at fault."""
+    for rule in suspended:
+        remedy = "改正该字段后重新发布 / set the field right and publish again: fundwatch rules publish"
+        yield fault("停用的规则 / suspended rule", str(rule), remedy)
 
 
 def examine_sealed(settings: Settings, sealed: bytes | None) -> Iterator[Sign]:
@@ -121,7 +129,7 @@ def examine_sealed(settings: Settings, sealed: bytes | None) -> Iterator[Sign]:
         try:
             Vault(load_vault_key(settings)).open(sealed)
             yield ok(about, "能打开死信 / opens the dead letters")
-        except InvalidToken:
+        except WrongKey:
             yield fault(about, "打不开死信：密钥不同 / does not open the dead letters: another key", remedy)
 
 
@@ -136,7 +144,13 @@ async def examine_database(connection: Connection, settings: Settings, own: str 
     if migrations.state is State.FAULT:
         return
     now = await condition.find_condition(connection)
-    account = await condition.find_account(connection, JUDGES)
+    account = await condition.find_unsettled(connection, event_places())
     sealed = await condition.find_newest_sealed(connection)
-    for sign in (*examine_condition(now, account), examine_rule_set(now, own), *examine_sealed(settings, sealed)):
+    in_force = None if now.rule_set is None else await published.load_rule_set(connection, now.rule_set)
+    for sign in (
+        *examine_condition(now, account),
+        examine_rule_set(now, own, await published.find_publisher(connection)),
+        *examine_suspended(in_force.suspended if in_force is not None else ()),
+        *examine_sealed(settings, sealed),
+    ):
         yield sign

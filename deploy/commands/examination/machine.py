@@ -11,7 +11,7 @@ from deploy.commands.examination.signs import Sign, fault, ok, warning
 from deploy.embedded.kafka_programs import has_jars
 from deploy.embedded.postgres_programs import EmbeddedError, programs
 from deploy.settings import CHECKOUT, PREFIX, Settings, SettingsError, load_settings, load_vault_key
-from knowledge_base.facts import load_facts
+from knowledge_base.catalogues.files import load_facts
 from knowledge_base.files.yaml_files import FileFaults
 from rules_lib.cases import failed_cases
 from rules_lib.rule_files import load_rule_set

@@ -5,6 +5,7 @@ One writer (the topic ``findings``). ``casework.leads`` says what a lead is and 
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from decimal import Decimal
 
 import asyncpg
 import msgspec
@@ -12,73 +13,60 @@ import msgspec
 from casework.leads import Dispute, LeadFinding, LeadKey, Totals, lead_id, lead_key, totals
 from knowledge_base.days import as_date
 from knowledge_base.findings import Change, FindingVersion, Severity
-from rules_lib.rule import Rule
-from rules_lib.rule_set import RuleSet
+from knowledge_base.subjects import Subject
+from streams.messages.versions import encode_version
 
 _encode = msgspec.json.Encoder().encode
-decode_version = msgspec.json.Decoder(FindingVersion).decode
 
 LeadName = tuple[str, str]
 """(area, lead_id)"""
 
-Rules = Mapping[tuple[str, str], Rule]
-"""Rules by (hash of their set, id)."""
-
 _COUNTED = (
     "findings", "people", "in_question", "in_fund", "loss", "lines", "lines_without_loss", "newest_day", "severity",
+    "at_stake",
 )  # fmt: skip
 
 
-async def apply_findings(
-    connection: asyncpg.Connection, versions: Sequence[FindingVersion], rules: Rules, in_force: RuleSet
-) -> None:
-    """Brings leads to some finding versions, in a transaction that the caller owns.
+async def apply_findings(connection: asyncpg.Connection, versions: Sequence[FindingVersion]) -> None:
+    """Brings leads to some finding versions, in a transaction that the caller owns and that holds the set in force.
 
     The highest version of a finding holds; older and equal ones are ignored. A finding whose institution changed
-    moves to another lead; the lead that it leaves stays, with what is left in it. ``rules`` holds each version's rule
-    as it was when it judged. How severe a rule is, and whether it is live, the set in force says: findings of rules
-    that are not live are kept and never summed.
+    moves to another lead; the lead that it leaves stays, with what is left in it. Each version says its topic. How
+    severe a maker is, and whether it is live, the makers of the set in force say: findings of those that are not live
+    are kept and never summed.
     """
     newest = _newest(versions)
     stored = await _find_stored(connection, newest)
     fresh = [version for name, version in newest.items() if name not in stored or stored[name][0] < version.version]
     if not fresh:
         return
-    homes = {(v.area, v.finding_id): _home(v, rules) for v in fresh}
+    homes = {(v.area, v.finding_id): lead_key(v, v.topic) for v in fresh}
     left = {(name[0], stored[name][1]) for name in homes if name in stored}
     touched = await _next_versions(connection, homes.values(), left)
     await _save_departures(connection, stored, homes, touched)
-    await _save_findings(connection, fresh, homes, touched, {**_by_id(rules), **in_force.by_id})
+    await _save_findings(connection, fresh, homes, touched)
     await _save_lines(connection, fresh, homes)
-    await _save_totals(connection, touched.keys(), live_rules(in_force))
+    await _save_totals(connection, touched.keys())
 
 
-async def sum_again(connection: asyncpg.Connection, area: str, rule_set: RuleSet, rules: Sequence[str]) -> None:
-    """Sums the leads of an area that hold findings of some rules again: how severe they are, whether live, may differ.
+async def sum_again(connection: asyncpg.Connection, area: str, makers: Sequence[str]) -> None:
+    """Sums the leads of an area that hold findings of some makers again: how severe they are, whether live, may differ.
 
-    A finding stays in the lead of the topic that its rule had when it was last judged.
+    A finding stays in the lead of the topic that its maker had when it was last judged.
     """
     rows = await connection.fetch(
-        "select distinct lead_id from lead_findings where area = $1 and rule_id = any($2::text[])", area, rules
+        "select distinct lead_id from lead_findings where area = $1 and rule_id = any($2::text[])", area, makers
     )
     touched = await _next_versions(connection, (), {(area, row["lead_id"]) for row in rows})
-    held = [rule_set.by_id[name] for name in rules if name in rule_set.by_id]
     await connection.execute(
         """
-        update lead_findings f set severity = changed.severity
-        from unnest($2::text[], $3::int[]) as changed (rule_id, severity)
-        where f.area = $1 and f.rule_id = changed.rule_id and f.severity <> changed.severity
+        update lead_findings f set severity = m.severity from makers m
+        where f.area = $1 and f.rule_id = any($2::text[]) and m.id = f.rule_id and f.severity <> m.severity
         """,
         area,
-        [rule.id for rule in held],
-        [int(rule.severity) for rule in held],
+        makers,
     )
-    await _save_totals(connection, touched.keys(), live_rules(rule_set))
-
-
-def live_rules(rule_set: RuleSet) -> list[str]:
-    """The rules whose findings people may see; those of shadow rules are never shown."""
-    return [rule.id for rule in rule_set.rules if rule.status == "live"]
+    await _save_totals(connection, touched.keys())
 
 
 def _newest(versions: Iterable[FindingVersion]) -> dict[tuple[str, str], FindingVersion]:
@@ -88,14 +76,6 @@ def _newest(versions: Iterable[FindingVersion]) -> dict[tuple[str, str], Finding
         if name not in newest or newest[name].version < version.version:
             newest[name] = version
     return newest
-
-
-def _by_id(rules: Rules) -> dict[str, Rule]:
-    return {rule_id: rule for (_, rule_id), rule in rules.items()}
-
-
-def _home(version: FindingVersion, rules: Rules) -> LeadKey:
-    return lead_key(version, rules[version.rule_set, version.finding.rule_id].topic)
 
 
 def _columns(names: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
@@ -172,8 +152,8 @@ async def _save_findings(
     versions: Sequence[FindingVersion],
     homes: Mapping[tuple[str, str], LeadKey],
     touched: Mapping[LeadName, int],
-    rules: Mapping[str, Rule],
 ) -> None:
+    severities = await _find_severities(connection, {version.maker.id for version in versions})
     rows = []
     for version in versions:
         finding = version.finding
@@ -183,30 +163,41 @@ async def _save_findings(
                 version.area,
                 version.finding_id,
                 home,
-                finding.rule_id,
+                finding.maker_id,
                 version.version,
                 version.change is not Change.WITHDRAWN,
-                version.person,
+                *version.subject,
                 as_date(finding.last_day),
                 None if finding.excuse_until is None else as_date(finding.excuse_until),
-                int(rules[finding.rule_id].severity),
-                _encode(version),
+                severities[finding.maker_id],
+                encode_version(version),
                 touched[version.area, home],
-                version.rule_set,
+                version.maker.set,
+                finding.at_stake if isinstance(finding.at_stake, Decimal) else None,
             )
         )
     await connection.executemany(
         """
-        insert into lead_findings (area, finding_id, lead_id, rule_id, version, is_open, person, last_day,
-            excuse_until, severity, body, lead_version, rule_set)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+        insert into lead_findings (area, finding_id, lead_id, rule_id, version, is_open, subject_kind, subject,
+            last_day, excuse_until, severity, body, lead_version, rule_set, at_stake)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
         on conflict (area, finding_id) do update set lead_id = excluded.lead_id, rule_id = excluded.rule_id,
-            version = excluded.version, is_open = excluded.is_open, person = excluded.person,
+            version = excluded.version, is_open = excluded.is_open, subject = excluded.subject,
             last_day = excluded.last_day, excuse_until = excluded.excuse_until, severity = excluded.severity,
-            body = excluded.body, lead_version = excluded.lead_version, rule_set = excluded.rule_set
+            body = excluded.body, lead_version = excluded.lead_version, rule_set = excluded.rule_set,
+            at_stake = excluded.at_stake
         """,
         rows,
     )
+
+
+async def _find_severities(connection: asyncpg.Connection, makers: Collection[str]) -> dict[str, int]:
+    """How severe makers are. Raises ``LookupError`` where one was never published."""
+    rows = await connection.fetch("select id, severity from makers where id = any($1::text[])", list(makers))
+    found = {row["id"]: row["severity"] for row in rows}
+    if unknown := set(makers) - found.keys():
+        raise LookupError(f"no published set holds {', '.join(sorted(unknown))}")
+    return found
 
 
 async def _save_lines(
@@ -229,15 +220,15 @@ async def _save_lines(
         home = lead_id(homes[version.area, version.finding_id])
         for guilty in version.finding.guilty:
             amounts = guilty.amounts
-            line = _encode(guilty.line).decode()
+            line = _encode(guilty.part).decode()
             money = (amounts.in_question, amounts.in_fund, amounts.loss)
             rows.append((version.area, home, version.finding_id, line, *money))
     columns = ("area", "lead_id", "finding_id", "line", "in_question", "in_fund", "loss")
     await connection.copy_records_to_table("lead_lines", records=rows, columns=columns)
 
 
-async def _save_totals(connection: asyncpg.Connection, leads: Collection[LeadName], live: Sequence[str]) -> None:
-    found = await _find_open(connection, leads, live)
+async def _save_totals(connection: asyncpg.Connection, leads: Collection[LeadName]) -> None:
+    found = await _find_open(connection, leads)
     steps = {name: totals(found[name]) for name in sorted(leads)}
     names = _columns(leads)
     await connection.execute(
@@ -256,7 +247,7 @@ async def _save_totals(connection: asyncpg.Connection, leads: Collection[LeadNam
         """
         update leads l set findings = t.findings, people = t.people, in_question = t.in_question,
             in_fund = t.in_fund, loss = t.loss, newest_day = t.newest_day, severity = t.severity,
-            counts_from = t.from_day
+            at_stake = t.at_stake, counts_from = t.from_day
         from (
             select distinct on (t.area, t.lead_id) t.* from unnest($1::text[], $2::text[]) as touched (area, lead_id)
             join lead_totals t using (area, lead_id) order by t.area, t.lead_id, t.from_day desc
@@ -270,13 +261,11 @@ async def _save_totals(connection: asyncpg.Connection, leads: Collection[LeadNam
 def _counted(step: Totals) -> tuple[object, ...]:
     newest = None if step.newest_day is None else as_date(step.newest_day)
     money = (step.in_question, step.in_fund, step.loss, step.lines, step.lines_without_loss)
-    return (step.findings, step.people, *money, newest, int(step.severity))
+    return (step.findings, step.people, *money, newest, int(step.severity), step.at_stake)
 
 
-async def _find_open(
-    connection: asyncpg.Connection, leads: Collection[LeadName], live: Sequence[str]
-) -> dict[LeadName, list[LeadFinding]]:
-    """The open findings of live rules of some leads, with their lines in dispute."""
+async def _find_open(connection: asyncpg.Connection, leads: Collection[LeadName]) -> dict[LeadName, list[LeadFinding]]:
+    """The open findings of live makers of some leads, with their parts in dispute."""
     names = _columns(leads)
     lines = await connection.fetch(
         """
@@ -290,22 +279,23 @@ async def _find_open(
         disputes[area, finding_id].append(Dispute(*dispute))
     rows = await connection.fetch(
         """
-        select f.area, f.lead_id, f.finding_id, f.person, f.last_day, f.severity, f.excuse_until
+        select f.area, f.lead_id, f.finding_id, f.subject_kind, f.subject, f.last_day, f.severity, f.excuse_until,
+            f.at_stake
         from unnest($1::text[], $2::text[]) as wanted (area, lead_id) join lead_findings f using (area, lead_id)
-        where f.is_open and f.rule_id = any($3::text[])
+        join makers m on m.id = f.rule_id and m.live where f.is_open
         """,
         *names,
-        live,
     )
     found: dict[LeadName, list[LeadFinding]] = defaultdict(list)
-    for area, lead, finding_id, person, last_day, severity, excuse_until in rows:
+    for area, lead, finding_id, kind, name, last_day, severity, excuse_until, at_stake in rows:
         found[area, lead].append(
             LeadFinding(
-                person,
+                Subject(kind, name),
                 last_day.toordinal(),
                 Severity(severity),
                 None if excuse_until is None else excuse_until.toordinal(),
                 tuple(disputes[area, finding_id]),
+                at_stake,
             )
         )
     return found

@@ -7,9 +7,10 @@ from decimal import Decimal
 import asyncpg
 import msgspec
 
-from knowledge_base.days import Day, as_date
+from casework.sight import Sight
 from knowledge_base.findings import FindingVersion
-from streams.store.casework.leads import decode_version
+from streams.messages.versions import decode_version
+from streams.store.casework.sights import SHOWN, sight_arguments
 
 #: What the store raises for text that it cannot hold: PostgreSQL's text has no NUL.
 TextRefused = asyncpg.CharacterNotInRepertoireError
@@ -71,6 +72,7 @@ class Lead(msgspec.Struct, frozen=True):
     newest_day: date | None
     severity: int
     waiting: int
+    at_stake: Decimal
     first: Decimal
     second: Decimal
 
@@ -99,13 +101,13 @@ class Gap(msgspec.Struct, frozen=True):
 # What leads come to today. From counts_from on a lead's own row says it; before, a step of lead_totals does.
 _SETTLED = """
     select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state, l.assignee, l.updated_at,
-        l.findings, l.people, l.in_question, l.in_fund, l.loss, l.newest_day, l.severity, 0 as waiting
+        l.findings, l.people, l.in_question, l.in_fund, l.loss, l.newest_day, l.severity, 0 as waiting, l.at_stake
     from leads l where l.counts_from <= $1
 """
 _UNSETTLED = """
     select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state, l.assignee, l.updated_at,
         t.findings, t.people, t.in_question, t.in_fund, t.loss, t.newest_day, t.severity,
-        l.findings - t.findings as waiting
+        l.findings - t.findings as waiting, t.at_stake
     from leads l
     join lateral (
         select * from lead_totals t where t.area = l.area and t.lead_id = l.lead_id and t.from_day <= $1
@@ -140,7 +142,7 @@ def _conditions(chosen: LeadFilter, arguments: list[object]) -> str:
 
     A lead whose findings are gone stays in sight where somebody decided on it.
     """
-    conditions = ["(t.findings > 0 or t.state <> 'open')"]
+    conditions = ["(t.findings > 0 or t.state <> 'open')", "($2::text[] is null or t.area = any($2::text[]))"]
     for field, column in _NARROWING.items():
         value = getattr(chosen, field)
         if value is not None:
@@ -164,10 +166,10 @@ def _further(chosen: LeadFilter, arguments: list[object]) -> str:
     return conditions
 
 
-async def find_leads(connection: asyncpg.Connection, chosen: LeadFilter, today: Day) -> list[Lead]:
+async def find_leads(connection: asyncpg.Connection, chosen: LeadFilter, sight: Sight) -> list[Lead]:
     """One page of the queue as it counts today. Raises ``KeyError`` for an unknown sorting."""
     first, second = SORTS[chosen.sort]
-    arguments: list[object] = [as_date(today)]
+    arguments = sight_arguments(sight)
     conditions = _conditions(chosen, arguments) + _further(chosen, arguments)
     # Each part is sorted and cut by itself: the settled ones are read in the order of the index leads_by_grade.
     parts = " union all ".join(
@@ -187,9 +189,9 @@ async def find_leads(connection: asyncpg.Connection, chosen: LeadFilter, today: 
     return [Lead(**row) for row in rows]
 
 
-async def find_state_counts(connection: asyncpg.Connection, chosen: LeadFilter, today: Day) -> dict[str, int]:
+async def find_state_counts(connection: asyncpg.Connection, chosen: LeadFilter, sight: Sight) -> dict[str, int]:
     """How many leads there are in each state with the other conditions of a filter."""
-    arguments: list[object] = [as_date(today)]
+    arguments = sight_arguments(sight)
     conditions = _conditions(chosen, arguments)
     rows = await connection.fetch(
         f"select t.state, count(*) as leads from {_TODAY} t where {conditions} group by t.state", *arguments
@@ -197,31 +199,33 @@ async def find_state_counts(connection: asyncpg.Connection, chosen: LeadFilter, 
     return {row["state"]: row["leads"] for row in rows}
 
 
-async def find_lead(connection: asyncpg.Connection, lead_id: str, today: Day) -> Lead | None:
+async def find_lead(connection: asyncpg.Connection, lead_id: str, sight: Sight) -> Lead | None:
     """A lead by its name, as it counts today."""
     first, second = SORTS["severity"]
     row = await connection.fetchrow(
         f"""
         with chosen as (
             select t.*, ({first})::numeric as first, ({second})::numeric as second from {_TODAY} t
-            where t.lead_id = $2)
+            where t.lead_id = $3 and ($2::text[] is null or t.area = any($2::text[])))
         {_LEADS}
         """,
-        as_date(today),
+        *sight_arguments(sight),
         lead_id,
     )
     return None if row is None else Lead(**row)
 
 
-async def find_choices(connection: asyncpg.Connection) -> tuple[list[tuple[str, str]], list[int]]:
+async def find_choices(connection: asyncpg.Connection, sight: Sight) -> tuple[list[tuple[str, str]], list[int]]:
     """Institutions (code, name) that leads speak of, and the years from their first to their last, for the filters."""
     rows = await connection.fetch(
         """
         select l.institution, coalesce(i.name, l.institution) as name, l.first, l.last
         from (
-            select institution, min(service_year) as first, max(service_year) as last from leads group by institution
+            select institution, min(service_year) as first, max(service_year) as last from leads
+            where $1::text[] is null or area = any($1::text[]) group by institution
         ) l left join institutions i using (institution) order by name
-        """
+        """,
+        sight_arguments(sight)[1],
     )
     first, last = min((row["first"] for row in rows), default=1), max((row["last"] for row in rows), default=0)
     return [(row["institution"], row["name"]) for row in rows], list(range(last, first - 1, -1))
@@ -235,105 +239,86 @@ async def find_institution_names(connection: asyncpg.Connection, codes: Collecti
     return {row["institution"]: row["name"] for row in rows}
 
 
-_COUNTS_TODAY = """
-    f.area = $1 and f.lead_id = $2 and f.is_open and f.rule_id = any($3::text[])
-    and (f.excuse_until is null or f.excuse_until < $4)
-"""
-
-
 async def find_lead_findings(
-    connection: asyncpg.Connection, lead: Lead, live: Sequence[str], today: Day, offset: int, limit: int
+    connection: asyncpg.Connection, lead: Lead, sight: Sight, offset: int, limit: int
 ) -> list[FindingVersion]:
     """Findings of a lead that count today: the most serious first, then those with the most money."""
     rows = await connection.fetch(
         f"""
-        select f.body from lead_findings f
+        select f.body from {SHOWN}
         left join lateral (
             select sum(in_question) as money from lead_lines l where l.area = f.area and l.finding_id = f.finding_id
-        ) m on true
-        where {_COUNTS_TODAY}
-        order by f.severity, m.money desc nulls last, f.last_day desc, f.finding_id offset $5 limit $6
+        ) money on true
+        where f.area = $3 and f.lead_id = $4 and f.is_open
+        order by f.severity, money.money desc nulls last, f.last_day desc, f.finding_id offset $5 limit $6
         """,
+        *sight_arguments(sight),
         lead.area,
         lead.lead_id,
-        live,
-        as_date(today),
         offset,
         limit,
     )
     return [decode_version(row["body"]) for row in rows]
 
 
-async def find_rule_counts(
-    connection: asyncpg.Connection, lead: Lead, live: Sequence[str], today: Day
-) -> list[tuple[str, int]]:
-    """(rule, findings that count today), the most serious first."""
+async def find_maker_counts(connection: asyncpg.Connection, lead: Lead, sight: Sight) -> list[tuple[str, int]]:
+    """(rule or detector, findings that count today), the most serious first."""
     rows = await connection.fetch(
         f"""
-        select f.rule_id, count(*) as findings from lead_findings f
-        where {_COUNTS_TODAY} group by f.rule_id order by min(f.severity), 2 desc, 1
+        select f.rule_id, count(*) as findings from {SHOWN} where f.area = $3 and f.lead_id = $4 and f.is_open
+        group by f.rule_id order by min(f.severity), 2 desc, 1
         """,
+        *sight_arguments(sight),
         lead.area,
         lead.lead_id,
-        live,
-        as_date(today),
     )
     return [(row["rule_id"], row["findings"]) for row in rows]
 
 
 async def find_finding(
-    connection: asyncpg.Connection, finding_id: str, live: Sequence[str], today: Day
+    connection: asyncpg.Connection, finding_id: str, sight: Sight
 ) -> tuple[FindingVersion, str] | None:
     """A finding that may be shown today, open or withdrawn, with the name of its lead."""
     row = await connection.fetchrow(
-        """
-        select body, lead_id from lead_findings
-        where finding_id = $1 and rule_id = any($2::text[]) and (excuse_until is null or excuse_until < $3)
-        """,
-        finding_id,
-        live,
-        as_date(today),
+        f"select f.body, f.lead_id from {SHOWN} where f.finding_id = $3", *sight_arguments(sight), finding_id
     )
     return None if row is None else (decode_version(row["body"]), row["lead_id"])
 
 
 async def find_changes(
-    connection: asyncpg.Connection, area: str, lead_id: str, after_version: int, live: Sequence[str], today: Day
+    connection: asyncpg.Connection, area: str, lead_id: str, after_version: int, sight: Sight
 ) -> Changes:
     """What happened to findings of a lead after one of its versions."""
     row = await connection.fetchrow(
-        """
-        select count(*) filter (where is_open and version = 1) as raised,
-            count(*) filter (where is_open and version > 1) as revised,
-            count(*) filter (where not is_open) as withdrawn,
+        f"""
+        select count(*) filter (where f.is_open and f.version = 1) as raised,
+            count(*) filter (where f.is_open and f.version > 1) as revised,
+            count(*) filter (where not f.is_open) as withdrawn,
             (
-                select count(*) from lead_departures d join lead_findings f using (area, finding_id)
-                where d.area = $1 and d.lead_id = $2 and d.lead_version > $3 and f.lead_id <> $2
-                    and f.rule_id = any($4::text[]) and (f.excuse_until is null or f.excuse_until < $5)
+                select count(*) from {SHOWN} join lead_departures d using (area, finding_id)
+                where d.area = $3 and d.lead_id = $4 and d.lead_version > $5 and f.lead_id <> $4
             ) as moved
-        from lead_findings
-        where area = $1 and lead_id = $2 and lead_version > $3 and rule_id = any($4::text[])
-            and (excuse_until is null or excuse_until < $5)
+        from {SHOWN} where f.area = $3 and f.lead_id = $4 and f.lead_version > $5
         """,
+        *sight_arguments(sight),
         area,
         lead_id,
         after_version,
-        live,
-        as_date(today),
     )
     assert row is not None
     return Changes(**row)
 
 
 async def find_gaps(connection: asyncpg.Connection, lead: Lead, rules: Sequence[str]) -> list[Gap]:
-    """Why rules could not decide on other things of a lead's people in its year, the most frequent first."""
+    """Why rules could not decide on other things of a lead's subjects in its year, the most frequent first."""
     rows = await connection.fetch(
         """
         select rule_id, n.reason, count(*) as anchors
         from not_evaluated n, unnest(n.rules) as rule_id
         where n.area = $1 and rule_id = any($3::text[]) and n.first_day < make_date($4 + 1, 1, 1)
             and n.last_day >= make_date($4, 1, 1)
-            and n.person in (select person from lead_findings where area = $1 and lead_id = $2 and is_open)
+            and (n.subject_kind, n.subject) in (
+                select subject_kind, subject from lead_findings where area = $1 and lead_id = $2 and is_open)
         group by rule_id, n.reason order by anchors desc, rule_id, n.reason
         """,
         lead.area,

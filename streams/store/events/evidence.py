@@ -7,7 +7,7 @@ import msgspec
 import zstandard
 
 from knowledge_base.days import FIRST_DAY, LAST_DAY
-from knowledge_base.digests.kinds import Digest
+from knowledge_base.digests.head import Digest
 from knowledge_base.events.claims import Claim
 from streams.messages.packing import decode_digest
 from streams.store.events.persons import find_persons

@@ -1,9 +1,11 @@
-"""Persons: who is one person, and the locks under which histories are read and written."""
+"""Who is one person, and the locks under which subjects' histories are read and written."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 
 import asyncpg
+
+from knowledge_base.subjects import PATIENT, Subject
 
 
 def _lock_key(*words: str) -> int:
@@ -16,9 +18,13 @@ async def lock_area(connection: asyncpg.Connection, area: str, exclusive: bool) 
     await connection.execute(f"select pg_advisory_xact_lock{shared}($1)", _lock_key("area", area))
 
 
-async def lock_persons(connection: asyncpg.Connection, area: str, persons: Collection[str]) -> None:
-    """Locks persons in sorted order, in a statement of its own, so that what is read next is what was committed."""
-    keys = sorted(_lock_key("person", area, person) for person in persons)
+async def lock_subjects(connection: asyncpg.Connection, area: str, subjects: Collection[Subject]) -> None:
+    """Locks subjects in sorted order, in a statement of its own, so that what is read next is what was committed.
+
+    A patient is locked by the word that workers of every release know.
+    """
+    words = [("person" if subject.kind == PATIENT else subject.kind, subject.name) for subject in subjects]
+    keys = sorted(_lock_key(kind, area, name) for kind, name in words)
     await connection.execute("select pg_advisory_xact_lock(key) from unnest($1::bigint[]) as key", keys)
 
 

@@ -1,19 +1,25 @@
-"""Accepted events: their arrival, and what windows are read from."""
+"""Accepted events as stored: their arrival, and what windows over a patient are read from."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import asyncpg
 import msgspec
 import zstandard
 
 from knowledge_base.days import Day, as_date
-from knowledge_base.digests.kinds import Digest
+from knowledge_base.digests.head import Digest
 from streams.messages.packing import decode_digest
 from streams.pipeline.arrivals import Arrival
 from streams.pipeline.touching import Head
 
 _decompress = zstandard.ZstdDecompressor().decompress
+
+
+def decompressed(body: bytes) -> bytes:
+    """A received message from the bytes that are kept of it."""
+    return _decompress(body)
 
 
 async def save_event_ids(
@@ -43,7 +49,8 @@ async def save_event_ids(
 
 
 _EVENT_COLUMNS = (
-    "area", "patient", "seq", "event_id", "kind", "claim_id", "encounter_id", "institution", "first_day", "last_day",
+    "area", "subject_kind", "patient", "seq", "event_id", "kind", "claim_id", "encounter_id", "institution",
+    "first_day", "last_day",
     "reverses", "corrects", "money", "source", "digest",
 )  # fmt: skip
 
@@ -53,17 +60,18 @@ async def save_events(connection: asyncpg.Connection, area: str, arrivals: Mappi
     events = [
         (
             area,
-            arrival.patient,
+            arrival.subject.kind,
+            arrival.subject.name,
             seq,
             arrival.event_id,
             arrival.kind,
-            arrival.claim_id,
-            arrival.encounter_id,
-            arrival.institution,
+            arrival.links.claim_id or None,
+            arrival.links.encounter[1] or None,
+            arrival.links.encounter[0] or None,
             as_date(arrival.first_day),
             as_date(arrival.last_day),
-            arrival.reverses,
-            arrival.corrects,
+            arrival.links.reverses,
+            arrival.links.corrects,
             arrival.money,
             arrival.source,
             arrival.digest_bytes,
@@ -76,10 +84,10 @@ async def save_events(connection: asyncpg.Connection, area: str, arrivals: Mappi
 
 
 class Remembered(msgspec.Struct, frozen=True):
-    """A stored event: its head, and its digest where it was read."""
+    """A stored event: its head, the name under which it is kept, and its digest where it was read."""
 
     head: Head
-    patient: str
+    name: str
     digest: bytes | None
 
 
@@ -94,7 +102,7 @@ async def find_events(
             e.first_day, e.last_day, coalesce(e.reverses, e.corrects) as target,
             case when e.last_day >= near.first and e.first_day <= near.last then e.digest end as digest
         from unnest($2::text[], $3::date[], $4::date[]) as near (patient, first, last)
-        join events e on e.area = $1 and e.patient = near.patient
+        join events e on e.area = $1 and e.patient = near.patient and e.subject_kind = 'patient'
         """,
         area,
         patients,
@@ -102,19 +110,16 @@ async def find_events(
         [_clamped(near[patient][1]) for patient in patients],
     )
     found: dict[str, list[Remembered]] = {patient: [] for patient in patients}
-    for patient, seq, event_id, kind, claim_id, institution, encounter_id, first, last, target, digest in rows:
-        head = Head(
-            seq,
-            event_id,
-            kind,
-            claim_id or "",
-            (institution or "", encounter_id or ""),
-            first.toordinal(),
-            last.toordinal(),
-            target,
-        )
-        found[patient].append(Remembered(head, patient, digest))
+    for patient, *head, digest in rows:
+        found[patient].append(Remembered(head_of(head), patient, digest))
     return found
+
+
+def head_of(row: Sequence[Any]) -> Head:
+    """The head of a stored event from its columns, in their order here."""
+    seq, event_id, kind, claim_id, institution, encounter_id, first, last, target = row
+    encounter = (institution or "", encounter_id or "")
+    return Head(seq, event_id, kind, claim_id or "", encounter, first.toordinal(), last.toordinal(), target)
 
 
 def _clamped(day: Day) -> date:
@@ -148,21 +153,35 @@ async def load_bodies(connection: asyncpg.Connection, area: str, event_ids: Coll
         area,
         list(event_ids),
     )
-    return {row["event_id"]: _decompress(row["body"]) for row in rows}
+    return {row["event_id"]: decompressed(row["body"]) for row in rows}
 
 
-async def load_received(connection: asyncpg.Connection, area: str, person: str, as_of: int) -> list[bytes]:
-    """The received messages of everybody who is one person with ``person`` now, up to an arrival number."""
+async def load_received(connection: asyncpg.Connection, area: str, patient: str, as_of: int) -> list[bytes]:
+    """The received messages of everybody who is one person with a patient now, up to an arrival number."""
     rows = await connection.fetch(
         """
         with everybody as (
             select m.patient from persons p join persons m using (area, person) where p.area = $1 and p.patient = $2
             union select $2)
         select r.body from events e join everybody using (patient) join received r using (area, seq)
-        where e.area = $1 and e.seq <= $3 order by e.seq
+        where e.area = $1 and e.seq <= $3 and e.subject_kind = 'patient' order by e.seq
         """,
         area,
-        person,
+        patient,
         as_of,
     )
-    return [_decompress(row["body"]) for row in rows]
+    return [decompressed(row["body"]) for row in rows]
+
+
+async def find_last_seq(connection: asyncpg.Connection, area: str) -> int:
+    """The greatest arrival number of an area's events, 0 where there is none."""
+    seq: int = await connection.fetchval("select coalesce(max(seq), 0) from events where area = $1", area)
+    return seq
+
+
+async def read_digests(connection: asyncpg.Connection, area: str, mark: int) -> list[Digest]:
+    """The digests of all of an area's events up to an arrival number, in that order."""
+    rows = await connection.fetch(
+        "select kind, digest from events where area = $1 and seq <= $2 order by seq", area, mark
+    )
+    return [decode_digest(row["kind"], row["digest"]) for row in rows]

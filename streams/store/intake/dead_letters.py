@@ -1,30 +1,21 @@
-"""Dead letters as stored: choosing, listing, opening on purpose, replaying.
+"""Dead letters as stored: choosing, listing, how far replays are. What people do with them is ``streams.acts.letters``.
 
 A replay sends the bytes again as new messages of a source of its own ("replay 7"), so that what became of them is
-counted apart and what was counted before stays. It goes on in steps, each a transaction of its own; a letter that
-was replayed is never sent by another replay. On a bus outside the store a crash between the two sends a step twice,
-and the second time counts as duplicates.
+counted apart and what was counted before stays. It goes on in steps; a letter that was replayed is never sent by
+another replay.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from operator import itemgetter
 
 import msgspec
-from cryptography.fernet import InvalidToken
 
-from streams.bus import Bus, Message
-from streams.messages.vault import Vault
 from streams.store.sessions import Connection
-from streams.topics import CLAIMS
 
 NEWEST = 2**63 - 1
-STEP = 500
-
-
-class WrongKey(Exception):
-    """The bytes were sealed with another key than this vault's."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -182,21 +173,20 @@ async def find_dead_letter(
     return None if row is None else (row["seq"], _letter(tuple(row)[1:]))
 
 
-async def open_dead_letter(connection: Connection, vault: Vault, seq: int, seen_by: str, purpose: str) -> bytes:
-    """The bytes of a dead letter as they came; that somebody looked is noted with them. Raises ``WrongKey``."""
-    async with connection.transaction():
-        sealed: bytes = await connection.fetchval(
-            """
-            with seen as (
-                insert into dead_letter_views (topic, partition, "offset", seen_by, purpose)
-                select topic, partition, "offset", $2, $3 from dead_letters where seq = $1)
-            select body from dead_letters where seq = $1
-            """,
-            seq,
-            seen_by,
-            purpose,
-        )
-        return _opened(vault, sealed)
+async def save_view(connection: Connection, seq: int, seen_by: str, purpose: str) -> bytes:
+    """Notes that somebody looks at a dead letter's bytes, and returns them as they are sealed."""
+    sealed: bytes = await connection.fetchval(
+        """
+        with seen as (
+            insert into dead_letter_views (topic, partition, "offset", seen_by, purpose)
+            select topic, partition, "offset", $2, $3 from dead_letters where seq = $1)
+        select body from dead_letters where seq = $1
+        """,
+        seq,
+        seen_by,
+        purpose,
+    )
+    return sealed
 
 
 async def find_views(connection: Connection, letter: DeadLetter) -> list[View]:
@@ -237,54 +227,59 @@ async def begin_replay(connection: Connection, chosen: LetterFilter, asked_by: s
         return number
 
 
-async def go_on_replaying(connection: Connection, bus: Bus, vault: Vault, number: int) -> bool:
-    """Sends the next letters of a replay, in one transaction; false where none was left. Raises ``WrongKey``.
+class Sealed(msgspec.Struct, frozen=True):
+    """A letter that is to be sent again, with its bytes as they are sealed."""
 
-    Two who go on with one replay at once stand in line here.
+    topic: str
+    key: bytes | None
+    body: bytes
+
+
+async def take_letters(connection: Connection, number: int, most: int) -> list[Sealed] | None:
+    """The next letters of a replay, marked as replayed, in their order; ``None`` where there is no such replay.
+
+    Two who go on with one replay at once stand in line here, until the caller's transaction ends.
     """
-    async with connection.transaction():
-        replay = await connection.fetchrow("select chosen, until_seq from replays where replay = $1 for update", number)
-        if replay is None:
-            return False
-        arguments: list[object] = [replay["until_seq"], STEP, number]
-        chosen = msgspec.json.decode(replay["chosen"], type=LetterFilter)
-        rows = await connection.fetch(
-            f"""
-            update dead_letters set replayed_at = now(), replay = $3
-            where seq in (
-                select seq from dead_letters where replayed_at is null and seq <= $1 and {_where(chosen, arguments)}
-                order by seq limit $2 for update)
-            returning seq, topic, key, body
-            """,
-            *arguments,
-        )
-        by_topic: dict[str, list[Message]] = {}
-        for row in sorted(rows, key=itemgetter("seq")):
-            message = Message(row["key"], _opened(vault, row["body"]), f"replay {number}")
-            by_topic.setdefault(row["topic"], []).append(message)
-        for topic, messages in sorted(by_topic.items()):
-            await bus.send(topic, messages, within=connection)
-        await connection.execute(
-            "update replays set sent = sent + $2, finished_at = case when $2 < $3 then now() end where replay = $1",
-            number,
-            len(rows),
-            STEP,
-        )
-    return len(rows) == STEP
+    replay = await connection.fetchrow("select chosen, until_seq from replays where replay = $1 for update", number)
+    if replay is None:
+        return None
+    arguments: list[object] = [replay["until_seq"], most, number]
+    chosen = msgspec.json.decode(replay["chosen"], type=LetterFilter)
+    rows = await connection.fetch(
+        f"""
+        update dead_letters set replayed_at = now(), replay = $3
+        where seq in (
+            select seq from dead_letters where replayed_at is null and seq <= $1 and {_where(chosen, arguments)}
+            order by seq limit $2 for update)
+        returning seq, topic, key, body
+        """,
+        *arguments,
+    )
+    return [Sealed(row["topic"], row["key"], row["body"]) for row in sorted(rows, key=itemgetter("seq"))]
 
 
-async def find_replay(connection: Connection, number: int) -> Replay | None:
-    """A replay as far as it is, with what became of it."""
+async def move_replay(connection: Connection, number: int, more: int, is_finished: bool) -> None:
+    """Notes that so many letters more were sent."""
+    await connection.execute(
+        "update replays set sent = sent + $2, finished_at = case when $3 then now() end where replay = $1",
+        number,
+        more,
+        is_finished,
+    )
+
+
+async def find_replay(connection: Connection, number: int, counted: Sequence[str]) -> Replay | None:
+    """A replay as far as it is, with what became of it; ``counted`` are the topics whose outcomes are counted."""
     row = await connection.fetchrow(
         """
         select r.replay, r.asked_by, r.asked_at, r.finished_at, r.letters, r.sent,
-            (select count(*) from dead_letters d where d.replay = r.replay and d.topic = $2) as counted,
+            (select count(*) from dead_letters d where d.replay = r.replay and d.topic = any($2::text[])) as counted,
             coalesce(sum(l.accepted), 0)::bigint as accepted, coalesce(sum(l.duplicate), 0)::bigint as duplicate,
             coalesce(sum(l.conflict), 0)::bigint as conflict, coalesce(sum(l.dead), 0)::bigint as dead
         from replays r left join ledger l on l.source = 'replay ' || r.replay where r.replay = $1 group by r.replay
         """,
         number,
-        CLAIMS,
+        counted,
     )
     return None if row is None else Replay(**row)
 
@@ -293,13 +288,6 @@ async def find_unfinished_replays(connection: Connection) -> list[int]:
     """Replays that stopped on their way: whoever wants may go on with them."""
     rows = await connection.fetch("select replay from replays where finished_at is null order by replay")
     return [row["replay"] for row in rows]
-
-
-def _opened(vault: Vault, sealed: bytes) -> bytes:
-    try:
-        return vault.open(sealed)
-    except InvalidToken:
-        raise WrongKey from None
 
 
 def _letter(values: tuple[object, ...]) -> DeadLetter:

@@ -8,10 +8,9 @@ from typing import get_type_hints
 import asyncpg
 import msgspec
 
-from streams.bus import Bus, Lag
+from streams.bus import Lag
 from streams.pipeline.account import Tally
 from streams.store.sessions import Connection
-from streams.topics import CLAIMS
 
 
 class SourceRow(msgspec.Struct, frozen=True):
@@ -55,13 +54,16 @@ class Trouble(msgspec.Struct, frozen=True):
 
 
 class PartitionRow(msgspec.Struct, frozen=True):
-    """Offsets that a group consumed on a partition beside the outcomes that were counted, and what still waits."""
+    """Offsets that a group consumed on a partition beside the outcomes that were counted, and what still waits.
+
+    ``waiting`` is ``None`` where the log lies outside the store and was not asked.
+    """
 
     topic: str
     partition: int
     consumed: int
     outcomes: int
-    waiting: int
+    waiting: int | None
 
     @property
     def troubles(self) -> Iterator[Trouble]:
@@ -133,7 +135,7 @@ class Reconciliation(msgspec.Struct, frozen=True):
     @property
     def lost_on_the_way(self) -> int:
         """Messages sent that did not arrive, beyond those that wait on a bus that does not tell their sources."""
-        waiting = sum(row.waiting for row in self.partitions) - sum(row.waiting for row in self.store)
+        waiting = sum(row.waiting or 0 for row in self.partitions) - sum(row.waiting for row in self.store)
         return max(0, sum(row.missing for row in self.store) - max(0, waiting))
 
     @property
@@ -160,38 +162,50 @@ class LedgerFilter(msgspec.Struct, frozen=True):
     last: date | None = None
 
 
-async def reconcile(connection: Connection, group: str, bus: Bus | None = None) -> Reconciliation:
+Places = Sequence[tuple[str, str]]
+"""Groups with the topics of events that they read, ``(group, topic)``."""
+
+
+def _columns(places: Places) -> tuple[list[str], list[str]]:
+    return [group for group, _ in places], [topic for _, topic in places]
+
+
+async def find_account(connection: Connection, places: Places) -> Reconciliation:
     """Counts every side anew, in one snapshot: a walk over all events.
 
-    What waits on a bus outside the store is asked of ``bus``, after the snapshot, so that nothing which was sent
-    before it can seem lost.
+    What waits on a bus outside the store is not known here (``streams.jobs.reconciling``).
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         sources = await connection.fetch(_SOURCES)
-        partitions = await connection.fetch(_PARTITIONS, group, CLAIMS)
-        store = await connection.fetch(_STORE, group, CLAIMS)
+        partitions = await connection.fetch(_PARTITIONS, *_columns(places))
+        store = await connection.fetch(_STORE, *_columns(places))
         waiting_links = await connection.fetchval(_WAITING_LINKS)
     return Reconciliation(
         sources=[SourceRow(**row) for row in sources],
-        partitions=_partition_rows(partitions, await bus.lags(group) if bus is not None else ()),
+        partitions=_partition_rows(partitions),
         store=[StoreRow(**row) for row in store],
         waiting_links=waiting_links,
     )
 
 
-async def find_outcomes(connection: Connection, group: str, lags: Sequence[Lag]) -> list[PartitionRow]:
+async def find_outcomes(connection: Connection, places: Places) -> list[PartitionRow]:
     """What was consumed from each partition beside its outcomes, from the ledger alone: quick at any size."""
-    return _partition_rows(await connection.fetch(_PARTITIONS, group, CLAIMS), lags)
+    return _partition_rows(await connection.fetch(_PARTITIONS, *_columns(places)))
 
 
-def _partition_rows(rows: Iterable[asyncpg.Record], lags: Sequence[Lag]) -> list[PartitionRow]:
-    """Partitions by the store; where the log lies elsewhere (``waiting`` is null) its end is that of the bus."""
+def with_ends(rows: Iterable[PartitionRow], lags: Iterable[Lag]) -> list[PartitionRow]:
+    """Partitions with what waits on a bus outside the store, whose ends it tells."""
     ends = {(lag.topic, lag.partition): lag.end for lag in lags}
-    partitions = []
-    for topic, partition, consumed, outcomes, waiting in rows:
-        behind = max(0, ends.get((topic, partition), consumed) - consumed) if waiting is None else waiting
-        partitions.append(PartitionRow(topic, partition, consumed, outcomes, behind))
-    return partitions
+    return [
+        msgspec.structs.replace(row, waiting=max(0, ends.get((row.topic, row.partition), row.consumed) - row.consumed))
+        if row.waiting is None
+        else row
+        for row in rows
+    ]
+
+
+def _partition_rows(rows: Iterable[asyncpg.Record]) -> list[PartitionRow]:
+    return [PartitionRow(*row) for row in rows]
 
 
 async def find_ledger(
@@ -244,40 +258,45 @@ _LEDGER = f"{_SUMS} {_CHOSEN} order by day desc, source offset $4 limit $5"
 _LEDGER_COUNT = f"select count(*) from (select from ledger {_CHOSEN}) as rows"
 
 _PARTITIONS = """
-    select coalesce(g.topic, h.topic) as topic, coalesce(g.partition, h.partition) as partition,
-        coalesce(g.next, 0) as consumed,
+    with places as (select * from unnest($1::text[], $2::text[]) as places ("group", topic)),
+    read as (
+        select g.topic, g.partition, g.next from group_offsets g
+        join places p on p."group" = g."group" and p.topic = g.topic),
+    heads as (select h.* from log_heads h join places p on p.topic = h.topic)
+    select topic, partition, coalesce(r.next, 0) as consumed,
         coalesce((
             select sum(accepted + duplicate + conflict + dead) from ledger l
-            where l.topic = coalesce(g.topic, h.topic) and l.partition = coalesce(g.partition, h.partition)
+            where l.topic = coalesce(r.topic, h.topic) and l.partition = coalesce(r.partition, h.partition)
         ), 0)::bigint as outcomes,
-        h.next - coalesce(g.next, 0) as waiting
-    from (select * from group_offsets where "group" = $1) g
-    full join (select * from log_heads where topic = $2) h using (topic, partition)
+        h.next - coalesce(r.next, 0) as waiting
+    from read r full join heads h using (topic, partition)
     order by 1, 2
 """
 
 # Letters of other topics are our own messages that failed: until they are replayed they are missing.
 _STORE = """
-    with counted as (
+    with places as (select * from unnest($1::text[], $2::text[]) as places ("group", topic)),
+    counted as (
         select source, sum(accepted)::bigint as accepted, sum(accepted_money) as accepted_money,
             sum(duplicate)::bigint as duplicate, sum(conflict + dead)::bigint as refused
         from ledger group by source),
     stored as (select source, count(*) as events, sum(money) as events_money from events group by source),
     letters as (
         select source, count(*) as letters from dead_letters
-        where topic = $2 or replayed_at is null group by source),
+        where topic in (select topic from places) or replayed_at is null group by source),
     sent as (
         select source, sum(messages)::bigint as sent from (
             select source, messages from imports
             union all
-            select 'replay ' || replay, count(*) from dead_letters where topic = $2 and replay is not null
+            select 'replay ' || replay, count(*) from dead_letters
+            where topic in (select topic from places) and replay is not null
             group by replay) as sendings
         group by source),
     waiting as (
-        select l.source, count(*) as waiting from log_heads h
-        left join group_offsets g on g."group" = $1 and g.topic = h.topic and g.partition = h.partition
+        select l.source, count(*) as waiting from log_heads h join places p on p.topic = h.topic
+        left join group_offsets g on g."group" = p."group" and g.topic = h.topic and g.partition = h.partition
         join log l on l.topic = h.topic and l.partition = h.partition and l."offset" >= coalesce(g.next, 0)
-        where h.topic = $2 group by l.source)
+        group by l.source)
     select source, sent, coalesce(waiting, 0) as waiting, coalesce(accepted, 0) as accepted,
         coalesce(duplicate, 0) as duplicate, coalesce(refused, 0) as refused, coalesce(events, 0) as events,
         coalesce(letters, 0) as letters, coalesce(accepted_money, 0) as accepted_money,

@@ -1,52 +1,78 @@
 """Findings as stored: the current ones, their versions (append-only), and anchors that are not evaluated."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import asyncpg
-import msgspec
 
 from knowledge_base.days import as_date
 from knowledge_base.findings import Change, FindingVersion
-from streams.messages.versions import encode_finding
+from knowledge_base.subjects import Subject
+from streams.messages.versions import pack_finding, pack_version, unpack_version
 from streams.pipeline.comparing import Changed, StoredFinding, StoredNotEvaluated
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode_version = msgspec.msgpack.Decoder(FindingVersion).decode
+
+def _columns(subjects: Collection[Subject]) -> tuple[list[str], list[str]]:
+    return [subject.kind for subject in subjects], [subject.name for subject in subjects]
 
 
 async def find_findings(
-    connection: asyncpg.Connection, area: str, persons: Collection[str]
-) -> dict[str, list[StoredFinding]]:
-    """Every finding ever raised on some persons, withdrawn ones too, by the person's name of its last version."""
+    connection: asyncpg.Connection, area: str, subjects: Collection[Subject]
+) -> dict[Subject, list[StoredFinding]]:
+    """Every finding that rules ever raised on some subjects, withdrawn ones too, by the subject of its last version."""
     rows = await connection.fetch(
         """
-        select person, finding_id, rule_id, version, is_open, first_day, last_day, body
-        from findings where area = $1 and person = any($2::text[])
+        select f.subject_kind, f.subject, f.finding_id, f.rule_id, f.version, f.is_open, f.first_day, f.last_day, f.body
+        from unnest($2::text[], $3::text[]) as of (kind, name)
+        join findings f on f.area = $1 and f.subject_kind = of.kind and f.subject = of.name and f.maker_kind = 'rule'
         """,
         area,
-        list(persons),
+        *_columns(subjects),
     )
-    found: dict[str, list[StoredFinding]] = {}
-    for person, finding_id, rule_id, version, is_open, first, last, body in rows:
-        entry = StoredFinding(finding_id, person, rule_id, version, is_open, first.toordinal(), last.toordinal(), body)
-        found.setdefault(person, []).append(entry)
+    found: dict[Subject, list[StoredFinding]] = {}
+    for row in rows:
+        entry = _stored(tuple(row))
+        found.setdefault(entry.subject, []).append(entry)
     return found
 
 
-async def find_not_evaluated(
-    connection: asyncpg.Connection, area: str, persons: Collection[str]
-) -> dict[str, list[StoredNotEvaluated]]:
-    """The anchors of some persons on which rules could not decide."""
+async def find_findings_of(connection: asyncpg.Connection, area: str, maker_id: str) -> list[StoredFinding]:
+    """Every finding that a detector ever raised in an area, withdrawn ones too."""
     rows = await connection.fetch(
-        "select person, anchor_id, rules, first_day, last_day from not_evaluated"
-        " where area = $1 and person = any($2::text[])",
+        """
+        select subject_kind, subject, finding_id, rule_id, version, is_open, first_day, last_day, body from findings
+        where area = $1 and rule_id = $2 and maker_kind = 'detector'
+        """,
         area,
-        list(persons),
+        maker_id,
     )
-    found: dict[str, list[StoredNotEvaluated]] = {}
-    for person, anchor_id, rules, first, last in rows:
-        entry = StoredNotEvaluated(person, anchor_id, tuple(rules), first.toordinal(), last.toordinal())
-        found.setdefault(person, []).append(entry)
+    return [_stored(tuple(row)) for row in rows]
+
+
+def _stored(row: Sequence[Any]) -> StoredFinding:
+    kind, name, finding_id, maker_id, version, is_open, first, last, body = row
+    subject = Subject(kind, name)
+    return StoredFinding(finding_id, subject, maker_id, version, is_open, first.toordinal(), last.toordinal(), body)
+
+
+async def find_not_evaluated(
+    connection: asyncpg.Connection, area: str, subjects: Collection[Subject]
+) -> dict[Subject, list[StoredNotEvaluated]]:
+    """The anchors of some subjects on which rules could not decide."""
+    rows = await connection.fetch(
+        """
+        select n.subject_kind, n.subject, n.anchor_id, n.rules, n.first_day, n.last_day
+        from unnest($2::text[], $3::text[]) as of (kind, name)
+        join not_evaluated n on n.area = $1 and n.subject_kind = of.kind and n.subject = of.name
+        """,
+        area,
+        *_columns(subjects),
+    )
+    found: dict[Subject, list[StoredNotEvaluated]] = {}
+    for kind, name, anchor_id, rules, first, last in rows:
+        subject = Subject(kind, name)
+        entry = StoredNotEvaluated(subject, anchor_id, tuple(rules), first.toordinal(), last.toordinal())
+        found.setdefault(subject, []).append(entry)
     return found
 
 
@@ -57,17 +83,18 @@ async def save_versions(connection: asyncpg.Connection, area: str, versions: Seq
     await connection.copy_records_to_table(
         "finding_versions",
         records=[
-            (area, v.finding_id, v.version, v.change.value, v.cause, v.as_of, v.rule_set, _encode(v)) for v in versions
+            (area, v.finding_id, v.version, v.change.value, v.cause, v.as_of, v.maker.set, pack_version(v))
+            for v in versions
         ],
         columns=("area", "finding_id", "version", "change", "cause", "as_of", "rule_set", "body"),
     )
     await connection.executemany(
         """
-        insert into findings
-            (area, finding_id, person, rule_id, institution, version, is_open, first_day, last_day, excuse_until, body)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        insert into findings (area, finding_id, subject_kind, subject, rule_id, maker_kind, institution, version,
+            is_open, first_day, last_day, excuse_until, body)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         on conflict (area, finding_id) do update set
-            person = excluded.person, institution = excluded.institution, version = excluded.version,
+            subject = excluded.subject, institution = excluded.institution, version = excluded.version,
             is_open = excluded.is_open, first_day = excluded.first_day, last_day = excluded.last_day,
             excuse_until = excluded.excuse_until, body = excluded.body, recorded_at = now()
         """,
@@ -80,35 +107,37 @@ def _row(area: str, version: FindingVersion) -> tuple[object, ...]:
     return (
         area,
         version.finding_id,
-        version.person,
-        finding.rule_id,
+        *version.subject,
+        finding.maker_id,
+        version.maker.kind,
         finding.institution,
         version.version,
         version.change is not Change.WITHDRAWN,
         as_date(finding.first_day),
         as_date(finding.last_day),
         as_date(finding.excuse_until) if finding.excuse_until is not None else None,
-        encode_finding(finding),
+        pack_finding(finding),
     )
 
 
-async def save_not_evaluated(connection: asyncpg.Connection, area: str, outcomes: Mapping[str, Changed]) -> None:
+async def save_not_evaluated(connection: asyncpg.Connection, area: str, changed: Mapping[Subject, Changed]) -> None:
     """Enters anchors that cannot be decided now, and takes out those that can."""
-    gone = [entry for outcome in outcomes.values() for entry in outcome.no_longer_not_evaluated]
+    gone = [entry for of_subject in changed.values() for entry in of_subject.no_longer_not_evaluated]
     if gone:
         await connection.execute(
             """
-            delete from not_evaluated n using unnest($2::text[], $3::bytea[]) as gone (person, anchor_id)
-            where n.area = $1 and n.person = gone.person and n.anchor_id = gone.anchor_id
+            delete from not_evaluated n
+            using unnest($2::text[], $3::text[], $4::bytea[]) as gone (kind, name, anchor_id)
+            where n.area = $1 and n.subject_kind = gone.kind and n.subject = gone.name and n.anchor_id = gone.anchor_id
             """,
             area,
-            [person for person, _ in gone],
+            *_columns([subject for subject, _ in gone]),
             [anchor for _, anchor in gone],
         )
     new = [
         (
             area,
-            person,
+            *subject,
             anchor,
             list(entry.rules),
             entry.reason,
@@ -116,12 +145,16 @@ async def save_not_evaluated(connection: asyncpg.Connection, area: str, outcomes
             as_date(entry.first_day),
             as_date(entry.last_day),
         )
-        for person, outcome in outcomes.items()
-        for anchor, entry in outcome.now_not_evaluated
+        for subject, of_subject in changed.items()
+        for anchor, entry in of_subject.now_not_evaluated
     ]
     if new:
-        columns = ("area", "person", "anchor_id", "rules", "reason", "occurrence", "first_day", "last_day")
-        await connection.copy_records_to_table("not_evaluated", records=new, columns=columns)
+        await connection.copy_records_to_table("not_evaluated", records=new, columns=_ANCHOR_COLUMNS)
+
+
+_ANCHOR_COLUMNS = (
+    "area", "subject_kind", "subject", "anchor_id", "rules", "reason", "occurrence", "first_day", "last_day",
+)  # fmt: skip
 
 
 async def load_version(
@@ -137,4 +170,4 @@ async def load_version(
         finding_id,
         version,
     )
-    return _decode_version(body) if body is not None else None
+    return unpack_version(body) if body is not None else None

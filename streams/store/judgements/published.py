@@ -28,10 +28,28 @@ async def keep(connection: asyncpg.Connection, rule_set: RuleSet) -> None:
     )
 
 
+async def load_body(connection: asyncpg.Connection, hash: str) -> bytes | None:
+    """The document of a published set, ``None`` where there is none of that name."""
+    body: bytes | None = await connection.fetchval("select body from rule_sets where hash = $1", hash)
+    return body
+
+
 async def load_rule_set(connection: asyncpg.Connection, hash: str) -> RuleSet | None:
     """A published rule set by its hash, ``None`` where there is none of that name."""
-    body = await connection.fetchval("select body from rule_sets where hash = $1", hash)
-    return unpack(body) if body is not None else None
+    body = await load_body(connection, hash)
+    return unpack(hash, body) if body is not None else None
+
+
+PROGRAM = "program"
+"""Who published the sets that came with a program; any other name is a person's."""
+
+
+async def find_publisher(connection: asyncpg.Connection) -> str | None:
+    """Who put the set in force there, ``None`` where that was not kept yet."""
+    by: str | None = await connection.fetchval(
+        "select published_by from rule_set_switches order by number desc limit 1"
+    )
+    return by
 
 
 async def find_in_force(connection: asyncpg.Connection) -> str | None:
@@ -52,9 +70,39 @@ async def hold_alone(connection: asyncpg.Connection) -> str | None:
     return await find_in_force(connection)
 
 
-async def put_in_force(connection: asyncpg.Connection, hash: str) -> None:
-    """Switches to a set that is kept, in a transaction that holds the sets alone."""
-    await connection.execute("insert into rule_set_switches (rule_set) values ($1)", hash)
+async def put_in_force(connection: asyncpg.Connection, rule_set: RuleSet, by: str) -> None:
+    """Switches to a set that is kept, in a transaction that holds the sets alone, and says who did it."""
+    await connection.execute(
+        "insert into rule_set_switches (rule_set, published_by) values ($1, $2)", rule_set.hash, by
+    )
+    await save_makers(connection, rule_set)
+
+
+async def save_makers(connection: asyncpg.Connection, rule_set: RuleSet) -> None:
+    """Brings the makers that queries ask for to those of a set; others stay as they were last, and are not live."""
+    cards = list(rule_set.cards.values())
+    await connection.execute(
+        """
+        insert into makers (id, kind, topic, severity, live, rule_set)
+        select *, $6 from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::bool[])
+        on conflict (id) do update set kind = excluded.kind, topic = excluded.topic, severity = excluded.severity,
+            live = excluded.live, rule_set = excluded.rule_set
+        """,
+        [card.id for card in cards],
+        [card.maker_kind for card in cards],
+        [card.topic for card in cards],
+        [int(card.severity) for card in cards],
+        [card.is_live for card in cards],
+        rule_set.hash,
+    )
+    await connection.execute(
+        "update makers set live = false where live and id <> all($1::text[])", [card.id for card in cards]
+    )
+
+
+async def are_makers_of(connection: asyncpg.Connection, hash: str) -> bool:
+    """Whether the makers are those of a set: a program of the release before puts sets in force without them."""
+    return bool(await connection.fetchval("select exists (select from makers where rule_set = $1)", hash))
 
 
 async def find_sets_before(connection: asyncpg.Connection, hash: str) -> list[str]:
@@ -118,9 +166,11 @@ async def find_next_patients(connection: asyncpg.Connection, area: str, after: s
     rows = await connection.fetch(
         """
         with recursive upcoming as (
-            (select patient from events where area = $1 and patient > $2 order by patient limit 1)
+            (select patient from events where area = $1 and patient > $2 and subject_kind = 'patient'
+                order by patient limit 1)
             union all
-            select (select e.patient from events e where e.area = $1 and e.patient > u.patient
+            select (select e.patient from events e
+                where e.area = $1 and e.patient > u.patient and e.subject_kind = 'patient'
                 order by e.patient limit 1) from upcoming u where u.patient is not null
         )
         select patient from upcoming where patient is not null limit $3
@@ -138,7 +188,7 @@ async def count_outstanding(connection: asyncpg.Connection) -> int:
         """
         select count(*) from (
             select distinct e.area, e.patient from outstanding o join events e using (area)
-            where e.patient > o.judged_to) people
+            where e.patient > o.judged_to and e.subject_kind = 'patient') people
         """
     )
     return count

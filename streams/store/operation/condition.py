@@ -3,6 +3,7 @@
 Each reading is bounded, so that it may be repeated every few seconds beside full work.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import asyncpg
@@ -20,8 +21,8 @@ _ORDERED = ["A", "B", "_", "a", "é", "中", "𠀀"]
 class Condition(msgspec.Struct, frozen=True):
     """What changes by the second. ``leases`` hold how often each partition was taken (``epoch``).
 
-    ``rule_set`` is the hash of the set in force; ``outstanding`` counts areas that a switch of rules left to be judged
-    again.
+    ``touched`` counts subjects wider than a patient that wait to be judged. ``rule_set`` is the hash of the set in
+    force; ``outstanding`` counts areas that a switch of rules left to be judged again.
     """
 
     leases: list[Lease]
@@ -29,12 +30,14 @@ class Condition(msgspec.Struct, frozen=True):
     outbox_oldest_seconds: float
     segments: int
     oldest_segment_seconds: float
+    touched: int
+    touched_oldest_seconds: float
     rule_set: str | None
     outstanding: int
     outstanding_oldest_seconds: float
 
 
-class Account(msgspec.Struct, frozen=True):
+class Unsettled(msgspec.Struct, frozen=True):
     """Dead letters that nobody replayed, by outcome; messages consumed without an outcome, or the reverse."""
 
     letters: dict[str, int]
@@ -65,6 +68,9 @@ async def find_condition(connection: asyncpg.Connection) -> Condition:
             (select count(*) from log_segments) as segments,
             coalesce((select extract(epoch from clock_timestamp() - min(opened_at)) from log_segments), 0)
                 ::float8 as oldest_segment_seconds,
+            (select count(*) from (select from touched_subjects limit $1) waiting) as touched,
+            coalesce((select extract(epoch from clock_timestamp() - touched_at) from touched_subjects
+                order by number limit 1), 0)::float8 as touched_oldest_seconds,
             (select rule_set from rule_set_switches order by number desc limit 1) as rule_set,
             (select count(*) from outstanding) as outstanding,
             coalesce((select extract(epoch from clock_timestamp() - min(since)) from outstanding), 0)
@@ -76,8 +82,8 @@ async def find_condition(connection: asyncpg.Connection) -> Condition:
     return Condition(leases=[Lease(*lease) for lease in leases], **row)
 
 
-async def find_account(connection: asyncpg.Connection, group: str) -> Account:
-    """Offsets that a group consumed beside the outcomes that were counted, in one snapshot.
+async def find_unsettled(connection: asyncpg.Connection, places: Sequence[tuple[str, str]]) -> Unsettled:
+    """Offsets that groups consumed of the topics of events, ``(group, topic)``, beside the outcomes that were counted.
 
     The whole account, with the rows of events and money, is ``streams.store.intake.reconciliation``.
     """
@@ -90,12 +96,15 @@ async def find_account(connection: asyncpg.Connection, group: str) -> Account:
             select topic, partition, sum(accepted + duplicate + conflict + dead)::bigint as outcomes
             from ledger group by 1, 2)
         select coalesce(sum(abs(g.next - coalesce(c.outcomes, 0))), 0)::bigint
-        from group_offsets g left join counted c using (topic, partition) where g."group" = $1
+        from group_offsets g
+        join unnest($1::text[], $2::text[]) as place ("group", topic) using ("group", topic)
+        left join counted c using (topic, partition)
         """,
-        group,
+        [group for group, _ in places],
+        [topic for _, topic in places],
     )
     letters = {"conflict": 0, "dead": 0} | {row["outcome"]: row["n"] for row in rows}
-    return Account(letters, unaccounted)
+    return Unsettled(letters, unaccounted)
 
 
 async def find_server(connection: asyncpg.Connection) -> Server:

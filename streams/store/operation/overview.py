@@ -4,11 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from knowledge_base.findings import Finding, LineKey
-from streams.bus import Bus
-from streams.messages.versions import decode_finding
+from knowledge_base.findings import Finding, LineKey, billed_lines
+from streams.messages.versions import unpack_finding
 from streams.store.sessions import Connection
-from streams.topics import CLAIMS, FINDINGS
 
 
 class FindingRow(msgspec.Struct, frozen=True):
@@ -52,7 +50,7 @@ async def find_findings(
         withdrawn,
     )
     return [
-        FindingRow(row["area"], row["finding_id"], row["version"], row["is_open"], decode_finding(row["body"]))
+        FindingRow(row["area"], row["finding_id"], row["version"], row["is_open"], unpack_finding(row["body"]))
         for row in rows
     ]
 
@@ -67,35 +65,8 @@ async def read_guilty_lines(connection: Connection) -> AsyncIterator[tuple[str, 
     """Every open finding as (rule, id, guilty lines)."""
     async with connection.transaction():
         async for row in connection.cursor("select rule_id, finding_id, body from findings where is_open"):
-            finding = decode_finding(row["body"])
-            yield row["rule_id"], row["finding_id"], [guilty.line for guilty in finding.guilty]
-
-
-class UnderWay(msgspec.Struct, frozen=True):
-    """What is still to be done: messages to be judged, rows to be sent on, messages for leads."""
-
-    claims: int
-    outbox: int
-    findings: int
-
-    @property
-    def is_done(self) -> bool:
-        return not (self.claims or self.outbox or self.findings)
-
-
-async def find_under_way(connection: Connection, bus: Bus, judges: str, leads: str) -> UnderWay:
-    """What waits behind two groups and in the outbox, asked in the order in which it moves on.
-
-    Partitions that a group never read count from their beginning.
-    """
-    claims = await _count_behind(bus, judges, CLAIMS)
-    outbox: int = await connection.fetchval("select count(*) from outbox")
-    return UnderWay(claims, outbox, await _count_behind(bus, leads, FINDINGS))
-
-
-async def _count_behind(bus: Bus, group: str, topic: str) -> int:
-    read = sum(lag.next for lag in await bus.lags(group) if lag.topic == topic)
-    return sum(end for (name, _), end in (await bus.ends()).items() if name == topic) - read
+            finding = unpack_finding(row["body"])
+            yield row["rule_id"], row["finding_id"], billed_lines(guilty.part for guilty in finding.guilty)
 
 
 async def save_institutions(connection: Connection, rows: Sequence[tuple[str, str, str, str]]) -> None:

@@ -24,3 +24,9 @@ async def take_outbox(connection: asyncpg.Connection, most: int) -> list[tuple[i
 
 async def delete_outbox(connection: asyncpg.Connection, ids: Sequence[int]) -> None:
     await connection.execute("delete from outbox where id = any($1::bigint[])", ids)
+
+
+async def count_outbox(connection: asyncpg.Connection) -> int:
+    """How many messages wait to be sent on."""
+    count: int = await connection.fetchval("select count(*) from outbox")
+    return count

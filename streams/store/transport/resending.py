@@ -2,14 +2,12 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-import msgspec
-
 from knowledge_base.findings import FindingVersion
 from streams.bus import Lag
+from streams.messages.versions import unpack_version
 from streams.store.sessions import Connection
 
 _PAGE = 1000
-_decode_version = msgspec.msgpack.Decoder(FindingVersion).decode
 
 
 async def skip_to_end(connection: Connection, lags: Sequence[Lag]) -> None:
@@ -39,5 +37,5 @@ async def find_current_versions(connection: Connection) -> AsyncIterator[list[Fi
         )
         if not rows:
             return
-        yield [_decode_version(row["body"]) for row in rows]
+        yield [unpack_version(row["body"]) for row in rows]
         after = (rows[-1]["area"], rows[-1]["finding_id"])

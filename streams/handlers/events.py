@@ -1,38 +1,40 @@
-"""The handler of the topic "claims": a batch of one partition, in one transaction. It knows no bus.
+"""The handler of topics that carry events: a batch of one partition, in one transaction. It knows no bus.
 
-decode -> lock persons -> enter events -> read windows -> judge -> compare
+decode -> lock subjects -> enter events -> read windows -> judge -> compare
 -> ONE transaction: events + finding versions + dead letters + outbox + offset
+
+Patients are judged here. Other subjects that an event touches are only noted (``streams.jobs.judging_subjects``).
 """
 
 from collections.abc import Mapping, Sequence
 
-from knowledge_base.events.persons import PatientStatus
+from knowledge_base.subjects import PATIENT, patient
 from rules_lib.rule_set import RuleSet
 from streams.bus import Batch
-from streams.handlers.judging import judge_windows
+from streams.handlers.judging import judge_windows, patients_of
 from streams.handlers.reading import find_windows
 from streams.handlers.rule_sets import RuleSets
-from streams.messages.faults import readable_money
+from streams.messages.codec import readable_money
 from streams.messages.vault import Vault
 from streams.pipeline.account import Account, decode_records
 from streams.pipeline.arrivals import Arrival, Incoming
 from streams.pipeline.reports import Report
 from streams.pipeline.touching import merged_persons
-from streams.store.events import persons, stored
+from streams.store.events import persons, stored, wider
 from streams.store.intake import ledger
 from streams.store.sessions import Connection
 from streams.store.transport import offsets
 
 
-class ClaimsHandler:
-    """Takes in batches of the topic "claims": claims, reversals, corrections, changes of a patient's status.
+class EventsHandler:
+    """Takes in events of every kind.
 
-    ``rule_set`` is judged by where the store names none as in force. Raises ``RuleSetUnusable`` where it names one
-    that this program does not have the checks for.
+    Raises ``RuleSetUnusable`` where the store names a set as in force that this program does not judge as it was
+    published.
     """
 
-    def __init__(self, rule_set: RuleSet, vault: Vault, judging: bool = True):
-        self._rule_sets = RuleSets(rule_set)
+    def __init__(self, rule_sets: RuleSets, vault: Vault, judging: bool = True):
+        self._rule_sets = rule_sets
         self._vault = vault
         self._judging = judging
 
@@ -67,17 +69,19 @@ async def _take_in(
     connection: Connection, area: str, incoming: Sequence[Incoming], account: Account
 ) -> tuple[dict[str, list[str]], dict[int, Arrival]]:
     """Enters an area's events: all pseudonyms of each person concerned, and what was accepted by arrival number."""
-    events = [item.event for item in incoming]
-    joining = {event.same_as for event in events if isinstance(event, PatientStatus) and event.change == "merge"}
-    patients = {event.patient for event in events} | {patient for patient in joining if patient}
+    joining = [item for item in incoming if item.joins is not None]
+    patients = {name for item in incoming for name in item.patients}
     await persons.lock_area(connection, area, exclusive=bool(joining))
     members = await persons.find_persons(connection, area, patients)
-    await persons.lock_persons(connection, area, members)
+    await persons.lock_subjects(connection, area, [patient(name) for name in members])
     accepted = await _accept(connection, area, incoming, account)
-    joined = merged_persons(members, (arrival.digest for arrival in accepted.values()))
+    await wider.save_touched(connection, area, accepted)
+    known = {arrival.event_id for arrival in accepted.values()} if joining else set()
+    pairs = [(item.patients[0], item.patients[1]) for item in joining if item.event.event_id in known]
+    joined = merged_persons(members, pairs)
     if joined:
         await persons.save_merges(connection, area, joined, max(accepted))
-        apart = {patient for together in joined.values() for patient in together}
+        apart = {name for together in joined.values() for name in together}
         members = {person: of for person, of in members.items() if person not in apart} | joined
     return members, accepted
 
@@ -116,12 +120,13 @@ async def _judge(
     rule_set: RuleSet,
     report: Report,
 ) -> None:
-    person_of = {patient: person for person, together in members.items() for patient in together}
+    person_of = {name: person for person, together in members.items() for name in together}
     new: dict[str, set[int]] = {}
     for seq, arrival in accepted.items():
-        new.setdefault(person_of[arrival.patient], set()).add(seq)
-    found, digests = await find_windows(connection, area, members, new, accepted, rule_set)
-    await judge_windows(connection, area, members, found, digests, rule_set, report)
+        if arrival.subject.kind == PATIENT:
+            new.setdefault(person_of[arrival.subject.name], set()).add(seq)
+    found, digests = await find_windows(connection, area, members, new, accepted, rule_set.of(PATIENT))
+    await judge_windows(connection, area, patients_of(members), found, digests, rule_set, report)
 
 
 def _by_area(incoming: Sequence[Incoming]) -> dict[str, list[Incoming]]:

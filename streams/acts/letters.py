@@ -1,0 +1,34 @@
+"""Looking at a dead letter's bytes, and sending letters again: each noted in the transaction in which it is done.
+
+On a bus outside the store a crash in the middle of a step sends it twice, and the second time counts as duplicates.
+"""
+
+from streams.bus import Bus, Message
+from streams.messages.vault import Vault
+from streams.store.intake import dead_letters
+from streams.store.sessions import Connection
+
+STEP = 500
+"""Letters a step."""
+
+
+async def open_letter(connection: Connection, vault: Vault, seq: int, seen_by: str, purpose: str) -> bytes:
+    """The bytes of a dead letter as they came; that somebody looked is noted with them. Raises ``WrongKey``."""
+    async with connection.transaction():
+        return vault.open(await dead_letters.save_view(connection, seq, seen_by, purpose))
+
+
+async def go_on_replaying(connection: Connection, bus: Bus, vault: Vault, number: int) -> bool:
+    """Sends the next letters of a replay, in one transaction; false where none was left. Raises ``WrongKey``."""
+    async with connection.transaction():
+        letters = await dead_letters.take_letters(connection, number, STEP)
+        if letters is None:
+            return False
+        by_topic: dict[str, list[Message]] = {}
+        for letter in letters:
+            message = Message(letter.key, vault.open(letter.body), f"replay {number}")
+            by_topic.setdefault(letter.topic, []).append(message)
+        for topic, messages in sorted(by_topic.items()):
+            await bus.send(topic, messages, within=connection)
+        await dead_letters.move_replay(connection, number, len(letters), is_finished=len(letters) < STEP)
+    return len(letters) == STEP

@@ -1,0 +1,114 @@
+"""Kinds of events: one row each says all that the path from a message to the store must know of a kind.
+
+A new kind is a type (``knowledge_base.events``), a digest (``knowledge_base.digests``) and a row here; a topic of its
+own is a row of ``streams.topics`` and a station of ``streams.hosts.stations`` more. What the rules may say of it is the
+matter of the history of its subject (``rules_lib.histories``).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from knowledge_base.digests.claims import ClaimDigest, claim_digest
+from knowledge_base.digests.head import Digest
+from knowledge_base.digests.persons import StatusDigest, status_digest
+from knowledge_base.events.claims import Claim
+from knowledge_base.events.head import Event
+from knowledge_base.events.persons import PatientStatus
+from knowledge_base.subjects import Subject, patient
+from streams.messages.faults import claim_faults, status_faults
+
+Place = tuple[str, Subject]
+"""A subject with its area."""
+
+
+def _no_money(_event: Any) -> Decimal:
+    return Decimal(0)
+
+
+def _joins_nobody(_event: Any) -> str | None:
+    return None
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A kind of event.
+
+    ``event`` and ``digest`` are its types. ``key`` names the fields that make up the bus key, which decides what is
+    seen in order. ``subjects`` gives whom the event is about, with their areas, its own first: a patient is judged in
+    the batch that takes the event in, other subjects by the job of wider subjects. ``faults`` tells what its types
+    cannot, in the form "field: what is wrong". ``money`` is what its lines sum to, in yuan. ``joins`` names another
+    patient that is one person with its own.
+    """
+
+    event: type[Any]
+    topic: str
+    key: tuple[str, ...]
+    subjects: Callable[[Any], Sequence[Place]]
+    digest: type[Digest]
+    digest_of: Callable[[Any], Digest]
+    faults: Callable[[Any], Iterator[str]] = lambda _event: iter(())
+    money: Callable[[Any], Decimal] = _no_money
+    joins: Callable[[Any], str | None] = _joins_nobody
+
+
+def _of_patient(event: Claim | PatientStatus) -> Sequence[Place]:
+    return ((event.area, patient(event.patient)),)
+
+
+def _sum_of_lines(claim: Claim) -> Decimal:
+    return sum([line.amount for line in claim.lines], Decimal(0))
+
+
+def _merged(status: PatientStatus) -> str | None:
+    return status.same_as if status.change == "merge" else None
+
+
+KINDS: dict[str, Kind] = {
+    "claim": Kind(
+        event=Claim,
+        topic="claims",
+        key=("area", "patient"),
+        subjects=_of_patient,
+        digest=ClaimDigest,
+        digest_of=claim_digest,
+        faults=claim_faults,
+        money=_sum_of_lines,
+    ),
+    "patient_status": Kind(
+        event=PatientStatus,
+        topic="claims",
+        key=("area", "patient"),
+        subjects=_of_patient,
+        digest=StatusDigest,
+        digest_of=status_digest,
+        faults=status_faults,
+        joins=_merged,
+    ),
+}
+
+
+def digest_of(event: Event) -> Digest:
+    """The part of an event that rules may look at."""
+    return KINDS[event.kind].digest_of(event)
+
+
+def subjects_of(event: Event) -> Sequence[Place]:
+    """Whom an event is about, its own subject first."""
+    return KINDS[event.kind].subjects(event)
+
+
+def joined_by(event: Event) -> str | None:
+    """The other patient that an event says to be one person with its own, ``None`` where it says nothing like it."""
+    return KINDS[event.kind].joins(event)
+
+
+def money_of(event: Event) -> Decimal:
+    """What an event's lines sum to, in yuan; 0 for events without lines."""
+    return KINDS[event.kind].money(event)
+
+
+def event_topics() -> list[str]:
+    """The topics that carry events, by name."""
+    return sorted({kind.topic for kind in KINDS.values()})
