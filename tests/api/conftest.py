@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from api.access.sessions import ensure_first_user
 from api.app import create_app
-from knowledge_base.facts import load_facts
+from knowledge_base.catalogues.files import load_facts
 from knowledge_base.findings import FindingVersion
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet

@@ -10,15 +10,19 @@ from typing import Any
 import asyncpg
 import zstandard
 
+from knowledge_base.catalogues.files import load_facts
 from knowledge_base.days import as_date
-from knowledge_base.digests.kinds import digest_of, span_of
 from knowledge_base.events.claims import Claim, ClaimLine, Diagnosis, Paid
-from knowledge_base.findings import Change, Finding, FindingVersion, finding_id
+from knowledge_base.findings import Change, Finding, FindingVersion, Maker, finding_id
+from knowledge_base.subjects import PATIENT, Subject
 from rules_lib.engine import Judgement, judge
-from rules_lib.histories.patient import History
+from rules_lib.histories.patient import PatientHistory
+from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from rules_lib.scope import ALL_DAYS
+from streams.handlers.rule_sets import publish_first
 from streams.messages.codec import encode_event
+from streams.messages.kinds import digest_of
 from streams.messages.packing import encode_digest
 from streams.messages.vault import Vault
 from tests.streams.leads import apply_findings
@@ -128,15 +132,20 @@ def judged(claims: Iterable[Claim], rule_set: RuleSet) -> dict[str, Judgement]:
         of[entry.patient].append(entry)
     judgements = {}
     for patient, together in of.items():
-        history = History(patient, map(digest_of, together), rule_set.by_code.keys())
-        judgements[patient] = judge(history, ALL_DAYS, rule_set)
+        rules = rule_set.of(PATIENT)
+        history = PatientHistory(Subject(PATIENT, patient), map(digest_of, together), rules.by_code)
+        judgements[patient] = judge(history, ALL_DAYS, rules)
     return judgements
 
 
+TOPIC_OF = {rule.id: rule.topic for rule in load_rule_set(load_facts()).rules}
+
+
 def version_of(finding: Finding, number: int = 1, change: Change = Change.RAISED, rule_set: str = "") -> FindingVersion:
-    person = finding.occurrence[0]
-    name = finding_id(AREA, finding.rule_id, finding.occurrence)
-    return FindingVersion(AREA, name, number, change, person, finding, "event", 1, rule_set, "r", "c")
+    subject = Subject(PATIENT, finding.occurrence[0])
+    name = finding_id(AREA, finding.maker_id, finding.occurrence)
+    maker, topic = Maker("rule", finding.maker_id, rule_set, "r", "c"), TOPIC_OF[finding.maker_id]
+    return FindingVersion(AREA, name, number, change, subject, maker, topic, finding, "event", 1)
 
 
 def next_version(version: FindingVersion, change: Change = Change.REVISED, **changed: Any) -> FindingVersion:
@@ -156,6 +165,7 @@ async def save_county(dsn: str, rule_set: RuleSet) -> list[FindingVersion]:
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction():
+            await publish_first(connection, rule_set)
             claims = county()
             await save_claims(connection, claims)
             judgements = judged(claims, rule_set)
@@ -174,7 +184,7 @@ async def save_county(dsn: str, rule_set: RuleSet) -> list[FindingVersion]:
 async def save_claims(connection: asyncpg.Connection, claims: Sequence[Claim]) -> None:
     for seq, entry in enumerate(claims, 1 + await connection.fetchval("select count(*) from events")):
         digest = digest_of(entry)
-        first, last = span_of(digest)
+        first, last = digest.span
         await connection.execute(
             """
             insert into events (area, patient, seq, event_id, kind, claim_id, encounter_id, institution, first_day,

@@ -13,10 +13,11 @@ from api.access import sessions
 from api.access.callers import May, MayByForm, MayByHeader, anybody
 from api.access.rights import Right
 from api.operation.metrics import create_metrics_app, metrics_router
+from casework.sight import Sight
+from knowledge_base.cards import Words
 from knowledge_base.findings import FindingVersion
-from rules_lib.rule import Words
 from rules_lib.rule_set import RuleSet
-from streams.handlers.rule_sets import publish
+from streams.handlers.rule_sets import RuleSets, publish
 from streams.store.casework import queue
 from tests.api.story import COUNTY
 
@@ -80,11 +81,11 @@ def test_every_route_names_one_right_or_is_public(asked: dict[Name, list[object]
     assert {name: rights for name, rights in named.items() if rights} == {name: [r] for name, r in RIGHTS.items()}
 
 
-def test_every_public_route_says_so(asked: dict[Name, list[object]], pool: asyncpg.Pool) -> None:
+def test_every_public_route_says_so(asked: dict[Name, list[object]], pool: asyncpg.Pool, rule_set: RuleSet) -> None:
     """But for two that hold no dependencies: static files, and the description of the interface."""
     marked = {name for name, asks in asked.items() if asks == [anybody]}
     assert marked == PUBLIC - {("GET", "/static"), ("GET", "/openapi.json")}
-    assert all(asks == [anybody] for _, asks in _routes(create_metrics_app(pool, None)))
+    assert all(asks == [anybody] for _, asks in _routes(create_metrics_app(pool, RuleSets(rule_set), None)))
 
 
 def test_whatever_changes_something_asks_for_the_token(asked: dict[Name, list[object]]) -> None:
@@ -137,7 +138,7 @@ async def test_asking_who_is_there_changes_nothing(
     app: FastAPI, client: httpx.AsyncClient, connection: asyncpg.Connection, rule_set: RuleSet
 ) -> None:
     desk = app.state.desk
-    await publish(connection, _with_title(rule_set, "another title"))
+    await publish(connection, _with_title(rule_set, "another title"), "somebody")
     assert (await client.get("/api/session")).status_code == 200
     assert app.state.desk is desk
     assert desk.rule_sets.own is rule_set
@@ -153,9 +154,9 @@ async def test_rules_put_in_force_while_a_page_is_made_are_shown_from_the_next_o
     page = await _lead_page(client)
     find_lead = queue.find_lead
 
-    async def find_and_publish(reading: asyncpg.Connection, lead_id: str, today: int) -> queue.Lead | None:
-        lead = await find_lead(reading, lead_id, today)
-        await publish(connection, _with_title(rule_set, "another title"))
+    async def find_and_publish(reading: asyncpg.Connection, lead_id: str, sight: Sight) -> queue.Lead | None:
+        lead = await find_lead(reading, lead_id, sight)
+        await publish(connection, _with_title(rule_set, "another title"), "somebody")
         return lead
 
     monkeypatch.setattr(queue, "find_lead", find_and_publish)

@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from rules_lib.rule_set import RuleSet
-from streams.store.intake import dead_letters
 from tests.api.browser import PATIENCE, SCREENSHOTS, Console, Visit, opened_browser, served_console, sign_in, visit
 
 pytestmark = pytest.mark.xdist_group("machine")
@@ -287,7 +286,7 @@ def test_lines_are_read_on_a_phone_without_sliding_the_guilty_ones_first(browser
 def test_dead_letters_are_replayed_step_by_step_by_keyboard(
     tab: Visit, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "STEP", 1)
+    monkeypatch.setattr("streams.acts.letters.STEP", 1)
     page = tab.page
     page.goto(f"{console.url}/status/dead-letters?outcome=dead")
     page.keyboard.press("j")

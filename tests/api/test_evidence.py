@@ -12,11 +12,12 @@ import pytest
 from api.frame.texts import load_texts
 from api.leads.evidence import line_keys, marked_claims, sources_of
 from api.leads.timeline import LABELS, WIDTH, Timeline, timeline_of
-from knowledge_base.digests.kinds import digest_of
 from knowledge_base.events.claims import Claim
 from knowledge_base.findings import Finding
-from rules_lib.histories.patient import History
+from knowledge_base.subjects import PATIENT, Subject
+from rules_lib.histories.patient import PatientHistory
 from rules_lib.rule_set import RuleSet
+from streams.messages.kinds import digest_of
 from streams.store.events.evidence import find_person_events, load_claims
 from tests.api.story import AREA, COUNTY, NAMES, county, judged, reversal_of, save_claims
 
@@ -25,8 +26,8 @@ def _of(patient: str) -> list[Claim]:
     return [claim for claim in county() if claim.patient == patient]
 
 
-def _history(claims: Sequence[Claim]) -> History:
-    return History(claims[0].patient, map(digest_of, claims), ())
+def _history(claims: Sequence[Claim]) -> PatientHistory:
+    return PatientHistory(Subject(PATIENT, claims[0].patient), map(digest_of, claims), ())
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ async def test_claims_are_read_as_received_and_fallen_ones_counted(
     mistaken = replace(claim, event_id="sim:m", claim_id="m", lines=claim.lines[:1])
     await save_claims(connection, [mistaken, reversal_of(mistaken), claim])
     events = await find_person_events(connection, AREA, claim.patient)
-    sources = sources_of(finding, History(claim.patient, events.values(), ()), events)
+    sources = sources_of(finding, PatientHistory(Subject(PATIENT, claim.patient), events.values(), ()), events)
     assert sources.fallen == 2
     assert await load_claims(connection, AREA, sources.seqs) == [claim]
 

@@ -232,7 +232,7 @@ async def test_new_finding_refuses_what_was_seen_and_the_page_says_what_came(
     client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion], rule_set: RuleSet
 ) -> None:
     lead = await _lead(client)
-    stays = [v for v in versions if v.finding.rule_id == "FW10000001"]
+    stays = [v for v in versions if v.finding.maker_id == "FW10000001"]
     await _apply(connection, [next_version(stays[0]), next_version(stays[1], Change.WITHDRAWN)], rule_set)
     csrf = (await client.get("/api/session")).json()["csrf"]
     form = {"version": str(lead["version"]), "decision": "dismissed", "reason": "写好的理由", "csrf": csrf}
@@ -252,7 +252,7 @@ async def test_withdrawal_under_a_decision_is_told_and_changes_nothing(
 ) -> None:
     lead = await _lead(client)
     await _decide(client, lead)
-    withdrawn = [next_version(v, Change.WITHDRAWN) for v in versions if v.finding.rule_id == "FW10000001"]
+    withdrawn = [next_version(v, Change.WITHDRAWN) for v in versions if v.finding.maker_id == "FW10000001"]
     await _apply(connection, withdrawn[:3], rule_set)
     assert (await _lead(client))["state"] == "confirmed"
     assert "决定后有 3 条疑点撤回" in (await client.get(f"/leads/{lead['lead_id']}")).text
@@ -399,7 +399,7 @@ async def test_openapi_describes_the_interface(visitor: httpx.AsyncClient) -> No
 
 
 async def test_health_and_readiness(visitor: httpx.AsyncClient, connection: asyncpg.Connection) -> None:
-    assert (await visitor.get("/health")).json() == {"status": "ok", "reason": None}
+    assert (await visitor.get("/health")).json() == {"status": "ok", "reason": None, "suspended": []}
     assert (await visitor.get("/ready")).status_code == 200
     await connection.execute("delete from migrations where name = '0002_console'")
     answer = await visitor.get("/ready")
@@ -424,7 +424,7 @@ async def test_fault_shows_a_number_and_leaks_nothing(
     async def fail(*_: object, **__: object) -> None:
         raise RuntimeError("row of demo-p-0001")
 
-    monkeypatch.setattr(decisions, "save_decision", fail)
+    monkeypatch.setattr(decisions, "append", fail)
     with caplog.at_level(logging.DEBUG, logger="api"):
         answer = await _decide(client, lead, "患者张三的情况")
     assert answer.status_code == 500

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from api.leads import view
+from casework.sight import Sight
+from knowledge_base.cards import Words
 from knowledge_base.findings import Change, FindingVersion
-from rules_lib.rule import Words
 from rules_lib.rule_set import RuleSet
 from streams.handlers.rule_sets import publish
 from streams.store.casework import queue
@@ -21,7 +22,7 @@ from tests.streams.leads import apply_findings
 @pytest.fixture
 def stays(versions: list[FindingVersion]) -> list[FindingVersion]:
     """The findings of one lead, which are stored."""
-    return [version for version in versions if version.finding.rule_id == "FW10000001"]
+    return [version for version in versions if version.finding.maker_id == "FW10000001"]
 
 
 async def _apply(connection: asyncpg.Connection, versions: Sequence[FindingVersion], rule_set: RuleSet) -> None:
@@ -58,8 +59,8 @@ async def test_interface_tells_one_state_of_a_lead(
 ) -> None:
     find_lead = queue.find_lead
 
-    async def find_and_withdraw(reading: asyncpg.Connection, lead_id: str, today: int) -> queue.Lead | None:
-        lead = await find_lead(reading, lead_id, today)
+    async def find_and_withdraw(reading: asyncpg.Connection, lead_id: str, sight: Sight) -> queue.Lead | None:
+        lead = await find_lead(reading, lead_id, sight)
         await _apply(connection, [next_version(version, Change.WITHDRAWN) for version in stays], rule_set)
         return lead
 
@@ -176,13 +177,15 @@ async def test_rule_of_the_selected_finding_is_open(
     page = f"/leads/{await _lead_id(connection)}"
     (other_rule, *_) = [rule.id for rule in rule_set.rules if rule.topic == "stays" and rule.id != "FW10000001"]
     changed = msgspec.structs.replace(
-        next_version(stays[5]), finding=msgspec.structs.replace(stays[5].finding, rule_id=other_rule)
+        next_version(stays[5]),
+        maker=msgspec.structs.replace(stays[5].maker, id=other_rule),
+        finding=msgspec.structs.replace(stays[5].finding, maker_id=other_rule),
     )
     await _apply(connection, [changed], rule_set)
     for version in (stays[0], changed):
         text = (await client.get(page, params={"finding": version.finding_id})).text
         (opened,) = re.findall(r"<details open>\s*<summary>.*?</summary>", text, re.DOTALL)
-        assert version.finding.rule_id in opened
+        assert version.finding.maker_id in opened
 
 
 async def test_rules_put_in_force_are_shown_and_outstanding_until_judged_again(
@@ -192,7 +195,7 @@ async def test_rules_put_in_force_are_shown_and_outstanding_until_judged_again(
     assert "全部疑点都符合现行规则集" in (await client.get(page)).text
     changes = {"title": Words(zh="换过的题目", en="another title"), "file_hash": "another"}
     rules = tuple(rule.model_copy(update=changes) if rule.id == "FW10000001" else rule for rule in rule_set.rules)
-    await publish(connection, RuleSet(rules, rule_set.facts))
+    await publish(connection, RuleSet(rules, rule_set.facts, rule_set.topics), "somebody")
     changed = (await client.get(page)).text
     assert "换过的题目" in changed
     assert "1 条规则的疑点还没有全部按现行规则复核" in changed

@@ -19,12 +19,13 @@ from streams.buses.kafka import KafkaAddress, KafkaBus
 from streams.buses.postgres import PostgresBus
 from streams.hosts.service import Service, open_service
 from streams.importers.sending import send_messages
+from streams.jobs.reconciling import reconcile
 from streams.messages.codec import encode_event
 from streams.messages.vault import Vault
 from streams.store.intake import dead_letters, reconciliation
 from streams.store.intake.dead_letters import LetterFilter
 from streams.store.sessions import Pool, borrowed
-from streams.topics import CLAIMS, JUDGES
+from streams.topics import CLAIMS
 from tests.api.story import AREA, TODAY, VAULT, emergency
 from tests.streams.replay import until_done
 
@@ -104,7 +105,7 @@ async def _mend(service: Service, *bodies: bytes) -> None:
 
 async def _account(service: Service) -> reconciliation.Reconciliation:
     async with borrowed(service.pool) as connection:
-        return await reconciliation.reconcile(connection, JUDGES, service.bus)
+        return await reconcile(connection, service.bus)
 
 
 async def test_filters_choose_letters(desk: httpx.AsyncClient) -> None:
@@ -217,7 +218,7 @@ async def test_replayed_letter_is_not_sent_by_a_second_replay(desk: httpx.AsyncC
 async def test_long_replay_goes_on_in_steps_and_takes_no_letter_that_came_later(
     desk: httpx.AsyncClient, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "STEP", 2)
+    monkeypatch.setattr("streams.acts.letters.STEP", 2)
     page = await _replay(desk, "?outcome=dead")
     assert "已发出 2 / 3 条" in page.text
     assert "停在半路" in (await desk.get(PATH)).text

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from casework.sight import Sight
 from knowledge_base.findings import Change, FindingVersion
 from rules_lib.rule_set import RuleSet
-from streams.store.casework.leads import live_rules
 from streams.store.casework.queue import Lead, LeadFilter, find_changes, find_finding, find_lead_findings, find_leads
 from tests.api.story import AREA, COUNTY, TODAY, TOWN, county, judged, next_version, version_of
 from tests.streams.leads import apply_findings
@@ -36,7 +36,7 @@ async def _apply(connection: asyncpg.Connection, versions: Sequence[FindingVersi
 
 
 async def _leads(connection: asyncpg.Connection, day: int = DAY) -> dict[tuple[str, str], Lead]:
-    return {(lead.institution, lead.topic): lead for lead in await find_leads(connection, EVERY, day)}
+    return {(lead.institution, lead.topic): lead for lead in await find_leads(connection, EVERY, Sight(day))}
 
 
 def _history(versions: Sequence[FindingVersion], chance: random.Random) -> list[FindingVersion]:
@@ -121,7 +121,7 @@ async def test_older_version_is_ignored(
 async def test_finding_moves_with_its_institution(
     connection: asyncpg.Connection, raised: list[FindingVersion], rule_set: RuleSet
 ) -> None:
-    moving = next(v for v in raised if v.finding.rule_id == "FW10000001")
+    moving = next(v for v in raised if v.finding.maker_id == "FW10000001")
     await _apply(connection, raised, rule_set)
     await _apply(connection, [next_version(moving, institution=TOWN)], rule_set)
     leads = await _leads(connection)
@@ -134,12 +134,12 @@ async def test_finding_moves_with_its_institution(
 async def test_withdrawn_finding_leaves_the_sum(
     connection: asyncpg.Connection, raised: list[FindingVersion], rule_set: RuleSet
 ) -> None:
-    stays = [v for v in raised if v.finding.rule_id == "FW10000001"]
+    stays = [v for v in raised if v.finding.maker_id == "FW10000001"]
     await _apply(connection, stays, rule_set)
     await _apply(connection, [next_version(stays[0], Change.WITHDRAWN)], rule_set)
     lead = (await _leads(connection))[COUNTY, "stays"]
     assert (lead.findings, lead.in_question) == (33, Decimal(990))
-    changes = await find_changes(connection, AREA, lead.lead_id, 1, live_rules(rule_set), DAY)
+    changes = await find_changes(connection, AREA, lead.lead_id, 1, Sight(DAY))
     assert (changes.raised, changes.revised, changes.withdrawn) == (0, 0, 1)
 
 
@@ -154,9 +154,9 @@ async def test_shadow_rule_is_stored_and_never_shown(
     leads = await _leads(connection)
     assert (COUNTY, "stays") not in leads
     assert (TOWN, "stays") in leads
-    hidden = next(v for v in raised if v.finding.rule_id == "FW10000001")
+    hidden = next(v for v in raised if v.finding.maker_id == "FW10000001")
     assert await connection.fetchval("select count(*) from lead_findings where rule_id = 'FW10000001'") == 34
-    assert await find_finding(connection, hidden.finding_id, live_rules(shadowed), DAY) is None
+    assert await find_finding(connection, hidden.finding_id, Sight(DAY)) is None
 
 
 async def test_unknown_rule_is_ignored(
@@ -173,29 +173,29 @@ async def test_excusable_finding_shows_only_the_day_after(
     assert waiting.finding.excuse_until == DAY
     await _apply(connection, raised, rule_set)
     assert (TOWN, "places") not in await _leads(connection, DAY)
-    assert await find_finding(connection, waiting.finding_id, live_rules(rule_set), DAY) is None
+    assert await find_finding(connection, waiting.finding_id, Sight(DAY)) is None
     lead = (await _leads(connection, DAY + 1))[TOWN, "places"]
     assert (lead.findings, lead.in_question) == (1, Decimal(80))
-    assert len(await find_lead_findings(connection, lead, live_rules(rule_set), DAY + 1, 0, 30)) == 1
-    assert await find_lead_findings(connection, lead, live_rules(rule_set), DAY, 0, 30) == []
+    assert len(await find_lead_findings(connection, lead, Sight(DAY + 1), 0, 30)) == 1
+    assert await find_lead_findings(connection, lead, Sight(DAY), 0, 30) == []
 
 
 async def test_queue_pages_by_key_through_every_order(
     connection: asyncpg.Connection, raised: list[FindingVersion], rule_set: RuleSet
 ) -> None:
-    stays = [v for v in raised if v.finding.rule_id == "FW10000001"]
+    stays = [v for v in raised if v.finding.maker_id == "FW10000001"]
     spread = [next_version(v, institution=f"H{number % 11:04}") for number, v in enumerate(stays)]
     await _apply(connection, spread, rule_set)
     for sort in ("severity", "in_fund", "in_question", "loss", "people", "newest"):
-        whole = await find_leads(connection, LeadFilter(sort=sort), DAY)
+        whole = await find_leads(connection, LeadFilter(sort=sort), Sight(DAY))
         paged: list[Lead] = []
         while page := await find_leads(
-            connection, LeadFilter(sort=sort, limit=4, after=paged[-1].cursor if paged else None), DAY
+            connection, LeadFilter(sort=sort, limit=4, after=paged[-1].cursor if paged else None), Sight(DAY)
         ):
             paged += page
         assert paged == whole
         assert len(paged) == 11
-    by_money = await find_leads(connection, LeadFilter(sort="in_question"), DAY)
+    by_money = await find_leads(connection, LeadFilter(sort="in_question"), Sight(DAY))
     assert [lead.in_question for lead in by_money] == sorted((lead.in_question for lead in by_money), reverse=True)
 
 
@@ -206,7 +206,7 @@ async def test_filters_narrow_the_queue(
 
     async def found(**words: object) -> set[tuple[str, str]]:
         chosen = msgspec.convert(words, LeadFilter)
-        return {(lead.institution, lead.topic) for lead in await find_leads(connection, chosen, DAY)}
+        return {(lead.institution, lead.topic) for lead in await find_leads(connection, chosen, Sight(DAY))}
 
     assert await found(institution=TOWN) == {(TOWN, "stays")}
     assert await found(topic="limits") == {(COUNTY, "limits")}

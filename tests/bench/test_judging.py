@@ -7,18 +7,20 @@ import pytest
 from bench.generated import as_published, enlarged
 from bench.judging import PEERS, named, without_others
 from bench.peers.anchors import RULES
+from knowledge_base.catalogues.files import load_facts
 from knowledge_base.catalogues.rows import ROWS
 from knowledge_base.codes import is_item_code
 from knowledge_base.digests.claims import ClaimDigest
-from knowledge_base.digests.kinds import digest_of
 from knowledge_base.events.claims import Claim
-from knowledge_base.facts import Facts, load_facts
+from knowledge_base.facts import Facts
+from knowledge_base.subjects import PATIENT, Subject
 from rules_lib.engine import judge
-from rules_lib.histories.patient import History
+from rules_lib.histories.patient import PatientHistory
 from rules_lib.publication import pack, unpack
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from rules_lib.scope import ALL_DAYS
+from streams.messages.kinds import digest_of
 from tests.reference.generators import persons
 from tests.reference.judge import RULE_IDS
 
@@ -53,8 +55,8 @@ def test_a_peer_finds_what_the_engine_finds(name: str, rule_set: RuleSet) -> Non
     peer = PEERS[name](rule_set.facts)
     compared: Counter[str] = Counter()
     for digests in plain_people():
-        history = History(digests[0].patient, digests, known.by_code)
-        expected = {(f.rule_id, f.occurrence) for f in judge(history, ALL_DAYS, known).findings}
+        history = PatientHistory(Subject(PATIENT, digests[0].patient), digests, known.of(PATIENT).by_code)
+        expected = {(f.maker_id, f.occurrence) for f in judge(history, ALL_DAYS, known.of(PATIENT)).findings}
         assert named(peer(digests, ALL_DAYS)) == expected
         compared.update(rule for rule, _ in expected)
     assert compared.keys() == RULES
@@ -70,13 +72,15 @@ def test_generated_facts_have_the_size_and_codes_that_are_asked_for(rule_set: Ru
 
 
 def test_generated_rules_speak_of_their_own_items_alone(rule_set: RuleSet, large: RuleSet) -> None:
-    assert {code: large.by_code[code] for code in rule_set.by_code} == rule_set.by_code
-    assert len(large.by_code) > len(rule_set.by_code) + 1_000
+    assert {code: large.of(PATIENT).by_code[code] for code in rule_set.of(PATIENT).by_code} == rule_set.of(
+        PATIENT
+    ).by_code
+    assert len(large.of(PATIENT).by_code) > len(rule_set.of(PATIENT).by_code) + 1_000
 
 
 def test_a_large_set_is_published_and_read_back_as_it_was(large: RuleSet) -> None:
     published = RuleSet(large.rules, Facts(as_published(large.facts.points)))
-    again = unpack(pack(published))
+    again = unpack(published.hash, pack(published))
     assert again.facts.points == published.facts.points
     assert again.hash == published.hash
-    assert again.by_code.keys() == published.by_code.keys()
+    assert again.of(PATIENT).by_code.keys() == published.of(PATIENT).by_code.keys()

@@ -7,8 +7,8 @@ from pathlib import Path
 from bench.soak import again
 from bench.soak_page import Sample, Soak, write_page
 from deploy.county import CountyPlan, simulate
-from knowledge_base.events.kinds import Event
-from knowledge_base.facts import load_facts
+from knowledge_base.catalogues.files import load_facts
+from knowledge_base.events.head import Event
 from streams.messages.codec import decode_event
 from tests.reference.judge import reference_findings
 

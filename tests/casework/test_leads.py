@@ -2,13 +2,15 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from casework.leads import Dispute, LeadFinding, LeadKey, lead_id, lead_key, totals
-from knowledge_base.days import FIRST_DAY
-from knowledge_base.findings import Amounts, Change, Finding, FindingVersion, Severity
+from knowledge_base.days import FIRST_DAY, as_date
+from knowledge_base.findings import Amounts, Change, Finding, FindingVersion, Maker, Severity
+from knowledge_base.subjects import PATIENT, Subject, patient
 
 DAY = 739_700
 
@@ -16,7 +18,7 @@ money = st.integers(0, 10_000).map(lambda cents: Decimal(cents) / 100)
 disputes = st.builds(Dispute, st.sampled_from("abcd"), money, money, st.none() | money)
 findings = st.builds(
     LeadFinding,
-    person=st.sampled_from(["p1", "p2", "p3"]),
+    subject=st.sampled_from([patient("p1"), patient("p2"), Subject("item", "p1")]),
     last_day=st.integers(DAY, DAY + 9),
     severity=st.sampled_from(Severity),
     excuse_until=st.none() | st.integers(DAY, DAY + 9),
@@ -24,8 +26,11 @@ findings = st.builds(
 )
 
 
+MAKER = Maker("rule", "FW10000001", "s", "r", "c")
+
+
 def _finding(*disputed: Dispute, person: str = "p1", day: int = DAY, excuse_until: int | None = None) -> LeadFinding:
-    return LeadFinding(person, day, Severity.HIGH, excuse_until, disputed)
+    return LeadFinding(patient(person), day, Severity.HIGH, excuse_until, disputed)
 
 
 def _dispute(line: str, in_question: str, in_fund: str, loss: str | None) -> Dispute:
@@ -71,7 +76,7 @@ def test_a_finding_that_may_be_excused_counts_from_the_day_after() -> None:
 
 
 def test_the_most_serious_rule_and_the_newest_day_hold() -> None:
-    (total,) = totals([_finding(day=DAY + 3), LeadFinding("p1", DAY, Severity.CLEAR, None, ())])
+    (total,) = totals([_finding(day=DAY + 3), LeadFinding(patient("p1"), DAY, Severity.CLEAR, None, ())])
     assert (total.severity, total.newest_day) == (Severity.CLEAR, DAY + 3)
 
 
@@ -89,14 +94,14 @@ def test_each_step_comes_to_what_counts_by_then(found: list[LeadFinding]) -> Non
             greatest[dispute.line] = max(greatest.get(dispute.line, Decimal(0)), dispute.in_question)
         assert step.in_question == sum(greatest.values())
         assert step.findings == len(counting)
-        assert step.people == len({finding.person for finding in counting})
+        assert step.people == len({finding.subject for finding in counting if finding.subject.kind == PATIENT})
 
 
 def _version(last_day: int, institution: str = "H1") -> FindingVersion:
     nothing = Amounts(Decimal(0), Decimal(0), None, "")
     occurrence = ("p1", institution, "v1")
     finding = Finding("FW10000001", occurrence, Decimal(2), Decimal(1), DAY, last_day, (), (), {}, nothing, institution)
-    return FindingVersion("A", "f", 1, Change.RAISED, "p1", finding, "event", 1, "s", "r", "c")
+    return FindingVersion("A", "f", 1, Change.RAISED, patient("p1"), MAKER, "stays", finding, "event", 1)
 
 
 def test_the_service_year_is_that_of_the_last_day() -> None:
@@ -109,3 +114,19 @@ def test_the_service_year_is_that_of_the_last_day() -> None:
 def test_lead_id_tells_leads_apart(other: tuple[str, str, str, int]) -> None:
     assert lead_id(LeadKey("A", "H", "t", 1)) != lead_id(LeadKey(*other))
     assert lead_id(LeadKey("A", "H", "t", 1)) == lead_id(LeadKey("A", "H", "t", 1))
+
+
+def test_money_at_stake_counts_once_a_subject_and_is_never_in_question() -> None:
+    def suspicion(name: str, at_stake: str) -> LeadFinding:
+        return LeadFinding(Subject("item", name), DAY, Severity.LOW, None, (), Decimal(at_stake))
+
+    billed = _finding(_dispute("a", "30", "10", "8"))
+    (total,) = totals([suspicion("X", "5.00"), billed, suspicion("X", "7.00"), suspicion("Y", "1.00")])
+    assert (total.at_stake, total.in_question, total.people) == (Decimal("8.00"), Decimal(30), 1)
+
+
+def test_a_finding_without_guilty_parts_may_state_the_year_of_its_lead() -> None:
+    version = _version(DAY)
+    stated = msgspec.structs.replace(version, finding=msgspec.structs.replace(version.finding, year=2019))
+    assert lead_key(stated, "stays").service_year == 2019
+    assert lead_key(version, "stays").service_year == as_date(DAY).year

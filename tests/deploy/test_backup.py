@@ -16,8 +16,8 @@ import pytest
 from deploy.county import CountyPlan, simulate
 from deploy.embedded.postgres import EmbeddedPostgres
 from deploy.embedded.postgres_programs import ServerUser, run_program
-from knowledge_base.facts import load_facts
-from knowledge_base.findings import Change, FindingVersion
+from knowledge_base.catalogues.files import load_facts
+from knowledge_base.findings import Change
 from rules_lib.rule_files import load_rule_set
 from streams.bus import Bus, Message
 from streams.buses.kafka import KafkaAddress, KafkaBus
@@ -25,9 +25,10 @@ from streams.handlers.judging import finding_message
 from streams.hosts.kafka import KafkaService
 from streams.hosts.service import Service, open_service
 from streams.importers.sending import send_messages
+from streams.jobs.reconciling import reconcile
 from streams.jobs.restoring import resend_findings
 from streams.messages.codec import encode_event
-from streams.store.intake.reconciliation import reconcile
+from streams.messages.versions import unpack_version
 from streams.store.sessions import Pool, connect
 from streams.topics import CLAIMS, FINDINGS, JUDGES, LEADS
 from tests.streams.replay import VAULT, replay, until_done
@@ -43,7 +44,6 @@ EVENTS = list(simulate(CountyPlan(scale=0.0006)))
 BODIES = [encode_event(event) for event in EVENTS]
 SOURCE = "county"
 
-decode_version = msgspec.msgpack.Decoder(FindingVersion).decode
 
 LEADS_QUERY = """
     select area, lead_id, findings, people, in_question, in_fund, loss, newest_day, severity
@@ -150,7 +150,8 @@ async def _work_and_back_up(dsn: str, backup: Path, **on_bus: Unpack[OnBus]) -> 
     Returns how many events had been sent when it was taken.
     """
     async with open_service(dsn, RULE_SET, VAULT, **on_bus) as service:
-        service.start_worker = partial(service.start_worker, max_records=20)  # type: ignore[method-assign]
+        worker_of = service.worker_of
+        service.worker_of = lambda station: worker_of(msgspec.structs.replace(station, batch=20))  # type: ignore[method-assign]
         await service.start()
         sending = send_messages(service.pool, service.bus, SOURCE, SOURCE, BODIES)
         async for sent in sending:
@@ -187,7 +188,7 @@ async def _of_a_time_that_is_gone(dsn: str) -> Message:
         "select v.body from findings f join finding_versions v using (area, finding_id, version) where is_open limit 1"
     )
     await connection.close()
-    return finding_message(msgspec.structs.replace(decode_version(body), version=9, change=Change.WITHDRAWN))
+    return finding_message(msgspec.structs.replace(unpack_version(body), version=9, change=Change.WITHDRAWN))
 
 
 async def _judged(dsn: str) -> int:
@@ -204,7 +205,7 @@ async def _assert_alike(restored: str, undisturbed: str) -> None:
     for found, expected in zip(await _standing(restored), await _standing(undisturbed), strict=True):
         assert found == expected
     connection = await connect(restored)
-    account = await reconcile(connection, JUDGES)
+    account = await reconcile(connection)
     assert (account.received, account.lost, account.money_differs) == (len(EVENTS), 0, 0)
     assert await connection.fetchval("select count(*) from findings") > 20
     assert await connection.fetchval(BEHIND) == 0

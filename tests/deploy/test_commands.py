@@ -195,6 +195,8 @@ def test_rules_are_switched_and_judged_again(shell: Shell, tmp_path: Path) -> No
     assert done["findings"] == {gone: {"withdrawn": before[gone]}}
     assert shell.json("rules", "status")["people_outstanding"] == 0
     assert shell.json("migrate")["migrations"]
+    assert shell.json("rules", "status")["in_force"] == switch["after"]
+    shell.json("rules", "publish")
     assert shell.json("rules", "status")["in_force"] == status["own"]
     assert shell.json("rejudge")["findings"] == {gone: {"raised": before[gone]}}
     assert shell.json("rejudge") == {"people": 0, "findings": {}, "finished": True}

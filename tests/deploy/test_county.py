@@ -27,7 +27,7 @@ from knowledge_base.codes import is_item_code
 from knowledge_base.days import as_date, day_of
 from knowledge_base.dictionaries import INPATIENT_VISITS, VISIT_TYPES
 from knowledge_base.events.claims import Claim, ClaimLine
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,6 +20,7 @@ from api.operation.health import health_router
 from deploy.commands import app
 from deploy.settings import PREFIX, Settings, load_settings
 from streams.bus import Lag
+from streams.handlers.rule_sets import RuleSets
 from streams.hosts.watching import StoreCollector
 from streams.store.operation.condition import Condition
 from streams.store.sessions import Pool
@@ -413,7 +414,11 @@ def _probes() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def test_probes_ask_what_answers() -> None:
-    routes = {route.path for route in health_router(cast(Pool, None)).routes if isinstance(route, APIRoute)}
+    routes = {
+        route.path
+        for route in health_router(cast(Pool, None), cast(RuleSets, None)).routes
+        if isinstance(route, APIRoute)
+    }
     for name, probe, words in _probes():
         assert words["httpGet"]["port"] == ("metrics" if name == "worker" else "http")
         expected = "/ready" if probe == "readinessProbe" else "/health"
@@ -452,7 +457,7 @@ def test_scaling_asks_for_a_metric_that_workers_have() -> None:
     (metric,) = re.findall(r"fundwatch_([a-z_]+)", query)
     lag = Lag(JUDGES, CLAIMS, partition=0, next=3, end=5, owner=None)
     collector = StoreCollector()
-    collector.condition = Condition([], 0, 0, 1, 0, None, 0, 0)
+    collector.condition = Condition([], 0, 0, 1, 0, 0, 0, None, 0, 0)
     collector.lags = [lag]
     (found,) = [family for family in collector.collect() if family.name == f"fundwatch_{metric}"]
     assert [(sample.labels["group"], sample.value) for sample in found.samples] == [(JUDGES, 2)]

@@ -22,8 +22,9 @@ from deploy.embedded.postgres_programs import find_server_user, run_program
 from deploy.settings import Settings, load_vault_key
 from streams.bus import Lag
 from streams.messages.vault import Vault
+from streams.store.judgements.published import PROGRAM
 from streams.store.operation import condition
-from streams.store.operation.condition import Account, Condition, Server, find_server
+from streams.store.operation.condition import Condition, Server, Unsettled, find_server
 from streams.store.sessions import connect
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +37,8 @@ QUIET = Condition(
     outbox_oldest_seconds=0.0,
     segments=1,
     oldest_segment_seconds=0.0,
+    touched=0,
+    touched_oldest_seconds=0.0,
     rule_set="0123456789abcdef",
     outstanding=0,
     outstanding_oldest_seconds=0.0,
@@ -319,7 +322,7 @@ def test_groups(behind: int, owner: str | None, state: State) -> None:
 
 
 def test_a_quiet_store_is_sound() -> None:
-    assert set(states(database.examine_condition(QUIET, Account({"dead": 0}, 0)))) == {State.OK}
+    assert set(states(database.examine_condition(QUIET, Unsettled({"dead": 0}, 0)))) == {State.OK}
 
 
 @pytest.mark.parametrize(
@@ -328,7 +331,7 @@ def test_a_quiet_store_is_sound() -> None:
 )
 def test_rule_set_in_force(in_force: str | None, outstanding: int, state: State) -> None:
     now = msgspec.structs.replace(QUIET, rule_set=in_force, outstanding=outstanding)
-    assert database.examine_rule_set(now, "mine").state is state
+    assert database.examine_rule_set(now, "mine", PROGRAM).state is state
 
 
 def test_a_broker_that_is_away_is_told_at_once(doctor: Doctor, free_port: int) -> None:

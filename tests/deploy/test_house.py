@@ -21,8 +21,6 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PACKAGES = ("knowledge_base", "rules_lib", "detectors", "casework", "streams", "api", "deploy")
 TOP_FOLDERS = (*PACKAGES, "tests", "bench", "docs")
-STILL_SILENT = {"api/frame/texts", "streams/acts", "streams/importers", "streams/store/migrations"}
-"""Folders that do not say yet what to open first."""
 FOLDERS = sorted(path.parent for package in PACKAGES for path in (ROOT / package).rglob("__init__.py"))
 HALF_A_PAGE = 40
 """Lines that a decision record may have."""
@@ -175,7 +173,7 @@ def _words_of(folder: Path) -> str:
     return ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
 
 
-@pytest.mark.parametrize("folder", [folder for folder in FOLDERS if _name(folder) not in STILL_SILENT], ids=_name)
+@pytest.mark.parametrize("folder", FOLDERS, ids=_name)
 def test_folder_says_what_lives_there_what_it_imports_and_what_to_open_first(folder: Path) -> None:
     above = [parent for parent in folder.parents if parent in FOLDERS]
     assert any("mports" in _words_of(room) for room in (folder, *above)), "neither it nor a folder above says"

@@ -15,14 +15,14 @@ import pytest
 
 from deploy.county import CountyPlan, write_county
 from deploy.embedded.kafka import start_kafka
-from knowledge_base.facts import load_facts
+from knowledge_base.catalogues.files import load_facts
 from rules_lib.rule_files import load_rule_set
 from streams.bus import BusAway
 from streams.buses.kafka import KafkaAddress, KafkaBus
 from streams.hosts.service import open_service
 from streams.importers.sending import send_messages
+from streams.jobs.reconciling import find_under_way
 from streams.messages.vault import Vault
-from streams.store.operation.overview import find_under_way
 from streams.store.sessions import Connection, Pool, borrowed
 from streams.topics import CLAIMS, FINDINGS, JUDGES, LEADS
 
@@ -198,6 +198,6 @@ async def _assert_judged_once(workers: Workers) -> None:
 async def _is_done(connection: Connection, bus: KafkaBus) -> bool:
     """Whether nothing is under way; false while the broker does not say."""
     try:
-        return (await find_under_way(connection, bus, JUDGES, LEADS)).is_done
+        return (await find_under_way(connection, bus)).is_done
     except BusAway:
         return False

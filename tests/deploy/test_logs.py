@@ -19,16 +19,17 @@ import pytest
 
 from deploy.logs import FIELDS, configure_logs, describe_error
 from deploy.settings import Settings
-from knowledge_base.facts import load_facts
+from knowledge_base.catalogues.files import load_facts
 from rules_lib.rule_files import load_rule_set
 from streams.bus import Batch, Message
 from streams.buses.postgres import PostgresBus
 from streams.hosts.service import Service
+from streams.hosts.stations import Station, create_topics
 from streams.importers.jsonl import read_messages
 from streams.messages.vault import Vault
 from streams.pipeline.reports import Report
 from streams.store.sessions import Connection, borrowed, open_pool
-from streams.topics import CLAIMS, JUDGES, create_topics
+from streams.topics import CLAIMS, JUDGES
 from tests.streams.bad_messages import SECRETS, all_bad, claim
 
 VAULT_KEY = "k" * 32
@@ -131,7 +132,7 @@ async def test_a_service_that_stops_by_an_error_tells_its_kind_and_place(postgre
         await create_topics(bus)
         await bus.send(CLAIMS, [Message(b"x", body(1), "s")])
         async with Service(postgres_url, pool, bus, load_rule_set(load_facts()), vault) as service:
-            await service.start_worker(JUDGES, CLAIMS, Quoting())
+            await service.start_station(Station(CLAIMS, lambda *_: Quoting()))
             await asyncio.wait_for(service.stop.wait(), 30)
             await asyncio.gather(*service.tasks, return_exceptions=True)
     assert service.failed

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -18,13 +19,14 @@ from grafana_foundation_sdk.models.prometheus import Dataquery
 from grafana_foundation_sdk.models.stat import Options as StatOptions
 from grafana_foundation_sdk.models.timeseries import Options as TimeSeriesOptions
 
-from knowledge_base.facts import load_facts
+from knowledge_base.catalogues.files import load_facts
 from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import Suspended
 from streams.bus import Batch, Lag, Lease, Record
-from streams.hosts.metrics import REGISTRY, begin_rules, count_batch
+from streams.hosts.metrics import REGISTRY, begin_rules, begin_topic, count_batch, show_suspended
 from streams.hosts.watching import StoreCollector
 from streams.pipeline.reports import Report
-from streams.store.operation.condition import Account, Condition
+from streams.store.operation.condition import Condition, Unsettled
 from streams.topics import CLAIMS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,12 +48,14 @@ OF_PROMETHEUS = {"up", "ALERTS"}
 @cache
 def declared() -> dict[str, set[str]]:
     """Every name that can be asked for, with its labels, as the process and a store that was read serve them."""
-    begin_rules(load_rule_set(load_facts()))
+    suspended = (Suspended("FW20000001", "stays", "ours.yaml", "check", "no such check", {}),)
+    begin_rules(replace(load_rule_set(load_facts()), suspended=suspended))
+    begin_topic(CLAIMS)
     count_batch(Batch(Lease("g", CLAIMS, 0, 1), 0, [Record(0, None, b"", "s")]), Report(), 0.0)
     store = StoreCollector()
     now = datetime.now(UTC)
-    store.condition = Condition([Lease("g", "t", 0, 1)], 0, 0.0, 1, 0.0, "hash", 0, 0.0)
-    store.account = Account({"dead": 1}, 0)
+    store.condition = Condition([Lease("g", "t", 0, 1)], 0, 0.0, 1, 0.0, 0, 0.0, "hash", 0, 0.0)
+    store.account = Unsettled({"dead": 1}, 0)
     store.lags = [Lag("g", "t", 0, 0, 1, None, now)]
     found: dict[str, set[str]] = {}
     for family in (*REGISTRY.collect(), *store.collect()):
@@ -59,6 +63,7 @@ def declared() -> dict[str, set[str]]:
         labels = {label for sample in family.samples for label in sample.labels}
         for suffix in suffixes:
             found.setdefault(family.name + suffix, set()).update(labels)
+    show_suspended(load_rule_set(load_facts()))
     return found
 
 

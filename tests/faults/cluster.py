@@ -14,8 +14,9 @@ import asyncpg
 import psutil
 
 from streams.bus import Bus
+from streams.hosts.stations import create_topics
 from streams.store.sessions import connect, open_pool, passes_by_itself
-from streams.topics import CLAIMS, JUDGES, create_topics
+from streams.topics import CLAIMS, JUDGES
 
 from .county import County
 from .grounds import Ground

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded.kafka import EmbeddedKafka, start_kafka
-from knowledge_base.facts import load_facts
+from knowledge_base.catalogues.files import load_facts
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.store.migrations import migrate

@@ -10,11 +10,13 @@ import asyncpg
 
 from deploy.county import CountyPlan, simulate
 from knowledge_base.events.claims import Claim
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 from knowledge_base.findings import Change, FindingVersion, finding_id
+from knowledge_base.subjects import patient
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message, partition_of
-from streams.topics import CLAIMS, PARTITIONS
+from streams.handlers.rule_sets import publish_first
+from streams.topics import CLAIMS, TOPICS
 from tests.reference.judge import Expected, reference_findings
 from tests.rules_lib.in_memory import Key, differences, findings_of, judgements
 from tests.streams.disturbed import message_of
@@ -48,7 +50,7 @@ class County:
     @property
     def ends(self) -> Counter[int]:
         """Where each partition of the claims ends once all is sent."""
-        return Counter(partition_of(message.key, PARTITIONS[CLAIMS]) for message in self.messages)
+        return Counter(partition_of(message.key, TOPICS[CLAIMS].partitions) for message in self.messages)
 
 
 def make_county(scale: float, rule_set: RuleSet, new_database: Callable[[], str]) -> County:
@@ -69,16 +71,15 @@ def _raised(area: str, events: list[Event], rule_set: RuleSet, expected: dict[Ke
     return [
         FindingVersion(
             area=area,
-            finding_id=finding_id(area, finding.rule_id, finding.occurrence),
+            finding_id=finding_id(area, finding.maker_id, finding.occurrence),
             version=1,
             change=Change.RAISED,
-            person=person,
+            subject=patient(person),
+            maker=rule_set.maker(finding.maker_id),
+            topic=rule_set.by_id[finding.maker_id].topic,
             finding=finding,
             cause="",
             as_of=0,
-            rule_set="",
-            rule_hash="",
-            check_hash="",
         )
         for person, judgement in judged.items()
         for finding in judgement.findings
@@ -88,6 +89,7 @@ def _raised(area: str, events: list[Event], rule_set: RuleSet, expected: dict[Ke
 async def _leads_of(dsn: str, versions: list[FindingVersion], rule_set: RuleSet) -> list[LeadRow]:
     connection = await asyncpg.connect(dsn)
     try:
+        await publish_first(connection, rule_set)
         async with connection.transaction():
             await apply_findings(connection, versions, rule_set)
         return await load_leads(connection)

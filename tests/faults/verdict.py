@@ -10,10 +10,9 @@ import msgspec
 from knowledge_base.findings import Change, FindingVersion
 from rules_lib.rule_set import RuleSet
 from streams.bus import Bus
-from streams.store.casework.leads import live_rules
-from streams.store.intake.reconciliation import reconcile
+from streams.jobs.reconciling import reconcile
 from streams.store.sessions import connect
-from streams.topics import FINDINGS, JUDGES
+from streams.topics import FINDINGS
 from tests.rules_lib.in_memory import differences
 from tests.streams.disturbed import Kept, Name, assert_versions, load_kept
 
@@ -42,7 +41,7 @@ async def assert_nothing_lost_or_doubled(cluster: Cluster, rule_set: RuleSet) ->
 
 
 async def _assert_reconciled(connection: asyncpg.Connection, county: County) -> None:
-    account = await reconcile(connection, JUDGES)
+    account = await reconcile(connection)
     assert (account.lost, account.money_differs) == (0, Decimal(0))
     assert account.received == len(county.messages)
     assert sum(row.accepted_money for row in account.sources) == county.money
@@ -67,7 +66,7 @@ async def _assert_leads(connection: asyncpg.Connection, kept: Kept, county: Coun
     known = {(row["area"], row["finding_id"]): (row["version"], row["is_open"]) for row in rows}
     assert known == {name: (row["version"], row["is_open"]) for name, row in kept.rows.items()}
     assert await load_leads(connection) == county.leads
-    live = set(live_rules(rule_set))
+    live = {card.id for card in rule_set.rules if card.is_live}
     by_institution = Counter(found.institution for (rule, _), found in county.expected.items() if rule in live)
     rows = await connection.fetch("select institution, sum(findings)::int as findings from leads group by 1")
     assert {row["institution"]: row["findings"] for row in rows if row["findings"]} == by_institution

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from knowledge_base.catalogues.files import CATALOGUES, load_catalogue, load_facts
 from knowledge_base.catalogues.rows import ROWS
 from knowledge_base.codes import is_item_code
 from knowledge_base.days import as_date
-from knowledge_base.facts import CATALOGUES, Facts, Point, load_catalogue, load_facts
+from knowledge_base.facts import Facts, Point
 from tests.knowledge_base import sheets
 from tests.knowledge_base.sheets import NORM_OF_2016, PUBLISHED, REGULATION, REVISED, official
 

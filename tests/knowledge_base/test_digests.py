@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knowledge_base.digests.claims import ClaimDigest
-from knowledge_base.digests.kinds import digest_of, span_of
 from knowledge_base.events.claims import Claim
+from streams.messages.kinds import digest_of
 from streams.messages.packing import decode_digest, encode_digest
 from tests.reference.generators import mixed
 
@@ -23,4 +23,4 @@ def test_a_digest_stored_without_its_span_is_read_and_has_the_same(seed: int) ->
             assert isinstance(digest, ClaimDigest)
             assert isinstance(before, ClaimDigest)
             assert (before.first_day, before.last_day) == (None, None)
-            assert span_of(before) == span_of(digest) == (digest.first_day, digest.last_day)
+            assert before.span == digest.span == (digest.first_day, digest.last_day)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge_base.facts import CatalogueError, Facts, Point, load_catalogue, load_facts
+from knowledge_base.catalogues.files import CatalogueError, load_catalogue, load_facts
+from knowledge_base.facts import Facts, Point
 
 HBA1C = "002503020030000"
 FRUCTOSAMINE = "002503020020000"

@@ -17,7 +17,7 @@ from knowledge_base.catalogues.rows import (
     SexLimit,
 )
 from knowledge_base.events.claims import Claim, ClaimLine, Diagnosis, Operation, Paid
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
 from knowledge_base.facts import Point
 from knowledge_base.findings import Occurrence

@@ -10,9 +10,10 @@ from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
 
+from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.claims import ClaimLine, Diagnosis, Operation
-from knowledge_base.events.kinds import Event
-from knowledge_base.facts import Point, load_facts
+from knowledge_base.events.head import Event
+from knowledge_base.facts import Point
 
 from .courses import COURSE
 from .disturbances import disturb, tell_the_sex

@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from math import floor
 
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 from knowledge_base.facts import Point
 from knowledge_base.findings import LineKey, Occurrence
 

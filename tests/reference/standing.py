@@ -14,7 +14,7 @@ from typing import Literal
 
 from knowledge_base.dictionaries import INPATIENT_VISITS
 from knowledge_base.events.claims import Claim, ClaimLine
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
 from knowledge_base.findings import LineKey
 

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from knowledge_base.events.claims import Claim, ClaimLine, Diagnosis, Paid
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 from knowledge_base.facts import Point
 
 from .standing import CHINA, civil_day

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.claims import Claim
-from knowledge_base.events.kinds import Event
-from knowledge_base.facts import load_facts
+from knowledge_base.events.head import Event
 
 from .generators import mixed, persons
 from .judge import RULE_IDS, near_misses, reference_findings

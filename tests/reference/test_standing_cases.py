@@ -7,7 +7,7 @@ import pytest
 
 from knowledge_base.catalogues.rows import DailyCap
 from knowledge_base.events.claims import Claim, ClaimLine, Paid
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 
 from .cases import BED, NURSING, POINTS, at, hits, line, only, point, status, stay, visit
 from .rules import BED_DAYS, DAILY_CAP

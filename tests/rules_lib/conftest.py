@@ -2,7 +2,7 @@
 
 import pytest
 
-from knowledge_base.facts import load_facts
+from knowledge_base.catalogues.files import load_facts
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 

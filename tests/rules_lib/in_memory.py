@@ -1,15 +1,21 @@
 """The engine on whole histories in memory, without a store; and findings in the words of the reference judge."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
-from knowledge_base.digests.kinds import Digest, digest_of
-from knowledge_base.events.kinds import Event
+from knowledge_base.digests.head import Digest
+from knowledge_base.events.head import Event
 from knowledge_base.findings import Finding, NotEvaluated, Occurrence
+from knowledge_base.subjects import PATIENT, Subject
+from rules_lib.checks import find_check
 from rules_lib.engine import Judgement, judge
-from rules_lib.histories.patient import History
+from rules_lib.histories.patient import PatientHistory
+from rules_lib.questions import Check, Measure, Question, Undecided
+from rules_lib.rule import Rule
 from rules_lib.rule_set import RuleSet
 from rules_lib.scope import ALL_DAYS
+from streams.messages.kinds import digest_of
 from tests.reference.judge import Expected
 from tests.reference.standing import person_names
 
@@ -24,15 +30,32 @@ def judgements(events: Iterable[Event], rule_set: RuleSet) -> dict[str, Judgemen
     digests: dict[str, list[Digest]] = defaultdict(list)
     for event in events:
         digests[names[event.patient]].append(digest_of(event))
-    histories = (History(name, of_person, rule_set.by_code) for name, of_person in digests.items())
-    return {history.person: judge(history, ALL_DAYS, rule_set) for history in histories}
+    rules = rule_set.of(PATIENT)
+    histories = (PatientHistory(Subject(PATIENT, name), of, rules.by_code) for name, of in digests.items())
+    return {history.subject.name: judge(history, ALL_DAYS, rules) for history in histories}
+
+
+def broken_check(rule: Rule, raises: Callable[[], Exception]) -> Callable[[str], Check]:
+    """In place of the engine's ``find_check``: the check of one rule raises, those of all others are as they were."""
+
+    def found(name: str) -> Check:
+        check = find_check(name)
+
+        def asked(question: Question[Any]) -> Iterator[Measure | Undecided]:
+            if question.rule.id == rule.id:
+                raise raises()
+            return check(question)
+
+        return asked
+
+    return found
 
 
 def findings_of(judged: Mapping[str, Judgement]) -> dict[Key, Finding]:
     """The findings by rule and occurrence. No check may have failed."""
     assert not [judgement.failed for judgement in judged.values() if judgement.failed]
     found = [finding for judgement in judged.values() for finding in judgement.findings]
-    by_key = {(finding.rule_id, finding.occurrence): finding for finding in found}
+    by_key = {(finding.maker_id, finding.occurrence): finding for finding in found}
     assert len(by_key) == len(found), "two findings of one name"
     return by_key
 
@@ -44,7 +67,7 @@ def undecided_of(judged: Mapping[str, Judgement]) -> set[tuple[str, NotEvaluated
 
 def as_expected(finding: Finding) -> Expected:
     """A finding in the words of the reference judge."""
-    guilty = [guilty.line for guilty in finding.guilty]
+    guilty = [guilty.part for guilty in finding.guilty]
     assert len({*guilty, *finding.involved}) == len(guilty) + len(finding.involved), "a line stands twice in a finding"
     return Expected(
         value=finding.value,

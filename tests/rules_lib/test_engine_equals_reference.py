@@ -3,11 +3,11 @@
 import pytest
 
 from knowledge_base.days import Day
-from knowledge_base.digests.kinds import digest_of, span_of
 from knowledge_base.events.claims import Claim
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 from knowledge_base.findings import Finding
 from rules_lib.rule_set import RuleSet
+from streams.messages.kinds import digest_of
 from tests.reference.generators import mixed, persons
 from tests.reference.judge import RULE_IDS, reference_findings
 
@@ -50,8 +50,8 @@ def test_no_finding_lies_beyond_the_spans_of_its_own_encounters(rule_set: RuleSe
 
 def spanned(events: list[Event], finding: Finding) -> tuple[Day, Day]:
     """First and last day of the claims whose encounter a finding names or has a line of."""
-    lines = [*(guilty.line for guilty in finding.guilty), *finding.involved]
+    lines = [*(guilty.part for guilty in finding.guilty), *finding.involved]
     encounters = {line[:2] for line in lines} | {finding.occurrence[1:3]}
     claims = [event for event in events if isinstance(event, Claim)]
-    spans = [span_of(digest_of(claim)) for claim in claims if (claim.institution, claim.encounter_id) in encounters]
+    spans = [digest_of(claim).span for claim in claims if (claim.institution, claim.encounter_id) in encounters]
     return min(first for first, _ in spans), max(last for _, last in spans)

@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 
+from knowledge_base.catalogues.files import load_facts
 from knowledge_base.catalogues.rows import ROWS
-from knowledge_base.facts import Facts, load_facts
+from knowledge_base.facts import Facts
 from knowledge_base.findings import Finding
 from rules_lib.cases import failed_cases, run_case
-from rules_lib.rule import TOPICS, Rule
-from rules_lib.rule_files import RULES, RuleError, load_rule, load_rule_set
+from rules_lib.rule import Rule
+from rules_lib.rule_files import RULES, TOPIC_FILE, RuleError, load_rule, load_rule_set, rule_paths
 from rules_lib.rule_set import RuleSet
 from rules_lib.wording import Names, finding_sentence, load_wording
 
-FILES = sorted(RULES.rglob("*.yaml"))
+FILES = rule_paths()
 LANGUAGES = ("zh", "en")
 #: What a sentence takes from the finding itself; other words come from the evidence of the check.
 WORDS_OF_FINDINGS = {"day", "institution", "stay_institution", "value", "limit"}
@@ -102,7 +103,7 @@ def test_a_needed_field_is_missed_where_it_is_absent(rule: Rule) -> None:
 def test_the_file_is_named_for_what_is_wrong(rule: Rule) -> None:
     stem = Path(rule.file).stem
     assert re.fullmatch(r"[a-z]+(_[a-z]+){2,}", stem), "a phrase of three words or more"
-    assert rule.topic in TOPICS
+    assert (RULES / rule.topic / TOPIC_FILE).is_file()
 
 
 def test_names_ids_and_titles_stand_once() -> None:

@@ -8,10 +8,11 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from knowledge_base.cards import Words
 from knowledge_base.findings import Finding
 from rules_lib.cases import run_case
 from rules_lib.checks import details
-from rules_lib.rule import Rule, Words
+from rules_lib.rule import Rule
 from rules_lib.rule_set import RuleSet
 from rules_lib.wording import Names, finding_day, finding_sentence, item_names, load_wording, number
 

@@ -16,14 +16,14 @@ import msgspec
 import zstandard
 
 from knowledge_base.events.claims import Claim
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
 from knowledge_base.findings import Change, Finding, FindingVersion, LineKey, NotEvaluated
 from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Message, Record, partition_of
-from streams.handlers.claims import ClaimsHandler
+from streams.handlers.events import EventsHandler
 from streams.messages.codec import encode_event
-from streams.messages.versions import encode_finding
+from streams.messages.versions import pack_finding, unpack_finding, unpack_version
 from streams.store.transport import offsets
 from streams.topics import CLAIMS, FINDINGS, JUDGES
 from tests.reference.judge import reference_findings
@@ -39,8 +39,6 @@ REPEATED = 0.1
 CONTRADICTED = 0.04
 
 _LEASE = timedelta(minutes=5)
-_decode_finding = msgspec.msgpack.Decoder(Finding).decode
-_decode_version = msgspec.msgpack.Decoder(FindingVersion).decode
 _decode_sent = msgspec.json.Decoder(FindingVersion).decode
 _decompress = zstandard.ZstdDecompressor().decompress
 
@@ -103,7 +101,7 @@ def _contradicting(event: Event) -> Event:
 
 async def take_in(
     connection: asyncpg.Connection,
-    handler: ClaimsHandler,
+    handler: EventsHandler,
     messages: Sequence[Message],
     partitions: int,
     most: int,
@@ -170,15 +168,15 @@ def _open_findings(rows: Iterable[asyncpg.Record]) -> dict[str, dict[Key, Findin
     found: dict[str, dict[Key, Finding]] = defaultdict(dict)
     for row in rows:
         if row["is_open"]:
-            finding = _decode_finding(row["body"])
-            found[row["area"]][finding.rule_id, finding.occurrence] = finding
+            finding = unpack_finding(row["body"])
+            found[row["area"]][finding.maker_id, finding.occurrence] = finding
     return found
 
 
 async def _load_versions(connection: asyncpg.Connection) -> dict[Name, list[FindingVersion]]:
     versions: dict[Name, list[FindingVersion]] = defaultdict(list)
     for row in await connection.fetch("select area, finding_id, body from finding_versions order by version"):
-        versions[row["area"], row["finding_id"]].append(_decode_version(row["body"]))
+        versions[row["area"], row["finding_id"]].append(unpack_version(row["body"]))
     return versions
 
 
@@ -235,7 +233,7 @@ def assert_equals_engine(kept: Kept, rule_set: RuleSet) -> None:
     """Every word of what is stored, evidence and what is not evaluated too, is that of judging once over all days."""
     for area, events in kept.events.items():
         judged = judgements(events, rule_set)
-        found = {key: _decode_finding(encode_finding(finding)) for key, finding in findings_of(judged).items()}
+        found = {key: unpack_finding(pack_finding(finding)) for key, finding in findings_of(judged).items()}
         stored = kept.findings.get(area, {})
         assert found == stored, [key for key in {*found, *stored} if found.get(key) != stored.get(key)]
         undecided = undecided_of(judged) ^ kept.undecided.get(area, set())
@@ -269,8 +267,8 @@ def _assert_replayed(versions: Sequence[FindingVersion], row: asyncpg.Record) ->
             state = None
     last = versions[-1]
     assert row["is_open"] is (state is not None)
-    assert (row["version"], row["person"], row["rule_id"]) == (last.version, last.person, last.finding.rule_id)
-    assert _decode_finding(row["body"]) == last.finding
+    assert (row["version"], row["subject"], row["rule_id"]) == (last.version, last.subject.name, last.finding.maker_id)
+    assert unpack_finding(row["body"]) == last.finding
     assert row["institution"] == last.finding.institution
 
 
@@ -291,8 +289,8 @@ def _assert_continued(versions: Sequence[FindingVersion]) -> None:
 
 def _judgement_of(version: FindingVersion) -> tuple[str, str, int, str]:
     """Area, rule, arrival number of the person's newest event, set: by that, one rule judged one person once."""
-    return version.area, version.finding.rule_id, version.as_of, version.rule_set
+    return version.area, version.finding.maker_id, version.as_of, version.maker.set
 
 
 def _guilty_lines(version: FindingVersion) -> set[LineKey]:
-    return {guilty.line for guilty in version.finding.guilty}
+    return {guilty.part for guilty in version.finding.guilty}

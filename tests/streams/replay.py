@@ -3,16 +3,15 @@
 import asyncio
 from collections.abc import Iterable
 
-from knowledge_base.events.kinds import Event
-from knowledge_base.facts import load_facts
+from knowledge_base.catalogues.files import load_facts
+from knowledge_base.events.head import Event
 from rules_lib.rule_files import load_rule_set
 from streams.hosts.service import Service, open_service
 from streams.importers.sending import send_messages
+from streams.jobs.reconciling import find_under_way
 from streams.messages.codec import encode_event
 from streams.messages.vault import Vault
-from streams.store.operation.overview import find_under_way
 from streams.store.sessions import borrowed
-from streams.topics import JUDGES, LEADS
 
 VAULT = Vault(b"a secret of the tests, no secret at all")
 
@@ -33,6 +32,6 @@ async def until_done(service: Service) -> None:
     while True:
         assert not service.failed, "a worker stopped with an alarm"
         async with borrowed(service.pool) as connection:
-            if (await find_under_way(connection, service.bus, JUDGES, LEADS)).is_done:
+            if (await find_under_way(connection, service.bus)).is_done:
                 return
         await asyncio.sleep(0.05)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from streams.bus import Batch
-from streams.handlers.claims import ClaimsHandler
+from streams.handlers.events import EventsHandler
 from streams.store.events import persons
 from streams.store.transport import offsets, outbox
 from streams.topics import CLAIMS
@@ -35,7 +35,7 @@ def _has_rows(arguments: tuple[Any, ...], _: Any) -> bool:
 POINTS: dict[str, tuple[Any, str, str, Counts]] = {
     "decoded": (persons, "lock_area", "before", lambda *_: True),
     "before commit": (offsets, "step", "after", _is_of_claims),
-    "after commit": (ClaimsHandler, "handle", "after", _is_of_claims),
+    "after commit": (EventsHandler, "handle", "after", _is_of_claims),
     "rebalance": (offsets, "take", "after", _took_claims),
     "relay": (outbox, "delete_outbox", "after", _has_rows),
 }

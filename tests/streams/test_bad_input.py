@@ -13,21 +13,23 @@ import asyncpg
 import msgspec
 import pytest
 
+from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.claims import Claim
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
-from knowledge_base.facts import load_facts
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message
 from streams.buses.postgres import PostgresBus
-from streams.handlers.claims import ClaimsHandler
+from streams.handlers.events import EventsHandler
+from streams.handlers.rule_sets import RuleSets
+from streams.hosts.stations import create_topics
 from streams.hosts.worker import Worker
+from streams.jobs.reconciling import reconcile
 from streams.messages.codec import encode_event
 from streams.messages.vault import Vault
-from streams.store.intake.reconciliation import reconcile
 from streams.store.sessions import connect, open_pool
-from streams.topics import CLAIMS, JUDGES, create_topics
+from streams.topics import CLAIMS, JUDGES
 from tests.reference.generators import mixed
 
 from . import bad_messages
@@ -71,8 +73,8 @@ async def trial(postgres_url: str, rule_set: RuleSet, caplog: pytest.LogCaptureF
     sent, vault = _messages(Random(8)), Vault(b"a secret of this test")
     connection = await connect(postgres_url)
     with caplog.at_level(logging.DEBUG):
-        await _work_off(postgres_url, ClaimsHandler(rule_set, vault), [one.message for one in sent])
-    account = await reconcile(connection, JUDGES)
+        await _work_off(postgres_url, EventsHandler(RuleSets(rule_set), vault), [one.message for one in sent])
+    account = await reconcile(connection)
     yield Trial(
         sent,
         {row["source"]: row for row in await connection.fetch("select * from ledger")},
@@ -86,7 +88,7 @@ async def trial(postgres_url: str, rule_set: RuleSet, caplog: pytest.LogCaptureF
     await connection.close()
 
 
-async def _work_off(dsn: str, handler: ClaimsHandler, messages: list[Message]) -> None:
+async def _work_off(dsn: str, handler: EventsHandler, messages: list[Message]) -> None:
     async with open_pool(dsn) as pool:
         bus = PostgresBus(pool)
         await create_topics(bus)

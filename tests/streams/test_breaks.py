@@ -11,14 +11,17 @@ from random import Random
 import asyncpg
 import pytest
 
-from knowledge_base.events.kinds import Event
-from knowledge_base.facts import Facts, Point, load_facts
-from rules_lib.histories import patient as histories
-from rules_lib.histories.patient import Line
+from knowledge_base.catalogues.files import load_facts
+from knowledge_base.events.head import Event
+from knowledge_base.facts import Facts, Point
+from knowledge_base.subjects import PATIENT
+from rules_lib.histories import patient
+from rules_lib.histories.history import Line
 from rules_lib.rule import Rule
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
-from streams.handlers.claims import ClaimsHandler
+from streams.handlers.events import EventsHandler
+from streams.handlers.rule_sets import RuleSets
 from streams.messages.vault import Vault
 from streams.pipeline import touching, windows
 from streams.store.events import stored
@@ -56,7 +59,7 @@ def compare(new_database: Callable[[], str]) -> Compare:
 async def kept_after(url: str, events: Sequence[Event], rule_set: RuleSet) -> Kept:
     connection = await asyncpg.connect(url)
     try:
-        handler = ClaimsHandler(rule_set, Vault(b"tests"))
+        handler = EventsHandler(RuleSets(rule_set), Vault(b"tests"))
         await take_in(connection, handler, [message_of(event) for event in events], 1, 1, Random(0))
         return await load_kept(connection)
     finally:
@@ -98,8 +101,8 @@ async def test_an_index_that_forgets_a_code(compare: Compare, rule_set: RuleSet)
     events = [cases.visit("1", *NURSED)]
     assert await compare(events, rule_set) == {}
     forgetful = replace(rule_set)
-    index = {code: rules for code, rules in rule_set.by_code.items() if code != cases.NURSING}
-    forgetful.__dict__["by_code"] = index  # where the cached property keeps it
+    index = {code: rules for code, rules in rule_set.of(PATIENT).by_code.items() if code != cases.NURSING}
+    forgetful.of(PATIENT).__dict__["by_code"] = index  # where the cached property keeps it
     assert await compare(events, forgetful) == {NURSED_TWICE: MISSED}
 
 
@@ -113,7 +116,7 @@ async def test_lines_in_order_of_arrival(compare: Compare, rule_set: RuleSet, mo
     def by_arrival(line: Line) -> tuple[int, str, str]:
         return (arrival.index(line.claim.event_id), line.claim.event_id, line.digest.line_id)
 
-    monkeypatch.setattr(histories, "line_order", by_arrival)
+    monkeypatch.setattr(patient, "line_order", by_arrival)
     broken = await compare(events, rule_set)
     assert list(broken) == [NURSED_TWICE]
     assert (
@@ -140,7 +143,7 @@ async def test_a_duplicate_counted_twice(compare: Compare, rule_set: RuleSet, mo
     events = [cases.visit("1", NURSED[0]), cases.visit("1", NURSED[0])]
     assert await compare(events, rule_set) == {}
     monkeypatch.setattr(stored, "save_event_ids", accept_everything)
-    monkeypatch.setattr(histories, "standing_claims", list)
+    monkeypatch.setattr(patient, "standing_claims", list)
     assert await compare(events, rule_set) == {(ODD_DETAILS, ("p1", "A", "visit 1", "line_twice")): TOO_MUCH}
 
 
@@ -179,5 +182,5 @@ async def test_an_encounter_without_the_gap_between_its_claims(
     def of_the_last_claim(heads: Sequence[touching.Head]) -> dict[tuple[str, str], tuple[int, int]]:
         return {head.encounter: (head.first_day, head.last_day) for head in heads}
 
-    monkeypatch.setattr(windows, "_encounter_spans", of_the_last_claim)
+    monkeypatch.setattr(windows, "_spans_together", of_the_last_claim)
     assert await compare([march, june, april], rule_set) == {odd: MISSED}

@@ -22,14 +22,14 @@ from aiokafka.producer.sender import Sender
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from knowledge_base.facts import load_facts
+from knowledge_base.catalogues.files import load_facts
 from rules_lib.rule_files import load_rule_set
 from streams.bus import Bus, BusAway, Consumer, Fenced, Message, OtherBus
 from streams.buses import kafka
 from streams.buses.kafka import LARGEST_MESSAGE, SESSION, KafkaAddress, KafkaBus, KafkaConsumer, TopicSettings
-from streams.handlers.claims import ClaimsHandler
+from streams.handlers.events import EventsHandler
 from streams.hosts.worker import Worker
-from streams.store.intake.reconciliation import reconcile
+from streams.jobs.reconciling import reconcile
 from streams.store.sessions import Pool, borrowed, connect, open_pool, passes_by_itself
 from streams.store.transport import offsets
 from streams.topics import CLAIMS, JUDGES
@@ -335,7 +335,7 @@ async def test_a_source_that_the_store_cannot_keep_is_mended_and_stops_nothing(
     for source in sources:
         await producer.send_and_wait(bus.own(CLAIMS), b"{", key=b"k", headers=[("source", source)])
     await producer.stop()
-    worker = Worker(lambda: connect(postgres_url), ClaimsHandler(load_rule_set(load_facts()), VAULT))
+    worker = Worker(lambda: connect(postgres_url), EventsHandler(load_rule_set(load_facts()), VAULT))
     consumer = await bus.consumer(JUDGES, CLAIMS, "one", await worker.open())
     stop = asyncio.Event()
     working = asyncio.create_task(worker.run(consumer, stop))
@@ -348,7 +348,7 @@ async def test_a_source_that_the_store_cannot_keep_is_mended_and_stops_nothing(
         kept = [row["source"] for row in await connection.fetch('select source from dead_letters order by "offset"')]
         assert (kept[0], kept[2], kept[3], kept[4]) == ("hos\ufffdpital", "\u533b" * 200, "\ufffd", "")
         assert len(kept[1]) == 200
-        assert (await reconcile(connection, JUDGES)).lost == 0
+        assert (await reconcile(connection)).lost == 0
     await consumer.close()
     await worker.close()
     await bus.close()

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from knowledge_base.digests.kinds import digest_of
 from knowledge_base.events.claims import Claim, ClaimLine, Department, Diagnosis, Operation, Paid
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 from knowledge_base.events.persons import InsuredPeriod, PatientStatus
-from streams.messages.codec import decode_event, encode_event, money_of, same_content
-from streams.messages.faults import KINDS, Undecodable, count_unknown_fields, decode_slowly
+from streams.messages.codec import count_unknown_fields, decode_event, decode_slowly, encode_event, same_content
+from streams.messages.faults import Undecodable
+from streams.messages.kinds import KINDS, digest_of, money_of
 from streams.messages.packing import decode_digest, encode_digest
 from streams.messages.schemas import encode_schema, event_schemas
 from tests.reference.generators import mixed

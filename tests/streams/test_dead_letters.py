@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, cast
 
+from streams.acts.letters import go_on_replaying
 from streams.bus import Bus, Message
-from streams.store.intake.dead_letters import LetterFilter, begin_replay, go_on_replaying
+from streams.store.intake.dead_letters import LetterFilter, begin_replay
 from streams.store.sessions import connect
 
 from .replay import VAULT

@@ -13,14 +13,15 @@ from random import Random
 import asyncpg
 import pytest
 
-from knowledge_base.events.kinds import Event
-from knowledge_base.facts import load_facts
+from knowledge_base.catalogues.files import load_facts
+from knowledge_base.events.head import Event
 from knowledge_base.findings import Change
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message
 from streams.buses.postgres import PostgresBus
-from streams.handlers.claims import ClaimsHandler
+from streams.handlers.events import EventsHandler
+from streams.handlers.rule_sets import RuleSets
 from streams.hosts.worker import Worker
 from streams.messages.vault import Vault
 from streams.store.sessions import connect, open_pool
@@ -68,8 +69,8 @@ def rule_set() -> RuleSet:
 
 
 @pytest.fixture(scope="module")
-def handler(rule_set: RuleSet) -> ClaimsHandler:
-    return ClaimsHandler(rule_set, Vault(b"tests"))
+def handler(rule_set: RuleSet) -> EventsHandler:
+    return EventsHandler(RuleSets(rule_set), Vault(b"tests"))
 
 
 def in_area(number: int, events: Iterable[Event]) -> list[Event]:
@@ -96,7 +97,7 @@ async def kept_in(url: str, messages: list[Message], rule_set: RuleSet) -> Kept:
     return kept
 
 
-async def kept_after(url: str, events: list[Event], handler: ClaimsHandler, rule_set: RuleSet, way: Way) -> Kept:
+async def kept_after(url: str, events: list[Event], handler: EventsHandler, rule_set: RuleSet, way: Way) -> Kept:
     """What a fresh store holds after the events came in disturbed on their way."""
     partitions, most = way
     random = Random(f"{partitions} {most}")
@@ -112,7 +113,7 @@ async def kept_after(url: str, events: list[Event], handler: ClaimsHandler, rule
 @pytest.mark.parametrize("partitions", [1, 3, 8])
 @pytest.mark.parametrize(("most", "people"), [(1, 4), (7, 25)])
 async def test_in_small_batches(
-    postgres_url: str, handler: ClaimsHandler, rule_set: RuleSet, partitions: int, most: int, people: int
+    postgres_url: str, handler: EventsHandler, rule_set: RuleSet, partitions: int, most: int, people: int
 ) -> None:
     events = in_area(0, people_of_all_rules(range(people)))
     kept = await kept_after(postgres_url, events, handler, rule_set, (partitions, most))
@@ -120,7 +121,7 @@ async def test_in_small_batches(
 
 
 async def test_every_rule_is_met_often_enough(
-    new_database: Callable[[], str], handler: ClaimsHandler, rule_set: RuleSet, capsys: pytest.CaptureFixture[str]
+    new_database: Callable[[], str], handler: EventsHandler, rule_set: RuleSet, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Prints hits, near misses and findings changed by late events, by rule."""
     ways = list(itertools.product((1, 3, 8), (100, 500)))
@@ -155,13 +156,13 @@ def shares(ways: int) -> Iterator[list[Event]]:
 def changed_late(kept: Kept) -> Counter[str]:
     """How many findings of each rule were revised or withdrawn by an event that came after they were raised."""
     return Counter(
-        versions[0].finding.rule_id
+        versions[0].finding.maker_id
         for versions in kept.versions.values()
         if any(version.change is not Change.RAISED for version in versions)
     )
 
 
-async def test_two_workers_on_the_postgres_bus(postgres_url: str, handler: ClaimsHandler, rule_set: RuleSet) -> None:
+async def test_two_workers_on_the_postgres_bus(postgres_url: str, handler: EventsHandler, rule_set: RuleSet) -> None:
     """Merges join pseudonyms whose claims two workers judge at the same time."""
     messages = disturbed(in_area(0, people_of_all_rules(range(30))), Random(2))
     async with open_pool(postgres_url) as pool:

@@ -7,7 +7,7 @@ import pytest
 from deploy.county import CountyPlan, simulate
 from rules_lib.checks import stays
 from rules_lib.questions import Measure, Question, Undecided
-from streams.jobs.explaining import Verdict, explain
+from streams.jobs.explaining import Reproduced, explain
 from streams.store.operation import overview
 from streams.store.sessions import Connection, connect
 from tests.streams.replay import replay
@@ -26,7 +26,7 @@ async def test_200_random_findings_are_the_same_when_judged_again(postgres_url: 
         for row in Random(1).sample(rows, SAMPLE):
             answer = await explain(connection, row.area, row.finding_id)
             assert answer is not None
-            assert answer.verdict is Verdict.SAME, row
+            assert answer.verdict is Reproduced.SAME, row
         await _check_that_a_missing_event_shows(connection)
         await _check_that_a_changed_check_shows(connection)
     finally:
@@ -35,14 +35,14 @@ async def test_200_random_findings_are_the_same_when_judged_again(postgres_url: 
 
 async def _check_that_a_missing_event_shows(connection: Connection) -> None:
     row = (await overview.find_findings(connection, "FW10000003", None, "", 1, withdrawn=False))[0]
-    institution, encounter, _ = row.finding.guilty[-1].line
+    institution, encounter, _ = row.finding.guilty[-1].part
     transaction = connection.transaction()
     await transaction.start()
     await connection.execute("delete from events where institution = $1 and encounter_id = $2", institution, encounter)
     answer = await explain(connection, row.area, row.finding_id)
     await transaction.rollback()
     assert answer is not None
-    assert answer.verdict is Verdict.DIFFERENT
+    assert answer.verdict is Reproduced.DIFFERENT
 
 
 async def _check_that_a_changed_check_shows(connection: Connection) -> None:
@@ -55,7 +55,7 @@ async def _check_that_a_changed_check_shows(connection: Connection) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stays, "bed_days_beyond_stay", finds_nothing)
-        patch.setattr("rules_lib.rules.inspect.getsource", lambda module: "another source")
+        patch.setattr("streams.jobs.explaining.source_hash", lambda check, looks_at: "another source")
         answer = await explain(connection, row.area, row.finding_id)
     assert answer is not None
-    assert answer.verdict is Verdict.CHECK_CHANGED
+    assert answer.verdict is Reproduced.CHECK_CHANGED

@@ -6,10 +6,11 @@ from itertools import count
 import pytest
 
 from streams.buses.postgres import PostgresBus
+from streams.hosts.stations import create_topics
 from streams.importers.sending import STEP, send_messages
 from streams.store.intake.imports import AlreadyImporting
 from streams.store.sessions import Pool, borrowed, open_pool
-from streams.topics import CLAIMS, create_topics
+from streams.topics import CLAIMS
 
 BODIES = [f'{{"area":"a","patient":"p{number}"}}'.encode() for number in range(4 * STEP)]
 

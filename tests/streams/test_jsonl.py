@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.importers import BrokenInput, jsonl
-from streams.importers.jsonl import LINE_LIMIT, Message, read_messages, source_id
+from streams.importers.jsonl import LINE_LIMIT, RawLine, read_messages, source_id
 
 Pack = Callable[[bytes], bytes]
 PACKS: dict[str, Pack] = {"plain": bytes, "gzip": gzip.compress, "zstd": zstandard.compress}
@@ -32,7 +32,7 @@ def _saved(tmp_path: Path, content: bytes) -> Path:
     return path
 
 
-def _messages(path: Path) -> list[Message]:
+def _messages(path: Path) -> list[RawLine]:
     with read_messages(path) as reader:
         return list(reader)
 
@@ -119,7 +119,7 @@ def test_memory_stays_bounded_on_one_endless_line(tmp_path: Path, pack: Pack) ->
 def test_input_that_ends_too_early_names_the_last_good_line(tmp_path: Path, pack: Pack, missing: int) -> None:
     lines = [os.urandom(30).hex().encode() for _ in range(200)]
     path = _saved(tmp_path, pack(b"\n".join(lines) + b"\n")[:-missing])
-    read: list[Message] = []
+    read: list[RawLine] = []
     with pytest.raises(BrokenInput) as raised:
         read.extend(read_messages(path))
     assert [message.raw for message in read] == lines[: len(read)]
@@ -138,7 +138,7 @@ _GZIPPED, _ZSTD = (pack(b"\n".join(_LINES_OF_A_FILE)) for pack in (gzip.compress
     ids=["gzip and garbage", "zstd and garbage", "gzip with a wrong checksum"],
 )
 def test_damaged_input_names_the_last_good_line(tmp_path: Path, content: bytes) -> None:
-    read: list[Message] = []
+    read: list[RawLine] = []
     with pytest.raises(BrokenInput) as raised:
         read.extend(read_messages(_saved(tmp_path, content)))
     assert [message.raw for message in read] == _LINES_OF_A_FILE[: len(read)]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,10 +14,9 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.county import CountyPlan, simulate
+from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.claims import Claim
-from knowledge_base.events.kinds import Event
-from knowledge_base.facts import load_facts
-from rules_lib.questions import Measure, Question
+from knowledge_base.events.head import Event
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Fenced, Message
@@ -25,11 +24,13 @@ from streams.buses.postgres import PostgresBus
 from streams.hosts import watching
 from streams.hosts.metrics import REGISTRY, show_disk
 from streams.hosts.service import open_service
+from streams.hosts.stations import create_topics
 from streams.hosts.worker import Worker
 from streams.pipeline.reports import Report
 from streams.store.sessions import Connection, connect, open_pool
-from streams.topics import CLAIMS, JUDGES, create_topics
+from streams.topics import CLAIMS, JUDGES
 from tests.reference.generators import mixed
+from tests.rules_lib.in_memory import broken_check
 
 from .bad_messages import all_bad
 from .disturbed import disturbed, message_of
@@ -296,7 +297,8 @@ async def test_a_check_that_raises_is_counted_by_its_rule(
     postgres_url: str, rule_set: RuleSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rule = rule_set.by_id["FW10000001"]
-    monkeypatch.setitem(rule.__dict__, "function", _broken)
+    broken = broken_check(rule, lambda: KeyError("what a check of ours would never say"))
+    monkeypatch.setattr("rules_lib.engine.find_check", broken)
     before = samples()
     async with open_service(postgres_url, rule_set, VAULT) as service:
         await service.start()
@@ -305,10 +307,6 @@ async def test_a_check_that_raises_is_counted_by_its_rule(
     counted = Counter({key: value - before[key] for key, value in samples().items()})
     failed = by(counted, "failed_checks_total", "rule")
     assert failed == {(rule.id,): by(counted, "not_evaluated_total", "rule")[(rule.id,)]}
-
-
-def _broken(question: Question) -> Iterable[Measure]:
-    raise KeyError("what a check of ours would never say")
 
 
 def test_the_disk_of_a_folder_is_measured_when_it_is_asked_for(tmp_path: Path) -> None:

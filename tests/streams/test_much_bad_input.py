@@ -18,19 +18,20 @@ from typing import NamedTuple
 
 import pytest
 
+from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.claims import Claim
-from knowledge_base.events.kinds import Event
-from knowledge_base.facts import load_facts
+from knowledge_base.events.head import Event
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.bus import Bus, Message
 from streams.buses.kafka import KafkaAddress, KafkaBus
 from streams.buses.postgres import PostgresBus
+from streams.hosts.stations import create_topics
+from streams.jobs.reconciling import reconcile
 from streams.messages.codec import decode_event, encode_event
 from streams.messages.vault import Vault
-from streams.store.intake.reconciliation import reconcile
 from streams.store.sessions import Connection, connect, open_pool
-from streams.topics import CLAIMS, JUDGES, create_topics
+from streams.topics import CLAIMS, JUDGES
 from tests.reference.generators import mixed
 
 from .bad_messages import SECRETS, all_bad, big_claim
@@ -240,7 +241,7 @@ async def _assert_outcomes(connection: Connection, sent: list[Sent]) -> None:
         assert letters[source]["key"] == one.message.key
         assert Vault(SECRET).open(letters[source]["body"]) == (one.message.value or b"")
         _assert_nothing_leaks("\n".join(reasons))
-    account = await reconcile(connection, JUDGES)
+    account = await reconcile(connection)
     assert (account.lost, account.money_differs, account.received) == (0, Decimal(0), len(sent))
 
 

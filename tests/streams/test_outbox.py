@@ -6,29 +6,28 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
-import msgspec
 import pytest
 
-from knowledge_base.events.kinds import Event
-from knowledge_base.facts import load_facts
-from knowledge_base.findings import FindingVersion
+from knowledge_base.catalogues.files import load_facts
+from knowledge_base.events.head import Event
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Message
 from streams.buses.postgres import PostgresBus
-from streams.handlers.claims import ClaimsHandler
+from streams.handlers.events import EventsHandler
 from streams.handlers.findings import LeadsHandler
+from streams.handlers.rule_sets import RuleSets, publish_first
+from streams.hosts.stations import create_topics
 from streams.hosts.worker import Handler, Worker
 from streams.jobs.relay import run_relay, send_outbox
 from streams.messages.vault import Vault
+from streams.messages.versions import decode_version
 from streams.store.sessions import Connection, Pool, borrowed, connect, open_pool
 from streams.store.transport import offsets, outbox
-from streams.topics import CLAIMS, FINDINGS, JUDGES, LEADS, create_topics
+from streams.topics import CLAIMS, FINDINGS, JUDGES, LEADS
 from tests.reference.generators import mixed
 
 from .disturbed import message_of
-
-_decode_version = msgspec.json.Decoder(FindingVersion).decode
 
 VAULT = Vault(b"a secret of this test")
 
@@ -85,8 +84,8 @@ def rule_set() -> RuleSet:
 
 
 @pytest.fixture
-def handler(rule_set: RuleSet) -> ClaimsHandler:
-    return ClaimsHandler(rule_set, VAULT)
+def handler(rule_set: RuleSet) -> EventsHandler:
+    return EventsHandler(RuleSets(rule_set), VAULT)
 
 
 def _events() -> list[Event]:
@@ -94,7 +93,7 @@ def _events() -> list[Event]:
 
 
 async def test_a_batch_leaves_each_version_once_and_none_where_it_rolled_back(
-    desk: Desk, handler: ClaimsHandler, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, handler: EventsHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step, failures = offsets.step, iter([True, False] * 1000)
 
@@ -109,7 +108,7 @@ async def test_a_batch_leaves_each_version_once_and_none_where_it_rolled_back(
     await desk.judge(handler, _events()[:100])
     left = await desk.connection.fetch("select value from outbox")
     written = await desk.connection.fetch("select finding_id, version from finding_versions")
-    versions = [(version.finding_id, version.version) for version in (_decode_version(row["value"]) for row in left)]
+    versions = [(version.finding_id, version.version) for version in (decode_version(row["value"]) for row in left)]
     assert sorted(versions) == sorted(tuple(row) for row in written)
     assert len(versions) == len(set(versions)) > 10
 
@@ -191,19 +190,20 @@ async def test_the_relay_goes_on_after_trouble(desk: Desk, monkeypatch: pytest.M
 
 
 async def test_leads_are_the_same_when_versions_come_twice_and_the_wrong_way_round(
-    desk: Desk, handler: ClaimsHandler, rule_set: RuleSet
+    desk: Desk, handler: EventsHandler, rule_set: RuleSet
 ) -> None:
     """A bus other than PostgreSQL may send a row again, and two relays may overtake each other."""
+    await publish_first(desk.connection, rule_set)
     await desk.judge(handler, _events())
     rows = await desk.connection.fetch("select key, value from outbox order by id")
     messages = [Message(row["key"], row["value"], "outbox") for row in rows]
-    assert any(_decode_version(row["value"]).version > 1 for row in rows)
+    assert any(decode_version(row["value"]).version > 1 for row in rows)
     await desk.bus.send(FINDINGS, messages)
-    await desk.work_off(LeadsHandler(rule_set, VAULT), LEADS, FINDINGS)
+    await desk.work_off(LeadsHandler(RuleSets(rule_set), VAULT), LEADS, FINDINGS)
     once = await _leads(desk.connection)
     await desk.connection.execute("truncate lead_findings, lead_lines, lead_totals, leads")
     await desk.bus.send(FINDINGS, messages[::-1] + messages)
-    await desk.work_off(LeadsHandler(rule_set, VAULT), LEADS, FINDINGS)
+    await desk.work_off(LeadsHandler(RuleSets(rule_set), VAULT), LEADS, FINDINGS)
     assert await _leads(desk.connection) == once
     assert len(once) > 10
 

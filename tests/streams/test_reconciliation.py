@@ -7,7 +7,7 @@ import pytest
 
 from deploy.county import CountyPlan, simulate
 from streams.bus import Bus, Lag
-from streams.store.intake import reconciliation
+from streams.jobs.reconciling import reconcile
 from streams.store.sessions import Connection, connect
 from streams.topics import CLAIMS, JUDGES
 from tests.streams.replay import replay
@@ -22,7 +22,7 @@ async def judged(postgres_url: str) -> AsyncIterator[Connection]:
 
 
 async def test_everything_received_is_accounted_for(judged: Connection) -> None:
-    account = await reconciliation.reconcile(judged, JUDGES)
+    account = await reconcile(judged)
     assert account.received > 1000
     assert account.received == sum(row.accepted for row in account.sources)
     assert (account.lost, account.money_differs) == (0, 0)
@@ -39,22 +39,22 @@ async def test_everything_received_is_accounted_for(judged: Connection) -> None:
 )
 async def test_one_message_gone_astray_shows(judged: Connection, harm: str) -> None:
     await judged.execute(harm)
-    assert (await reconciliation.reconcile(judged, JUDGES)).lost > 0
+    assert (await reconcile(judged)).lost > 0
 
 
 async def test_one_yuan_gone_astray_shows(judged: Connection) -> None:
     await judged.execute("update events set money = money + 1 where seq = (select max(seq) from events)")
-    account = await reconciliation.reconcile(judged, JUDGES)
+    account = await reconcile(judged)
     assert account.lost == 0
     assert account.money_differs == 1
 
 
 async def test_a_correction_whose_target_never_came_shows_as_waiting(judged: Connection) -> None:
-    before = (await reconciliation.reconcile(judged, JUDGES)).waiting_links
+    before = (await reconcile(judged)).waiting_links
     await judged.execute(
         "update events set corrects = 'never came' where seq = (select max(seq) from events where kind = 'claim')"
     )
-    assert (await reconciliation.reconcile(judged, JUDGES)).waiting_links == before + 1
+    assert (await reconcile(judged)).waiting_links == before + 1
 
 
 class _FarBus:
@@ -76,6 +76,6 @@ async def test_what_waits_on_a_bus_outside_the_store_is_not_lost(judged: Connect
     await judged.execute("delete from log_heads")
     await judged.execute("update imports set messages = messages + 5")
     ends[0] += arrived
-    account = await reconciliation.reconcile(judged, JUDGES, cast(Bus, _FarBus(ends)))
+    account = await reconcile(judged, cast(Bus, _FarBus(ends)))
     assert account.lost == lost
     assert [trouble.kind for trouble in account.troubles] == (["sent"] if lost else [])

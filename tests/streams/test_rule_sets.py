@@ -13,25 +13,27 @@ import msgspec
 import pytest
 
 from deploy.county import CountyPlan, simulate
-from knowledge_base.events.kinds import Event
-from knowledge_base.facts import Facts, load_facts
+from knowledge_base.catalogues.files import load_facts
+from knowledge_base.events.head import Event
+from knowledge_base.facts import Facts
 from knowledge_base.findings import Change, FindingVersion, Severity
 from rules_lib.publication import changed_rules, pack, unpack
 from rules_lib.rule import Rule
 from rules_lib.rule_files import load_rule_set
-from rules_lib.rule_set import RuleSet
+from rules_lib.rule_set import Published, RuleSet
 from streams.bus import Batch, Lease, Record
 from streams.buses.postgres import PostgresBus
-from streams.handlers.claims import ClaimsHandler
+from streams.handlers.events import EventsHandler
 from streams.handlers.findings import LeadsHandler
 from streams.handlers.judging import finding_message
 from streams.handlers.rule_sets import RuleSets, RuleSetUnusable, Switch, publish, publish_first
 from streams.hosts.service import open_service
 from streams.hosts.worker import Worker
-from streams.jobs.explaining import Verdict, explain
+from streams.jobs.explaining import Reproduced, explain
 from streams.jobs.rejudging import rejudge
 from streams.store import sessions
 from streams.store.judgements import published
+from streams.store.judgements.published import PROGRAM
 from streams.store.sessions import Connection, connect, open_pool
 from streams.store.transport import offsets
 from streams.topics import CLAIMS, FINDINGS, JUDGES
@@ -41,6 +43,7 @@ from .disturbed import assert_equals_engine, assert_versions, load_kept, message
 from .replay import VAULT, until_done
 from .test_equals_reference import PEOPLE
 
+BY = "somebody"
 SEX = "GZ10000302004000"
 
 
@@ -81,7 +84,7 @@ def events_of(seeds: int) -> list[Event]:
     ]
 
 
-async def judge_all(connection: Connection, handler: ClaimsHandler, events: Sequence[Event]) -> None:
+async def judge_all(connection: Connection, handler: EventsHandler, events: Sequence[Event]) -> None:
     """Judges those of some events that this store has not seen."""
     await take_in(connection, handler, [message_of(event) for event in events], 1, 50, Random(5))
 
@@ -94,8 +97,8 @@ async def judge_outstanding(connection: Connection, own: RuleSet, most: int = 7)
 
 
 def test_what_is_published_comes_back_as_it_was(whole: RuleSet) -> None:
-    again = unpack(pack(whole))
-    assert (again.hash, again.checks) == (whole.hash, whole.checks)
+    again = unpack(whole.hash, pack(whole))
+    assert (again.hash, again.sources) == (whole.hash, whole.sources)
     assert changed_rules(whole, again) == []
 
 
@@ -103,7 +106,7 @@ def test_what_changed_is_named_by_rule(whole: RuleSet) -> None:
     assert changed_rules(None, whole) == sorted(whole.by_id)
     assert changed_rules(whole, without(whole, SEX)) == changed_rules(without(whole, SEX), whole) == [SEX]
     assert changed_rules(whole, with_rule(whole, SEX)) == [SEX]
-    other_check = replace(whole, published_checks={**whole.checks, SEX: "another"})
+    other_check = replace(whole, published=Published("other", {**whole.sources, SEX: "another"}))
     assert changed_rules(whole, other_check) == [SEX]
     catalogue = whole.by_id[SEX].catalogues[0]
     fewer = RuleSet(whole.rules, Facts(tuple(p for p in whole.facts.points if p.catalogue != catalogue)))
@@ -124,9 +127,9 @@ async def test_after_judging_again_findings_are_those_of_the_new_set(
     events = events_of(30)
     half = len(events) // 2
     await publish_first(connection, before)
-    handler = ClaimsHandler(whole, VAULT)
+    handler = EventsHandler(RuleSets(whole), VAULT)
     await judge_all(connection, handler, events[:half])
-    switch = await publish(connection, after)
+    switch = await publish(connection, after, BY)
     assert (switch.before, switch.after, switch.rules) == (before.hash, after.hash, changed_rules(before, after))
     assert switch.areas
     await judge_all(connection, handler, events)
@@ -144,7 +147,7 @@ async def test_after_judging_again_findings_are_those_of_the_new_set(
     if after is whole:
         assert unlike_reference(kept, after) == {}
     assert {kept.rows[name]["version"] for name in untouched} == {row["version"] for row in untouched.values()}
-    sets = {version.rule_set for versions in kept.versions.values() for version in versions}
+    sets = {version.maker.set for versions in kept.versions.values() for version in versions}
     assert sets == {before.hash, after.hash}
 
 
@@ -152,38 +155,38 @@ async def test_a_rule_that_was_taken_out_leaves_withdrawn_findings_that_can_be_e
     connection: Connection, whole: RuleSet
 ) -> None:
     await publish_first(connection, whole)
-    handler = ClaimsHandler(whole, VAULT)
+    handler = EventsHandler(RuleSets(whole), VAULT)
     await judge_all(connection, handler, events_of(15))
     open_before = await connection.fetch("select area, finding_id from findings where rule_id = $1 and is_open", SEX)
     assert len(open_before) > 5
-    await publish(connection, without(whole, SEX))
+    await publish(connection, without(whole, SEX), BY)
     await judge_outstanding(connection, whole)
     assert not await connection.fetchval("select exists (select from findings where rule_id = $1 and is_open)", SEX)
     for area, name in open_before:
         for version in (None, 1):
             explanation = await explain(connection, area, name, version)
             assert explanation is not None
-            assert explanation.verdict is Verdict.SAME
+            assert explanation.verdict is Reproduced.SAME
         assert explanation.stored.change is Change.RAISED
 
 
 async def test_publishing_the_same_set_again_changes_nothing(connection: Connection, whole: RuleSet) -> None:
     await publish_first(connection, whole)
-    assert await publish(connection, whole) == Switch(whole.hash, whole.hash, [], [])
+    assert await publish(connection, whole, BY) == Switch(whole.hash, whole.hash, [], [], PROGRAM)
     await publish_first(connection, without(whole, SEX))
     assert await published.find_in_force(connection) == whole.hash
 
 
 async def test_a_second_switch_begins_again_with_the_rules_of_both(connection: Connection, whole: RuleSet) -> None:
     await publish_first(connection, whole)
-    await judge_all(connection, ClaimsHandler(whole, VAULT), events_of(10))
-    await publish(connection, without(whole, SEX))
+    await judge_all(connection, EventsHandler(RuleSets(whole), VAULT), events_of(10))
+    await publish(connection, without(whole, SEX), BY)
     pieces = rejudge(connection, RuleSets(whole), 5)
     assert (await anext(pieces))[0] == 5
     await pieces.aclose()
     left = await published.count_outstanding(connection)
     other = whole.rules[0].id
-    switch = await publish(connection, without(without(whole, SEX), other))
+    switch = await publish(connection, without(without(whole, SEX), other), BY)
     assert switch.rules == [other]
     assert {tuple(o.rules) for o in await published.find_outstanding(connection)} == {tuple(sorted([SEX, other]))}
     assert await published.count_outstanding(connection) == left + 5
@@ -193,8 +196,8 @@ async def test_several_processes_judge_again_beside_each_other(
     connection: Connection, postgres_url: str, whole: RuleSet
 ) -> None:
     await publish_first(connection, without(whole, SEX))
-    await judge_all(connection, ClaimsHandler(whole, VAULT), events_of(20))
-    await publish(connection, whole)
+    await judge_all(connection, EventsHandler(RuleSets(whole), VAULT), events_of(20))
+    await publish(connection, whole, BY)
     another = await connect(postgres_url)
     while await published.find_outstanding(connection):
         await asyncio.gather(judge_outstanding(connection, whole), judge_outstanding(another, whole))
@@ -215,7 +218,7 @@ async def test_a_switch_waits_for_the_batch_under_way_and_holds_for_the_next(
     sets = RuleSets(whole)
     assert (await sets.hold(working)).hash == whole.hash
     fewer = without(whole, SEX)
-    switching = asyncio.create_task(publish(connection, fewer))
+    switching = asyncio.create_task(publish(connection, fewer, BY))
     await asyncio.sleep(0.3)
     assert not switching.done()
     assert (await sets.hold(working)).hash == whole.hash
@@ -232,7 +235,7 @@ async def test_sets_are_switched_under_two_running_workers(postgres_url: str, wh
     fewer = without(whole, SEX)
     async with open_service(postgres_url, whole, VAULT) as service, open_pool(postgres_url) as pool:
         await service.start()
-        second = Worker(lambda: connect(postgres_url), ClaimsHandler(whole, VAULT), 50)
+        second = Worker(lambda: connect(postgres_url), EventsHandler(RuleSets(whole), VAULT), 50)
         consumer = await PostgresBus(pool).consumer(JUDGES, CLAIMS, "second", await second.open())
         stop = asyncio.Event()
         running = asyncio.create_task(second.run(consumer, stop))
@@ -259,7 +262,10 @@ async def test_sets_are_switched_under_two_running_workers(postgres_url: str, wh
     assert [
         row["seq"] for row in judged if row["rule_set"] != in_force[sum(row["seq"] > seq for seq, _ in switched)]
     ] == []
-    assert {version.rule_set for versions in kept.versions.values() for version in versions} == {whole.hash, fewer.hash}
+    assert {version.maker.set for versions in kept.versions.values() for version in versions} == {
+        whole.hash,
+        fewer.hash,
+    }
     assert unlike_reference(kept, whole) == {}
     assert {(area, name): version for area, name, version in in_leads} == {
         name: row["version"] for name, row in kept.rows.items()
@@ -269,17 +275,19 @@ async def test_sets_are_switched_under_two_running_workers(postgres_url: str, wh
 async def _switch(connection: Connection, rule_set: RuleSet) -> tuple[int, str]:
     """Switches, and says how many numbers were given out when no batch was under way: what it judged comes after it."""
     async with connection.transaction():
-        switch = await publish(connection, rule_set)
+        switch = await publish(connection, rule_set, BY)
         return await connection.fetchval("select last_value from arrivals"), switch.after
 
 
 def of_another_version(rule_set: RuleSet) -> RuleSet:
-    return replace(rule_set, published_checks={**rule_set.checks, SEX: "of another version"})
+    sources = {**rule_set.sources, SEX: "of another version"}
+    return replace(rule_set, published=Published("another", sources))
 
 
 def with_a_new_check(rule_set: RuleSet) -> RuleSet:
     newer = with_rule(rule_set, SEX, check="yet_to_come.check")
-    return replace(newer, published_checks={**rule_set.checks, SEX: "of a later version"})
+    sources = {**rule_set.sources, SEX: "of a later version"}
+    return replace(newer, published=Published("later", sources))
 
 
 @pytest.mark.parametrize("newer", [of_another_version, with_a_new_check])
@@ -288,7 +296,7 @@ async def test_a_set_with_checks_that_the_program_lacks_stops_the_worker(
 ) -> None:
     """With an alarm, and without a dead letter: the messages wait for a worker of that version."""
     await publish_first(connection, whole)
-    await publish(connection, newer(whole))
+    await publish(connection, newer(whole), BY)
     await _stops_with(RuleSetUnusable, postgres_url, whole)
     await _nothing_was_written(connection)
 
@@ -303,7 +311,9 @@ async def test_a_set_with_fields_that_the_program_does_not_know_stops_the_worker
     await connection.execute("insert into rule_set_switches (rule_set) values ('newer')")
     await _stops_with(RuleSetUnusable, postgres_url, whole)
     await _nothing_was_written(connection)
-    assert await RuleSets(whole).in_force(connection) is whole
+    shown = await RuleSets(whole).in_force(connection)
+    assert [rule.id for rule in shown.suspended] == [body["rules"][0]["id"]]
+    assert [rule.id for rule in shown.rules] == [rule["id"] for rule in body["rules"][1:]]
 
 
 async def test_a_store_that_lacks_a_table_stops_the_worker(
@@ -319,7 +329,7 @@ async def _stops_with(error: type[Exception], dsn: str, own: RuleSet) -> None:
         bus = PostgresBus(pool)
         await bus.create_topic(CLAIMS, 1)
         await bus.send(CLAIMS, [message_of(event) for event in events_of(1)])
-        worker = Worker(lambda: connect(dsn), ClaimsHandler(own, VAULT))
+        worker = Worker(lambda: connect(dsn), EventsHandler(RuleSets(own), VAULT))
         consumer = await bus.consumer(JUDGES, CLAIMS, "worker", await worker.open())
         with pytest.raises(error):
             await asyncio.wait_for(worker.run(consumer, asyncio.Event()), 10)
@@ -341,7 +351,7 @@ async def test_a_worker_that_stands_still_does_not_hold_up_a_switch(
     frozen = await connect(postgres_url)
     await frozen.transaction().start()
     await RuleSets(whole).hold(frozen)
-    switching = asyncio.create_task(publish(connection, without(whole, SEX)))
+    switching = asyncio.create_task(publish(connection, without(whole, SEX), BY))
     await asyncio.sleep(0.3)
     assert not switching.done()
     assert (await asyncio.wait_for(switching, 10)).rules == [SEX]
@@ -366,16 +376,16 @@ async def test_what_was_under_way_at_a_switch_is_summed_as_the_set_in_force_says
 ) -> None:
     """Found under one set, relayed under another, in which the rule is less severe, or not live any more."""
     await publish_first(connection, whole)
-    await judge_all(connection, ClaimsHandler(whole, VAULT), events_of(8))
+    await judge_all(connection, EventsHandler(RuleSets(whole), VAULT), events_of(8))
     bodies = await connection.fetch("select body from finding_versions order by seq")
     assert whole.by_id[SEX].severity is not Severity(4)
     milder = with_rule(whole, SEX, severity=Severity(4))
-    await publish(connection, milder)
+    await publish(connection, milder, BY)
     await judge_outstanding(connection, whole)
     await _lead(connection, whole, [row["body"] for row in bodies])
     severities = "select distinct severity from lead_findings where rule_id = $1"
     assert [row["severity"] for row in await connection.fetch(severities, SEX)] == [4]
-    await publish(connection, with_rule(whole, SEX, status="shadow"))
+    await publish(connection, with_rule(whole, SEX, status="shadow"), BY)
     await judge_outstanding(connection, whole)
     counted = await connection.fetchval("select sum(findings) from leads")
     live = await connection.fetchval("select count(*) from lead_findings where is_open and rule_id <> $1", SEX)
@@ -387,7 +397,7 @@ async def _lead(connection: Connection, own: RuleSet, bodies: Sequence[bytes]) -
     versions = [msgspec.msgpack.decode(body, type=FindingVersion) for body in bodies]
     lease, start = await _taken(connection, FINDINGS)
     records = [Record(start + n, b"k", finding_message(version).value, "s") for n, version in enumerate(versions)]
-    await LeadsHandler(own, VAULT).handle(connection, Batch(lease, start, records))
+    await LeadsHandler(RuleSets(own), VAULT).handle(connection, Batch(lease, start, records))
 
 
 async def _taken(connection: Connection, topic: str) -> tuple[Lease, int]:
@@ -399,6 +409,6 @@ async def _taken(connection: Connection, topic: str) -> tuple[Lease, int]:
 async def test_a_rule_is_found_as_it_was_before_it_was_taken_out(connection: Connection, whole: RuleSet) -> None:
     fewer, later = without(whole, SEX), with_rule(whole, SEX, name="as it came back")
     for rule_set in (whole, fewer, later):
-        await publish(connection, rule_set)
-    rule = await RuleSets(whole).find_rule(connection, fewer.hash, SEX)
-    assert rule.name == whole.by_id[SEX].name
+        await publish(connection, rule_set, BY)
+    rule = await RuleSets(whole).find_card(connection, fewer.hash, SEX)
+    assert rule == whole.by_id[SEX]

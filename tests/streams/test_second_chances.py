@@ -2,26 +2,27 @@
 whose target belongs to somebody else until two patients are merged."""
 
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from random import Random
 
 import pytest
 
-from knowledge_base.events.kinds import Event
-from knowledge_base.facts import Facts, load_facts
-from rules_lib.questions import Measure, Question
+from knowledge_base.catalogues.files import load_facts
+from knowledge_base.events.head import Event
+from knowledge_base.facts import Facts
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message
-from streams.handlers.claims import ClaimsHandler
+from streams.handlers.events import EventsHandler
+from streams.handlers.rule_sets import RuleSets
 from streams.hosts.service import open_service
-from streams.store.intake.reconciliation import reconcile
+from streams.jobs.reconciling import reconcile
 from streams.store.sessions import Connection, connect
-from streams.topics import FINDINGS, JUDGES
+from streams.topics import FINDINGS
 from tests.reference import cases
 from tests.reference.rules import DAILY_CAP
-from tests.rules_lib.in_memory import Key
+from tests.rules_lib.in_memory import Key, broken_check
 
 from .disturbed import load_kept, message_of, take_in, unlike_reference
 from .replay import VAULT, until_done
@@ -46,7 +47,7 @@ async def connection(postgres_url: str) -> AsyncIterator[Connection]:
 async def take_in_all(connection: Connection, rule_set: RuleSet, *events: Event) -> None:
     """Takes in those of some events, in order, that were not taken in before."""
     messages = [message_of(event) for event in events]
-    await take_in(connection, ClaimsHandler(rule_set, VAULT), messages, 1, 1, Random(0))
+    await take_in(connection, EventsHandler(RuleSets(rule_set), VAULT), messages, 1, 1, Random(0))
 
 
 async def test_a_message_that_no_lead_can_take_is_a_dead_letter_and_stops_nothing(
@@ -62,11 +63,7 @@ async def test_a_message_that_no_lead_can_take_is_a_dead_letter_and_stops_nothin
     assert json.loads(letter["reasons"]) == ["cannot be handled: ValidationError"]
     assert VAULT.open(letter["body"]) == b'{"finding_id": 5}'
     assert await connection.fetchval("select findings from leads") == 1
-    assert (await reconcile(connection, JUDGES)).lost == 1, "a message of our own that has no outcome shows"
-
-
-def _raises(question: Question) -> Iterator[Measure]:
-    raise ZeroDivisionError(question.person)
+    assert (await reconcile(connection)).lost == 1, "a message of our own that has no outcome shows"
 
 
 async def _failed(connection: Connection) -> set[str]:
@@ -81,7 +78,7 @@ async def test_a_check_that_raises_stays_listed_until_it_is_mended_and_then_judg
     later = cases.visit("2", cases.line("a", cases.PLAIN, "06-01"), cases.line("b", cases.NURSING, "06-01"))
     mended = cases.status("3", "06-30", "sex", sex="1")
     with monkeypatch.context() as broken:
-        broken.setitem(rule_set.by_id[DAILY_CAP].__dict__, "function", _raises)
+        broken.setattr("rules_lib.engine.find_check", broken_check(rule_set.by_id[DAILY_CAP], ZeroDivisionError))
         await take_in_all(connection, rule_set, NURSED)
         assert await _failed(connection) == {"check failed: ZeroDivisionError"}
         listed = await connection.fetchval("select count(*) from not_evaluated")
@@ -101,7 +98,7 @@ async def test_a_finding_outlives_a_check_that_raises(
     await take_in_all(connection, rule_set, NURSED)
     refund = cases.visit("2", cases.line("c", cases.NURSING, "03-01", "-1", refund_of="b"), encounter_id="visit 1")
     with monkeypatch.context() as broken:
-        broken.setitem(rule_set.by_id[DAILY_CAP].__dict__, "function", _raises)
+        broken.setattr("rules_lib.engine.find_check", broken_check(rule_set.by_id[DAILY_CAP], ZeroDivisionError))
         await take_in_all(connection, rule_set, NURSED, refund)
         assert NURSED_TWICE in (await load_kept(connection)).findings["420281"]
     await take_in_all(connection, rule_set, NURSED, refund, cases.status("3", "06-30", "sex", sex="1"))
@@ -119,7 +116,7 @@ async def test_a_link_waits_until_its_patients_are_one(
     events: Sequence[Event] = (target, reversal, merge)
     for number in range(1, len(events) + 1):
         await take_in_all(connection, rule_set, *events[:number])
-        waiting.append((await reconcile(connection, JUDGES)).waiting_links)
+        waiting.append((await reconcile(connection)).waiting_links)
         assert unlike_reference(await load_kept(connection), rule_set) == {}
     assert waiting == [0, 1, 0]
     assert not (await load_kept(connection)).findings["420281"], "the reversed claim accuses nobody"

@@ -21,7 +21,7 @@ import pytest
 
 from knowledge_base.days import as_date, day_of
 from knowledge_base.events.claims import Claim, Diagnosis, Operation
-from knowledge_base.events.kinds import Event
+from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
 from streams.importers import UnusableTable
 from streams.importers.us_claims import find_us_tables, read_us_claims

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from streams.importers.us_claims import read_us_claims
-from streams.store.intake import reconciliation
+from streams.jobs.reconciling import reconcile
 from streams.store.operation import overview
 from streams.store.sessions import connect
-from streams.topics import JUDGES
 from tests.streams.replay import replay
 from tests.streams.test_us_claims import independent_places
 
@@ -24,7 +23,7 @@ async def test_stored_findings_are_the_places_of_the_independent_query(postgres_
     connection = await connect(postgres_url)
     try:
         rows = await overview.find_findings(connection, None, None, "", 1_000_000, withdrawn=False)
-        account = await reconciliation.reconcile(connection, JUDGES)
+        account = await reconcile(connection)
         blind = await connection.fetchval(
             "select count(*) from not_evaluated where reason = 'lines.item_code missing' and 'FW10000001' = any(rules)"
         )
@@ -32,7 +31,7 @@ async def test_stored_findings_are_the_places_of_the_independent_query(postgres_
         await connection.close()
 
     found = {(o[0], o[2], o[3], date.fromisoformat(o[4])) for row in rows for o in [row.finding.occurrence]}
-    assert {row.finding.rule_id for row in rows} == {ELSEWHERE}
+    assert {row.finding.maker_id for row in rows} == {ELSEWHERE}
     assert len(found) == len(rows)
     assert found == independent_places(folder)
     assert account.lost == 0

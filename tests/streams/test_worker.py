@@ -16,24 +16,26 @@ from types import ModuleType
 import pytest
 
 from deploy.county import CountyPlan, simulate
+from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.claims import Claim
-from knowledge_base.events.kinds import Event
-from knowledge_base.facts import load_facts
+from knowledge_base.events.head import Event
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, BusAway, Lag, Message
 from streams.buses.postgres import PostgresBus
 from streams.handlers import judging
-from streams.handlers.claims import ClaimsHandler
+from streams.handlers.events import EventsHandler
+from streams.handlers.rule_sets import RuleSets
 from streams.hosts.service import open_service
+from streams.hosts.stations import create_topics
 from streams.hosts.worker import Handler, Worker
+from streams.jobs.reconciling import reconcile
 from streams.messages.vault import Vault
 from streams.pipeline import account, arrivals
 from streams.pipeline.reports import Report
-from streams.pipeline.touching import Person
-from streams.store.intake.reconciliation import reconcile
+from streams.pipeline.touching import Matter
 from streams.store.sessions import Connection, connect, open_pool
-from streams.topics import CLAIMS, JUDGES, create_topics
+from streams.topics import CLAIMS, JUDGES
 
 from .disturbed import load_kept, message_of, unlike_reference
 
@@ -54,8 +56,8 @@ def rule_set() -> RuleSet:
 
 
 @pytest.fixture
-def claims_handler(rule_set: RuleSet) -> ClaimsHandler:
-    return ClaimsHandler(rule_set, Vault(b"a secret of this test"))
+def claims_handler(rule_set: RuleSet) -> EventsHandler:
+    return EventsHandler(RuleSets(rule_set), Vault(b"a secret of this test"))
 
 
 @pytest.fixture
@@ -108,7 +110,7 @@ async def test_a_worker_killed_again_and_again_loses_and_doubles_nothing(
     assert await asyncio.wait_for(process.wait(), 5) == 0
     print(f"\n{len(events)} events, {KILLS} kills, {time.monotonic() - began:.1f} s; unread at each kill: {left}")
 
-    account = await reconcile(connection, JUDGES)
+    account = await reconcile(connection)
     assert (account.lost, account.money_differs) == (0, Decimal(0))
     assert account.received == len(messages) + len(messages[::50])
     kept = await load_kept(connection)
@@ -165,7 +167,7 @@ def _neighbours(count: int) -> list[Event]:
 async def test_a_poisonous_record_is_buried_alone_among_499_neighbours(
     postgres_url: str,
     connection: Connection,
-    claims_handler: ClaimsHandler,
+    claims_handler: EventsHandler,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     module: ModuleType,
@@ -188,7 +190,7 @@ async def test_a_poisonous_record_is_buried_alone_among_499_neighbours(
     assert kept.outcomes == {"accepted": 499, "duplicate": 0, "conflict": 0, "dead": 1}
     ids = {event.event_id for area in kept.events.values() for event in area}
     assert ids == {event.event_id for event in events} - {poison.event_id}
-    assert (await reconcile(connection, JUDGES)).lost == 0
+    assert (await reconcile(connection)).lost == 0
     assert worker.records == 500
     assert worker.batches < 20, "halving takes the logarithm of the batch"
     assert poison.patient not in caplog.text
@@ -198,7 +200,7 @@ def _break(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, poiso
     works = getattr(module, name)
 
     def breaks(subject: object, *others: object) -> object:
-        named = subject.person == poison.patient if isinstance(subject, Person) else False
+        named = subject.subject.name == poison.patient if isinstance(subject, Matter) else False
         if named or subject == poison or subject == message_of(poison).value:
             raise ZeroDivisionError(poison.patient)
         return works(subject, *others)
@@ -230,7 +232,7 @@ class Troubled:
 
 
 async def test_troubles_of_the_database_are_waited_out_and_bury_nothing(
-    postgres_url: str, connection: Connection, claims_handler: ClaimsHandler, caplog: pytest.LogCaptureFixture
+    postgres_url: str, connection: Connection, claims_handler: EventsHandler, caplog: pytest.LogCaptureFixture
 ) -> None:
     events = _neighbours(100)
 
@@ -284,7 +286,7 @@ async def test_troubles_of_the_database_are_waited_out_and_bury_nothing(
 
 
 async def test_told_to_stop_in_the_middle_of_trouble_it_gives_up_the_batch(
-    postgres_url: str, connection: Connection, claims_handler: ClaimsHandler
+    postgres_url: str, connection: Connection, claims_handler: EventsHandler
 ) -> None:
     """Within 5 seconds, and with nothing written."""
     stop = asyncio.Event()
@@ -329,7 +331,7 @@ async def _lags(dsn: str) -> list[Lag]:
 
 
 async def test_a_batch_that_waits_for_a_lock_is_abandoned_when_the_worker_stops(
-    postgres_url: str, connection: Connection, claims_handler: ClaimsHandler
+    postgres_url: str, connection: Connection, claims_handler: EventsHandler
 ) -> None:
     await send(postgres_url, [message_of(event) for event in list(simulate(CountyPlan(scale=1 / 5000)))[:20]])
     locks = connection.transaction()

@@ -14,17 +14,19 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from functools import partialmethod
 
+import msgspec
 import psutil
 
-from knowledge_base.facts import load_facts
+from knowledge_base.catalogues.files import load_facts
 from rules_lib.rule_files import load_rule_set
 from streams.bus import Bus
 from streams.buses.kafka import KafkaAddress, KafkaBus
 from streams.buses.postgres import PostgresBus
 from streams.hosts.kafka import KafkaService
 from streams.hosts.service import Service, open_service
+from streams.hosts.stations import Station
+from streams.hosts.worker import Worker
 from streams.messages.vault import Vault
 from streams.store.sessions import Pool
 
@@ -41,7 +43,11 @@ KEPT = "memory kept:"
 
 def with_batches(host: type[Service], most: int) -> type[Service]:
     """The same service with batches of at most so many records."""
-    return type("SmallBatches", (host,), {"start_worker": partialmethod(host.start_worker, max_records=most)})
+
+    def worker_of(service: Service, station: Station) -> Worker:
+        return host.worker_of(service, msgspec.structs.replace(station, batch=most))
+
+    return type("SmallBatches", (host,), {"worker_of": worker_of})
 
 
 def make_bus(options: argparse.Namespace) -> Callable[[Pool], Bus]:
