@@ -19,6 +19,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from deploy.embedded.kafka import EmbeddedKafka, start_kafka
 from deploy.embedded.kafka_programs import fetch_jars
@@ -31,6 +32,11 @@ ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "fundwatch_template"
 KAFKA_CACHE = ROOT / "var" / "kafka"
 IN_CI = os.environ.get("CI") == "true"
+
+# A busy machine makes no example wrong: none is judged by how long it took. In CI Hypothesis does so by itself.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if not IN_CI:
+    settings.load_profile("unhurried")
 
 
 def _run_sql(server: EmbeddedPostgres, sql: str) -> None:
