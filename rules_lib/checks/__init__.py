@@ -5,18 +5,13 @@ Each imports questions and the history of the subject that its rule looks at. Op
 
 from functools import cache
 from importlib import import_module
-from types import ModuleType
 
 from rules_lib.questions import Check
 
 
+@cache
 def find_check(name: str) -> Check:
     """The check that a rule names. Raises ``ImportError`` or ``AttributeError`` where there is none."""
     module, _, function = name.partition(".")
-    check: Check = getattr(_module(module), function)
+    check: Check = getattr(import_module(f"{__name__}.{module}"), function)
     return check
-
-
-@cache
-def _module(name: str) -> ModuleType:
-    return import_module(f"{__name__}.{name}")

@@ -6,6 +6,7 @@ area at once.
 
 from collections.abc import Iterable
 from functools import partial
+from typing import TypeVar
 
 from detectors.detector import Detector, Suspicion
 from knowledge_base.digests.head import Digest
@@ -17,8 +18,10 @@ from streams.handlers.rule_sets import RuleSets
 from streams.pipeline.comparing import Made, StoredFinding, compared
 from streams.pipeline.reports import Report
 from streams.store.events import persons, stored
-from streams.store.judgements import findings, published
+from streams.store.judgements import findings
 from streams.store.sessions import Connection
+
+_About = TypeVar("_About", Suspicion, StoredFinding)
 
 
 async def detect(connection: Connection, area: str, detector: Detector, sets: RuleSets) -> Report:
@@ -26,12 +29,12 @@ async def detect(connection: Connection, area: str, detector: Detector, sets: Ru
     mark = await find_mark(connection, area)
     report = Report()
     async with connection.transaction():
-        await published.hold(connection)
+        await sets.hold_to_show(connection)
         rule_set = await sets.in_force(connection)
         card = rule_set.cards[detector.card.id]
         await persons.lock_subjects(connection, area, [Subject("detector", card.id)])
         suspected = _by_subject(detector.detect(await stored.read_digests(connection, area, mark)))
-        known = _stored_by_subject(await findings.find_findings_of(connection, area, card.id))
+        known = _by_subject(await findings.find_findings_of(connection, area, card.id))
         maker = Maker("detector", card.id, rule_set.hash, card.file_hash, source_of(detector))
         made = partial(_made_by, Made(maker, card.topic))
         versions = [
@@ -75,15 +78,8 @@ def _made_by(made: Made, _maker_id: str) -> Made:
     return made
 
 
-def _by_subject(suspicions: Iterable[Suspicion]) -> dict[Subject, list[Suspicion]]:
-    found: dict[Subject, list[Suspicion]] = {}
-    for suspicion in suspicions:
-        found.setdefault(suspicion.subject, []).append(suspicion)
-    return found
-
-
-def _stored_by_subject(entries: list[StoredFinding]) -> dict[Subject, list[StoredFinding]]:
-    found: dict[Subject, list[StoredFinding]] = {}
+def _by_subject(entries: Iterable[_About]) -> dict[Subject, list[_About]]:
+    found: dict[Subject, list[_About]] = {}
     for entry in entries:
         found.setdefault(entry.subject, []).append(entry)
     return found

@@ -63,7 +63,7 @@ async def run_judging_subjects(
         rows = 0
         with passing_errors(logger, "subjects"):
             async with borrowed(pool) as connection:
-                if await wider.count_touched(connection):
+                if await wider.is_any_touched(connection):
                     rows, report = await finished(judge_touched(connection, sets), stop, _LAST_SECONDS)
                     count(report)
         if rows < MOST:

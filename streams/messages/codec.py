@@ -168,7 +168,6 @@ def address_reader(otherwise: str) -> Callable[[bytes], Address]:
     names = sorted({name for kind in KINDS.values() for name in kind.key})
     fields = [(name, Any, None) for name in ("kind", *names)]
     decode = msgspec.json.Decoder(msgspec.defstruct("AddressFields", fields)).decode
-    unkind = KINDS["claim"]
 
     def address_of(body: bytes) -> Address:
         try:
@@ -176,7 +175,7 @@ def address_reader(otherwise: str) -> Callable[[bytes], Address]:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return otherwise, None
         kind = KINDS.get(read.kind) if isinstance(read.kind, str) else None
-        words = [getattr(read, name) for name in (kind or unkind).key]
+        words = [getattr(read, name) for name in (kind or KINDS["claim"]).key]
         key = "/".join(words).encode() if all(isinstance(word, str) for word in words) else None
         return kind.topic if kind else otherwise, key
 

@@ -4,8 +4,6 @@ Versions are written so that the release before reads them too: beside ``subject
 said it then (``person``, ``rule_set``, ``rule_hash``, ``check_hash``). What was written then is read for good.
 """
 
-from typing import Any
-
 import msgspec
 
 from knowledge_base.findings import Change, Finding, FindingVersion, Maker
@@ -69,7 +67,6 @@ def decode_version(body: bytes) -> FindingVersion:
 
 def _written(version: FindingVersion) -> _Written:
     maker, subject = version.maker, version.subject
-    of_before: dict[str, Any] = {"rule_set": maker.set, "rule_hash": maker.file, "check_hash": maker.source}
     return _Written(
         area=version.area,
         finding_id=version.finding_id,
@@ -82,8 +79,10 @@ def _written(version: FindingVersion) -> _Written:
         maker=maker,
         topic=version.topic,
         person=subject.name if subject.kind == PATIENT else "/".join(subject),
+        rule_set=maker.set,
+        rule_hash=maker.file,
+        check_hash=maker.source,
         continued_by=version.continued_by,
-        **of_before,
     )
 
 

@@ -1,4 +1,4 @@
-"""Comparing: what judging again changed of what is stored. Findings are compared as values, never as bytes."""
+"""Comparing: what judging again changed of what is stored. As values: findings in other bytes may be the same."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -82,7 +82,7 @@ def compared(
         number = entry.version + 1 if entry else 1
         if entry is None or not entry.is_open:
             versions.append(version(name, number, Change.RAISED, finding))
-        elif unpack_finding(entry.body) != unpack_finding(pack_finding(finding)):
+        elif not _says(entry.body, finding):
             versions.append(version(name, number, Change.REVISED, finding))
     heirs = list(versions)
     for entry in stored:
@@ -92,6 +92,12 @@ def compared(
             end = version(entry.finding_id, entry.version + 1, Change.WITHDRAWN, last, entry.subject)
             versions.append(msgspec.structs.replace(end, continued_by=_heir(last, heirs)))
     return versions
+
+
+def _says(body: bytes, finding: Finding) -> bool:
+    """Whether a stored body says a finding. Nearly always the bytes are equal, and then so is what they say."""
+    fresh = pack_finding(finding)
+    return fresh == body or unpack_finding(fresh) == unpack_finding(body)
 
 
 def _heir(withdrawn: Finding, heirs: Iterable[FindingVersion]) -> str | None:

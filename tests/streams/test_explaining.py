@@ -5,7 +5,6 @@ from random import Random
 import pytest
 
 from deploy.county import CountyPlan, simulate
-from rules_lib.checks import stays
 from rules_lib.questions import Measure, Question, Undecided
 from streams.jobs.explaining import Reproduced, explain
 from streams.store.operation import overview
@@ -54,7 +53,7 @@ async def _check_that_a_changed_check_shows(connection: Connection) -> None:
         return []
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stays, "bed_days_beyond_stay", finds_nothing)
+        patch.setattr("rules_lib.engine.find_check", lambda name: finds_nothing)
         patch.setattr("streams.jobs.explaining.source_hash", lambda check, looks_at: "another source")
         answer = await explain(connection, row.area, row.finding_id)
     assert answer is not None

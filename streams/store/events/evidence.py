@@ -4,14 +4,13 @@ from collections.abc import Collection
 
 import asyncpg
 import msgspec
-import zstandard
 
 from knowledge_base.days import FIRST_DAY, LAST_DAY
 from knowledge_base.digests.head import Digest
 from knowledge_base.events.claims import Claim
 from streams.messages.packing import decode_digest
 from streams.store.events.persons import find_persons
-from streams.store.events.stored import find_events
+from streams.store.events.stored import decompressed, find_events
 
 _decode_claim = msgspec.json.Decoder(Claim).decode
 
@@ -39,4 +38,4 @@ async def load_claims(connection: asyncpg.Connection, area: str, seqs: Collectio
 
 def decode_received(body: bytes) -> Claim:
     """A claim from the bytes of ``received``."""
-    return _decode_claim(zstandard.ZstdDecompressor().decompress(body))
+    return _decode_claim(decompressed(body))

@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 
 from knowledge_base.digests.head import Digest
-from knowledge_base.subjects import PATIENT, Subject
+from knowledge_base.subjects import Subject
 from streams.messages.kinds import Place
 from streams.messages.packing import decode_digest
 from streams.pipeline.arrivals import Arrival
@@ -40,15 +40,20 @@ async def save_touched(connection: asyncpg.Connection, area: str, arrivals: Mapp
 
 
 async def touch_all(connection: asyncpg.Connection, kinds: Iterable[str], cause: str) -> None:
-    """Says of every subject of some kinds that it is to be judged again as a whole."""
+    """Says of every subject of some kinds, none of them patients, that it is to be judged again as a whole."""
     await connection.execute(
         """
         insert into touched_subjects (area, subject_kind, subject, cause)
         select distinct area, subject_kind, subject, $2 from subject_events where subject_kind = any($1::text[])
         """,
-        [kind for kind in kinds if kind != PATIENT],
+        list(kinds),
         cause,
     )
+
+
+async def is_any_touched(connection: asyncpg.Connection) -> bool:
+    """Whether a row waits to be judged, however many there are."""
+    return bool(await connection.fetchval("select exists (select from touched_subjects)"))
 
 
 async def count_touched(connection: asyncpg.Connection) -> int:
