@@ -19,12 +19,18 @@ def _columns(subjects: Collection[Subject]) -> tuple[list[str], list[str]]:
 async def find_findings(
     connection: asyncpg.Connection, area: str, subjects: Collection[Subject]
 ) -> dict[Subject, list[StoredFinding]]:
-    """Every finding that rules ever raised on some subjects, withdrawn ones too, by the subject of its last version."""
+    """Every finding that rules ever raised on some subjects, withdrawn ones too, by the subject of its last version.
+
+    Subject by subject, as ``stored.find_events`` reads patient by patient.
+    """
     rows = await connection.fetch(
         """
         select f.subject_kind, f.subject, f.finding_id, f.rule_id, f.version, f.is_open, f.first_day, f.last_day, f.body
         from unnest($2::text[], $3::text[]) as of (kind, name)
-        join findings f on f.area = $1 and f.subject_kind = of.kind and f.subject = of.name and f.maker_kind = 'rule'
+        cross join lateral (
+            select * from findings f
+            where f.area = $1 and f.subject_kind = of.kind and f.subject = of.name and f.maker_kind = 'rule' offset 0
+        ) as f
         """,
         area,
         *_columns(subjects),
@@ -63,7 +69,10 @@ async def find_not_evaluated(
         """
         select n.subject_kind, n.subject, n.anchor_id, n.rules, n.first_day, n.last_day
         from unnest($2::text[], $3::text[]) as of (kind, name)
-        join not_evaluated n on n.area = $1 and n.subject_kind = of.kind and n.subject = of.name
+        cross join lateral (
+            select * from not_evaluated n
+            where n.area = $1 and n.subject_kind = of.kind and n.subject = of.name offset 0
+        ) as n
         """,
         area,
         *_columns(subjects),

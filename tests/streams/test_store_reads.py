@@ -1,0 +1,77 @@
+"""What a batch reads of a store is its own people's, in a new store too, of which the planner knows nothing yet."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from deploy.county import CountyPlan, simulate
+from knowledge_base.subjects import patient
+from streams.store.events.stored import find_events, load_received
+from streams.store.judgements.findings import find_findings, find_not_evaluated
+from streams.store.sessions import Connection, connect
+
+from .replay import replay
+
+PEOPLE = 4
+Read = Callable[[Connection, str, list[str]], Awaitable[object]]
+
+
+@pytest.fixture(scope="module")
+def county(new_database: Callable[[], str]) -> str:
+    """The address of a database with a judged county."""
+    url = new_database()
+    asyncio.run(replay(url, simulate(CountyPlan(scale=1 / 1000))))
+    return url
+
+
+@pytest.fixture
+async def judged(county: str) -> AsyncIterator[Connection]:
+    connection = await connect(county)
+    yield connection
+    await connection.close()
+
+
+async def _events(connection: Connection, area: str, names: list[str]) -> object:
+    return await find_events(connection, area, dict.fromkeys(names, (1, 1)))
+
+
+async def _received(connection: Connection, area: str, names: list[str]) -> object:
+    return [await load_received(connection, area, name, 1_000_000) for name in names]
+
+
+async def _findings(connection: Connection, area: str, names: list[str]) -> object:
+    return await find_findings(connection, area, list(map(patient, names)))
+
+
+async def _not_evaluated(connection: Connection, area: str, names: list[str]) -> object:
+    return await find_not_evaluated(connection, area, list(map(patient, names)))
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "read"),
+    [
+        ("events", "patient", _events),
+        ("events", "patient", _received),
+        ("findings", "subject", _findings),
+        ("not_evaluated", "subject", _not_evaluated),
+    ],
+    ids=["events", "received", "findings", "not evaluated"],
+)
+async def test_rows_of_others_are_not_read(judged: Connection, table: str, column: str, read: Read) -> None:
+    area = await judged.fetchval("select min(area) from events")
+    rows = await judged.fetch(f"select distinct {column} from {table} order by 1 limit {PEOPLE}")
+    names = [row[0] for row in rows]
+    theirs = await judged.fetchval(f"select count(*) from {table} where {column} = any($1::text[])", names)
+    assert await judged.fetchval(f"select count(*) from {table}") > 2 * theirs > 0
+    async with judged.transaction():
+        before = await _rows_read(judged, table)
+        await read(judged, area, names)
+        assert await _rows_read(judged, table) - before == theirs
+
+
+async def _rows_read(connection: Connection, table: str) -> int:
+    """How many rows of a table PostgreSQL took in its hands for this session."""
+    query = "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables"
+    rows: int = await connection.fetchval(f"{query} where relname = $1", table)
+    return rows
