@@ -14,7 +14,6 @@ import typer
 from deploy.commands.output import Failure, Json, Opened, console, notes, print_json, print_table, run
 from deploy.commands.progress import Closing, close_run, follow
 from deploy.commands.publishing import publish_own
-from deploy.commands.serving import announce, serve
 from deploy.county import CountyPlan, write_county
 from deploy.county.acts.scoring import FoundLines, Score, score, write_table
 from deploy.county.care.register import register as institutions_of
@@ -85,6 +84,8 @@ async def _demo(plan: CountyPlan, exit_after_replay: bool, json: bool) -> None:
             if exit_after_replay:
                 await _replay(opened.settings, service, plan, json)
                 return
+            from deploy.commands.serving import announce, serve
+
             await announce(opened.settings, service)
             serving = asyncio.create_task(serve(opened.settings, service))
             await _replay(opened.settings, service, plan, json)

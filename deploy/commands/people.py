@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from api.access.sessions import SHORTEST_PASSWORD, set_password
 from deploy.commands.output import Failure, Opened, notes, run
 from streams.store.sessions import borrowed
 
@@ -21,6 +20,8 @@ def password(login: Login) -> None:
 
     Example: fundwatch password inspector
     """
+    from api.access.sessions import SHORTEST_PASSWORD
+
     word = typed_password()
     if len(word) < SHORTEST_PASSWORD:
         raise Failure(f"密码至少 {SHORTEST_PASSWORD} 个字符 / a password has at least {SHORTEST_PASSWORD} characters")
@@ -38,6 +39,8 @@ def typed_password() -> str:
 
 
 async def _password(login: str, word: str) -> None:
+    from api.access.sessions import set_password
+
     async with Opened() as service, borrowed(service.pool) as connection:
         if not await set_password(connection, login, word):
             raise Failure(f"没有这个用户名 / no such log-in: {login}")

@@ -7,7 +7,6 @@ import typer
 
 from deploy.commands.output import Failure, Json, Opened, notes, print_json, print_table, run
 from deploy.commands.publishing import publish_own
-from deploy.commands.serving import add_metrics, announce, serve
 from deploy.runtime import end_child, follow_parent, run_child, stop_on_signals, watch_child
 from streams.store.migrations import find_migrations
 from streams.store.sessions import borrowed
@@ -89,7 +88,11 @@ def worker(
 async def _worker(opened: Opened, with_parent: bool, metrics_port: int | None) -> None:
     async with opened as service:
         stop_on_signals(service.stop)
-        add_metrics(opened.settings, service, metrics_port or opened.settings.metrics_port)
+        port = metrics_port or opened.settings.metrics_port
+        if port is not None:
+            from deploy.commands.serving import add_metrics
+
+            add_metrics(opened.settings, service, port)
         if with_parent:
             service.add(follow_parent(service.stop))
         await service.start()
@@ -107,11 +110,14 @@ def api() -> None:
 
 
 async def _api() -> None:
+    from deploy.commands.serving import add_metrics, announce, serve
+
     opened = Opened()
     async with opened as service:
         stop_on_signals(service.stop)
         await announce(opened.settings, service)
-        add_metrics(opened.settings, service, opened.settings.metrics_port)
+        if opened.settings.metrics_port is not None:
+            add_metrics(opened.settings, service, opened.settings.metrics_port)
         await serve(opened.settings, service)
 
 
@@ -124,6 +130,8 @@ def up(bus: Bus = None, brokers: Brokers = None) -> None:
 
 
 async def _up(opened: Opened) -> None:
+    from deploy.commands.serving import announce, serve
+
     async with opened as service:
         stop_on_signals(service.stop)
         await publish_own(service)

@@ -1,4 +1,7 @@
-"""Serving over HTTP beside a service, until it is told to stop: the desk, and metrics on a port of their own."""
+"""Serving over HTTP beside a service, until it is told to stop: the desk, and metrics on a port of their own.
+
+What it imports takes as long to load as everything else together, so commands import it where they serve.
+"""
 
 import asyncio
 import socket
@@ -31,10 +34,8 @@ def _check_address(host: str, port: int, what: str, setting: str) -> None:
             ) from None
 
 
-def add_metrics(settings: Settings, service: Service, port: int | None) -> None:
-    """Serves this process's metrics on a port of their own, where one is given. Raises ``Failure`` if it is in use."""
-    if port is None:
-        return
+def add_metrics(settings: Settings, service: Service, port: int) -> None:
+    """Serves this process's metrics on a port of their own. Raises ``Failure`` if it is in use."""
     _check_address(settings.host, port, "指标", "FUNDWATCH_METRICS_PORT")
     show_disk(settings.home)
     service.watch()
