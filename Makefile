@@ -21,10 +21,10 @@ demo: .venv/.run $(ASSETS)  ## 模拟一个县并打开工作台 / simulate a co
 	@$(BIN)/fundwatch demo
 
 check: static  ## 提交之前: 格式, 规范, 类型, 依赖方向, 核心测试 / before a change is handed in (< 60 s)
-	@$(BIN)/python -m pytest -q --numprocesses=2 --dist=loadgroup $(CORE_TESTS)
+	@$(BIN)/python -m pytest -q --numprocesses=2 --dist=loadfile $(CORE_TESTS)
 
 test: static assets browser kafka promtool  ## check 加上其余全部测试 / check and every other test
-	@$(BIN)/python -m pytest --all-tests --numprocesses=2 --dist=loadgroup --no-loadscope-reorder --durations=10
+	@$(BIN)/python -m pytest --all-tests --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=10
 
 faults: .venv/.dev kafka  ## 弄坏一切，写入 docs/faults.md / break everything on purpose and write docs/faults.md (20 min)
 	@FAULTS_PAGE=docs/faults.md $(BIN)/python -m pytest tests/faults -m faults

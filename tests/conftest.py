@@ -1,9 +1,8 @@
 """What tests share: an embedded PostgreSQL, a fresh migrated database for each test, an embedded Kafka, data sets of
 others, Chromium.
 
-``make test`` runs two processes of tests beside each other (pytest-xdist); what is said of a session is so for each
-of them, so they share no server, no broker and no port. Tests that load the whole machine, or kill and measure, are
-marked ``xdist_group("machine")``: one process runs them, one after another, beside the others.
+``make test`` runs two processes of tests beside each other (pytest-xdist), file by file; what is said of a session is
+so for each of them, so they share no server, no broker and no port.
 
 With ``CI=true`` a skipped test fails, because a missing part is a failure there; only the data sets beside the
 checkout, which cannot be part of it, may be absent.
@@ -17,6 +16,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -43,6 +43,10 @@ def _run_sql(server: EmbeddedPostgres, sql: str) -> None:
     run_program(find_server_user(), "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", server.dsn, "-c", sql)
 
 
+def _name_of(url: str) -> str:
+    return urlsplit(url).path.removeprefix("/")
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[EmbeddedPostgres]:
     """One server a test session, in a short folder of its own; it need not survive a power cut."""
@@ -64,22 +68,35 @@ def postgres_template(postgres_server: EmbeddedPostgres) -> str:
 
 
 @pytest.fixture(scope="session")
-def new_database(postgres_server: EmbeddedPostgres, postgres_template: str) -> Callable[[], str]:
-    """Makes a migrated database and gives its address; for fixtures of wider scope than one test."""
+def copied_database(postgres_server: EmbeddedPostgres) -> Callable[[str], str]:
+    """Copies a database that nobody is connected to, and gives the address of the copy."""
     numbers = itertools.count(1)
 
-    def make() -> str:
-        name = f"test_{next(numbers)}"
-        _run_sql(postgres_server, f"create database {name} template {postgres_template}")
-        return postgres_server.dsn_of(name)
+    def copy(url: str) -> str:
+        copied = f"test_{next(numbers)}"
+        _run_sql(postgres_server, f"create database {copied} template {_name_of(url)}")
+        return postgres_server.dsn_of(copied)
 
-    return make
+    return copy
+
+
+@pytest.fixture(scope="session")
+def new_database(
+    copied_database: Callable[[str], str], postgres_server: EmbeddedPostgres, postgres_template: str
+) -> Callable[[], str]:
+    """Makes a migrated database and gives its address; for fixtures of wider scope than one test."""
+    return lambda: copied_database(postgres_server.dsn_of(postgres_template))
 
 
 @pytest.fixture
-def postgres_url(new_database: Callable[[], str]) -> str:
-    """The address of a migrated database that no other test has used."""
-    return new_database()
+def postgres_url(new_database: Callable[[], str], postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    """The address of a migrated database that no other test has used.
+
+    It is dropped after the test: hundreds of databases that lie about make each new one several times slower.
+    """
+    url = new_database()
+    yield url
+    _run_sql(postgres_server, f"drop database {_name_of(url)} with (force)")
 
 
 @pytest.fixture(scope="session")
@@ -128,9 +145,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
 
 
-def _turn(item: pytest.Item) -> tuple[bool, bool]:
-    is_quick = item.path.parent.name not in ("faults", "streams", "deploy")
-    return item.get_closest_marker("xdist_group") is None, is_quick
+def _turn(item: pytest.Item) -> int:
+    slow = ("faults", "deploy", "streams", "api")
+    folder = item.path.parent.name
+    return slow.index(folder) if folder in slow else len(slow)
 
 
 def _fail_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:

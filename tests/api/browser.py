@@ -19,9 +19,9 @@ from api.app import create_app
 from rules_lib.rule_set import RuleSet
 from streams.buses.postgres import PostgresBus
 from tests.api.story import TODAY, VAULT, save_county
+from tests.patience import PATIENCE
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
-PATIENCE = 60_000
 """Milliseconds after which a test gives up; nothing is measured by it."""
 
 ARGUMENTS = [
@@ -75,7 +75,7 @@ def served_console(dsn: str, rule_set: RuleSet, with_county: bool = True) -> Ite
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     try:
-        yield Console(f"http://127.0.0.1:{listener.getsockname()[1]}", dsn, passwords.get(timeout=60))
+        yield Console(f"http://127.0.0.1:{listener.getsockname()[1]}", dsn, passwords.get(timeout=PATIENCE))
     finally:
         servers[0].should_exit = True
         thread.join(10)
@@ -93,7 +93,7 @@ def opened_browser(chromium: str) -> Iterator[Browser]:
 def visit(context: BrowserContext, console: Console) -> Visit:
     """A tab in which somebody signs in; errors of the page and requests to other hosts are noted."""
     page = context.new_page()
-    page.set_default_timeout(PATIENCE)
+    page.set_default_timeout(1000 * PATIENCE)
     visited = Visit(page)
     page.on("console", lambda message: visited.errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: visited.errors.append(str(error)))

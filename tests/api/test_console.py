@@ -6,9 +6,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from rules_lib.rule_set import RuleSet
-from tests.api.browser import PATIENCE, SCREENSHOTS, Console, Visit, opened_browser, served_console, sign_in, visit
-
-pytestmark = pytest.mark.xdist_group("machine")
+from tests.api.browser import SCREENSHOTS, Console, Visit, opened_browser, served_console, sign_in, visit
+from tests.patience import PATIENCE
 
 SIZES = {1280: 800, 390: 844}
 LEAD = "虚构县中医院 2026 年 · 住院与床位"
@@ -42,7 +41,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(autouse=True)
 def patience() -> None:
-    expect.set_options(timeout=PATIENCE)
+    expect.set_options(timeout=1000 * PATIENCE)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from rules_lib.rule_set import RuleSet
 from streams.buses.postgres import PostgresBus
 from streams.store.casework import decisions, queue
 from tests.api.story import AREA, COUNTY, TODAY, VAULT, next_version
+from tests.patience import PATIENCE
 from tests.streams.leads import apply_findings
 
 pytestmark = pytest.mark.usefixtures("versions")
@@ -124,7 +125,7 @@ async def test_crowd_at_the_door_takes_two_threads_and_no_connection(
         nonlocal busy, most
         busy += 1
         most = max(most, busy)
-        may_end.wait(20)
+        may_end.wait(PATIENCE)
         busy -= 1
         return False
 
@@ -134,7 +135,7 @@ async def test_crowd_at_the_door_takes_two_threads_and_no_connection(
         for number in range(10)
     ]
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while await connection.fetchval("select count(*) from sign_in_attempts") < len(crowd) or not busy:
                 await asyncio.sleep(0.01)
             assert (await visitor.get("/ready")).status_code == 200

@@ -31,6 +31,7 @@ from streams.messages.codec import encode_event
 from streams.messages.versions import unpack_version
 from streams.store.sessions import Pool, connect
 from streams.topics import CLAIMS, FINDINGS, JUDGES, LEADS
+from tests.patience import PATIENCE
 from tests.streams.replay import VAULT, replay, until_done
 
 
@@ -140,7 +141,7 @@ def _command(dsn: str) -> Any:
     """What ``fundwatch resend-findings --json`` prints."""
     command = [sys.executable, "-m", "deploy.commands", "resend-findings", "--json"]
     environment = {**os.environ, "FUNDWATCH_DATABASE_URL": dsn, "FUNDWATCH_VAULT_KEY": "k" * 32}
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=True)
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=PATIENCE, check=True)
     return json.loads(done.stdout)
 
 

@@ -20,6 +20,7 @@ from deploy.county import CountyPlan, write_county
 from rules_lib.rule_files import RULES
 from streams.store.people.users import find_password_hash
 from streams.store.sessions import connect
+from tests.patience import PATIENCE
 
 GOOD = b'{"kind":"patient_status","event_id":"t:1","area":"a","patient":"p1","happened_at":"2026-03-01T00:00:00Z",'
 
@@ -36,7 +37,7 @@ class Shell:
             env=self.environment,
             input=given,
             capture_output=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == code, done.stderr.decode()
@@ -157,7 +158,7 @@ def test_ctrl_c_ends_an_import_from_a_pipe_that_says_nothing(shell: Shell, postg
         try:
             asyncio.run(_until_importing(postgres_url))
             importing.send_signal(signal.SIGINT)
-            _, errors = importing.communicate(timeout=60)
+            _, errors = importing.communicate(timeout=PATIENCE)
         finally:
             importing.kill()
             os.close(writing)
@@ -170,7 +171,7 @@ async def _until_importing(dsn: str) -> None:
     """Waits until an import has begun, after which it reads."""
     connection = await connect(dsn)
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while not await connection.fetchval("select exists (select from imports)"):
                 await asyncio.sleep(0.05)
     finally:

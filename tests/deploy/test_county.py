@@ -29,6 +29,7 @@ from knowledge_base.dictionaries import INPATIENT_VISITS, VISIT_TYPES
 from knowledge_base.events.claims import Claim, ClaimLine
 from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("FUNDWATCH_SHARED", ROOT.parent / "shared"))
@@ -87,7 +88,7 @@ def test_same_plan_gives_the_same_bytes_in_any_process(tmp_path: Path) -> None:
         )
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         command = [sys.executable, "-c", program, str(claims), str(truth), str(seed)]
-        subprocess.run(command, check=True, env=environment, cwd=ROOT, timeout=60)
+        subprocess.run(command, check=True, env=environment, cwd=ROOT, timeout=PATIENCE)
         return claims.read_bytes(), truth.read_bytes()
 
     assert run("1", 7) == run("2", 7)

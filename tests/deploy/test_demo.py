@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-pytestmark = pytest.mark.xdist_group("machine")
+from tests.patience import PATIENCE
 
 SMALL = ("demo", "--scale", "0.002")
 
@@ -27,7 +27,7 @@ def _demo(home: Path) -> Any:
         [sys.executable, "-m", "deploy.commands", *SMALL, "--exit-after-replay", "--json"],
         env=_environment(home),
         capture_output=True,
-        timeout=180,
+        timeout=PATIENCE,
         check=True,
     )
     return json.loads(done.stdout)
@@ -63,7 +63,7 @@ def test_the_desk_answers_and_ctrl_c_ends_every_process(tmp_path: Path, free_por
         assert any("postgres" in _command(process) for process in servers)
         demo.send_signal(signal.SIGINT)
         demo.wait(30)
-    _, alive = psutil.wait_procs([*started, *servers], timeout=10)
+    _, alive = psutil.wait_procs([*started, *servers], timeout=PATIENCE)
     assert alive == []
 
 
@@ -78,7 +78,7 @@ def _wait_for(url: str) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
                 assert answer.status == 200
             return
         except OSError:

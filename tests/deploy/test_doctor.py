@@ -26,6 +26,7 @@ from streams.store.judgements.published import PROGRAM
 from streams.store.operation import condition
 from streams.store.operation.condition import Condition, Server, Unsettled, find_server
 from streams.store.sessions import connect
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 GIGABYTE = 1024**3
@@ -56,7 +57,7 @@ class Doctor:
             [sys.executable, "-m", "deploy.commands", "doctor", "--json", *words],
             env=self.environment,
             capture_output=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == code, done.stderr.decode()
@@ -175,7 +176,7 @@ def test_a_person_gets_a_table_with_what_to_do(doctor: Doctor, free_port: int) -
         env={**doctor.environment, "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 1

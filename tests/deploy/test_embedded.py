@@ -15,12 +15,14 @@ import pytest
 
 from deploy.embedded.postgres import start_postgres
 from deploy.embedded.postgres_programs import EmbeddedError, find_server_user, run_program
+from tests.patience import PATIENCE
 
 # Starts the server of folder argv[1], says whether it owns it, and waits for its input to end.
 STARTER = """
 import sys
 from pathlib import Path
 from deploy.embedded.postgres import start_postgres
+from tests.patience import PATIENCE
 
 server = start_postgres(Path(sys.argv[1]))
 try:
@@ -52,7 +54,7 @@ def _role(starter: subprocess.Popen[str]) -> str:
 def _end(starter: subprocess.Popen[str], how: signal.Signals | None = None) -> int:
     if how is not None:
         starter.send_signal(how)
-    starter.communicate(timeout=30)
+    starter.communicate(timeout=PATIENCE)
     return starter.returncode
 
 

@@ -20,6 +20,7 @@ from deploy.embedded import kafka_programs
 from deploy.embedded.kafka import EmbeddedKafka, answers, start_kafka
 from deploy.embedded.kafka_programs import fetch_jars, find_java
 from deploy.embedded.postgres_programs import EmbeddedError
+from tests.patience import PATIENCE
 
 TOPIC = "trial"
 
@@ -28,6 +29,7 @@ STARTER = """
 import sys
 from pathlib import Path
 from deploy.embedded.kafka import start_kafka
+from tests.patience import PATIENCE
 
 kafka = start_kafka(Path(sys.argv[1]), Path(sys.argv[2]))
 print(kafka.pid, kafka.port, flush=True)
@@ -116,8 +118,8 @@ def test_the_broker_ends_with_its_owner_and_the_next_finds_the_data(
     assert answers(port)
     if how is not None:
         owner.send_signal(how)
-    owner.communicate(timeout=30)
-    deadline = time.monotonic() + 15
+    owner.communicate(timeout=PATIENCE)
+    deadline = time.monotonic() + PATIENCE
     while psutil.pid_exists(pid):
         assert time.monotonic() < deadline, "the broker outlives its owner"
         time.sleep(0.1)

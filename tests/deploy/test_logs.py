@@ -30,6 +30,7 @@ from streams.messages.vault import Vault
 from streams.pipeline.reports import Report
 from streams.store.sessions import Connection, borrowed, open_pool
 from streams.topics import CLAIMS, JUDGES
+from tests.patience import PATIENCE
 from tests.streams.bad_messages import SECRETS, all_bad, claim
 
 VAULT_KEY = "k" * 32
@@ -80,7 +81,7 @@ def test_a_worker_that_meets_bad_input_logs_json_and_no_secret(postgres_url: str
         try:
             asyncio.run(_send_and_wait(postgres_url, bad + good))
             worker.send_signal(signal.SIGTERM)
-            _, logged = worker.communicate(timeout=15)
+            _, logged = worker.communicate(timeout=PATIENCE)
         finally:
             worker.kill()
     assert worker.returncode == 0, logged.decode()
@@ -101,7 +102,7 @@ async def _send_and_wait(dsn: str, messages: list[Message]) -> None:
         bus = PostgresBus(pool)
         await create_topics(bus)
         await bus.send(CLAIMS, messages)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while not (lags := await bus.lags(JUDGES)) or sum(lag.next for lag in lags) < len(messages):
                 await asyncio.sleep(0.1)
 
@@ -133,7 +134,7 @@ async def test_a_service_that_stops_by_an_error_tells_its_kind_and_place(postgre
         await bus.send(CLAIMS, [Message(b"x", body(1), "s")])
         async with Service(postgres_url, pool, bus, load_rule_set(load_facts()), vault) as service:
             await service.start_station(Station(CLAIMS, lambda *_: Quoting()))
-            await asyncio.wait_for(service.stop.wait(), 30)
+            await asyncio.wait_for(service.stop.wait(), PATIENCE)
             await asyncio.gather(*service.tasks, return_exceptions=True)
     assert service.failed
     (stopped,) = [line for line in read(lines) if line["level"] == "CRITICAL"]
@@ -159,7 +160,7 @@ async def test_a_handler_that_fails_on_one_record_logs_no_value(
         await bus.send(CLAIMS, [Message(b"x", body(1), "s"), Message(b"x", body(2), "s")])
         async with Service(postgres_url, pool, bus, rule_set, vault) as service:
             await service.start()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 while sum(lag.next for lag in await bus.lags(JUDGES)) < 2:
                     await asyncio.sleep(0.05)
             service.stop.set()

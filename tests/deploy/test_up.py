@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.patience import PATIENCE
+
 
 def test_up_ends_when_its_worker_dies(tmp_path: Path, free_port: int) -> None:
     environment = {**os.environ, "FUNDWATCH_HOME": str(tmp_path), "FUNDWATCH_PORT": str(free_port), "COLUMNS": "200"}
@@ -18,19 +20,19 @@ def test_up_ends_when_its_worker_dies(tmp_path: Path, free_port: int) -> None:
         try:
             worker = _worker_of(command.pid)
             worker.send_signal(signal.SIGKILL)
-            _, said = command.communicate(timeout=30)
+            _, said = command.communicate(timeout=PATIENCE)
         finally:
             command.kill()
     assert command.returncode == 1
     assert "the worker ended unexpectedly" in said.decode()
     assert "Traceback" not in said.decode()
     left = [process for process in psutil.process_iter() if str(tmp_path) in _words(process)]
-    _, alive = psutil.wait_procs(left, timeout=10)
+    _, alive = psutil.wait_procs(left, timeout=PATIENCE)
     assert alive == []
 
 
 def _worker_of(command: int) -> psutil.Process:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         workers = [child for child in psutil.Process(command).children() if "--with-parent" in _words(child)]
         if workers:

@@ -17,13 +17,13 @@ from streams.bus import Bus
 from streams.hosts.stations import create_topics
 from streams.store.sessions import connect, open_pool, passes_by_itself
 from streams.topics import CLAIMS, JUDGES
+from tests.patience import PATIENCE
 
 from .county import County
 from .grounds import Ground
 from .servers import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 90.0
 """Seconds after which a test gives up; nothing is measured by it."""
 
 _LOOK_EVERY = 0.01

@@ -19,7 +19,7 @@ from streams.handlers.rule_sets import publish_first
 from streams.topics import CLAIMS, TOPICS
 from tests.reference.judge import Expected, reference_findings
 from tests.rules_lib.in_memory import Key, differences, findings_of, judgements
-from tests.streams.disturbed import message_of
+from tests.streams.disturbed import message_of, some_people
 from tests.streams.leads import apply_findings
 
 REPEAT_EVERY = 50
@@ -58,7 +58,9 @@ def make_county(scale: float, rule_set: RuleSet, new_database: Callable[[], str]
     events = list(simulate(CountyPlan(scale=scale)))
     (area,) = {event.area for event in events}
     sent = [message_of(event) for event in events]
-    expected = reference_findings(events, rule_set.facts.points)
+    expected: dict[Key, Expected] = {}
+    for some in some_people(events):
+        expected |= reference_findings(some, rule_set.facts.points)
     versions = _raised(area, events, rule_set, expected)
     leads = asyncio.run(_leads_of(new_database(), versions, rule_set))
     return County(area, events, sent + sent[::REPEAT_EVERY], expected, leads)

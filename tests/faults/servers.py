@@ -10,6 +10,7 @@ import psutil
 
 from deploy.embedded.postgres import EmbeddedPostgres, start_postgres
 from deploy.embedded.postgres_programs import find_server_user, let_enter, run_program
+from tests.patience import PATIENCE
 
 
 class PostgresServer:
@@ -37,7 +38,7 @@ class PostgresServer:
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGKILL)
-        psutil.wait_procs(processes, timeout=10)
+        psutil.wait_procs(processes, timeout=PATIENCE)
         self._server.stop()
 
     def stop(self) -> None:

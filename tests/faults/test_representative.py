@@ -13,7 +13,7 @@ from .county import County, make_county
 from .faults import Fault, broker_killed, postgres_killed, struck, struck_in_relay, zombie
 from .grounds import KafkaGround, PostgresGround
 
-pytestmark = [pytest.mark.representative, pytest.mark.xdist_group("machine")]
+pytestmark = pytest.mark.representative
 
 SCALE = 0.0008
 """Some 4,000 claims and 100 findings."""

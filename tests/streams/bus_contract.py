@@ -21,6 +21,7 @@ from streams.hosts.worker import Worker
 from streams.pipeline.reports import Report
 from streams.store.sessions import Connection, connect
 from streams.store.transport import offsets
+from tests.patience import PATIENCE
 
 TOPIC = "trial"
 GROUP = "readers"
@@ -31,8 +32,6 @@ class Broker(Protocol):
     """A bus under test, with what a test does to it and no program may."""
 
     dsn: str
-    takeover: float
-    """Seconds within which the partitions of a member that died without a word are another's."""
 
     async def open(self) -> Bus:
         """A bus with connections of its own, as another process would have it."""
@@ -85,9 +84,9 @@ class Member:
         self.consumer.moved(batch)
         self.partitions.add(batch.lease.partition)
 
-    async def read(self, records: int, patience: float = 60.0, max_records: int = 100) -> list[Batch]:
-        """Handles batches until there were so many records, and complains after some seconds."""
-        deadline, batches = time.monotonic() + patience, list[Batch]()
+    async def read(self, records: int, max_records: int = 100) -> list[Batch]:
+        """Handles batches until there were so many records."""
+        deadline, batches = time.monotonic() + PATIENCE, list[Batch]()
         while sum(len(batch.records) for batch in batches) < records:
             assert time.monotonic() < deadline, f"{records} records expected, {len(batches)} batches came"
             batch = await self.next(0.2, max_records)
@@ -169,7 +168,7 @@ class BusContract:
 
         producers = [asyncio.create_task(produce(producer)) for producer in range(5)]
         member = await join(broker, bus, "one")
-        batches = await member.read(5 * 15 * 2, patience=30)
+        batches = await member.read(5 * 15 * 2)
         await asyncio.gather(*producers)
         read = [(batch.lease.partition, record) for batch in batches for record in batch.records]
         for partition in (0, 1):
@@ -238,10 +237,10 @@ class BusContract:
         bus, other_bus = await prepare(broker, 4), await broker.open()
         one = await join(broker, bus, "one")
         another = await join(broker, other_bus, "another")
-        await _until(lambda: _owners(bus), {"one": 2, "another": 2}, broker.takeover, one, another)
+        await _until(lambda: _owners(bus), {"one": 2, "another": 2}, one, another)
         await leave(another)
         assert "another" not in await _owners(bus)
-        await _until(lambda: _owners(bus), {"one": 4}, broker.takeover, one)
+        await _until(lambda: _owners(bus), {"one": 4}, one)
         await leave(one)
         third = await join(broker, bus, "third")
         assert await _owners(bus) == {"third": 4}
@@ -254,12 +253,10 @@ class BusContract:
         await doomed.read(20)
         doomed.session.terminate()
         await broker.kill(doomed_bus)
-        died = time.monotonic()
         await bus.send(TOPIC, [Message(key, b"", "s") for key in (b"a", b"b", b"c", b"d")])
         heir = await join(broker, bus, "heir")
-        await heir.read(4, patience=broker.takeover)
+        await heir.read(4)
         assert heir.partitions == {0, 1}
-        assert time.monotonic() - died < broker.takeover
         effects = await noted(broker)
         assert len(effects) == len(set(effects)) == 24
         await leave(heir)
@@ -281,11 +278,11 @@ class BusContract:
         zombie = asyncio.create_task(worker.run(consumer, stop))
         await stands_still.wait()
         heir = await join(broker, bus, "heir")
-        await heir.read(20, patience=broker.takeover)
+        await heir.read(20)
         wakes.set()
         await asyncio.sleep(0.5)
         stop.set()
-        await asyncio.wait_for(zombie, 5)
+        await asyncio.wait_for(zombie, PATIENCE)
         assert worker.records == 0
         assert await noted(broker) == [(0, number) for number in range(20)]
         await worker.close()
@@ -324,11 +321,11 @@ class BusContract:
         member = await join(broker, bus, "one")
         began = time.monotonic()
         assert await member.next(wait=0.3) is None
-        assert 0.3 <= time.monotonic() - began < 2
+        assert time.monotonic() - began >= 0.3
         waiting = asyncio.create_task(member.next(wait=30))
         await asyncio.sleep(0.1)
         await bus.send(TOPIC, numbered(1))
-        assert await asyncio.wait_for(waiting, 5) is not None
+        assert await asyncio.wait_for(waiting, PATIENCE) is not None
         await leave(member)
 
     async def test_making_a_topic_again_keeps_its_partitions(self, broker: Broker) -> None:
@@ -359,9 +356,9 @@ async def _owners(bus: Bus) -> dict[str, int]:
     return {owner: owners.count(owner) for owner in owners if owner is not None}
 
 
-async def _until(look: Callable[[], Awaitable[object]], expected: object, patience: float, *members: Member) -> None:
+async def _until(look: Callable[[], Awaitable[object]], expected: object, *members: Member) -> None:
     """Lets members go round until something is as expected."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + PATIENCE
     while (seen := await look()) != expected:
         assert time.monotonic() < deadline, f"{seen}, not {expected}"
         await asyncio.gather(*(member.next(wait=0.1) for member in members))

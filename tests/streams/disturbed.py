@@ -6,9 +6,10 @@ random sizes come from partitions in random turns. The store is read with querie
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from random import Random
 
 import asyncpg
@@ -26,8 +27,8 @@ from streams.messages.codec import encode_event
 from streams.messages.versions import pack_finding, unpack_finding, unpack_version
 from streams.store.transport import offsets
 from streams.topics import CLAIMS, FINDINGS, JUDGES
-from tests.reference.judge import reference_findings
-from tests.reference.standing import CHINA
+from tests.reference.judge import Expected, reference_findings
+from tests.reference.standing import CHINA, person_names
 from tests.rules_lib.in_memory import Key, differences, findings_of, judgements, undecided_of
 
 Name = tuple[str, str]
@@ -212,9 +213,23 @@ def unlike_reference(kept: Kept, rule_set: RuleSet) -> dict[Key, str]:
     """Where the stored open findings are not what the reference judge says of the accepted events."""
     found: dict[Key, str] = {}
     for area in {*kept.events, *kept.findings}:
-        expected = reference_findings(kept.events.get(area, ()), rule_set.facts.points)
+        expected: dict[Key, Expected] = {}
+        for events in some_people(kept.events.get(area, ())):
+            expected |= reference_findings(events, rule_set.facts.points)
         found |= differences(kept.findings.get(area, {}), expected)
     return found
+
+
+def some_people(events: Iterable[Event], together: int = 50) -> Iterator[list[Event]]:
+    """An area's events, some people at a time: the reference judge holds each event against each of its people."""
+    of_people: dict[str, list[Event]] = defaultdict(list)
+    events = list(events)
+    names = person_names(events)
+    for event in events:
+        of_people[names[event.patient]].append(event)
+    everybody = iter(of_people.values())
+    while some := list(islice(everybody, together)):
+        yield list(chain.from_iterable(some))
 
 
 def assert_accepted(kept: Kept, messages: Sequence[Message]) -> None:

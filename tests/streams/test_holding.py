@@ -15,6 +15,7 @@ from streams.hosts import kafka
 from streams.hosts.kafka import DeliveredConsumer
 from streams.store.sessions import Pool, borrowed, open_pool
 from streams.store.transport import offsets
+from tests.patience import PATIENCE
 
 GROUP, TOPIC = "readers", "trial"
 SESSION = timedelta(seconds=2)
@@ -81,7 +82,7 @@ def _events(*numbers: int, partition: int = 0) -> list[Any]:
     ]
 
 
-async def _next(consumer: AssignedConsumer, wait: float = 5) -> Batch | None:
+async def _next(consumer: AssignedConsumer, wait: float = PATIENCE) -> Batch | None:
     return await consumer.fetch(100, 1_000_000, wait)
 
 
@@ -96,7 +97,8 @@ async def _read(consumer: AssignedConsumer, pool: Pool) -> list[int]:
 
 
 async def test_sharing_out_waits_for_the_batch_in_hand_though_another_partition_is_lost(pool: Pool) -> None:
-    consumer = EndlessConsumer(pool, GROUP, TOPIC, "one", None, SESSION)
+    session = timedelta(hours=1)
+    consumer = EndlessConsumer(pool, GROUP, TOPIC, "one", None, session)
     consumer.keep()
     consumer.assign({0, 1})
     batch = await _next(consumer)
@@ -104,10 +106,10 @@ async def test_sharing_out_waits_for_the_batch_in_hand_though_another_partition_
     other = consumer._held[1 - batch.lease.partition][0]
     consumer.lost(other)
     revoking = asyncio.create_task(consumer.revoke())
-    await asyncio.sleep(SESSION.total_seconds() / 10)
+    await asyncio.sleep(0.2)
     assert not revoking.done()
     consumer.lost(batch.lease)
-    await asyncio.wait_for(revoking, SESSION.total_seconds() / 4)
+    await asyncio.wait_for(revoking, PATIENCE)
     await consumer.close()
 
 
@@ -136,8 +138,8 @@ async def test_what_lies_below_the_stores_offset_is_passed_over(consumer: Delive
     consumer.assign({0})
     delivering = asyncio.create_task(consumer.deliver(_events(3, 4, 5, 6)))
     assert await _read(consumer, pool) == [5, 6]
-    await asyncio.wait_for(delivering, 5)
-    await asyncio.wait_for(consumer.deliver(_events(5, 6)), 5)
+    await asyncio.wait_for(delivering, PATIENCE)
+    await asyncio.wait_for(consumer.deliver(_events(5, 6)), PATIENCE)
     assert await _next(consumer, wait=0.1) is None
 
 
@@ -148,13 +150,12 @@ async def test_a_delivery_ends_when_it_is_written(consumer: DeliveredConsumer, p
     await asyncio.sleep(0.2)
     assert not delivering.done()
     assert await _read(consumer, pool) == [5]
-    await asyncio.wait_for(delivering, 5)
+    await asyncio.wait_for(delivering, PATIENCE)
 
 
 async def test_after_a_gap_the_stores_offset_is_delivered_again(
     consumer: DeliveredConsumer, carrier: Carrier, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka, "_PATIENCE", 0.3)
     consumer.assign({0})
     assert await _next(consumer, wait=0) is None
     await consumer.deliver(_events(8, 9))
@@ -162,17 +163,17 @@ async def test_after_a_gap_the_stores_offset_is_delivered_again(
     assert carrier.asked == [(0, STORED)]
     delivering = asyncio.create_task(consumer.deliver(_events(5, 6, 7, 8, 9)))
     assert await _read(consumer, pool) == [5, 6, 7, 8, 9]
-    await asyncio.wait_for(delivering, 5)
-    await asyncio.sleep(0.4)
+    await asyncio.wait_for(delivering, PATIENCE)
+    monkeypatch.setattr(kafka, "_PATIENCE", 0.0)
     assert await _next(consumer, wait=0) is None, "the gap was filled"
 
 
 async def test_a_gap_that_stays_stops_the_reading(consumer: DeliveredConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka, "_PATIENCE", 0.3)
     consumer.assign({0})
     assert await _next(consumer, wait=0) is None
     await consumer.deliver(_events(8))
-    await asyncio.sleep(0.4)
+    assert await _next(consumer, wait=0) is None
+    monkeypatch.setattr(kafka, "_PATIENCE", 0.0)
     with pytest.raises(OffsetOutOfRange, match=f"{TOPIC}/0"):
         await _next(consumer, wait=0)
 
@@ -181,15 +182,14 @@ async def test_a_gap_that_stays_stops_the_reading(consumer: DeliveredConsumer, m
 async def test_a_gap_is_forgotten_with_the_assignment(
     consumer: DeliveredConsumer, carrier: Carrier, monkeypatch: pytest.MonkeyPatch, then: set[int]
 ) -> None:
-    monkeypatch.setattr(kafka, "_PATIENCE", 0.3)
     consumer.assign({0, 1})
     assert await _next(consumer, wait=0) is None
     await consumer.deliver(_events(8))
     await consumer.revoke()
     consumer.assign(then)
-    await asyncio.sleep(0.4)
+    monkeypatch.setattr(kafka, "_PATIENCE", 0.0)
     assert await _next(consumer, wait=0.1) is None
-    await asyncio.wait_for(consumer.deliver(_events(8)), 5)
+    await asyncio.wait_for(consumer.deliver(_events(8)), PATIENCE)
     assert carrier.asked == [(0, STORED)] * (2 if 0 in then else 1)
 
 
@@ -202,9 +202,9 @@ async def test_what_was_delivered_before_a_revocation_is_not_read_after_it(
     await asyncio.sleep(0.1)
     assert not delivering.done()
     await consumer.on_revoked(None)
-    await asyncio.wait_for(delivering, 5)
+    await asyncio.wait_for(delivering, PATIENCE)
     consumer.assign({0})
     assert await _next(consumer, wait=0.1) is None
     again = asyncio.create_task(consumer.deliver(_events(5, 6, 7)))
     assert await _read(consumer, pool) == [5, 6, 7]
-    await asyncio.wait_for(again, 5)
+    await asyncio.wait_for(again, PATIENCE)

@@ -29,6 +29,7 @@ from streams.hosts.worker import Worker
 from streams.pipeline.reports import Report
 from streams.store.sessions import Connection, connect, open_pool
 from streams.topics import CLAIMS, JUDGES
+from tests.patience import PATIENCE
 from tests.reference.generators import mixed
 from tests.rules_lib.in_memory import broken_check
 
@@ -91,9 +92,10 @@ async def trial(postgres_url: str, rule_set: RuleSet) -> AsyncIterator[Trial]:
     before = samples()
     async with open_service(postgres_url, rule_set, VAULT) as service:
         await service.start()
-        for start in range(0, len(messages), 300):
-            await service.bus.send(CLAIMS, messages[start : start + 300])
-        await until_done(service)
+        half = len(messages) // 2
+        for part in (messages[:half], messages[half:]):  # what the first raised, the second revises and withdraws
+            await service.bus.send(CLAIMS, part)
+            await until_done(service)
         await watching.read_store(service.pool, service.bus)
         await watching.read_account(service.pool)
         served = samples()
@@ -229,7 +231,7 @@ async def test_a_store_that_is_away_is_said_and_stops_nothing(
     assert of(served, "store_up") == 0
     assert not [name for name, _ in served if "lag" in name or "outbox" in name or "unaccounted" in name]
     stop.set()
-    await asyncio.wait_for(watch, 5)
+    await asyncio.wait_for(watch, PATIENCE)
 
 
 async def test_an_account_that_takes_long_hides_nothing_else_and_holds_nobody_up(
@@ -250,13 +252,13 @@ async def test_an_account_that_takes_long_hides_nothing_else_and_holds_nobody_up
         assert of(samples(), "store_up") == 1
         assert watching.STORE.account is None
         stop.set()
-        await asyncio.wait_for(watch, 3)
+        await asyncio.wait_for(watch, PATIENCE)
         await transaction.rollback()
     await blocker.close()
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not holds():
             await asyncio.sleep(0.01)
 

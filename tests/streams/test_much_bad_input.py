@@ -32,14 +32,13 @@ from streams.messages.codec import decode_event, encode_event
 from streams.messages.vault import Vault
 from streams.store.sessions import Connection, connect, open_pool
 from streams.topics import CLAIMS, JUDGES
+from tests.patience import PATIENCE
 from tests.reference.generators import mixed
 
 from .bad_messages import SECRETS, all_bad, big_claim
 from .disturbed import load_kept, unlike_reference, written_otherwise
 from .more_bad_messages import more_bad, more_odd
 from .worker_process import KEPT, SECRET
-
-pytestmark = pytest.mark.xdist_group("machine")
 
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE = 30
@@ -52,7 +51,6 @@ MOST_GROWTH = 24 * 2**20
 MOST_OBJECTS = 500
 """What may be kept more; there are twice as many bad messages in a round, and none may leave anything."""
 
-PATIENCE = 300.0
 """Seconds after which the test gives up; nothing is measured by it."""
 
 KEYS = (None, b"", b"\0\xff", b"420281/pseudonym")

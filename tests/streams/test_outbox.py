@@ -25,6 +25,7 @@ from streams.messages.versions import decode_version
 from streams.store.sessions import Connection, Pool, borrowed, connect, open_pool
 from streams.store.transport import offsets, outbox
 from streams.topics import CLAIMS, FINDINGS, JUDGES, LEADS
+from tests.patience import PATIENCE
 from tests.reference.generators import mixed
 
 from .disturbed import message_of
@@ -62,7 +63,7 @@ class Desk:
     async def work_off(self, handler: Handler, group: str, topic: str) -> None:
         worker = Worker(lambda: connect(self.dsn), handler, max_records=20)
         consumer = await self.bus.consumer(group, topic, "worker", await worker.open())
-        await asyncio.wait_for(worker.run(consumer, asyncio.Event(), until_idle=True), 30)
+        await asyncio.wait_for(worker.run(consumer, asyncio.Event(), until_idle=True), PATIENCE)
         await consumer.close()
         await worker.close()
 
@@ -180,11 +181,11 @@ async def test_the_relay_goes_on_after_trouble(desk: Desk, monkeypatch: pytest.M
     monkeypatch.setattr(outbox, "take_outbox", troubled)
     await desk.leave_in_outbox(desk.connection, b"a")
     relay = asyncio.create_task(run_relay(desk.pool, desk.bus, stop))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while await desk.waiting():
             await asyncio.sleep(0.05)
     stop.set()
-    await asyncio.wait_for(relay, 5)
+    await asyncio.wait_for(relay, PATIENCE)
     assert troubles == []
     assert await desk.sent() == [b"a"]
 

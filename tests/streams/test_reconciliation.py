@@ -1,6 +1,7 @@
 """Reconciliation: what is missing anywhere is noticed, message by message and yuan by yuan."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 import pytest
@@ -13,10 +14,17 @@ from streams.topics import CLAIMS, JUDGES
 from tests.streams.replay import replay
 
 
+@pytest.fixture(scope="module")
+def county(new_database: Callable[[], str]) -> str:
+    """The address of a database with a judged county."""
+    url = new_database()
+    asyncio.run(replay(url, simulate(CountyPlan(scale=1 / 2000))))
+    return url
+
+
 @pytest.fixture
-async def judged(postgres_url: str) -> AsyncIterator[Connection]:
-    await replay(postgres_url, simulate(CountyPlan(scale=1 / 2000)))
-    connection = await connect(postgres_url)
+async def judged(county: str, copied_database: Callable[[str], str]) -> AsyncIterator[Connection]:
+    connection = await connect(copied_database(county))
     yield connection
     await connection.close()
 

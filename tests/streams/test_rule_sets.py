@@ -37,6 +37,7 @@ from streams.store.judgements.published import PROGRAM
 from streams.store.sessions import Connection, connect, open_pool
 from streams.store.transport import offsets
 from streams.topics import CLAIMS, FINDINGS, JUDGES
+from tests.patience import PATIENCE
 from tests.reference.generators import mixed, persons
 
 from .disturbed import assert_equals_engine, assert_versions, load_kept, message_of, take_in, unlike_reference
@@ -223,7 +224,7 @@ async def test_a_switch_waits_for_the_batch_under_way_and_holds_for_the_next(
     assert not switching.done()
     assert (await sets.hold(working)).hash == whole.hash
     await batch.commit()
-    await asyncio.wait_for(switching, 5)
+    await asyncio.wait_for(switching, PATIENCE)
     async with working.transaction():
         assert (await sets.hold(working)).hash == fewer.hash
     await working.close()
@@ -332,7 +333,7 @@ async def _stops_with(error: type[Exception], dsn: str, own: RuleSet) -> None:
         worker = Worker(lambda: connect(dsn), EventsHandler(RuleSets(own), VAULT))
         consumer = await bus.consumer(JUDGES, CLAIMS, "worker", await worker.open())
         with pytest.raises(error):
-            await asyncio.wait_for(worker.run(consumer, asyncio.Event()), 10)
+            await asyncio.wait_for(worker.run(consumer, asyncio.Event()), PATIENCE)
         await consumer.close()
         await worker.close()
 
@@ -354,7 +355,7 @@ async def test_a_worker_that_stands_still_does_not_hold_up_a_switch(
     switching = asyncio.create_task(publish(connection, without(whole, SEX), BY))
     await asyncio.sleep(0.3)
     assert not switching.done()
-    assert (await asyncio.wait_for(switching, 10)).rules == [SEX]
+    assert (await asyncio.wait_for(switching, PATIENCE)).rules == [SEX]
     frozen.terminate()
 
 

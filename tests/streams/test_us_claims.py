@@ -25,10 +25,14 @@ from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
 from streams.importers import UnusableTable
 from streams.importers.us_claims import find_us_tables, read_us_claims
+from streams.jobs.reconciling import reconcile
+from streams.store.operation import overview
+from streams.store.sessions import connect
 
-pytestmark = pytest.mark.xdist_group("us")
+from .replay import replay
 
 ROOT = Path(__file__).parents[2]
+ELSEWHERE = "FW10000004"
 
 Place = tuple[str, str, str, date]
 """(BeneID, ClaimID of the stay, the other Provider, the day).
@@ -400,6 +404,31 @@ def test_the_events_lead_to_the_places_of_the_independent_query(folder: Path, ev
 def test_the_documented_figures_are_those_of_the_set(folder: Path) -> None:
     for name, value in independent_figures(folder).items():
         _assert_documented(f"| {name} | {value:,} |")
+
+
+async def test_stored_findings_are_the_places_of_the_independent_query(
+    postgres_url: str, folder: Path, events: list[Event]
+) -> None:
+    """Through bus, worker and store."""
+    await replay(postgres_url, events)
+    connection = await connect(postgres_url)
+    try:
+        rows = await overview.find_findings(connection, None, None, "", 1_000_000, withdrawn=False)
+        account = await reconcile(connection)
+        blind = await connection.fetchval(
+            "select count(*) from not_evaluated where reason = 'lines.item_code missing' and 'FW10000001' = any(rules)"
+        )
+    finally:
+        await connection.close()
+
+    found = {(o[0], o[2], o[3], date.fromisoformat(o[4])) for row in rows for o in [row.finding.occurrence]}
+    assert {row.finding.maker_id for row in rows} == {ELSEWHERE}
+    assert len(found) == len(rows)
+    assert found == independent_places(folder)
+    assert account.lost == 0
+    assert account.money_differs == 0
+    assert blind > 0
+    print(f"\n{len(found)} places, {account.received} messages, {blind} encounters without item codes")
 
 
 def _assert_documented(row: str) -> None:
