@@ -24,7 +24,7 @@ check: static  ## 提交之前: 格式, 规范, 类型, 依赖方向, 核心测�
 	@$(BIN)/python -m pytest -q --numprocesses=2 --dist=loadfile $(CORE_TESTS)
 
 test: static assets browser kafka promtool  ## check 加上其余全部测试 / check and every other test
-	@$(BIN)/python -m pytest --all-tests --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=10
+	@$(BIN)/python -m pytest --all-tests --numprocesses=3 --dist=loadfile --no-loadscope-reorder --durations=10
 
 faults: .venv/.dev kafka  ## 弄坏一切，写入 docs/faults.md / break everything on purpose and write docs/faults.md (20 min)
 	@FAULTS_PAGE=docs/faults.md $(BIN)/python -m pytest tests/faults -m faults

@@ -1,8 +1,9 @@
 """What tests share: an embedded PostgreSQL, a fresh migrated database for each test, an embedded Kafka, data sets of
 others, Chromium.
 
-``make test`` runs two processes of tests beside each other (pytest-xdist), file by file; what is said of a session is
-so for each of them, so they share no server, no broker and no port.
+``make test`` runs three processes of tests beside each other (pytest-xdist), file by file: on two cores, for a third of
+the time a test waits (for a lease to end, for a broker to start). What is said of a session is so for each of them, so
+they share no server, no broker and no port.
 
 With ``CI=true`` a skipped test fails, because a missing part is a failure there; only the data sets beside the
 checkout, which cannot be part of it, may be absent.
