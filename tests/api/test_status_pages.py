@@ -1,5 +1,6 @@
 """How the system is doing, for people: reconciliation, lag, and what does not add up."""
 
+import json
 import re
 from datetime import timedelta
 
@@ -8,7 +9,10 @@ import httpx
 import pytest
 
 from api.operation import reconciliation
+from rules_lib.publication import pack
+from rules_lib.rule_set import RuleSet
 from streams.buses.postgres import PostgresBus
+from streams.handlers.rule_sets import publish_own
 from tests.api.story import TODAY
 
 pytestmark = pytest.mark.usefixtures("versions")
@@ -64,6 +68,21 @@ async def test_counting_says_when_the_bus_does_not_answer(
     assert "读过的 47 条都有去向" in (await client.get(PATH)).text
     assert "消息总线没有回应" in (await client.get("/status/lag")).text
     assert "消息总线没有回应" in (await client.get("/status")).text
+
+
+async def test_rules_that_this_program_cannot_read_are_named(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, rule_set: RuleSet
+) -> None:
+    assert "停用的规则" not in (await client.get("/status")).text
+    document = json.loads(pack(rule_set))
+    document["rules"][0]["check"] = "patients.gone_by_now"
+    await connection.execute("insert into rule_sets (hash, body) values ('theirs', $1)", json.dumps(document).encode())
+    await connection.execute("insert into rule_set_switches (rule_set, published_by) values ('theirs', 'somebody')")
+    await publish_own(connection, rule_set)
+    page = (await client.get("/status")).text
+    assert "停用的规则" in page
+    assert f"<li>{document['rules'][0]['id']}: " in page
+    assert "check: no such check" in page
 
 
 async def test_ledger_is_narrowed_and_pages_on(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
