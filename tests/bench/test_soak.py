@@ -11,10 +11,12 @@ from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.head import Event
 from streams.messages.codec import decode_event
 from tests.reference.judge import reference_findings
+from tests.streams.disturbed import some_people
 
 
 def _findings(events: list[Event]) -> Counter[str]:
-    return Counter(rule for rule, _ in reference_findings(events, load_facts().points))
+    points = load_facts().points
+    return Counter(rule for people in some_people(events) for rule, _ in reference_findings(people, points))
 
 
 def test_the_county_comes_again_as_other_patients() -> None:
