@@ -22,8 +22,6 @@ from tests.api.story import TODAY, VAULT, save_county
 from tests.patience import PATIENCE
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
-"""Milliseconds after which a test gives up; nothing is measured by it."""
-
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -22,7 +22,6 @@ STARTER = """
 import sys
 from pathlib import Path
 from deploy.embedded.postgres import start_postgres
-from tests.patience import PATIENCE
 
 server = start_postgres(Path(sys.argv[1]))
 try:

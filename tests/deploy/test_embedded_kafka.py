@@ -29,7 +29,6 @@ STARTER = """
 import sys
 from pathlib import Path
 from deploy.embedded.kafka import start_kafka
-from tests.patience import PATIENCE
 
 kafka = start_kafka(Path(sys.argv[1]), Path(sys.argv[2]))
 print(kafka.pid, kafka.port, flush=True)

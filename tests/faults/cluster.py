@@ -24,8 +24,6 @@ from .grounds import Ground
 from .servers import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
-"""Seconds after which a test gives up; nothing is measured by it."""
-
 _LOOK_EVERY = 0.01
 
 Positions = dict[int, int]

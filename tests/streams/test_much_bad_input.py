@@ -51,8 +51,6 @@ MOST_GROWTH = 24 * 2**20
 MOST_OBJECTS = 500
 """What may be kept more; there are twice as many bad messages in a round, and none may leave anything."""
 
-"""Seconds after which the test gives up; nothing is measured by it."""
-
 KEYS = (None, b"", b"\0\xff", b"420281/pseudonym")
 
 

@@ -42,8 +42,6 @@ from .disturbed import load_kept, message_of, unlike_reference
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 5
-"""Seconds after which a test gives up; nothing is measured by it."""
-
 COUNTY = CountyPlan(scale=0.0022)
 """Some 10,000 claims and 200 findings; tests/faults kills workers of 20,000."""
 
