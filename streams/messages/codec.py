@@ -1,9 +1,10 @@
 """The codec: received bytes to events and back, and when two events mean the same."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -109,14 +110,23 @@ def count_unknown_fields(body: bytes) -> int:
 
 
 def _count_unknown(data: Any, kind: Any) -> int:
-    """The same of a part of a message, in all depths."""
-    if get_origin(kind) is tuple and isinstance(data, list):
-        return sum(_count_unknown(item, get_args(kind)[0]) for item in data)
+    """The same of a part of a message, in all depths, or of a list of such parts."""
+    if isinstance(data, list):
+        return sum([_count_unknown(item, kind) for item in data])
     if not isinstance(data, dict):
         return 0
-    known = fields_of(kind)
-    inside = sum(_count_unknown(data[name], field.kind) for name, field in known.items() if name in data)
-    return len(data.keys() - known.keys()) + inside
+    inside = sum([_count_unknown(data[name], part) for name, part in _parts_of(kind).items() if name in data])
+    return len(data.keys() - fields_of(kind).keys()) + inside
+
+
+@cache
+def _parts_of(kind: Any) -> dict[str, Any]:
+    """The fields of an event's type, or of a part of one, that hold objects or lists of them, with what these are."""
+    inside = {
+        name: get_args(field.kind)[0] if get_origin(field.kind) is tuple else field.kind
+        for name, field in fields_of(kind).items()
+    }
+    return {name: part for name, part in inside.items() if is_dataclass(part)}
 
 
 def _decode_data(body: bytes) -> dict[str, Any]:
@@ -165,6 +175,7 @@ def address_reader(otherwise: str) -> Callable[[bytes], Address]:
 
     Messages that tell no kind go ``otherwise``, where their faults are found and said.
     """
+    claim = KINDS["claim"]
     names = sorted({name for kind in KINDS.values() for name in kind.key})
     fields = [(name, Any, None) for name in ("kind", *names)]
     decode = msgspec.json.Decoder(msgspec.defstruct("AddressFields", fields)).decode
@@ -175,8 +186,10 @@ def address_reader(otherwise: str) -> Callable[[bytes], Address]:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return otherwise, None
         kind = KINDS.get(read.kind) if isinstance(read.kind, str) else None
-        words = [getattr(read, name) for name in (kind or KINDS["claim"]).key]
-        key = "/".join(words).encode() if all(isinstance(word, str) for word in words) else None
-        return kind.topic if kind else otherwise, key
+        topic = kind.topic if kind else otherwise
+        try:
+            return topic, "/".join([getattr(read, name) for name in (kind or claim).key]).encode()
+        except TypeError:
+            return topic, None
 
     return address_of

@@ -13,14 +13,14 @@ from rules_lib.scope import ALL_DAYS, Scope
 class Head(msgspec.Struct, frozen=True, gc=False):
     """What is known of a stored event without its digest: its number, days, and by which names others find it.
 
-    ``claim_id`` and ``encounter`` are empty where its kind has none (``knowledge_base.digests.head.Links``).
+    ``claim_id`` is empty where its kind has none; ``company`` is what it is looked at together with (``company_of``).
     """
 
     seq: int
     event_id: str
     kind: str
     claim_id: str
-    encounter: tuple[str, str]
+    company: tuple[str, str]
     first_day: Day
     last_day: Day
     target: str | None
@@ -29,10 +29,10 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     def concerns_all_days(self) -> bool:
         return self.first_day <= FIRST_DAY and self.last_day >= LAST_DAY
 
-    @property
-    def company(self) -> tuple[str, str]:
-        """What is looked at together: its encounter; an event without one stands alone."""
-        return self.encounter if self.encounter != ("", "") else ("", self.event_id)
+
+def company_of(event_id: str, encounter: tuple[str, str]) -> tuple[str, str]:
+    """What an event is looked at together with: its encounter; one without (``digests.head.Links``) stands alone."""
+    return encounter if encounter != ("", "") else ("", event_id)
 
 
 class Matter(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ from rules_lib.scope import ALL_DAYS, Scope
 from streams.messages.versions import pack_finding, unpack_finding
 from streams.pipeline.comparing import Changed, StoredFinding, StoredNotEvaluated
 from streams.pipeline.judge import judge_again
-from streams.pipeline.touching import Head, Matter, touched
+from streams.pipeline.touching import Head, Matter, company_of, touched
 from streams.pipeline.windows import needs_everything, windows
 
 AREA = "330100"
@@ -252,7 +252,8 @@ def head(seq: int, digest: Digest) -> Head:
     links, (first, last) = digest.links, digest.span
     kind = "claim" if isinstance(digest, ClaimDigest) else "patient_status"
     target = links.reverses or links.corrects
-    return Head(seq, digest.event_id, kind, links.claim_id, links.encounter, first, last, target)
+    company = company_of(digest.event_id, links.encounter)
+    return Head(seq, digest.event_id, kind, links.claim_id, company, first, last, target)
 
 
 def matter_of(digests: Iterable[Digest], new: Iterable[int] = (), subject: Subject = PERSON) -> Matter:

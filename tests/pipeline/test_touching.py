@@ -6,7 +6,7 @@ from random import Random
 from knowledge_base.days import FIRST_DAY, LAST_DAY
 from knowledge_base.digests.head import Digest
 from rules_lib.scope import ALL_DAYS
-from streams.pipeline.touching import Head, linked, merged_persons, touched
+from streams.pipeline.touching import Head, company_of, linked, merged_persons, touched
 
 from .made_up import DAY, billed, claim, head, line, matter_of, status
 
@@ -93,7 +93,8 @@ def test_a_claim_that_is_linked_to_brings_the_rest_of_its_encounter() -> None:
 
 
 def test_events_without_encounter_stand_alone() -> None:
-    heads = [Head(seq, f"e{seq}", "movement", "", ("", ""), DAY + seq, DAY + seq, None) for seq in (1, 2)]
+    names = {seq: company_of(f"e{seq}", ("", "")) for seq in (1, 2)}
+    heads = [Head(seq, f"e{seq}", "movement", "", names[seq], DAY + seq, DAY + seq, None) for seq in names]
     assert heads[0].company != heads[1].company
     matter = matter_of([])
     of_wider = type(matter)(matter.area, matter.subject, heads, frozenset({2}))

@@ -180,7 +180,7 @@ async def test_an_encounter_without_the_gap_between_its_claims(
     assert await compare([march, june, april], rule_set) == {}
 
     def of_the_last_claim(heads: Sequence[touching.Head]) -> dict[tuple[str, str], tuple[int, int]]:
-        return {head.encounter: (head.first_day, head.last_day) for head in heads}
+        return {head.company: (head.first_day, head.last_day) for head in heads}
 
     monkeypatch.setattr(windows, "_spans_together", of_the_last_claim)
     assert await compare([march, june, april], rule_set) == {odd: MISSED}

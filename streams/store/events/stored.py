@@ -12,7 +12,7 @@ from knowledge_base.days import Day, as_date
 from knowledge_base.digests.head import Digest
 from streams.messages.packing import decode_digest
 from streams.pipeline.arrivals import Arrival
-from streams.pipeline.touching import Head
+from streams.pipeline.touching import Head, company_of
 
 _decompress = zstandard.ZstdDecompressor().decompress
 
@@ -125,8 +125,8 @@ async def find_events(
 def head_of(row: Sequence[Any]) -> Head:
     """The head of a stored event from its columns, in their order here."""
     seq, event_id, kind, claim_id, institution, encounter_id, first, last, target = row
-    encounter = (institution or "", encounter_id or "")
-    return Head(seq, event_id, kind, claim_id or "", encounter, first.toordinal(), last.toordinal(), target)
+    company = company_of(event_id, (institution or "", encounter_id or ""))
+    return Head(seq, event_id, kind, claim_id or "", company, first.toordinal(), last.toordinal(), target)
 
 
 def _clamped(day: Day) -> date:
