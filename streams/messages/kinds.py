@@ -17,7 +17,7 @@ from knowledge_base.digests.persons import StatusDigest, status_digest
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
-from knowledge_base.subjects import Subject, patient
+from knowledge_base.subjects import PATIENT, Subject
 from streams.messages.faults import claim_faults, status_faults
 
 Place = tuple[str, Subject]
@@ -54,7 +54,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 def _of_patient(event: Claim | PatientStatus) -> Sequence[Place]:
-    return ((event.area, patient(event.patient)),)
+    return ((event.area, Subject(PATIENT, event.patient)),)
 
 
 def _sum_of_lines(claim: Claim) -> Decimal:
@@ -102,11 +102,6 @@ def subjects_of(event: Event) -> Sequence[Place]:
 def joined_by(event: Event) -> str | None:
     """The other patient that an event says to be one person with its own, ``None`` where it says nothing like it."""
     return KINDS[event.kind].joins(event)
-
-
-def money_of(event: Event) -> Decimal:
-    """What an event's lines sum to, in yuan; 0 for events without lines."""
-    return KINDS[event.kind].money(event)
 
 
 def event_topics() -> list[str]:

@@ -11,7 +11,7 @@ from knowledge_base.digests.head import Digest, Links
 from knowledge_base.events.head import Event
 from knowledge_base.subjects import PATIENT, Subject
 from streams.bus import Record
-from streams.messages.kinds import Place, digest_of, joined_by, money_of, subjects_of
+from streams.messages.kinds import KINDS, Place, digest_of
 from streams.messages.packing import encode_digest
 
 _compress = zstandard.ZstdCompressor(level=1).compress
@@ -58,7 +58,8 @@ class Arrival(msgspec.Struct, frozen=True):
 
 
 def incoming_of(record: Record, event: Event, hash: bytes) -> Incoming:
-    return Incoming(record, event, hash, subjects_of(event), joined_by(event), money_of(event))
+    kind = KINDS[event.kind]
+    return Incoming(record, event, hash, kind.subjects(event), kind.joins(event), kind.money(event))
 
 
 def arrival_of(item: Incoming) -> Arrival:

@@ -20,7 +20,7 @@ from knowledge_base.events.head import Event
 from knowledge_base.events.persons import InsuredPeriod, PatientStatus
 from streams.messages.codec import count_unknown_fields, decode_event, decode_slowly, encode_event, same_content
 from streams.messages.faults import Undecodable
-from streams.messages.kinds import KINDS, digest_of, money_of
+from streams.messages.kinds import KINDS, digest_of
 from streams.messages.packing import decode_digest, encode_digest
 from streams.messages.schemas import encode_schema, event_schemas
 from tests.reference.generators import mixed
@@ -254,8 +254,8 @@ def test_faults_beyond_the_types_are_told_at_once() -> None:
 
 
 def test_money_is_the_sum_of_lines() -> None:
-    assert money_of(decode_event(json.dumps(claim(1)).encode())) == Decimal("10.75")
-    assert money_of(FULL_STATUS) == 0
+    assert KINDS["claim"].money(decode_event(json.dumps(claim(1)).encode())) == Decimal("10.75")
+    assert KINDS["patient_status"].money(FULL_STATUS) == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
