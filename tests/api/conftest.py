@@ -1,12 +1,16 @@
 """What the tests of the console share: rules loaded once, a county in a database of its own, signed-in clients."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import NamedTuple
 
 import asyncpg
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 
+from api.access import sessions
 from api.access.sessions import ensure_first_user
 from api.app import create_app
 from knowledge_base.catalogues.files import load_facts
@@ -22,18 +26,53 @@ def rule_set() -> RuleSet:
     return load_rule_set(load_facts())
 
 
+@pytest.fixture(scope="module", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Passwords are hashed as cheaply as argon2 can; what a hash costs at the desk, the tests of commands pay."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sessions, "_hasher", lambda: cheap)
+        yield
+
+
+class County(NamedTuple):
+    """A database that holds the county, to be copied, and the finding versions in it."""
+
+    url: str
+    versions: list[FindingVersion]
+
+
+@pytest.fixture(scope="session")
+def county(new_database: Callable[[], str], rule_set: RuleSet) -> County:
+    url = new_database()
+    return County(url, asyncio.run(save_county(url, rule_set)))
+
+
+@pytest.fixture
+def postgres_url(
+    request: pytest.FixtureRequest, copied_database: Callable[[str], str], drop_database: Callable[[str], None]
+) -> Iterator[str]:
+    """The address of a database of the test's own, with the county for a test that asks for its ``versions``."""
+    if "versions" in request.fixturenames:
+        url = copied_database(request.getfixturevalue("county").url)
+    else:
+        url = request.getfixturevalue("new_database")()
+    yield url
+    drop_database(url)
+
+
 @pytest.fixture
 async def connection(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to an empty store."""
+    """A connection to the test's store."""
     opened = await asyncpg.connect(postgres_url)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def versions(postgres_url: str, rule_set: RuleSet) -> list[FindingVersion]:
-    """The finding versions of the county, which is then stored."""
-    return await save_county(postgres_url, rule_set)
+def versions(county: County) -> list[FindingVersion]:
+    """The finding versions of the county, which is then stored (``postgres_url``)."""
+    return list(county.versions)
 
 
 @pytest.fixture

@@ -243,8 +243,8 @@ async def _save_ledger(connection: asyncpg.Connection, accepted: int) -> None:
     await connection.execute(
         """
         insert into group_offsets ("group", topic, partition, next, owner, lease_until) values
-            ('judges', 'claims', 0, $1, 'host-1', now() + interval '1 hour'), ('judges', 'claims', 1, 5, null, null),
-            ('leads', 'findings', 0, 7, 'host-1', now() + interval '1 hour')
+            ('judges', 'claims', 0, $1, 'host-1', now() + interval '1 day'), ('judges', 'claims', 1, 5, null, null),
+            ('leads', 'findings', 0, 7, 'host-1', now() + interval '1 day')
         """,
         accepted + 1,
     )

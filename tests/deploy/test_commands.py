@@ -92,15 +92,15 @@ def test_a_bad_line_becomes_a_dead_letter_that_can_be_shown_and_replayed(shell: 
 
 def test_findings_page_through_and_explain_says_same(shell: Shell, tmp_path: Path) -> None:
     claims = tmp_path / "claims.jsonl"
-    write_county(CountyPlan(scale=1 / 500), claims, tmp_path / "truth.jsonl")
+    write_county(CountyPlan(scale=1 / 2000), claims, tmp_path / "truth.jsonl")
     counted = sum(shell.json("import", "claims", str(claims))["findings"].values())
     seen: list[str] = []
     after = ""
     while after is not None:
-        page = shell.json("findings", "--most", "100", "--after", after)
+        page = shell.json("findings", "--most", "20", "--after", after)
         seen += [row["finding_id"] for row in page["findings"]]
         after = page["next"]
-    assert len(seen) == len(set(seen)) == counted
+    assert len(seen) == len(set(seen)) == counted > 60, "too few for several pages"
     assert shell.json("explain", seen[0])["verdict"] == "same"
 
 
@@ -180,7 +180,7 @@ async def _until_importing(dsn: str) -> None:
 
 def test_rules_are_switched_and_judged_again(shell: Shell, tmp_path: Path) -> None:
     claims = tmp_path / "claims.jsonl"
-    write_county(CountyPlan(scale=1 / 500), claims, tmp_path / "truth.jsonl")
+    write_county(CountyPlan(scale=1 / 2000), claims, tmp_path / "truth.jsonl")
     before = shell.json("import", "claims", str(claims))["findings"]
     fewer = tmp_path / "rules"
     shutil.copytree(RULES, fewer)
