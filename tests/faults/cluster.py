@@ -18,6 +18,7 @@ from streams.hosts.stations import create_topics
 from streams.store.sessions import connect, open_pool, passes_by_itself
 from streams.topics import CLAIMS, JUDGES
 from tests.patience import PATIENCE
+from tests.streams.worker_process import STARTED
 
 from .county import County
 from .grounds import Ground
@@ -40,6 +41,10 @@ class WorkerProcess:
     @property
     def is_alive(self) -> bool:
         return self.process.returncode is None
+
+    @property
+    def has_started(self) -> bool:
+        return STARTED in self.log.read_text()
 
     def owns(self, owner: str | None) -> bool:
         """Whether a partition's owner is a member of this process."""
@@ -117,13 +122,24 @@ class Cluster:
         assert worker.process.returncode in (None, -signal.SIGKILL), worker.log.read_text()[-2000:]
 
     async def stop(self) -> None:
-        """SIGTERM for all: each that was not killed ends in order within 5 seconds."""
+        """SIGTERM for all: each that was not killed ends in order within 5 seconds.
+
+        All may be done before the last that was started has begun; it is waited for.
+        """
         alive = [worker for worker in self.workers if worker.is_alive]
         for worker in alive:
+            await self._until_started(worker)
             worker.signal(signal.SIGTERM)
         for worker in alive:
             code = await asyncio.wait_for(worker.process.wait(), 5)
-            assert code == 0, worker.log.read_text()[-2000:]
+            assert code == 0, f"{code}: {worker.log.read_text()[-2000:]}"
+
+    async def _until_started(self, worker: WorkerProcess) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not worker.has_started:
+            assert worker.is_alive, worker.log.read_text()[-2000:]
+            assert time.monotonic() < deadline, "it does not start"
+            await asyncio.sleep(_LOOK_EVERY)
 
     def end(self) -> None:
         """Ends what is left of it, by process id."""

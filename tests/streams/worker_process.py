@@ -37,6 +37,9 @@ QUICK_LEASE = 1.0
 
 SECRET = b"a secret of this test"
 
+STARTED = "started: SIGTERM ends it in order"
+"""The line on standard error from which on that is so."""
+
 KEPT = "memory kept:"
 """Begins the line that says it; objects (blocks of Python's allocator) and bytes follow."""
 
@@ -75,6 +78,7 @@ async def run(options: argparse.Namespace) -> int:
     async with open_service(options.dsn, rule_set, vault, make_bus(options), host=host) as service:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, service.stop.set)
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell_memory)
+        print(STARTED, file=sys.stderr, flush=True)
         await service.start()
         await service.stop.wait()
     return 1 if service.failed else 0
