@@ -43,7 +43,7 @@ async def detect(connection: Connection, area: str, detector: Detector, sets: Ru
             for version in compared(
                 area,
                 subject,
-                lambda: (f"detector {card.id}", mark),
+                (f"detector {card.id}", mark),
                 [suspicion.finding for suspicion in suspected.get(subject, ())],
                 known.get(subject, ()),
                 made,

@@ -21,7 +21,7 @@ from rules_lib.rule_set import RuleSet
 from rules_lib.scope import ALL_DAYS
 from streams.jobs.detecting import source_of, suspicion_of
 from streams.messages.codec import decode_event
-from streams.messages.kinds import digest_of, joined_by, subjects_of
+from streams.messages.kinds import KINDS, digest_of
 from streams.messages.versions import pack_finding, unpack_finding
 from streams.pipeline.touching import merged_persons
 from streams.store.events import stored as events
@@ -100,9 +100,9 @@ def _own_digests(stored: FindingVersion, replayed: Sequence[Event]) -> list[Dige
     """The digests of the subject as it was then; ``None`` where a patient had become part of another person."""
     if stored.subject.kind != PATIENT:
         return [digest_of(event) for event in replayed]
-    own = [(subjects_of(event)[0][1], event) for event in replayed]
+    own = [(KINDS[event.kind].subjects(event)[0][1], event) for event in replayed]
     alone = {subject.name: [subject.name] for subject, _ in own}
-    pairs = [(subject.name, other) for subject, event in own if (other := joined_by(event)) is not None]
+    pairs = [(subject.name, other) for subject, event in own if (other := KINDS[event.kind].joins(event)) is not None]
     members = {**alone, **merged_persons(alone, pairs)}
     name = stored.subject.name
     if any(name in together for person, together in members.items() if person != name):

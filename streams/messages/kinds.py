@@ -17,7 +17,7 @@ from knowledge_base.digests.persons import StatusDigest, status_digest
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
-from knowledge_base.subjects import PATIENT, Subject
+from knowledge_base.subjects import Subject, patient
 from streams.messages.faults import claim_faults, status_faults
 
 Place = tuple[str, Subject]
@@ -54,7 +54,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 def _of_patient(event: Claim | PatientStatus) -> Sequence[Place]:
-    return ((event.area, Subject(PATIENT, event.patient)),)
+    return ((event.area, patient(event.patient)),)
 
 
 def _sum_of_lines(claim: Claim) -> Decimal:
@@ -92,16 +92,6 @@ KINDS: dict[str, Kind] = {
 def digest_of(event: Event) -> Digest:
     """The part of an event that rules may look at."""
     return KINDS[event.kind].digest_of(event)
-
-
-def subjects_of(event: Event) -> Sequence[Place]:
-    """Whom an event is about, its own subject first."""
-    return KINDS[event.kind].subjects(event)
-
-
-def joined_by(event: Event) -> str | None:
-    """The other patient that an event says to be one person with its own, ``None`` where it says nothing like it."""
-    return KINDS[event.kind].joins(event)
 
 
 def event_topics() -> list[str]:

@@ -59,7 +59,7 @@ WasJudged = Callable[[Sequence[str], Day, Day], bool]
 def compared(
     area: str,
     subject: Subject,
-    because: Callable[[], tuple[str, int]],
+    because: tuple[str, int],
     findings: Sequence[Finding],
     stored: Sequence[StoredFinding],
     made: Callable[[str], Made],
@@ -67,17 +67,15 @@ def compared(
 ) -> list[FindingVersion]:
     """The versions by which stored findings become those that were found.
 
-    ``because`` gives the versions' cause and ``as_of``; ``made`` says who a maker is, by its id.
+    ``because`` is the versions' cause and ``as_of``; ``made`` says who a maker is, by its id.
     """
-    if not findings and not stored:
-        return []
     before = {entry.finding_id: entry for entry in stored}
     found = {finding_id(area, finding.maker_id, finding.occurrence): finding for finding in findings}
     versions: list[FindingVersion] = []
 
     def version(name: str, number: int, change: Change, finding: Finding, of: Subject = subject) -> FindingVersion:
         maker, topic = made(finding.maker_id)
-        return FindingVersion(area, name, number, change, of, maker, topic, finding, *because())
+        return FindingVersion(area, name, number, change, of, maker, topic, finding, *because)
 
     for name, finding in found.items():
         entry = before.get(name)
@@ -117,11 +115,9 @@ def _heir(withdrawn: Finding, heirs: Iterable[FindingVersion]) -> str | None:
 
 
 def compared_anchors(
-    fresh: Sequence[NotEvaluated], stored: Sequence[StoredNotEvaluated], was_judged: WasJudged
+    fresh: Iterable[NotEvaluated], stored: Sequence[StoredNotEvaluated], was_judged: WasJudged
 ) -> tuple[list[tuple[bytes, NotEvaluated]], list[tuple[Subject, bytes]]]:
     """Anchors that cannot be decided now and could before, and the reverse."""
-    if not fresh and not stored:
-        return [], []
     now: Mapping[bytes, NotEvaluated] = {anchor_id(entry): entry for entry in fresh}
     known = {entry.anchor_id for entry in stored}
     new = [(anchor, entry) for anchor, entry in now.items() if anchor not in known]

@@ -13,6 +13,7 @@ from functools import partial
 
 from knowledge_base.days import Day
 from knowledge_base.digests.head import Digest
+from knowledge_base.findings import FindingVersion
 from rules_lib.engine import judge
 from rules_lib.histories.kinds import HISTORIES
 from rules_lib.rule_set import RuleSet
@@ -47,8 +48,10 @@ def judge_again(
     history = HISTORIES[matter.subject.kind](matter.subject, digests, rules.by_code)
     judgement = judge(history, scope, rules, everything=everything)
     was_judged = _was_judged(scope, rules, everything, judgement.failed)
-    made = partial(_made_by, rule_set)
-    versions = compared(matter.area, matter.subject, matter.because, judgement.findings, stored, made, was_judged)
+    versions: list[FindingVersion] = []
+    if judgement.findings or stored:
+        made = partial(_made_by, rule_set)
+        versions = compared(matter.area, matter.subject, matter.because, judgement.findings, stored, made, was_judged)
     return Changed(versions, *compared_anchors(judgement.not_evaluated, stored_not_evaluated, was_judged))
 
 

@@ -47,6 +47,7 @@ class Matter(msgspec.Struct, frozen=True):
     new: frozenset[int]
     cause: str | None = None
 
+    @property
     def because(self) -> tuple[str, int]:
         """Why it is judged, and the number of its newest event."""
         newest = max(self.heads, key=lambda head: head.seq)

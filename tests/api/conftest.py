@@ -50,13 +50,16 @@ def county(new_database: Callable[[], str], rule_set: RuleSet) -> County:
 
 @pytest.fixture
 def postgres_url(
-    request: pytest.FixtureRequest, copied_database: Callable[[str], str], drop_database: Callable[[str], None]
+    request: pytest.FixtureRequest,
+    new_database: Callable[[], str],
+    copied_database: Callable[[str], str],
+    drop_database: Callable[[str], None],
 ) -> Iterator[str]:
     """The address of a database of the test's own, with the county for a test that asks for its ``versions``."""
     if "versions" in request.fixturenames:
         url = copied_database(request.getfixturevalue("county").url)
     else:
-        url = request.getfixturevalue("new_database")()
+        url = new_database()
     yield url
     drop_database(url)
 

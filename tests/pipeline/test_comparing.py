@@ -63,7 +63,7 @@ def judged_nothing(makers: Sequence[str], first_day: Day, last_day: Day) -> bool
 
 
 def changes(found: list[Finding], stored: list[StoredFinding], was_judged: Any = judged_all) -> list[FindingVersion]:
-    return compared(AREA, PERSON, lambda: ("event e", 7), found, stored, made, was_judged)
+    return compared(AREA, PERSON, ("event e", 7), found, stored, made, was_judged)
 
 
 def name_of(finding: Finding) -> str:
