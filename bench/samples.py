@@ -3,9 +3,10 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from itertools import cycle, islice
+
+from msgspec.structs import replace
 
 from deploy.county import CountyPlan, simulate
 from knowledge_base.days import day_of

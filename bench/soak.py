@@ -16,12 +16,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from itertools import count, islice
 from pathlib import Path
 
 import psutil
+from msgspec.structs import replace
 
 from bench.soak_page import Sample, Soak, write_page
 from deploy.county import CountyPlan, simulate

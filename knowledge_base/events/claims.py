@@ -1,23 +1,22 @@
 """Claims: settlements with their lines, reversals, corrections."""
 
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Literal
 
+from msgspec import Struct
+
 from knowledge_base.events.head import Code, Id, Instant, Money, Quantity, Text
 
 
-@dataclass(frozen=True)
-class Department:
+class Department(Struct, frozen=True, gc=False):
     """Where in the institution: code and name (adm_dept_codg, adm_dept_name; bilg_dept_codg, bilg_dept_name)."""
 
     code: Code | None = None
     name: Text | None = None
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True, gc=False):
     """One diagnosis in ICD-10 医保版 (diag_code, diag_name, maindiag_flag, diag_time)."""
 
     code: Code
@@ -26,8 +25,7 @@ class Diagnosis:
     at: Instant | None = None
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(Struct, frozen=True, gc=False):
     """One operation in ICD-9-CM-3 医保版 (oprn_oprt_code, _name, main_oprn_flag, oprn_oprt_date, oper_dr_code)."""
 
     code: Code
@@ -38,8 +36,7 @@ class Operation:
     practitioner: Code | None = None
 
 
-@dataclass(frozen=True)
-class Paid:
+class Paid(Struct, frozen=True, gc=False):
     """Who paid, in yuan, each apart from the others. Pooled fund, serious illness and aid are the fund."""
 
     pooled_fund: Money  # hifp_pay
@@ -50,8 +47,7 @@ class Paid:
     own: Money = Decimal(0)  # psn_cash_pay
 
 
-@dataclass(frozen=True)
-class ClaimLine:
+class ClaimLine(Struct, frozen=True, gc=False):
     """One billed item of a settlement (feedetail of 2204 / 2301)."""
 
     line_id: Id  # feedetl_sn
@@ -76,8 +72,7 @@ class ClaimLine:
     refund_of: Id | None = None  # init_feedetl_sn: the line of this encounter that it takes back
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(Struct, frozen=True, gc=False):
     """A settlement with its lines (2207 / 2304, lines of 2204 / 2301), its reversal or its correction.
 
     ``reverses`` and ``corrects`` name an earlier ``claim_id``; a claim has at most one of the two.

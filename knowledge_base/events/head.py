@@ -30,7 +30,7 @@ Quantity = Annotated[Decimal, Meta(description="billing units, at most 14 digits
 
 
 class Event(Protocol):
-    """An event of any kind: a frozen dataclass with these among its fields."""
+    """An event of any kind: a frozen msgspec Struct with these among its fields."""
 
     @property
     def event_id(self) -> str:

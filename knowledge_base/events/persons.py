@@ -1,22 +1,21 @@
 """What became known of a person: death, sex on file, insured periods, two pseudonyms of one person."""
 
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
+
+from msgspec import Struct
 
 from knowledge_base.events.head import Code, Id, Instant
 
 
-@dataclass(frozen=True)
-class InsuredPeriod:
+class InsuredPeriod(Struct, frozen=True, gc=False):
     """Civil days, both counted, on which somebody was insured in the area."""
 
     first: date
     last: date | None = None
 
 
-@dataclass(frozen=True)
-class PatientStatus:
+class PatientStatus(Struct, frozen=True, gc=False):
     """What became known of a person: a death, another sex on file, insured periods, two pseudonyms of one person."""
 
     event_id: Id
@@ -31,4 +30,4 @@ class PatientStatus:
     died_on: date | None = None
     same_as: Id | None = None
     sex: Code | None = None
-    insured: tuple[InsuredPeriod, ...] = field(default=())
+    insured: tuple[InsuredPeriod, ...] = ()

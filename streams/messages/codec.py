@@ -1,13 +1,13 @@
 """The codec: received bytes to events and back, and when two events mean the same."""
 
 from collections.abc import Callable
-from dataclasses import is_dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any, get_args, get_origin
 
 import msgspec
+from msgspec.structs import replace
 
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
@@ -21,6 +21,7 @@ from streams.messages.faults import (
     Undecodable,
     claim_head_faults,
     fields_of,
+    has_fields,
     type_faults,
     without_value,
 )
@@ -126,7 +127,7 @@ def _parts_of(kind: Any) -> dict[str, Any]:
         name: get_args(field.kind)[0] if get_origin(field.kind) is tuple else field.kind
         for name, field in fields_of(kind).items()
     }
-    return {name: part for name, part in inside.items() if is_dataclass(part)}
+    return {name: part for name, part in inside.items() if has_fields(part)}
 
 
 def _decode_data(body: bytes) -> dict[str, Any]:

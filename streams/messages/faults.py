@@ -4,12 +4,11 @@ This is the long way round: ``streams.messages.codec`` takes it only for message
 types tell, for every kind of event alike; then what they cannot tell, kind by kind.
 """
 
-import dataclasses
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin
 
 import msgspec
 
@@ -25,7 +24,7 @@ MOST = Decimal(10) ** DIGITS
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 LONGEST_SUPPLY = 3660
 """Days for which a drug is given out, at most."""
-PAID_DECIMALS = tuple(field.name for field in dataclasses.fields(Paid))
+PAID_DECIMALS = Paid.__struct_fields__
 _DECIMAL_FAULT = f"expected a decimal in a string, at most {DIGITS} digits before and {PLACES} after the point"
 
 
@@ -47,22 +46,25 @@ class Field(msgspec.Struct, frozen=True):
     optional: bool
 
 
+def has_fields(kind: Any) -> bool:
+    """Whether a type is an event or a part of one, and not a value."""
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
 @cache
 def fields_of(kind: Any) -> dict[str, Field]:
     """The fields of an event's type, or of a part of one."""
-    hints = get_type_hints(kind, include_extras=True)
     fields = {}
-    for field in dataclasses.fields(kind):
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        optional = type(None) in get_args(hints[field.name])
-        kinds = [part for part in get_args(hints[field.name]) if part is not type(None)] if optional else []
-        fields[field.name] = Field(kinds[0] if optional else hints[field.name], required, optional)
+    for field in msgspec.structs.fields(kind):
+        kinds = [part for part in get_args(field.type) if part is not type(None)]
+        optional = type(None) in get_args(field.type)
+        fields[field.name] = Field(kinds[0] if optional else field.type, field.required, optional)
     return fields
 
 
 def type_faults(data: Any, kind: Any, where: str = "") -> list[str]:
     """Every fault of a part of a message, found by converting its fields one by one."""
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+    if has_fields(kind):
         if not isinstance(data, dict):
             return [f"{where or 'message'}: expected an object"]
         return [fault for name, field in fields_of(kind).items() for fault in _field_faults(data, name, field, where)]

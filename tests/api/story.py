@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 import asyncpg
 import zstandard
+from msgspec.structs import replace
 
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.days import as_date

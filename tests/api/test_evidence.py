@@ -1,13 +1,13 @@
 """The evidence of a finding: which claims stand, which lines bear which mark, and the drawing of the days around it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from api.frame.texts import load_texts
 from api.leads.evidence import line_keys, marked_claims, sources_of

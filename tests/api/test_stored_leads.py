@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -12,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from casework.sight import Sight
 from knowledge_base.findings import Change, FindingVersion

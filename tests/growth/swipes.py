@@ -1,8 +1,9 @@
 """A kind of event of its own: a card swiped at a terminal, about that terminal and no patient."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from knowledge_base.days import Day, day_at, microseconds
 from knowledge_base.digests.head import Digest, Links
@@ -12,8 +13,7 @@ from streams.messages.kinds import Kind, Place
 from streams.topics import Topic
 
 
-@dataclass(frozen=True)
-class Swipe:
+class Swipe(Struct, frozen=True, gc=False):
     """``voids`` names an earlier swipe that it takes back; the terminal stands in another area than the card's."""
 
     event_id: Id

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from casework.sight import Sight
@@ -133,7 +134,7 @@ async def test_an_event_of_another_kind_about_another_subject_leads_to_a_lead_an
 
 
 async def test_outcomes_reconciliation_and_lag_follow_a_new_topic(station: Grown) -> None:
-    bad = replace(swipe(2), voids="2")
+    bad = msgspec.structs.replace(swipe(2), voids="2")
     await station.send(swipe(1), bad, swipe(1))
     account = await station.ask(reconcile, station.service.bus)
     assert (account.received, account.lost) == (3, 0)

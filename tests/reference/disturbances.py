@@ -1,10 +1,11 @@
 """What goes astray between a hospital and a fund: refunds, reversals, corrections, merges, missing fields, repeats."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
+
+from msgspec.structs import replace
 
 from knowledge_base.events.claims import Claim, ClaimLine, Paid
 from knowledge_base.events.persons import PatientStatus

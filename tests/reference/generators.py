@@ -5,10 +5,11 @@ misses, is for the reference judge to say; nothing here knows a rule's answer.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
+
+from msgspec.structs import replace
 
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.claims import ClaimLine, Diagnosis, Operation

@@ -7,7 +7,7 @@ random sizes come from partitions in random turns. The store is read with querie
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from random import Random
@@ -15,6 +15,7 @@ from random import Random
 import asyncpg
 import msgspec
 import zstandard
+from msgspec.structs import replace
 
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event

@@ -9,6 +9,7 @@ from dataclasses import replace
 from random import Random
 
 import asyncpg
+import msgspec
 import pytest
 
 from knowledge_base.catalogues.files import load_facts
@@ -158,7 +159,7 @@ async def test_a_fact_looked_up_by_todays_date(
     compare: Compare, rule_set: RuleSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the day before the cap was in force nothing is wrong; today it is in force."""
-    events = [cases.visit("1", *(replace(line, at=cases.at("2025-12-31")) for line in NURSED))]
+    events = [cases.visit("1", *(msgspec.structs.replace(line, at=cases.at("2025-12-31")) for line in NURSED))]
     assert await compare(events, rule_set) == {}
     in_force, today = Facts.in_force, cases.at("06-30").toordinal()
 

@@ -1,25 +1,25 @@
 """The codec: what means the same has one hash, what differs has another, and nothing is lost on the way."""
 
-import dataclasses
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from random import Random
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from msgspec import Struct
+from msgspec.structs import fields, replace
 
 from knowledge_base.events.claims import Claim, ClaimLine, Department, Diagnosis, Operation, Paid
 from knowledge_base.events.head import Event
 from knowledge_base.events.persons import InsuredPeriod, PatientStatus
 from streams.messages.codec import count_unknown_fields, decode_event, decode_slowly, encode_event, same_content
-from streams.messages.faults import Undecodable
+from streams.messages.faults import Undecodable, has_fields
 from streams.messages.kinds import KINDS, digest_of
 from streams.messages.packing import decode_digest, encode_digest
 from streams.messages.schemas import encode_schema, event_schemas
@@ -53,10 +53,9 @@ NO_CONTENT = {"received_at", "kind", "schema_version"}
 
 def _changes(part: Any) -> Iterator[tuple[str, Any]]:
     """A part with one field changed, for each field at any depth, and where that is."""
-    hints = get_type_hints(type(part), include_extras=True)
-    for field in dataclasses.fields(part):
+    for field in fields(part):
         value = getattr(part, field.name)
-        for where, changed in _other_values(value, hints[field.name]):
+        for where, changed in _other_values(value, field.type):
             yield f".{field.name}{where}", replace(part, **{field.name: changed})
 
 
@@ -65,7 +64,7 @@ def _other_values(value: Any, kind: Any) -> Iterator[tuple[str, Any]]:
         yield " absent", None
     if value is None:
         yield " present", {str: "x"}[_plain(kind)]
-    elif dataclasses.is_dataclass(value):
+    elif isinstance(value, Struct):
         yield from _changes(value)
     elif isinstance(value, tuple):
         yield " empty", ()
@@ -156,12 +155,11 @@ def _values_of(kind: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(get_args(kind))
     if get_origin(kind) is tuple:
         return st.lists(_values_of(get_args(kind)[0]), max_size=3).map(tuple)
-    return _values_of_fields(kind) if dataclasses.is_dataclass(kind) else _SCALARS[kind]
+    return _values_of_fields(kind) if has_fields(kind) else _SCALARS[kind]
 
 
 def _values_of_fields(kind: Any) -> st.SearchStrategy[Any]:
-    hints = get_type_hints(kind, include_extras=True)
-    return st.builds(kind, **{field.name: _values_of(hints[field.name]) for field in dataclasses.fields(kind)})
+    return st.builds(kind, **{field.name: _values_of(field.type) for field in fields(kind)})
 
 
 def _lawful(event: Event) -> Event:

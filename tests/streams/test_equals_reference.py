@@ -7,11 +7,11 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from random import Random
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.head import Event

@@ -10,13 +10,14 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.claims import Claim

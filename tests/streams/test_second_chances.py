@@ -3,10 +3,10 @@ whose target belongs to somebody else until two patients are merged."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.head import Event

@@ -7,13 +7,14 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from random import Random
 from types import ModuleType
 
 import pytest
+from msgspec.structs import replace
 
 from deploy.county import CountyPlan, simulate
 from knowledge_base.catalogues.files import load_facts

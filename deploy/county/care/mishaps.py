@@ -1,9 +1,10 @@
 """What goes wrong with settlements and is put right later: refunds, reversals, corrections."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
+
+from msgspec.structs import replace
 
 from knowledge_base.events.claims import Claim, ClaimLine, Paid
 
