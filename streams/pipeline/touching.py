@@ -84,10 +84,28 @@ def touched(matter: Matter) -> Touched:
     new = [head for head in matter.heads if head.seq in matter.new]
     if any(head.concerns_all_days for head in new):
         return Touched(ALL_DAYS, frozenset(head.seq for head in matter.heads))
-    together = {head.company for head in (*new, *linked(new, matter.heads))}
-    events = [head for head in matter.heads if head.company in together]
+    events = new if are_apart(matter.heads) else in_company_of(new, matter.heads)
     scope = Scope((head.first_day, head.last_day) for head in events)
     return Touched(scope, frozenset(head.seq for head in events))
+
+
+def are_apart(heads: Sequence[Head]) -> bool:
+    """Whether each event is an encounter of its own and no reversal or correction links any: so are most histories.
+
+    What is asked of companies and links needs no look at the others then.
+    """
+    claims = [head.claim_id for head in heads if head.claim_id]
+    return (
+        len({head.company for head in heads}) == len(heads)
+        and len(set(claims)) == len(claims)
+        and all([head.target is None for head in heads])
+    )
+
+
+def in_company_of(some: Sequence[Head], heads: Sequence[Head]) -> list[Head]:
+    """Some events with all of their encounters, and of those that they are linked to."""
+    together = {head.company for head in (*some, *linked(some, heads))}
+    return [head for head in heads if head.company in together]
 
 
 def linked(start: Iterable[Head], heads: Sequence[Head]) -> list[Head]:

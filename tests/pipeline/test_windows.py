@@ -83,6 +83,30 @@ def test_a_day_in_the_scopes_reach_sees_as_far_as_its_own_reach_and_no_farther(b
     assert read(digests, on(0), about_days(1, back, ahead)) == {f"{days:+}" for days in range(-far, far + 1)}
 
 
+def test_of_encounters_of_one_claim_the_windows_are_those_of_sets_of_days() -> None:
+    left_out = 0
+    for seed in range(HISTORIES):
+        random = Random(f"apart {seed}")
+        firsts = [DAY + random.randint(-40, 40) for _ in range(random.randint(1, 12))]
+        spans = [(first, first + random.randint(0, 6)) for first in firsts]
+        digests = [claim(f"{n}", line("l", days[0]), line("m", days[1])) for n, days in enumerate(spans)]
+        scope = Scope((DAY + at, DAY + at + random.randint(0, 3)) for at in random.sample(range(-40, 40), 1 + seed % 2))
+        back, ahead = random.randint(0, 9), random.randint(0, 9)
+        judged_days = {
+            day + off for first, last in scope.intervals for day in _days(first, last) for off in _days(-ahead, back)
+        }
+        met = {day for days in spans if judged_days & _days(*days) for day in _days(*days)}
+        seen = {day + off for day in judged_days | met for off in _days(-back, ahead)}
+        expected = {f"{n}" for n, days in enumerate(spans) if seen & _days(*days)}
+        assert read(digests, scope, about_days(1, back, ahead)) == expected, f"seed {seed}"
+        left_out += len(expected) < len(spans)
+    assert HISTORIES / 10 < left_out < HISTORIES
+
+
+def _days(first: Day, last: Day) -> set[Day]:
+    return set(range(first, last + 1))
+
+
 def test_of_several_rules_the_farthest_looks_count_both_ways() -> None:
     digests = [billed(f"{days:+}", DAY + days) for days in (-14, -9, 9, 14)]
     assert read(digests, on(0), about_days(1, 9), about_days(2, 0, 5)) == {"-14", "-9", "+9", "+14"}
