@@ -40,7 +40,7 @@ def _show_account(account: Reconciliation) -> None:
         "按来源和日期 / by source and day",
         ("来源 source", "日期 day", "收到 received", "接收 accepted", "重复 duplicate", "冲突 conflict",
          "无法入库 dead", "接收金额 accepted yuan", "其余金额 other yuan", "金额不明 unknown",
-         "未识别字段（抽查 1/16） unknown fields (1 in 16)"),
+         "未识别字段（抽查 1/64） unknown fields (1 in 64)"),
         [
             (
                 row.source,

@@ -98,7 +98,7 @@ def are_apart(heads: Sequence[Head]) -> bool:
     return (
         len({head.company for head in heads}) == len(heads)
         and len(set(claims)) == len(claims)
-        and all([head.target is None for head in heads])
+        and not [head for head in heads if head.target is not None]
     )
 
 

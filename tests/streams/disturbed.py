@@ -109,7 +109,10 @@ async def take_in(
     most: int,
     random: Random,
 ) -> None:
-    """Feeds messages to a handler in batches of up to ``most``, of one partition each, partitions in random turns."""
+    """Feeds messages to a handler in batches of up to ``most``, of one partition each, partitions in random turns.
+
+    Some come compressed too, as from one bus, and some not, as from another.
+    """
     queues: dict[int, list[Message]] = defaultdict(list)
     for sent in messages:
         queues[partition_of(sent.key, partitions)].append(sent)
@@ -123,13 +126,17 @@ async def take_in(
         lease, start = held[partition]
         size = random.randint((most + 1) // 2, most)
         records = [
-            Record(start + number, sent.key, sent.value, sent.source)
+            Record(start + number, sent.key, sent.value, sent.source, _packed_or_not(sent, random))
             for number, sent in enumerate(queues[partition][start : start + size])
         ]
         await handler.handle(connection, Batch(lease, start, records))
         held[partition] = (lease, start + len(records))
         if start + len(records) == len(queues[partition]):
             del held[partition]
+
+
+def _packed_or_not(message: Message, random: Random) -> bytes | None:
+    return zstandard.compress(message.value) if message.value and random.random() < 0.5 else None
 
 
 @dataclass(frozen=True)
