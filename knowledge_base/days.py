@@ -5,6 +5,7 @@ A ``Day`` is the proleptic ordinal of a civil day in Asia/Shanghai (``date.toord
 1991-09-15; the few summers before (1986 to 1991) are read with the same offset.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
 Day = int
@@ -16,6 +17,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _MICROSECONDS_A_DAY = 86_400_000_000
 _EIGHT_HOURS = 8 * 3_600_000_000
+_MIDNIGHT_IN_UTC = 16 * 3_600
+"""Seconds of the UTC day at which the next civil day begins in China."""
 
 
 def microseconds(instant: datetime) -> int:
@@ -27,6 +30,18 @@ def microseconds(instant: datetime) -> int:
 def day_at(microseconds_since_epoch: int) -> Day:
     """The civil day in China at an instant given in microseconds since 1970-01-01T00:00Z."""
     return (microseconds_since_epoch + _EIGHT_HOURS) // _MICROSECONDS_A_DAY + _EPOCH_DAY
+
+
+def moments(instants: Iterable[datetime]) -> list[tuple[int, Day]]:
+    """Microseconds and civil days of the many instants of a claim's lines, as ``microseconds`` and ``day_of`` say."""
+    found = []
+    epoch_day, a_day, midnight = _EPOCH_DAY, _MICROSECONDS_A_DAY, _MIDNIGHT_IN_UTC
+    for instant in instants:
+        since = instant - _EPOCH
+        days, seconds = since.days, since.seconds
+        day = days + epoch_day if seconds < midnight else days + epoch_day + 1
+        found.append((days * a_day + seconds * 1_000_000 + since.microseconds, day))
+    return found
 
 
 def day_of(instant: datetime) -> Day:

@@ -76,6 +76,7 @@ def _event(index: int, words: Mapping[str, Any]) -> Digest:
     lines = tuple(_line(number, line) for number, line in enumerate(words.get("lines", ()), 1))
     stay = [_day(day) for day in words.get("stay", ())]
     last = max([line.day for line in lines] + [day for day in stay if day is not None], default=0)
+    paid = words.get("paid", 100)
     return ClaimDigest(
         event_id=f"e{index}",
         happened_at=_instant(last, 18),
@@ -94,7 +95,7 @@ def _event(index: int, words: Mapping[str, Any]) -> Digest:
         mid_stay=words.get("mid_stay", False),
         diagnoses=_diagnoses(words.get("diagnoses", ())),
         operation_days=_operations(words.get("operations", ())),
-        fund_paid=_decimal(words.get("paid", 100)),
+        fund_paid=None if paid is None else Decimal(str(paid)),
         reverses=words.get("reverses"),
         corrects=words.get("corrects"),
     )
@@ -102,15 +103,15 @@ def _event(index: int, words: Mapping[str, Any]) -> Digest:
 
 def _line(number: int, words: Mapping[str, Any]) -> LineDigest:
     _refuse_unknown(words, _LINE_KEYS)
-    quantity = Decimal(str(words.get("quantity", 1)))
-    amount = _decimal(words.get("amount")) or quantity * 10
+    quantity = str(words.get("quantity", 1))
+    amount = str(words.get("amount") or Decimal(quantity) * 10)
     day = words["day"].toordinal()
     return LineDigest(
         line_id=words.get("id", f"l{number}"),
         item_code=words.get("item"),
         quantity=quantity,
         amount=amount,
-        in_fund_scope=_decimal(words.get("in_fund", amount)),
+        in_fund_scope=_text(words.get("in_fund", amount)),
         at=_instant(day, words.get("hour", 9)),
         day=day,
         days=words.get("days"),
@@ -136,8 +137,8 @@ def _instant(day: Day, hour: int) -> int:
     return ((day - _EPOCH_DAY) * 24 + hour - 8) * _HOUR
 
 
-def _decimal(value: Any) -> Decimal | None:
-    return None if value is None else Decimal(str(value))
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _diagnoses(values: Iterable[str] | None) -> tuple[tuple[str, str | None], ...] | None:

@@ -72,7 +72,7 @@ def finding_day(finding: Finding) -> str:
     return days[-1] if days else as_date(finding.last_day).isoformat()
 
 
-def number(value: Decimal | int) -> str:
+def number(value: Decimal | int | str) -> str:
     """A quantity without needless zeros: ``7`` and not ``7.000000``."""
     text = f"{Decimal(value):,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

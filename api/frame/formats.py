@@ -9,9 +9,9 @@ CHINA = timezone(timedelta(hours=8))
 LONGEST_PSEUDONYM = 20
 
 
-def money(amount: Decimal) -> str:
-    """Yuan with two decimals and separated thousands: ``12,430.00``."""
-    return f"{amount:,.2f}"
+def money(amount: Decimal | str) -> str:
+    """Yuan with two decimals and separated thousands: ``12,430.00``. Events hold numbers as texts."""
+    return f"{Decimal(amount):,.2f}"
 
 
 def day(value: Day | date | None) -> str:

@@ -31,7 +31,7 @@ class MarkedClaim(msgspec.Struct, frozen=True):
 
     @property
     def others_amount(self) -> Decimal:
-        return sum((other.line.amount for other in self.others), Decimal(0))
+        return sum((Decimal(other.line.amount) for other in self.others), Decimal(0))
 
 
 class Sources(msgspec.Struct, frozen=True):

@@ -84,12 +84,12 @@ class _Lines:
             return None
         if not self._holds(claim, line):
             return None
-        units, in_fund = line.quantity, line.in_fund_scope
+        units, in_fund = Decimal(line.quantity), _told(line.in_fund_scope)
         if self._refunds:
             for refund in self._refunds.get((*_place(claim), line.line_id), ()):
-                units -= abs(refund.quantity)
-                known = in_fund is not None and refund.in_fund_scope is not None
-                in_fund = in_fund - abs(refund.in_fund_scope) if known else None  # type: ignore[operator, arg-type]
+                units -= abs(Decimal(refund.quantity))
+                back = _told(refund.in_fund_scope)
+                in_fund = None if in_fund is None or back is None else in_fund - abs(back)
         if units <= 0 or (in_fund is not None and in_fund <= 0):
             return None
         return _Line(claim, line, units, in_fund is not None and claim.fund_paid is not None)
@@ -382,6 +382,10 @@ def _visit_end(claim: ClaimDigest, claims: Iterable[ClaimDigest]) -> Day | None:
 def _unclear(line: _Line, stays: dict[tuple[str, str], _Stay]) -> bool:
     stay = stays.get(_place(line.claim))
     return line.claim.visit_type in INPATIENT_VISITS if stay is None else stay.discharged is None
+
+
+def _told(number: str | None) -> Decimal | None:
+    return None if number is None else Decimal(number)
 
 
 def _grouped(lines: Iterable[_Line], key: Any) -> dict[Any, list[_Line]]:

@@ -6,19 +6,19 @@ from decimal import Decimal
 
 import msgspec
 
-from knowledge_base.days import LAST_DAY, Day, day_at, day_of, microseconds
+from knowledge_base.days import LAST_DAY, Day, day_of, microseconds, moments
 from knowledge_base.digests.head import Digest, Links
-from knowledge_base.events.claims import Claim, ClaimLine
+from knowledge_base.events.claims import Claim, ClaimLine, Paid
 
 
 class LineDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One billed line; fields as in ``events.ClaimLine``, ``day`` the civil day of ``at``."""
+    """One billed line; fields as in ``events.ClaimLine``, numbers as texts too, ``day`` the civil day of ``at``."""
 
     line_id: str
     item_code: str | None
-    quantity: Decimal
-    amount: Decimal
-    in_fund_scope: Decimal | None
+    quantity: str
+    amount: str
+    in_fund_scope: str | None
     at: int
     day: Day
     days: int | None = None
@@ -89,8 +89,7 @@ def span_of_claim(
 
 
 def claim_digest(claim: Claim) -> ClaimDigest:
-    paid = claim.paid
-    lines = tuple(map(_line_digest, claim.lines))
+    lines = _line_digests(claim.lines)
     admitted, discharged, settled = _day(claim.admitted_at), _day(claim.discharged_at), day_of(claim.settled_at)
     first_day, last_day = span_of_claim(lines, admitted, discharged, settled)
     return ClaimDigest(
@@ -111,7 +110,7 @@ def claim_digest(claim: Claim) -> ClaimDigest:
         mid_stay=claim.mid_stay,
         diagnoses=None if claim.diagnoses is None else tuple((d.code, d.name) for d in claim.diagnoses),
         operation_days=None if claim.operations is None else tuple(_day(o.at) for o in claim.operations),
-        fund_paid=None if paid is None else paid.pooled_fund + paid.serious_illness + paid.aid,
+        fund_paid=None if claim.paid is None else _fund_paid(claim.paid),
         reverses=claim.reverses,
         corrects=claim.corrects,
         first_day=first_day,
@@ -119,23 +118,31 @@ def claim_digest(claim: Claim) -> ClaimDigest:
     )
 
 
-def _line_digest(line: ClaimLine) -> LineDigest:
-    at = microseconds(line.at)
-    return LineDigest(
-        line.line_id,
-        line.item_code,
-        line.quantity,
-        line.amount,
-        line.in_fund_scope,
-        at,
-        day_at(at),
-        line.days,
-        line.refund_of,
-        line.sent_out,
-        line.sent_to,
-        line.item_kind,
+def _fund_paid(paid: Paid) -> Decimal:
+    return Decimal(paid.pooled_fund) + Decimal(paid.serious_illness) + Decimal(paid.aid)
+
+
+def _line_digests(lines: Sequence[ClaimLine]) -> tuple[LineDigest, ...]:
+    return tuple(
+        [
+            LineDigest(
+                line.line_id,
+                line.item_code,
+                line.quantity,
+                line.amount,
+                line.in_fund_scope,
+                at,
+                day,
+                line.days,
+                line.refund_of,
+                line.sent_out,
+                line.sent_to,
+                line.item_kind,
+            )
+            for line, (at, day) in zip(lines, moments([line.at for line in lines]), strict=True)
+        ]
     )
 
 
 def _day(instant: datetime | None) -> Day | None:
-    return None if instant is None else day_at(microseconds(instant))
+    return None if instant is None else day_of(instant)

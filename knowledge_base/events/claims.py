@@ -1,7 +1,6 @@
 """Claims: settlements with their lines, reversals, corrections."""
 
 from datetime import date
-from decimal import Decimal
 from typing import Literal
 
 from msgspec import Struct
@@ -40,11 +39,11 @@ class Paid(Struct, frozen=True, gc=False):
     """Who paid, in yuan, each apart from the others. Pooled fund, serious illness and aid are the fund."""
 
     pooled_fund: Money  # hifp_pay
-    serious_illness: Money = Decimal(0)  # hifmi_pay + hifob_pay
-    aid: Money = Decimal(0)  # maf_pay
-    personal_account: Money = Decimal(0)  # acct_pay
-    shared_family_account: Money = Decimal(0)  # acct_mulaid_pay
-    own: Money = Decimal(0)  # psn_cash_pay
+    serious_illness: Money = "0"  # hifmi_pay + hifob_pay
+    aid: Money = "0"  # maf_pay
+    personal_account: Money = "0"  # acct_pay
+    shared_family_account: Money = "0"  # acct_mulaid_pay
+    own: Money = "0"  # psn_cash_pay
 
 
 class ClaimLine(Struct, frozen=True, gc=False):

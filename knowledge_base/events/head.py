@@ -1,6 +1,8 @@
 """What every event has in common, and how its fields are written.
 
-Money, prices and quantities are decimals in JSON strings; instants carry a zone; civil days are plain dates."""
+Money, prices and quantities are decimals in JSON strings, and stay texts until somebody reckons with them: an event has
+dozens, of which a rule looks at few. Instants carry a zone; civil days are plain dates.
+"""
 
 from datetime import datetime
 from decimal import Decimal
@@ -23,10 +25,22 @@ Text = Annotated[str, Meta(max_length=500)]
 Instant = Annotated[datetime, Meta(tz=True)]
 
 
-Money = Annotated[Decimal, Meta(description="yuan, at most 14 digits before and 6 after the point")]
+_DECIMAL = {"type": "string", "format": "decimal"}
 
 
-Quantity = Annotated[Decimal, Meta(description="billing units, at most 14 digits before and 6 after the point")]
+Money = Annotated[
+    str, Meta(description="yuan, at most 14 digits before and 6 after the point", extra_json_schema=_DECIMAL)
+]
+
+
+Quantity = Annotated[
+    str, Meta(description="billing units, at most 14 digits before and 6 after the point", extra_json_schema=_DECIMAL)
+]
+
+
+def written(number: Decimal) -> str:
+    """A number as events hold it: digits and a point, no exponent."""
+    return format(number, "f")
 
 
 class Event(Protocol):

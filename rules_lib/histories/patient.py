@@ -156,18 +156,18 @@ class PatientHistory(History):
             return None
         if self._superseded and (claim.event_id, digest.line_id) in self._superseded:
             return None
-        quantity, amount, scope = digest.quantity, digest.amount, digest.in_fund_scope
-        if self._refunds:
-            quantity, amount, scope = self._net(claim, digest)
+        quantity, amount, scope = self._net(claim, digest)
         if quantity <= 0 or (scope is not None and scope <= 0):
             return None
         return Line(claim, digest, quantity, amount, scope, scope is not None and claim.fund_paid is not None)
 
     def _net(self, claim: ClaimDigest, digest: LineDigest) -> tuple[Decimal, Decimal, Decimal | None]:
-        refund = self._refunds.get((claim.institution, claim.encounter_id, digest.line_id))
-        if refund is not None:
-            return refund.taken_off(digest.quantity, digest.amount, digest.in_fund_scope)
-        return digest.quantity, digest.amount, digest.in_fund_scope
+        quantity, amount, scope = Decimal(digest.quantity), Decimal(digest.amount), _known(digest.in_fund_scope)
+        if self._refunds:
+            refund = self._refunds.get((claim.institution, claim.encounter_id, digest.line_id))
+            if refund is not None:
+                return refund.taken_off(quantity, amount, scope)
+        return quantity, amount, scope
 
     def _find_lines_twice(self) -> None:
         """Where two standing claims carry one line_id, the line of the greatest (happened_at, event_id) holds."""
@@ -187,6 +187,10 @@ class PatientHistory(History):
                 self._refunds[key] = self._refunds.get(key, _NOTHING).plus(digest)
 
 
+def _known(number: str | None) -> Decimal | None:
+    return None if number is None else Decimal(number)
+
+
 def _cents(amount: Decimal) -> Decimal:
     return amount.quantize(_CENT, ROUND_HALF_UP)
 
@@ -199,11 +203,11 @@ class _Refund(msgspec.Struct, frozen=True):
     in_fund_scope: Decimal | None
 
     def plus(self, digest: LineDigest) -> "_Refund":
-        known = self.in_fund_scope is not None and digest.in_fund_scope is not None
+        scope = _known(digest.in_fund_scope)
         return _Refund(
-            self.quantity + abs(digest.quantity),
-            self.amount + abs(digest.amount),
-            self.in_fund_scope + abs(digest.in_fund_scope) if known else None,  # type: ignore[operator, arg-type]
+            self.quantity + abs(Decimal(digest.quantity)),
+            self.amount + abs(Decimal(digest.amount)),
+            None if self.in_fund_scope is None or scope is None else self.in_fund_scope + abs(scope),
         )
 
     def taken_off(

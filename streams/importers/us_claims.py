@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
 from knowledge_base.events.claims import Claim, ClaimLine, Diagnosis, Operation, Paid
-from knowledge_base.events.head import Event
+from knowledge_base.events.head import Event, written
 from knowledge_base.events.persons import PatientStatus
 from streams.importers import UnusableTable
 
@@ -40,7 +40,7 @@ _STAY = ("AdmissionDt", "DischargeDt")
 _DIAGNOSES = tuple(f"ClmDiagnosisCode_{number}" for number in range(1, 11))
 _PROCEDURES = tuple(f"ClmProcedureCode_{number}" for number in range(1, 7))
 
-_ONE = Decimal(1)
+_ONE = "1"
 _CHINA = timedelta(hours=8)
 
 Row = Sequence[str]
@@ -231,8 +231,8 @@ def _cents(text: str) -> int:
 
 
 @lru_cache(maxsize=2**16)
-def _yuan(cents: int) -> Decimal:
-    return Decimal(cents).scaleb(-2)
+def _yuan(cents: int) -> str:
+    return written(Decimal(cents).scaleb(-2))
 
 
 def _columns(path: Path, head: Row, names: tuple[str, ...]) -> Callable[[Row], Row]:

@@ -12,19 +12,14 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
-from knowledge_base.events.claims import Claim, Paid
+from knowledge_base.events.claims import Claim
 from knowledge_base.events.persons import PatientStatus
+from streams.messages.numbers import DIGITS, PLACES, has_fields, reckoned
 
-DECIMAL = r"-?[0-9]{1,14}(?:\.[0-9]{1,6})?"
-"""How money, prices and quantities are to be written."""
-
-DIGITS, PLACES = 14, 6
-"""Digits that decimals have at most before the point and after."""
 MOST = Decimal(10) ** DIGITS
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 LONGEST_SUPPLY = 3660
 """Days for which a drug is given out, at most."""
-PAID_DECIMALS = Paid.__struct_fields__
 _DECIMAL_FAULT = f"expected a decimal in a string, at most {DIGITS} digits before and {PLACES} after the point"
 
 
@@ -44,11 +39,6 @@ class Field(msgspec.Struct, frozen=True):
     kind: Any
     required: bool
     optional: bool
-
-
-def has_fields(kind: Any) -> bool:
-    """Whether a type is an event or a part of one, and not a value."""
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 @cache
@@ -74,7 +64,7 @@ def type_faults(data: Any, kind: Any, where: str = "") -> list[str]:
     if isinstance(data, str) and "\0" in data:
         return [f"{where}: NUL character, which the store cannot keep"]
     try:
-        value = msgspec.convert(data, kind)
+        value = msgspec.convert(data, reckoned(kind))
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
         return [f"{where}: {without_value(error)}"]
     return [f"{where}: {_DECIMAL_FAULT}"] if isinstance(value, Decimal) and not _is_plain_decimal(value) else []
@@ -112,11 +102,11 @@ def status_faults(status: PatientStatus) -> Iterator[str]:
 
 def claim_faults(claim: Claim) -> Iterator[str]:
     """The faults of a claim: days in bounds, ids that name one thing."""
-    yield from claim_head_faults(claim)
+    yield from _head_faults(claim)
     yield from _line_faults(claim)
 
 
-def claim_head_faults(claim: Claim) -> Iterator[str]:
+def _head_faults(claim: Claim) -> Iterator[str]:
     """The faults of a claim beside its lines."""
     yield from _day_faults(
         "",

@@ -58,7 +58,7 @@ def _of_patient(event: Claim | PatientStatus) -> Sequence[Place]:
 
 
 def _sum_of_lines(claim: Claim) -> Decimal:
-    return sum([line.amount for line in claim.lines], Decimal(0))
+    return sum([Decimal(line.amount) for line in claim.lines], Decimal(0))
 
 
 def _merged(status: PatientStatus) -> str | None:

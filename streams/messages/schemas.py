@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from streams.messages.faults import DECIMAL
 from streams.messages.kinds import KINDS
+from streams.messages.numbers import DECIMAL
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -25,6 +25,7 @@ from streams.messages.codec import encode_event
 from streams.messages.kinds import digest_of
 from streams.messages.packing import encode_digest
 from streams.messages.vault import Vault
+from tests.reference.spelling import spelled
 from tests.streams.leads import apply_findings
 
 AREA = "420281"
@@ -78,7 +79,7 @@ def claim(patient: str, encounter: str, lines: Sequence[ClaimLine], last: date, 
         "operations": (),
         "paid": Paid(pooled_fund=scope * Decimal("0.8")),
     }
-    return Claim(**(words | more))
+    return spelled(Claim(**(words | more)))
 
 
 def stay(patient: str, encounter: str, first: date, last: date, lines: Sequence[ClaimLine], **more: Any) -> Claim:

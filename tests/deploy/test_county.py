@@ -29,6 +29,7 @@ from knowledge_base.dictionaries import INPATIENT_VISITS, VISIT_TYPES
 from knowledge_base.events.claims import Claim, ClaimLine
 from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
+from streams.messages.numbers import with_decimals
 from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,7 +144,7 @@ def test_ids_are_unique(county: Written) -> None:
 
 
 def test_money_adds_up(county: Written) -> None:
-    for claim in county.claims:
+    for claim in map(with_decimals, county.claims):
         paid = claim.paid
         assert paid is not None
         fund = paid.pooled_fund + paid.serious_illness + paid.aid
@@ -188,10 +189,10 @@ def test_stays_and_visits_carry_their_fields(county: Written) -> None:
 
 def test_dirt_of_real_settlements_is_there(county: Written) -> None:
     lines = list(county.lines.values())
-    assert any(line.in_fund_scope == 0 for line in lines)
+    assert any(Decimal(line.in_fund_scope) == 0 for line in lines)
     assert any(line.discharge_drug and line.days for line in lines)
     assert any(line.sent_out and line.sent_to for line in lines)
-    paid = [claim.paid for claim in county.claims if claim.paid]
+    paid = [claim.paid for claim in map(with_decimals, county.claims) if claim.paid]
     assert any(part.shared_family_account > 0 for part in paid)
     assert any(part.personal_account > 0 and part.pooled_fund == 0 for part in paid)
     changes = {event.change for event in county.events if isinstance(event, PatientStatus)}
@@ -244,7 +245,7 @@ def test_honest_wards_bill_as_many_beds_as_nights(county: Written) -> None:
             nights[claim.encounter_id] = day_of(claim.discharged_at) - day_of(claim.admitted_at)
             beds[claim.encounter_id] = sum(
                 (
-                    line.quantity
+                    Decimal(line.quantity)
                     for line in claim.lines
                     if line.item_code in (prices.BED.code, prices.BED_OF_THREE.code)
                 ),
@@ -272,7 +273,8 @@ def test_truth_points_at_lines_and_persons_of_the_county(county: Written) -> Non
 
 def test_guilty_money_is_a_few_percent(county: Written) -> None:
     guilty = {line for act in county.acts if act.guilty for line in act.lines}
-    share = sum(county.lines[line].amount for line in guilty) / sum(line.amount for line in county.lines.values())
+    amounts = {key: Decimal(line.amount) for key, line in county.lines.items()}
+    share = sum(amounts[line] for line in guilty) / sum(amounts.values())
     assert Decimal("0.01") < share < Decimal("0.06")
 
 

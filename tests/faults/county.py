@@ -45,7 +45,7 @@ class County:
     @property
     def money(self) -> Decimal:
         claims = (event for event in self.events if isinstance(event, Claim))
-        return sum((line.amount for claim in claims for line in claim.lines), Decimal(0))
+        return sum((Decimal(line.amount) for claim in claims for line in claim.lines), Decimal(0))
 
     @property
     def ends(self) -> Counter[int]:

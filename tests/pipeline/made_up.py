@@ -165,7 +165,7 @@ def _told(history: PatientHistory, encounter: Encounter) -> list[Any]:
 
 
 def line(line_id: str, day: Day, code: str | None = "A", **words: Any) -> LineDigest:
-    words = {"quantity": Decimal(2), "amount": Decimal(20), "in_fund_scope": Decimal(20), "at": day, **words}
+    words = {"quantity": "2", "amount": "20", "in_fund_scope": "20", "at": day, **words}
     return LineDigest(line_id=line_id, item_code=code, day=day, **words)
 
 

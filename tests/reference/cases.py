@@ -23,6 +23,7 @@ from knowledge_base.facts import Point
 from knowledge_base.findings import Occurrence
 
 from .judge import Expected, reference_findings
+from .spelling import spelled
 
 BED, INTENSIVE_BED = "001109000010000", "001109000030000"
 NURSING, MONITORING = "001201000030000", "003107010220000"
@@ -93,8 +94,8 @@ def visit(name: str, *lines: ClaimLine, **fields: Any) -> Claim:
         "paid": Paid(pooled_fund=Decimal(50) * max(1, len(lines))),
         **fields,
     }
-    return Claim(
-        area="420281", kind="claim", sender="s", claim_id=name, settled_at=settled_at, lines=tuple(lines), **told
+    return spelled(
+        Claim(area="420281", kind="claim", sender="s", claim_id=name, settled_at=settled_at, lines=tuple(lines), **told)
     )
 
 

@@ -20,6 +20,7 @@ from .courses import COURSE
 from .disturbances import disturb, tell_the_sex
 from .oddities import ODD_DETAILS
 from .rules import BED_DAYS, DAILY_CAP, ELSEWHERE, PAIRS, PERIOD, PLACE, SEX_OF_DRUGS, SEX_OF_SERVICES
+from .spelling import spelled
 from .story import INSTITUTIONS, Story, begin
 
 HOME = INSTITUTIONS[0]
@@ -33,7 +34,7 @@ def persons(seed: int, rule_id: str | None, points: Sequence[Point] | None = Non
     story = begin(f"{rule_id}/{seed}", points or _published())
     _SCENES[rule_id or story.random.choice(list(_SCENES))](story)
     disturb(story, story.random.choice([0, 0, 1, 1, 2, 3]))
-    return story.events
+    return [spelled(event) for event in story.events]
 
 
 def mixed(seed: int, points: Sequence[Point] | None = None) -> list[Event]:
@@ -43,7 +44,7 @@ def mixed(seed: int, points: Sequence[Point] | None = None) -> list[Event]:
         scene(story)
         story.start += timedelta(days=story.random.randrange(4))
     disturb(story, story.random.randrange(1, 8))
-    return story.events
+    return [spelled(event) for event in story.events]
 
 
 @cache

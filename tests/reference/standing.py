@@ -121,7 +121,7 @@ def fund_paid(claim: Claim) -> Decimal | None:
     """What pooled fund, serious illness and aid paid together, in yuan; ``None`` where not told."""
     if claim.paid is None:
         return None
-    return claim.paid.pooled_fund + claim.paid.serious_illness + claim.paid.aid
+    return Decimal(claim.paid.pooled_fund) + Decimal(claim.paid.serious_illness) + Decimal(claim.paid.aid)
 
 
 def people(events: Iterable[Event]) -> list[Person]:
@@ -210,16 +210,20 @@ def _held_lines(claims: list[Claim]) -> list[Line]:
 
 
 def _net_line(claim: Claim, line: ClaimLine, refunds: list[ClaimLine]) -> Line:
-    quantity, amount, scope = line.quantity, line.amount, line.in_fund_scope
+    quantity, amount, scope = Decimal(line.quantity), Decimal(line.amount), _told(line.in_fund_scope)
     if refunds:
-        quantity = max(Decimal(0), quantity - sum(abs(refund.quantity) for refund in refunds))
-        amount = max(Decimal(0), amount - sum(abs(refund.amount) for refund in refunds))
-        scope = _net_scope(scope, [refund.in_fund_scope for refund in refunds])
+        quantity = max(Decimal(0), quantity - sum(abs(Decimal(refund.quantity)) for refund in refunds))
+        amount = max(Decimal(0), amount - sum(abs(Decimal(refund.amount)) for refund in refunds))
+        scope = _net_scope(scope, [_told(refund.in_fund_scope) for refund in refunds])
     paid = fund_paid(claim)
     ruled_out = quantity <= 0 or (paid is not None and paid <= 0) or (scope is not None and scope <= 0)
     alive = line.refund_of is None and not ruled_out
     known = paid is not None and scope is not None
     return Line(claim, line, civil_day(line.at), quantity, amount, scope, alive and known, alive and not known)
+
+
+def _told(number: str | None) -> Decimal | None:
+    return None if number is None else Decimal(number)
 
 
 def _net_scope(scope: Decimal | None, refunded: list[Decimal | None]) -> Decimal | None:

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import chain, islice
 from random import Random
 
@@ -96,7 +97,7 @@ def _in_china(instant: str) -> str:
 def _contradicting(event: Event) -> Event:
     """The same id with another content."""
     if isinstance(event, Claim) and event.lines:
-        more = replace(event.lines[0], quantity=event.lines[0].quantity + 1)
+        more = replace(event.lines[0], quantity=str(Decimal(event.lines[0].quantity) + 1))
         return replace(event, lines=(more, *event.lines[1:]))
     return replace(event, happened_at=event.happened_at + timedelta(days=1))
 

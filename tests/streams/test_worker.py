@@ -147,7 +147,9 @@ async def _wait_for(connection: Connection, below: float) -> None:
 
 
 def _money(events: list[Event]) -> Decimal:
-    return sum((line.amount for event in events if isinstance(event, Claim) for line in event.lines), Decimal(0))
+    return sum(
+        (Decimal(line.amount) for event in events if isinstance(event, Claim) for line in event.lines), Decimal(0)
+    )
 
 
 def _neighbours(count: int) -> list[Event]:

@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from knowledge_base.events.claims import Claim, ClaimLine, Paid
+from knowledge_base.events.head import written
 
 _REFUNDED, _REVERSED, _CORRECTED = 0.006, 0.009, 0.013
 """Cumulative shares of settlements that are partly refunded, reversed and settled anew, or corrected."""
@@ -36,9 +37,9 @@ def _refund(claim: Claim, chance: Random) -> Claim:
         refund_of=line.line_id,
     )
     # What the fund did not pay cannot go back to it.
-    fund_paid = claim.paid is not None and claim.paid.pooled_fund > 0
-    in_fund = back.in_fund_scope if fund_paid and back.in_fund_scope is not None else Decimal(0)
-    paid = Paid(pooled_fund=in_fund, own=back.amount - in_fund)
+    fund_paid = claim.paid is not None and Decimal(claim.paid.pooled_fund) > 0
+    in_fund = back.in_fund_scope if fund_paid and back.in_fund_scope is not None else "0"
+    paid = Paid(pooled_fund=in_fund, own=_sum(back.amount, _negated(in_fund)))
     return replace(_at(claim, back.at, "r"), lines=(back,), paid=paid)
 
 
@@ -70,8 +71,9 @@ def _mistyped(claim: Claim) -> Claim:
     line = claim.lines[0]
     assert line.own_pay is not None
     assert claim.paid is not None
-    wrong = replace(line, quantity=line.quantity * 2, amount=line.amount * 2, own_pay=line.own_pay + line.amount)
-    paid = replace(claim.paid, own=claim.paid.own + line.amount)
+    quantity, amount = _sum(line.quantity, line.quantity), _sum(line.amount, line.amount)
+    wrong = replace(line, quantity=quantity, amount=amount, own_pay=_sum(line.own_pay, line.amount))
+    paid = replace(claim.paid, own=_sum(claim.paid.own, line.amount))
     return replace(claim, lines=(wrong, *claim.lines[1:]), paid=paid)
 
 
@@ -79,18 +81,23 @@ def _negative(line: ClaimLine) -> ClaimLine:
     assert line.in_fund_scope is not None
     assert line.own_pay is not None
     return replace(
-        line, quantity=-line.quantity, amount=-line.amount, in_fund_scope=-line.in_fund_scope, own_pay=-line.own_pay
+        line,
+        quantity=_negated(line.quantity),
+        amount=_negated(line.amount),
+        in_fund_scope=_negated(line.in_fund_scope),
+        own_pay=_negated(line.own_pay),
     )
 
 
 def _negative_paid(claim: Claim) -> Paid:
     paid = claim.paid
     assert paid is not None
-    return Paid(
-        -paid.pooled_fund,
-        -paid.serious_illness,
-        -paid.aid,
-        -paid.personal_account,
-        -paid.shared_family_account,
-        -paid.own,
-    )
+    return Paid(*map(_negated, astuple(paid)))
+
+
+def _negated(number: str) -> str:
+    return written(-Decimal(number))
+
+
+def _sum(one: str, other: str) -> str:
+    return written(Decimal(one) + Decimal(other))

@@ -9,6 +9,7 @@ from deploy.county.care.prices import Item
 from deploy.county.care.reasons import CHRONIC
 from deploy.county.people.insured import EMPLOYEE
 from knowledge_base.events.claims import Paid
+from knowledge_base.events.head import written
 
 # Deductible in fen and rate of payment in per cent by level; the figures are of the usual size, no county's own.
 _STAY_TERMS = {1: (30_000, 85), 2: (60_000, 75), 3: (100_000, 62)}
@@ -21,9 +22,9 @@ _EMPLOYEE_BONUS = 8
 
 
 @cache
-def yuan(fen: int) -> Decimal:
+def yuan(fen: int) -> str:
     """Fen as yuan with two decimals."""
-    return Decimal(fen).scaleb(-2)
+    return written(Decimal(fen).scaleb(-2))
 
 
 # The price is rounded before it is multiplied: a line's amount is then exactly price times quantity.

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from functools import cache
 from random import Random
 
@@ -174,8 +173,8 @@ def _operation(surgery: Surgery, day: Day, doctor: str) -> Operation:
 
 
 @cache
-def _count(quantity: int) -> Decimal:
-    return Decimal(quantity)
+def _count(quantity: int) -> str:
+    return str(quantity)
 
 
 @cache
