@@ -11,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
+from msgspec.structs import replace
+
 from bench.results import Reporter, Result, measure_interleaved
 from bench.samples import LINES, people_with_history
 from deploy.embedded.postgres import EmbeddedPostgres, start_postgres
@@ -113,7 +115,7 @@ def _taking_in(
 
 def _as_another(claim: Claim) -> Claim:
     name = f"{claim.event_id}-another"
-    return Claim(**{**vars(claim), "event_id": name, "claim_id": name, "encounter_id": name, "patient": name})
+    return replace(claim, event_id=name, claim_id=name, encounter_id=name, patient=name)
 
 
 async def _take_in(connection: Connection, handler: EventsHandler, claims: Sequence[Claim]) -> None:
