@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import decoding, histories, importing, judging, stages, streams
+from bench import answers, decoding, histories, importing, judging, stages, streams
 from bench.report import write_report
 from bench.results import Result, save_results
 
@@ -11,6 +11,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "decoding": decoding.run,
     "judging": judging.run,
     "histories": histories.run,
+    "answers": answers.run,
     "importing": importing.run,
     "stages": stages.run,
     "streams": streams.run,

@@ -45,12 +45,12 @@ def run() -> list[Result]:
         contenders: dict[str, Callable[[], float]] = {}
         for earlier in _EARLIER:
             people = people_with_history(_PEOPLE, earlier)
-            template = asyncio.run(_prepare(server, rule_set, [claim for claims in people for claim in claims[:-1]]))
+            template = asyncio.run(prepared(server, rule_set, [claim for claims in people for claim in claims[:-1]]))
             newest = [claims[-1] for claims in people]
             contenders[f"{earlier}"] = _taking_in(server, rule_set, template, newest)
         (*others, long) = [*people_with_history(_NEIGHBOURS, 5), *people_with_history(1, _LONG)]
         past = [claim for claims in (*others, long) for claim in claims[:-1]]
-        template = asyncio.run(_prepare(server, rule_set, past))
+        template = asyncio.run(prepared(server, rule_set, past))
         neighbours = [claims[-1] for claims in others]
         contenders["neighbours"] = _taking_in(server, rule_set, template, neighbours)
         contenders["with long"] = _taking_in(server, rule_set, template, [*neighbours, long[-1]])
@@ -81,7 +81,7 @@ def _results(report: Reporter) -> list[Result]:
     ]
 
 
-async def _prepare(server: EmbeddedPostgres, rule_set: RuleSet, claims: Sequence[Claim]) -> str:
+async def prepared(server: EmbeddedPostgres, rule_set: RuleSet, claims: Sequence[Claim]) -> str:
     """The name of a database that holds some claims."""
     name = f"prepared_{uuid4().hex[:8]}"
     await _administer(server, f"create database {name} template fundwatch")

@@ -29,7 +29,7 @@ from rules_lib.rule_set import RuleSet
 from rules_lib.scope import Scope
 from streams.messages.kinds import digest_of
 from streams.messages.packing import decode_digest, encode_digest
-from streams.pipeline.touching import Head, Matter, touched
+from streams.pipeline.touching import Matter, head_of_digest, touched
 
 _PEOPLE = {5: 20, 60: 20, 600: 5}
 """How many people are judged by how many earlier claims each has."""
@@ -68,7 +68,7 @@ def people_before_judging(rule_set: RuleSet, earlier: int) -> list[_Judged]:
 
 def _judged(rule_set: RuleSet, digests: list[ClaimDigest]) -> _Judged:
     """What is touched is found as the pipeline finds it."""
-    heads = [_head(seq, digest) for seq, digest in enumerate(digests)]
+    heads = [head_of_digest(seq, "claim", digest) for seq, digest in enumerate(digests)]
     scope, _ = touched(Matter("420281", Subject(PATIENT, digests[0].patient), heads, frozenset({len(heads) - 1})))
     return _Judged(
         digests=digests,
@@ -82,11 +82,6 @@ def _digest(claim: Claim) -> ClaimDigest:
     digest = digest_of(claim)
     assert isinstance(digest, ClaimDigest)
     return digest
-
-
-def _head(seq: int, digest: ClaimDigest) -> Head:
-    encounter = (digest.institution, digest.encounter_id)
-    return Head(seq, digest.event_id, "claim", digest.claim_id, encounter, *digest.span, None)
 
 
 def _history(rule_set: RuleSet, digests: Sequence[ClaimDigest]) -> PatientHistory:

@@ -15,7 +15,7 @@ from rules_lib.rules_of import RulesOf
 from rules_lib.scope import ALL_DAYS, Scope
 from streams.messages.packing import decode_digest
 from streams.pipeline.arrivals import Arrival
-from streams.pipeline.touching import Matter, touched
+from streams.pipeline.touching import Matter, head_of_digest, touched
 from streams.pipeline.windows import needs_everything, windows
 from streams.store.events import stored, wider
 from streams.store.events.stored import Remembered
@@ -57,6 +57,24 @@ async def find_windows(
     for window in found:
         _widen(window, digests, rules)
     return found, digests | await _load_digests(connection, area, events, _seqs(found) - digests.keys(), accepted)
+
+
+async def find_with(
+    connection: Connection, area: str, name: str, kind: str, digest: Digest, rules: RulesOf
+) -> tuple[Window, dict[int, Digest]]:
+    """The window of a patient with an event that is not stored, as if it came now, and the digests in it.
+
+    One read of the store where all that matters lies near the event, as nearly always. Nothing is written.
+    """
+    first, last = digest.span
+    by_name = await stored.read_person(connection, area, name, (first - _NEAR, last + _NEAR))
+    events = [event for together in by_name.values() for event in together]
+    seq = 1 + max((event.head.seq for event in events), default=0)
+    heads = [*(event.head for event in events), head_of_digest(seq, kind, digest)]
+    window = _window(Matter(area, patient(min(by_name)), heads, frozenset({seq})), rules)
+    digests = {seq: digest} | await _load_digests(connection, area, events, {*window.seqs} - {seq}, {})
+    _widen(window, digests, rules)
+    return window, digests | await _load_digests(connection, area, events, {*window.seqs} - digests.keys(), {})
 
 
 async def find_whole(

@@ -1,7 +1,6 @@
 """The account: what becomes of each message of a batch. Every one is counted once, and what is refused is kept.
 
-A record is known again by the hash of its bytes, as its bus keeps them. Where an id comes again in other bytes, what it
-means is compared."""
+A record is known again by the hash of its bytes. Where an id comes again in other bytes, what it means is compared."""
 
 import hashlib
 from collections.abc import Sequence
@@ -103,7 +102,7 @@ def decode_records(records: Sequence[Record], account: Account) -> list[Incoming
         except Undecodable as error:
             account.dead(record, error.faults, error.money)
             continue
-        hash = hashlib.blake2b(record.packed or body, digest_size=16).digest()
+        hash = hashlib.blake2b(body, digest_size=16).digest()
         if hash[0] % _LOOKED_AT == 0:
             account.unknown_fields(record)
         incoming.append(incoming_of(record, event, hash))

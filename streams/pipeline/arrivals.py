@@ -18,10 +18,9 @@ _compress = zstandard.ZstdCompressor(level=1).compress
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """A decoded message, whom it is about (its own subject first), and 16 bytes that are equal for equal bytes.
+    """A decoded message: whom it is about (its own subject first), and 16 bytes that are equal for equal bytes.
 
-    That is so on one bus: another may keep the same bytes compressed. ``joins`` is another pseudonym of its patient;
-    ``money`` is what its lines sum to, in yuan.
+    ``joins`` is another pseudonym of its patient; ``money`` is what its lines sum to, in yuan.
     """
 
     record: Record

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from knowledge_base.days import FIRST_DAY, LAST_DAY, Day
+from knowledge_base.digests.head import Digest
 from knowledge_base.subjects import Subject
 from rules_lib.scope import ALL_DAYS, Scope
 
@@ -33,6 +34,14 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 def company_of(event_id: str, encounter: tuple[str, str]) -> tuple[str, str]:
     """What an event is looked at together with: its encounter; one without (``digests.head.Links``) stands alone."""
     return encounter if encounter != ("", "") else ("", event_id)
+
+
+def head_of_digest(seq: int, kind: str, digest: Digest) -> Head:
+    """The head of an event of which its digest is known."""
+    links, (first, last) = digest.links, digest.span
+    company = company_of(digest.event_id, links.encounter)
+    target = links.reverses if links.reverses is not None else links.corrects
+    return Head(seq, digest.event_id, kind, links.claim_id, company, first, last, target)
 
 
 class Matter(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -204,7 +205,8 @@ async def _judged(dsn: str) -> int:
 async def _assert_alike(restored: str, undisturbed: str) -> None:
     """The restored database says what one says that nobody disturbed, and accounts for everything."""
     for found, expected in zip(await _standing(restored), await _standing(undisturbed), strict=True):
-        assert found == expected
+        otherwise = [pair for pair in zip_longest(found, expected) if pair[0] != pair[1]]
+        assert otherwise[:3] == []
     connection = await connect(restored)
     account = await reconcile(connection)
     assert (account.received, account.lost, account.money_differs) == (len(EVENTS), 0, 0)

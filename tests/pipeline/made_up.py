@@ -30,7 +30,7 @@ from rules_lib.scope import ALL_DAYS, Scope
 from streams.messages.versions import pack_finding, unpack_finding
 from streams.pipeline.comparing import Changed, StoredFinding, StoredNotEvaluated
 from streams.pipeline.judge import judge_again
-from streams.pipeline.touching import Head, Matter, company_of, touched
+from streams.pipeline.touching import Head, Matter, head_of_digest, touched
 from streams.pipeline.windows import needs_everything, windows
 
 AREA = "330100"
@@ -249,11 +249,7 @@ def _some_line(random: Random, day: Day) -> LineDigest:
 
 def head(seq: int, digest: Digest) -> Head:
     """What the store tells of an event without its digest."""
-    links, (first, last) = digest.links, digest.span
-    kind = "claim" if isinstance(digest, ClaimDigest) else "patient_status"
-    target = links.reverses or links.corrects
-    company = company_of(digest.event_id, links.encounter)
-    return Head(seq, digest.event_id, kind, links.claim_id, company, first, last, target)
+    return head_of_digest(seq, "claim" if isinstance(digest, ClaimDigest) else "patient_status", digest)
 
 
 def matter_of(digests: Iterable[Digest], new: Iterable[int] = (), subject: Subject = PERSON) -> Matter:

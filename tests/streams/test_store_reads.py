@@ -7,7 +7,7 @@ import pytest
 
 from deploy.county import CountyPlan, simulate
 from knowledge_base.subjects import patient
-from streams.store.events.stored import find_events, load_received
+from streams.store.events.stored import find_events, load_received, read_person
 from streams.store.judgements.findings import find_findings, find_not_evaluated
 from streams.store.sessions import Connection, connect
 
@@ -36,6 +36,10 @@ async def _events(connection: Connection, area: str, names: list[str]) -> object
     return await find_events(connection, area, dict.fromkeys(names, (1, 1)))
 
 
+async def _person(connection: Connection, area: str, names: list[str]) -> object:
+    return [await read_person(connection, area, name, (1, 1)) for name in names]
+
+
 async def _received(connection: Connection, area: str, names: list[str]) -> object:
     return [await load_received(connection, area, name, 1_000_000) for name in names]
 
@@ -52,11 +56,12 @@ async def _not_evaluated(connection: Connection, area: str, names: list[str]) ->
     ("table", "column", "read"),
     [
         ("events", "patient", _events),
+        ("events", "patient", _person),
         ("events", "patient", _received),
         ("findings", "subject", _findings),
         ("not_evaluated", "subject", _not_evaluated),
     ],
-    ids=["events", "received", "findings", "not evaluated"],
+    ids=["events", "person", "received", "findings", "not evaluated"],
 )
 async def test_rows_of_others_are_not_read(judged: Connection, table: str, column: str, read: Read) -> None:
     area = await judged.fetchval("select min(area) from events")

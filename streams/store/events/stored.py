@@ -122,6 +122,41 @@ async def find_events(
     return found
 
 
+async def read_person(
+    connection: asyncpg.Connection, area: str, patient: str, near: tuple[Day, Day]
+) -> dict[str, list[Remembered]]:
+    """Every event of everybody who is one person with a patient, by pseudonym, as of what is committed.
+
+    Digests only of those that overlap some days. One statement, which writes nothing and locks no row or name, for
+    answers that somebody waits for.
+    """
+    rows = await connection.fetch(
+        """
+        select everybody.patient, e.seq, e.event_id, e.kind, e.claim_id, e.institution, e.encounter_id,
+            e.first_day, e.last_day, coalesce(e.reverses, e.corrects) as target,
+            case when e.last_day >= $3 and e.first_day <= $4 then e.digest end as digest
+        from (
+            select m.patient from persons p join persons m using (area, person) where p.area = $1 and p.patient = $2
+            union select $2
+        ) as everybody
+        left join lateral (
+            select * from events e
+            where e.area = $1 and e.patient = everybody.patient and e.subject_kind = 'patient' offset 0
+        ) as e on true
+        """,
+        area,
+        patient,
+        _clamped(near[0]),
+        _clamped(near[1]),
+    )
+    found: dict[str, list[Remembered]] = {}
+    for name, *head, digest in rows:
+        events = found.setdefault(name, [])
+        if head[0] is not None:
+            events.append(Remembered(head_of(head), name, digest))
+    return found
+
+
 def head_of(row: Sequence[Any]) -> Head:
     """The head of a stored event from its columns, in their order here."""
     seq, event_id, kind, claim_id, institution, encounter_id, first, last, target = row
