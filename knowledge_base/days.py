@@ -6,7 +6,7 @@ A ``Day`` is the proleptic ordinal of a civil day in Asia/Shanghai (``date.toord
 """
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timezone
 
 Day = int
 
@@ -33,11 +33,18 @@ def day_at(microseconds_since_epoch: int) -> Day:
 
 
 def moments(instants: Iterable[datetime]) -> list[tuple[int, Day]]:
-    """Microseconds and civil days of the many instants of a claim's lines, as ``microseconds`` and ``day_of`` say."""
+    """Microseconds and civil days of the many instants of a claim's lines, as ``microseconds`` and ``day_of`` say.
+
+    Mostly all are told in one zone: their differences to an instant of the same zone ask no zone for its offset.
+    """
     found = []
+    zone, epoch = _EPOCH.tzinfo, _EPOCH
     epoch_day, a_day, midnight = _EPOCH_DAY, _MICROSECONDS_A_DAY, _MIDNIGHT_IN_UTC
     for instant in instants:
-        since = instant - _EPOCH
+        if instant.tzinfo is not zone:
+            zone = instant.tzinfo
+            epoch = _EPOCH.astimezone(zone) if isinstance(zone, timezone) else _EPOCH
+        since = instant - epoch
         days, seconds = since.days, since.seconds
         day = days + epoch_day if seconds < midnight else days + epoch_day + 1
         found.append((days * a_day + seconds * 1_000_000 + since.microseconds, day))
