@@ -1,11 +1,12 @@
 """What a batch reads of a store is its own people's, in a new store too, of which the planner knows nothing yet."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
 from deploy.county import CountyPlan, simulate
+from deploy.embedded.postgres import EmbeddedPostgres
 from knowledge_base.subjects import patient
 from streams.store.events.stored import find_events, load_received, read_person
 from streams.store.judgements.findings import find_findings, find_not_evaluated
@@ -18,11 +19,23 @@ Read = Callable[[Connection, str, list[str]], Awaitable[object]]
 
 
 @pytest.fixture(scope="module")
-def county(new_database: Callable[[], str]) -> str:
-    """The address of a database with a judged county."""
+def county(new_database: Callable[[], str], postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    """The address of a database with a judged county, which PostgreSQL never gets to analyse.
+
+    Of tables as small as these it would know that reading them whole is as good.
+    """
     url = new_database()
+    asyncio.run(_run(postgres_server.dsn, "alter system set autovacuum = off", "select pg_reload_conf()"))
     asyncio.run(replay(url, simulate(CountyPlan(scale=1 / 1000))))
-    return url
+    yield url
+    asyncio.run(_run(postgres_server.dsn, "alter system reset autovacuum", "select pg_reload_conf()"))
+
+
+async def _run(dsn: str, *statements: str) -> None:
+    connection = await connect(dsn)
+    for statement in statements:
+        await connection.execute(statement)
+    await connection.close()
 
 
 @pytest.fixture

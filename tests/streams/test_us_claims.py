@@ -304,7 +304,7 @@ def _places_in(events: Iterator[Event]) -> set[Place]:
     """Rule 7 of docs/what-counts.md in plain loops over the events of this set (no merges, flags or item codes)."""
     claims: dict[str, list[Claim]] = defaultdict(list)
     for event in events:
-        if isinstance(event, Claim) and event.paid is not None and event.paid.pooled_fund > 0:
+        if isinstance(event, Claim) and event.paid is not None and Decimal(event.paid.pooled_fund) > 0:
             claims[event.patient].append(event)
     found: set[Place] = set()
     for same_patient in claims.values():
@@ -316,7 +316,7 @@ def _places_in(events: Iterator[Event]) -> set[Place]:
                 if other.institution != stay.institution:
                     found |= {
                         (stay.patient, stay.encounter_id, other.institution, as_date(day))
-                        for day in (day_of(line.at) for line in other.lines if line.in_fund_scope)
+                        for day in (day_of(line.at) for line in other.lines if Decimal(line.in_fund_scope or 0))
                         if day in inside
                     }
     return found
@@ -368,10 +368,11 @@ def test_claims_and_money_in_equal_claims_and_money_in_the_events(folder: Path, 
     totals: dict[str, list[Any]] = defaultdict(lambda: [0, Decimal(0), Decimal(0), 0])
     for event in events:
         if isinstance(event, Claim) and event.paid is not None:
-            assert sum(line.amount for line in event.lines) == event.paid.pooled_fund + event.paid.own
+            fund, own = Decimal(event.paid.pooled_fund), Decimal(event.paid.own)
+            assert sum(Decimal(line.amount) for line in event.lines) == fund + own
             kind = "In" if event.visit_type == "21" else "Out"
             total = totals[f"{event.sender.removeprefix('us:').title()}_{kind}patient"]
-            for place, value in enumerate((1, event.paid.pooled_fund, event.paid.own, len(event.lines))):
+            for place, value in enumerate((1, fund, own, len(event.lines))):
                 total[place] += value
     with _raw(folder) as raw:
         expected = {source: list(sums) for source, *sums in raw.execute(_TOTALS).fetchall()}
