@@ -9,6 +9,7 @@ import msgspec
 from knowledge_base.days import LAST_DAY, Day, day_of, microseconds, moments
 from knowledge_base.digests.head import Digest, Links
 from knowledge_base.events.claims import Claim, ClaimLine, Paid
+from knowledge_base.numbers import number
 
 
 class LineDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -119,7 +120,7 @@ def claim_digest(claim: Claim) -> ClaimDigest:
 
 
 def _fund_paid(paid: Paid) -> Decimal:
-    return Decimal(paid.pooled_fund) + Decimal(paid.serious_illness) + Decimal(paid.aid)
+    return number(paid.pooled_fund) + number(paid.serious_illness) + number(paid.aid)
 
 
 def _line_digests(lines: Sequence[ClaimLine]) -> tuple[LineDigest, ...]:

@@ -5,7 +5,6 @@ dozens, of which a rule looks at few. Instants carry a zone; civil days are plai
 """
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Protocol
 
 from msgspec import Meta
@@ -36,11 +35,6 @@ Money = Annotated[
 Quantity = Annotated[
     str, Meta(description="billing units, at most 14 digits before and 6 after the point", extra_json_schema=_DECIMAL)
 ]
-
-
-def written(number: Decimal) -> str:
-    """A number as events hold it: digits and a point, no exponent."""
-    return format(number, "f")
 
 
 class Event(Protocol):

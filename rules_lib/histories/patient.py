@@ -16,6 +16,7 @@ from knowledge_base.digests.claims import ClaimDigest, LineDigest
 from knowledge_base.digests.head import Digest
 from knowledge_base.digests.persons import StatusDigest
 from knowledge_base.findings import Amounts, LineKey
+from knowledge_base.numbers import number
 from knowledge_base.subjects import Subject
 from rules_lib.histories.history import ZERO, Encounter, History, Line, Share, line_order
 
@@ -111,7 +112,9 @@ class PatientHistory(History):
         total = Decimal(0)
         for digest in claim.lines:
             if digest.refund_of is None and (claim.event_id, digest.line_id) not in self._superseded:
-                scope = self._net(claim, digest)[2]
+                scope, refund = _known(digest.in_fund_scope), self._refund_of(claim, digest)
+                if refund is not None:
+                    scope = refund.left_in_scope(scope)
                 if scope is None:
                     return None
                 total += scope
@@ -156,18 +159,16 @@ class PatientHistory(History):
             return None
         if self._superseded and (claim.event_id, digest.line_id) in self._superseded:
             return None
-        quantity, amount, scope = self._net(claim, digest)
+        told = digest.in_fund_scope
+        quantity, amount, scope = number(digest.quantity), number(digest.amount), None if told is None else number(told)
+        if self._refunds and (refund := self._refund_of(claim, digest)) is not None:
+            quantity, amount, scope = refund.taken_off(quantity, amount, scope)
         if quantity <= 0 or (scope is not None and scope <= 0):
             return None
         return Line(claim, digest, quantity, amount, scope, scope is not None and claim.fund_paid is not None)
 
-    def _net(self, claim: ClaimDigest, digest: LineDigest) -> tuple[Decimal, Decimal, Decimal | None]:
-        quantity, amount, scope = Decimal(digest.quantity), Decimal(digest.amount), _known(digest.in_fund_scope)
-        if self._refunds:
-            refund = self._refunds.get((claim.institution, claim.encounter_id, digest.line_id))
-            if refund is not None:
-                return refund.taken_off(quantity, amount, scope)
-        return quantity, amount, scope
+    def _refund_of(self, claim: ClaimDigest, digest: LineDigest) -> "_Refund | None":
+        return self._refunds.get((claim.institution, claim.encounter_id, digest.line_id))
 
     def _find_lines_twice(self) -> None:
         """Where two standing claims carry one line_id, the line of the greatest (happened_at, event_id) holds."""
@@ -187,8 +188,8 @@ class PatientHistory(History):
                 self._refunds[key] = self._refunds.get(key, _NOTHING).plus(digest)
 
 
-def _known(number: str | None) -> Decimal | None:
-    return None if number is None else Decimal(number)
+def _known(text: str | None) -> Decimal | None:
+    return None if text is None else number(text)
 
 
 def _cents(amount: Decimal) -> Decimal:
@@ -205,17 +206,18 @@ class _Refund(msgspec.Struct, frozen=True):
     def plus(self, digest: LineDigest) -> "_Refund":
         scope = _known(digest.in_fund_scope)
         return _Refund(
-            self.quantity + abs(Decimal(digest.quantity)),
-            self.amount + abs(Decimal(digest.amount)),
+            self.quantity + abs(number(digest.quantity)),
+            self.amount + abs(number(digest.amount)),
             None if self.in_fund_scope is None or scope is None else self.in_fund_scope + abs(scope),
         )
 
     def taken_off(
         self, quantity: Decimal, amount: Decimal, scope: Decimal | None
     ) -> tuple[Decimal, Decimal, Decimal | None]:
-        zero = Decimal(0)
-        left = None if scope is None or self.in_fund_scope is None else max(zero, scope - self.in_fund_scope)
-        return max(zero, quantity - self.quantity), max(zero, amount - self.amount), left
+        return max(ZERO, quantity - self.quantity), max(ZERO, amount - self.amount), self.left_in_scope(scope)
+
+    def left_in_scope(self, scope: Decimal | None) -> Decimal | None:
+        return None if scope is None or self.in_fund_scope is None else max(ZERO, scope - self.in_fund_scope)
 
 
 _NOTHING = _Refund(Decimal(0), Decimal(0), Decimal(0))

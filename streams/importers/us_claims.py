@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
 from knowledge_base.events.claims import Claim, ClaimLine, Diagnosis, Operation, Paid
-from knowledge_base.events.head import Event, written
+from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
+from knowledge_base.numbers import written
 from streams.importers import UnusableTable
 
 AREA = "us"

@@ -1,9 +1,10 @@
 """The codec: received bytes to events and back, and when two events mean the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
+from operator import attrgetter
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -184,21 +185,29 @@ def address_reader(otherwise: str) -> Callable[[bytes], Address]:
 
     Messages that tell no kind go ``otherwise``, where their faults are found and said.
     """
-    claim = KINDS["claim"]
     names = sorted({name for kind in KINDS.values() for name in kind.key})
     fields = [(name, Any, None) for name in ("kind", *names)]
     decode = msgspec.json.Decoder(msgspec.defstruct("AddressFields", fields)).decode
+    places = {name: (kind.topic, _key_reader(kind.key)) for name, kind in KINDS.items()}
+    without_kind = otherwise, _key_reader(KINDS["claim"].key)
 
     def address_of(body: bytes) -> Address:
         try:
             read: Any = decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return otherwise, None
-        kind = KINDS.get(read.kind) if isinstance(read.kind, str) else None
-        topic = kind.topic if kind else otherwise
+        topic, key_of = places.get(read.kind, without_kind) if isinstance(read.kind, str) else without_kind
         try:
-            return topic, "/".join([getattr(read, name) for name in (kind or claim).key]).encode()
+            return topic, "/".join(key_of(read)).encode()
         except TypeError:
             return topic, None
 
     return address_of
+
+
+def _key_reader(names: tuple[str, ...]) -> Callable[[Any], Sequence[str]]:
+    """What takes the fields of a key from what was read of a message."""
+    if len(names) == 1:
+        (name,) = names
+        return lambda read: (getattr(read, name),)
+    return attrgetter(*names)

@@ -17,6 +17,7 @@ from knowledge_base.digests.persons import StatusDigest, status_digest
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
+from knowledge_base.numbers import number
 from knowledge_base.subjects import Subject, patient
 from streams.messages.faults import claim_faults, status_faults
 
@@ -58,7 +59,7 @@ def _of_patient(event: Claim | PatientStatus) -> Sequence[Place]:
 
 
 def _sum_of_lines(claim: Claim) -> Decimal:
-    return sum([Decimal(line.amount) for line in claim.lines], Decimal(0))
+    return sum([number(line.amount) for line in claim.lines], Decimal(0))
 
 
 def _merged(status: PatientStatus) -> str | None:

@@ -7,7 +7,7 @@ from random import Random
 from msgspec.structs import astuple, replace
 
 from knowledge_base.events.claims import Claim, ClaimLine, Paid
-from knowledge_base.events.head import written
+from knowledge_base.numbers import written
 
 _REFUNDED, _REVERSED, _CORRECTED = 0.006, 0.009, 0.013
 """Cumulative shares of settlements that are partly refunded, reversed and settled anew, or corrected."""

@@ -9,7 +9,7 @@ from deploy.county.care.prices import Item
 from deploy.county.care.reasons import CHRONIC
 from deploy.county.people.insured import EMPLOYEE
 from knowledge_base.events.claims import Paid
-from knowledge_base.events.head import written
+from knowledge_base.numbers import written
 
 # Deductible in fen and rate of payment in per cent by level; the figures are of the usual size, no county's own.
 _STAY_TERMS = {1: (30_000, 85), 2: (60_000, 75), 3: (100_000, 62)}
