@@ -59,12 +59,13 @@ def values(answer: httpx.Response) -> dict[str, list[float]]:
     return found
 
 
-def until_read(port: int, name: str, value: float, **headers: str) -> dict[str, list[float]]:
-    """What is served once every value of a metric is as expected."""
+def until_read(port: int, name: str, value: float, many: int = 1, **headers: str) -> dict[str, list[float]]:
+    """What is served once a metric has at least so many values, all as expected."""
     deadline = time.monotonic() + PATIENCE
     while True:
         found = values(get(port, "/metrics", **headers))
-        if set(found.get(name, [])) == {value}:
+        read = found.get(name, [])
+        if set(read) == {value} and len(read) >= many:
             return found
         assert time.monotonic() < deadline, found.get(name)
         time.sleep(0.2)
@@ -72,7 +73,7 @@ def until_read(port: int, name: str, value: float, **headers: str) -> dict[str, 
 
 def test_a_worker_serves_metrics_and_health_on_a_port_of_its_own(environment: dict[str, str], free_port: int) -> None:
     with running(environment, "worker", "--metrics-port", str(free_port)) as worker:
-        found = until_read(free_port, "fundwatch_partition_owned", 1)
+        found = until_read(free_port, "fundwatch_partition_owned", 1, many=5)
         assert len(found["fundwatch_partition_owned"]) == 5  # four of claims, one of findings
         assert found["fundwatch_store_up"] == [1]
         assert found["fundwatch_disk_free_bytes"][0] > 0

@@ -272,8 +272,9 @@ async def test_troubles_of_the_database_are_waited_out_and_bury_nothing(
     await send(postgres_url, [message_of(event) for event in events])
     with caplog.at_level(logging.WARNING):
         await work_off(postgres_url, handler)
-    assert handler.met == [
-        "InterfaceError",
+    first, *others = handler.met
+    assert first in ("InterfaceError", "InternalClientError"), "the driver may not have noticed the end yet"
+    assert others == [
         "ConnectionDoesNotExistError",
         "QueryCanceledError",
         "LockNotAvailableError",
