@@ -88,7 +88,7 @@ def test_a_worker_serves_metrics_and_health_on_a_port_of_its_own(environment: di
 def test_a_worker_on_kafka_says_the_same(environment: dict[str, str], free_port: int, kafka_brokers: str) -> None:
     environment |= {"FUNDWATCH_BUS": "kafka", "FUNDWATCH_BROKERS": kafka_brokers, "FUNDWATCH_KAFKA_PREFIX": "serving."}
     with running(environment, "worker", "--metrics-port", str(free_port)):
-        found = until_read(free_port, "fundwatch_partition_owned", 1)
+        found = until_read(free_port, "fundwatch_partition_owned", 1, many=5)
         assert len(found["fundwatch_partition_owned"]) == len(found["fundwatch_next_offset"]) == 5
         assert set(found["fundwatch_lag_records"]) == {0}
         assert min(found["fundwatch_leases_taken_total"]) >= 1
