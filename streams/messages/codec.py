@@ -26,7 +26,7 @@ from streams.messages.kinds import KINDS, Kind
 from streams.messages.numbers import are_plain, has_fields, read_any_spelling, with_decimals
 
 _decode_claim = msgspec.json.Decoder(Claim).decode
-_decode_json = msgspec.json.Decoder().decode
+_decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode_json = msgspec.json.Encoder().encode
 _ESCAPED_NUL = rb"\u0000"
 _ZERO = Decimal(0)
@@ -93,7 +93,7 @@ def decode_slowly(body: bytes) -> Event:
     if kind is None:
         raise Undecodable([f"kind: expected one of {', '.join(KINDS)}"], _money(data))
     try:
-        event = read_any_spelling(body, kind.event)
+        event: Event = read_any_spelling(body, kind.event)
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
         raise Undecodable(type_faults(data, kind.event) or [without_value(error)], _money(data)) from None
     faults = [*type_faults(data, kind.event), *kind.faults(event)]

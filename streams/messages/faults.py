@@ -14,7 +14,7 @@ import msgspec
 
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.persons import PatientStatus
-from streams.messages.numbers import DIGITS, PLACES, has_fields, reckoned
+from streams.messages.numbers import DIGITS, PLACES, has_fields, is_number, reckoned
 
 MOST = Decimal(10) ** DIGITS
 FIRST_YEAR, LAST_YEAR = 1900, 2199
@@ -63,6 +63,8 @@ def type_faults(data: Any, kind: Any, where: str = "") -> list[str]:
         return [fault for index, value in enumerate(data) for fault in type_faults(value, item, f"{where}[{index}]")]
     if isinstance(data, str) and "\0" in data:
         return [f"{where}: NUL character, which the store cannot keep"]
+    if isinstance(data, Decimal) and not is_number(kind):
+        data = float(data)
     try:
         value = msgspec.convert(data, reckoned(kind))
     except (msgspec.ValidationError, ValueError, OverflowError) as error:

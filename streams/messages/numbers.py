@@ -1,6 +1,7 @@
-"""Numbers in messages: texts in events, spelled in one way. Other spellings are read too, and become that one.
+"""Numbers in messages: texts in events, nearly always spelled plainly. Other spellings are read too.
 
-A number counts however it is spelled (12.5 without quotes, "1E+3"): a spelling must not hide spending.
+A number counts however it is spelled (12.5 without quotes, "1E+3"): a spelling must not hide spending. It is kept as
+``str`` writes its decimal, which of plain numbers is what came.
 """
 
 import re
@@ -8,11 +9,13 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
 from knowledge_base.events.head import Event, Money, Quantity
+
+E = TypeVar("E", bound=Event)
 
 DECIMAL = r"-?[0-9]{1,14}(?:\.[0-9]{1,6})?"
 """How money, prices and quantities are to be written."""
@@ -62,12 +65,13 @@ def reckoned(kind: Any) -> Any:
     return msgspec.defstruct(kind.__name__, fields, frozen=True, gc=False)
 
 
-def read_any_spelling(body: bytes, kind: Any) -> Event:
-    """An event of a type from its JSON, however its numbers are spelled.
+def read_any_spelling(body: bytes, kind: type[E]) -> E:
+    """An event of a type from its JSON, however its numbers are spelled, with no check beyond its types.
 
     Raises ``msgspec.ValidationError``, ``ValueError``, ``OverflowError``.
     """
-    event: Event = _converted(msgspec.json.decode(body, type=reckoned(kind)), kind)
+    wide: Any = reckoned(cast(Any, kind))
+    event: E = _converted(msgspec.json.decode(body, type=wide), kind)
     return event
 
 

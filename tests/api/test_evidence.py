@@ -1,5 +1,6 @@
 """The evidence of a finding: which claims stand, which lines bear which mark, and the drawing of the days around it."""
 
+import json
 from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -7,6 +8,7 @@ from itertools import pairwise
 
 import asyncpg
 import pytest
+import zstandard
 from msgspec.structs import replace
 
 from api.frame.texts import load_texts
@@ -18,8 +20,10 @@ from knowledge_base.subjects import PATIENT, Subject
 from rules_lib.histories.patient import PatientHistory
 from rules_lib.rule_set import RuleSet
 from streams.messages.kinds import digest_of
-from streams.store.events.evidence import find_person_events, load_claims
+from streams.store.events.evidence import decode_received, find_person_events, load_claims
 from tests.api.story import AREA, COUNTY, NAMES, county, judged, reversal_of, save_claims
+from tests.streams import bad_messages
+from tests.streams.bad_messages import SPELLINGS
 
 
 def _of(patient: str) -> list[Claim]:
@@ -75,6 +79,14 @@ async def test_claims_are_read_as_received_and_fallen_ones_counted(
     sources = sources_of(finding, PatientHistory(Subject(PATIENT, claim.patient), events.values(), ()), events)
     assert sources.fallen == 2
     assert await load_claims(connection, AREA, sources.seqs) == [claim]
+
+
+@pytest.mark.parametrize(("spelled", "meant"), SPELLINGS.items())
+def test_claims_are_read_in_every_spelling_that_the_door_takes(spelled: object, meant: str) -> None:
+    body = bad_messages.claim(1)
+    body["lines"][0]["quantity"] = spelled
+    received = decode_received(zstandard.compress(json.dumps(body).encode()))
+    assert Decimal(received.lines[0].quantity) == Decimal(meant)
 
 
 async def test_events_of_every_pseudonym_of_a_person_are_found(connection: asyncpg.Connection) -> None:

@@ -205,7 +205,7 @@ def test_unknown_fields_are_counted_and_change_nothing() -> None:
     assert decode_event(other) == decode_event(known)
 
 
-@pytest.mark.parametrize("unreadable", [b"1e999", b'"\xff"', b"[" * 3000 + b"]" * 3000])
+@pytest.mark.parametrize("unreadable", [b'"\xff"', b"[" * 3000 + b"]" * 3000])
 def test_an_unknown_field_that_cannot_be_read_refuses_no_message(unreadable: bytes) -> None:
     body = json.dumps(claim(1)).encode()[:-1] + b', "colour": ' + unreadable + b"}"
     assert count_unknown_fields(body) == 0

@@ -71,10 +71,15 @@ def _names_amount(refused: Undecodable) -> bool:
 
 def _outcome(amount: object) -> tuple[Decimal, str] | None:
     """What an amount means and how its digest holds it, or nothing where it is a fault of the message."""
+    return _outcome_of(json.dumps(amount))
+
+
+def _outcome_of(written: str) -> tuple[Decimal, str] | None:
+    """The same of an amount as it stands in the JSON."""
     body = claim(1)
-    body["lines"][0]["amount"] = amount
+    body["lines"][0]["amount"] = "AMOUNT"
     try:
-        event = decode_event(json.dumps(body).encode())
+        event = decode_event(json.dumps(body).replace('"AMOUNT"', written).encode())
     except Undecodable as refused:
         return None if _names_amount(refused) else pytest.fail(f"{refused.faults} do not name the field")
     digest = digest_of(event)
@@ -97,3 +102,16 @@ def test_a_number_means_the_same_however_it_is_spelled_or_is_refused(text: str) 
 def test_a_number_without_quotes_is_one_of_its_digits(number: float) -> None:
     meant = Decimal(json.dumps(number))
     assert _outcome(number) == ((meant, str(meant)) if abs(meant) < 10**14 else None)
+
+
+@pytest.mark.parametrize(
+    "number", ["0.10000000000000000000001", "12345678901234.1234567", "1.0000000", "1e-20000", "1e999", "-1e14", "1e-7"]
+)
+def test_without_quotes_no_number_has_more_digits_than_with_them(number: str) -> None:
+    assert _outcome_of(number) is None
+    assert _outcome(number) is None
+
+
+def test_without_quotes_no_digit_is_lost() -> None:
+    number = "-12345678901234.123456"
+    assert _outcome_of(number) == (Decimal(number), number)
