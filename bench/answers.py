@@ -28,7 +28,7 @@ from rules_lib.engine import judge
 from rules_lib.histories.patient import PatientHistory
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
-from streams.handlers.reading import find_with
+from streams.handlers.reading import NEAR, find_with
 from streams.hosts.garbage import collector_kept_off
 from streams.messages.codec import decode_event, encode_event
 from streams.messages.kinds import digest_of
@@ -127,9 +127,9 @@ def _answering(rule_set: RuleSet) -> Call:
 
     async def answer(connection: Connection, body: bytes) -> bytes:
         event = _claim(body)
-        window, digests = await find_with(connection, event.area, event.patient, "claim", digest_of(event), rules)
+        window, digests = await find_with(connection, event, rules)
         history = PatientHistory(window.matter.subject, [digests[seq] for seq in window.seqs], rules.by_code)
-        judgement = judge(history, window.scope, rules, everything=window.everything)
+        judgement = judge(history, window.scope, rules, window.supplement, everything=window.everything)
         return msgspec.json.encode([(of.maker_id, of.occurrence, of.evidence) for of in judgement.findings])
 
     return answer
@@ -138,14 +138,14 @@ def _answering(rule_set: RuleSet) -> Call:
 async def _reading(connection: Connection, body: bytes) -> object:
     event = _claim(body)
     first, last = digest_of(event).span
-    return await stored.read_person(connection, event.area, event.patient, (first - 62, last + 62))
+    return await stored.read_person(connection, event.area, event.patient, (first - NEAR, last + NEAR))
 
 
 async def _reading_twice(connection: Connection, body: bytes) -> object:
     event = _claim(body)
     first, last = digest_of(event).span
     members = await persons.find_persons(connection, event.area, [event.patient])
-    near = {name: (first - 62, last + 62) for together in members.values() for name in together}
+    near = {name: (first - NEAR, last + NEAR) for together in members.values() for name in together}
     return await stored.find_events(connection, event.area, near)
 
 

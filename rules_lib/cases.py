@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from knowledge_base.days import Day
 from knowledge_base.digests.claims import ClaimDigest, LineDigest
+from knowledge_base.digests.details import ClaimDetails, LineDetails, OperationDetails
 from knowledge_base.digests.head import Digest
 from knowledge_base.digests.persons import StatusDigest
 from knowledge_base.subjects import patient
@@ -25,6 +26,7 @@ from rules_lib.rule import Rule
 from rules_lib.rule_set import RuleSet
 from rules_lib.rules_of import RulesOf
 from rules_lib.scope import ALL_DAYS
+from rules_lib.supplement import Supplement
 
 PERSON = "p1"
 Expected = Literal["hit", "near_miss", "not_evaluated", "nothing"]
@@ -39,13 +41,19 @@ _CLAIM_KEYS = {
 _LINE_KEYS = {
     "id", "item", "day", "hour", "quantity", "amount", "in_fund", "days", "refund_of", "sent_out", "sent_to", "kind",
 }  # fmt: skip
+_CLAIM_DETAILS = {
+    "practitioner", "department", "institution_level", "institution_kind", "admission_way", "discharge_way",
+}  # fmt: skip
+_LINE_DETAILS = {"unit_price", "practitioner", "department", "order_id", "trace_codes"}
+_OPERATION_KEYS = {"code", "day", "incision", "practitioner"}
+"""What few rules need, by the names of its fields (``knowledge_base.digests.details``)."""
 
 
 def run_case(case: Mapping[str, Any], rule: Rule, rule_set: RuleSet) -> tuple[Expected, Judgement]:
     """What a rule says of a case: the strongest of hit, not evaluated, near miss, nothing."""
     alone = RulesOf((rule,), rule_set.facts)
     history = HISTORIES[rule.looks_at](patient(PERSON), events_of(case), alone.by_code)
-    judgement = judge(history, ALL_DAYS, alone, near_misses=True)
+    judgement = judge(history, ALL_DAYS, alone, Supplement(details_of(case)), near_misses=True)
     if judgement.findings:
         return "hit", judgement
     if judgement.not_evaluated:
@@ -69,10 +77,15 @@ def events_of(case: Mapping[str, Any]) -> list[Digest]:
     return [_event(index, words) for index, words in enumerate(case["events"], 1)]
 
 
+def details_of(case: Mapping[str, Any]) -> dict[str, ClaimDetails]:
+    """The details of the claims of a case, by event_id."""
+    return {f"e{index}": _details(words) for index, words in enumerate(case["events"], 1) if "lines" in words}
+
+
 def _event(index: int, words: Mapping[str, Any]) -> Digest:
     if "sex_on_file" in words:
         return StatusDigest(f"e{index}", index, PERSON, "sex", sex=words["sex_on_file"])
-    _refuse_unknown(words, _CLAIM_KEYS)
+    _refuse_unknown(words, _CLAIM_KEYS | _CLAIM_DETAILS)
     lines = tuple(_line(number, line) for number, line in enumerate(words.get("lines", ()), 1))
     stay = [_day(day) for day in words.get("stay", ())]
     last = max([line.day for line in lines] + [day for day in stay if day is not None], default=0)
@@ -102,7 +115,7 @@ def _event(index: int, words: Mapping[str, Any]) -> Digest:
 
 
 def _line(number: int, words: Mapping[str, Any]) -> LineDigest:
-    _refuse_unknown(words, _LINE_KEYS)
+    _refuse_unknown(words, _LINE_KEYS | _LINE_DETAILS)
     quantity = str(words.get("quantity", 1))
     amount = str(words.get("amount") or Decimal(quantity) * 10)
     day = words["day"].toordinal()
@@ -145,5 +158,34 @@ def _diagnoses(values: Iterable[str] | None) -> tuple[tuple[str, str | None], ..
     return None if values is None else tuple((value, None) for value in values)
 
 
-def _operations(values: Iterable[date | None] | None) -> tuple[Day | None, ...] | None:
-    return None if values is None else tuple(_day(value) for value in values)
+def _operations(values: Iterable[Any] | None) -> tuple[Day | None, ...] | None:
+    """Days of operations; one is a day, or an object with what else is known of it."""
+    if values is None:
+        return None
+    return tuple(_day(value["day"] if isinstance(value, Mapping) else value) for value in values)
+
+
+def _details(words: Mapping[str, Any]) -> ClaimDetails:
+    operations = [of if isinstance(of, Mapping) else {"day": of} for of in words.get("operations", ()) or ()]
+    lines = words["lines"]
+    last = max((line["day"].toordinal() for line in lines), default=0)
+    return ClaimDetails(
+        settled_at=_instant(_day(words.get("settled")) or last, 18),
+        **{name: words.get(name) for name in _CLAIM_DETAILS},
+        operations=tuple(map(_operation, operations)),
+        lines=tuple(LineDetails(**_line_details(line)) for line in lines),
+    )
+
+
+def _operation(words: Mapping[str, Any]) -> OperationDetails:
+    _refuse_unknown(words, _OPERATION_KEYS)
+    day = _day(words["day"])
+    at = None if day is None else _instant(day, 10)
+    return OperationDetails(words.get("code", ""), at, words.get("incision"), words.get("practitioner"))
+
+
+def _line_details(words: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: words[name] for name in _LINE_DETAILS if name in words}
+    if "unit_price" in told:
+        told["unit_price"] = str(told["unit_price"])
+    return told | {"trace_codes": tuple(words.get("trace_codes", ()))}

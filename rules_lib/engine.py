@@ -19,30 +19,44 @@ from rules_lib.histories.history import NOTHING, ZERO, History, Line
 from rules_lib.questions import Measure, Question, Undecided, Word
 from rules_lib.rule import Reach, Rule
 from rules_lib.rules_of import RulesOf
-from rules_lib.scope import Scope
+from rules_lib.scope import ALL_DAYS, Scope
+from rules_lib.supplement import NO_SUPPLEMENT, Old, Supplement
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """What the rules say of the anchors in a scope. Rules in ``failed`` raised: nothing of theirs may be withdrawn."""
+    """What the rules say of the anchors in a scope.
+
+    ``left_out`` are the days of a rule on which it says nothing, and nothing of it may be withdrawn: all of them where
+    it raised, those around digests of an earlier generation than it needs.
+    """
 
     findings: list[Finding]
     near_misses: list[Measure]
     not_evaluated: list[NotEvaluated]
-    failed: set[str]
+    left_out: dict[str, Scope]
 
 
 def judge(
-    history: History, scope: Scope, rules: RulesOf, *, everything: bool = True, near_misses: bool = False
+    history: History,
+    scope: Scope,
+    rules: RulesOf,
+    supplement: Supplement = NO_SUPPLEMENT,
+    *,
+    everything: bool = True,
+    near_misses: bool = False,
 ) -> Judgement:
     """Judges every anchor whose reach meets the scope, each from its whole reach.
 
-    ``everything`` says that the history is the subject's whole history; else rules that need that (``whole_item``)
-    are not asked. ``near_misses`` asks also for what stayed within its limit, for cases and for the question "why not".
+    ``supplement`` holds what rules need beside digests. ``everything`` says that the history is the subject's whole
+    history; else rules that need that (``whole_item``) are not asked. ``near_misses`` asks also for what stayed within
+    its limit, for cases and for the question "why not".
     """
-    judgement = Judgement([], [], [], set())
+    judgement = Judgement([], [], [], {})
     for rule, items in _spoken_of(history, rules):
         if everything or not rule.reach.whole_item:
-            question = Question(history, rule, rules.facts, _judged(scope, rule.reach), items)
+            question = Question(history, rule, rules.facts, _judged(scope, rule.reach), items, supplement.details)
+            if supplement.old:
+                _leave_out(question, supplement.old, judgement)
             _ask(question, scope, judgement, near_misses)
     judgement.not_evaluated.extend(_without_item_code(history, scope, rules))
     return judgement
@@ -65,18 +79,34 @@ def _judged(scope: Scope, reach: Reach) -> Scope:
     return scope.widened(reach.ahead, reach.back) if reach.ahead or reach.back else scope
 
 
+def _leave_out(question: Question[History], old: Iterable[Old], judgement: Judgement) -> None:
+    """Leaves out the days around digests that lack what a rule needs, and says so of their encounters."""
+    rule = question.rule
+    own = {line.encounter for lines in question.items.values() for line in lines}
+    lacking = [of for of in old if of.generation < rule.generation and (rule.always or of.encounter in own)]
+    if lacking:
+        judgement.left_out[rule.id] = _judged(Scope((of.first_day, of.last_day) for of in lacking), rule.reach)
+    for of in lacking:
+        if question.meets(of.first_day, of.last_day):
+            occurrence, reason = (question.name, *of.encounter), f"digest of generation {of.generation}"
+            judgement.not_evaluated.append(NotEvaluated((rule.id,), occurrence, reason, of.first_day, of.last_day))
+
+
 def _ask(question: Question[History], scope: Scope, judgement: Judgement, near_misses: bool) -> None:
     rule = question.rule
     try:
         answers = list(find_check(rule.check)(question))
     except Exception as error:  # noqa: BLE001 - a faulty check must not stop a batch: it is shown and run again
-        judgement.failed.add(rule.id)
+        judgement.left_out[rule.id] = ALL_DAYS
         first, last = scope.hull
         judgement.not_evaluated.append(
             NotEvaluated((rule.id,), (question.name,), f"check failed: {_where(error)}", first, last)
         )
         return
+    left_out = judgement.left_out.get(rule.id)
     for answer in answers:
+        if left_out is not None and left_out.meets(answer.first_day, answer.last_day):
+            continue
         if isinstance(answer, Undecided):
             judgement.not_evaluated.append(
                 NotEvaluated((rule.id,), _named(answer.occurrence), answer.reason, answer.first_day, answer.last_day)

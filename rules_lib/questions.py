@@ -6,7 +6,7 @@ scope; the limit decides. It never sees today, arrival, storage, or another subj
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -14,12 +14,16 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from knowledge_base.days import Day
+from knowledge_base.digests.claims import ClaimDigest
+from knowledge_base.digests.details import ClaimDetails, LineDetails
 from knowledge_base.facts import Facts, Point
 from knowledge_base.findings import Part
 from knowledge_base.subjects import Subject
 from rules_lib.histories.history import ZERO, History, Line, Share
 from rules_lib.rule import Rule
 from rules_lib.scope import Scope
+
+NO_DETAILS, NO_LINE_DETAILS = ClaimDetails(), LineDetails()
 
 H = TypeVar("H", bound=History)
 
@@ -61,7 +65,8 @@ class Question(msgspec.Struct, Generic[H], frozen=True):
     """What a check is asked: a subject's history, the rule with its limits, the facts, and which anchors to judge.
 
     ``judged`` holds the days of the anchors to judge: those whose reach meets a touched day. ``items`` holds the
-    subject's lines of the items that the rule's catalogues name, by full item code and in line order.
+    subject's lines of the items that the rule's catalogues name, by full item code and in line order. ``details`` are
+    those of events by event_id, where the rule needs any.
     """
 
     history: H
@@ -69,6 +74,7 @@ class Question(msgspec.Struct, Generic[H], frozen=True):
     facts: Facts
     judged: Scope
     items: dict[str, list[Line]]
+    details: Mapping[str, Any]
 
     @property
     def subject(self) -> Subject:
@@ -77,7 +83,7 @@ class Question(msgspec.Struct, Generic[H], frozen=True):
     @property
     def name(self) -> str:
         """The subject's name, with which occurrences begin."""
-        return self.subject.name
+        return self.history.subject.name
 
     def meets(self, first: Day, last: Day) -> bool:
         """Whether an anchor on these days is to be judged."""
@@ -90,6 +96,16 @@ class Question(msgspec.Struct, Generic[H], frozen=True):
             if point is not None:
                 return point
         return None
+
+    def details_of(self, claim: ClaimDigest) -> ClaimDetails:
+        """A claim's details; empty where its digest is of a generation without them: the engine leaves it out then."""
+        details: ClaimDetails = self.details.get(claim.event_id, NO_DETAILS)
+        return details
+
+    def line_details_of(self, line: Line) -> LineDetails:
+        """A line's details, likewise."""
+        details = self.details_of(line.claim).lines
+        return details[line.claim.lines.index(line.digest)] if details else NO_LINE_DETAILS
 
     def on_judged_days(self, lines: Sequence[Line]) -> list[Line]:
         """Of lines in their order those on days that are to be judged."""

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from knowledge_base.cards import Basis, Card, FilePart
 from knowledge_base.days import Day
+from knowledge_base.digests.details import SINCE
 from knowledge_base.findings import MakerKind
 from knowledge_base.subjects import PATIENT, SubjectKind
 
@@ -27,7 +28,24 @@ Needed = Literal[
     "lines.in_fund_scope",
     "lines.quantity",
     "lines.days",
+    "settled_at",
+    "practitioner",
+    "department",
+    "institution_level",
+    "institution_kind",
+    "admission_way",
+    "discharge_way",
+    "operations.code",
+    "operations.at",
+    "operations.incision",
+    "operations.practitioner",
+    "lines.unit_price",
+    "lines.practitioner",
+    "lines.department",
+    "lines.order_id",
+    "lines.trace_codes",
 ]
+"""Fields without which a rule cannot decide; those of ``knowledge_base.digests.details`` cost a read of their own."""
 
 
 class Reach(FilePart):
@@ -108,6 +126,11 @@ class Rule(Card):
     @property
     def maker_kind(self) -> MakerKind:
         return "rule"
+
+    @cached_property
+    def generation(self) -> int:
+        """The first generation of digests that holds what the rule needs; from the second on it reads details."""
+        return max((SINCE.get(need, 1) for need in self.needs), default=1)
 
     def limit(self, name: str, day: Day) -> int:
         """A dated parameter as it was on a day. Raises ``KeyError`` where none is in force."""

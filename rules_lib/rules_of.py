@@ -42,7 +42,25 @@ class RulesOf:
     @cached_property
     def whole_item_codes(self) -> frozenset[str]:
         """Items of rules that read every event of an item (``reach.whole_item``)."""
-        catalogues = {name for rule in self.rules if rule.reach.whole_item for name in rule.catalogues}
+        return self._codes_of(rule for rule in self.rules if rule.reach.whole_item)
+
+    @cached_property
+    def detailed_codes(self) -> frozenset[str]:
+        """Items of rules that need details (``knowledge_base.digests.details``)."""
+        return self._codes_of(rule for rule in self.rules if rule.generation > 1)
+
+    @cached_property
+    def need_details(self) -> bool:
+        """Whether any rule needs details."""
+        return any(rule.generation > 1 for rule in self.rules)
+
+    @cached_property
+    def need_details_always(self) -> bool:
+        """Whether one that is asked about every subject does."""
+        return any(rule.generation > 1 for rule in self.always)
+
+    def _codes_of(self, rules: Iterable[Rule]) -> frozenset[str]:
+        catalogues = {name for rule in rules for name in rule.catalogues}
         return frozenset(code for catalogue in catalogues for code in self._codes(catalogue))
 
     @cached_property

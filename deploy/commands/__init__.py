@@ -11,6 +11,7 @@ import sys
 import typer
 
 from deploy.commands import (
+    anew,
     county,
     dead_letters,
     doctor,
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="医保基金监管 · Fundwatch: 规则、疑点、线索 / rules, findings and leads of fund supervision",
 )
-for part in (services, county, imports, rules, findings, reconcile, dead_letters, people, restoring, doctor):
+for part in (services, county, imports, rules, anew, findings, reconcile, dead_letters, people, restoring, doctor):
     part.register(app)
 
 

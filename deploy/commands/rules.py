@@ -1,7 +1,5 @@
-"""Commands on rules and facts: rules check, list, publish, status; rejudge; knowledge list."""
+"""Commands on rules and facts: rules check, list, publish, status; knowledge list."""
 
-import asyncio
-from collections import Counter
 from datetime import date
 from getpass import getuser
 from pathlib import Path
@@ -9,20 +7,17 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from deploy.commands.output import Failure, Json, Opened, console, notes, print_json, print_table, run
+from deploy.commands.output import Failure, Json, Opened, console, print_json, print_table, run
 from deploy.commands.publishing import say_switch
-from deploy.runtime import stop_on_signals
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.days import as_date
 from knowledge_base.facts import Point
 from rules_lib.cases import failed_cases
 from rules_lib.rule_files import RULES, load_rule_set
 from rules_lib.rule_set import RuleSet
-from streams.handlers.rule_sets import RuleSetUnusable, Switch
+from streams.handlers.rule_sets import Switch
 from streams.handlers.rule_sets import publish as publish_set
-from streams.jobs.rejudging import rejudge as judge_again
 from streams.store.events import wider
 from streams.store.judgements import published
 from streams.store.judgements.published import PROGRAM
@@ -36,7 +31,6 @@ def register(app: typer.Typer) -> None:
     rules.command()(publish)
     rules.command()(status)
     app.add_typer(rules, name="rules")
-    app.command()(rejudge)
     knowledge = typer.Typer(no_args_is_help=True, help="知识点 / knowledge points")
     knowledge.command("list")(list_points)
     knowledge.callback()(lambda: None)
@@ -156,64 +150,6 @@ async def _status() -> RulesStatus:
                 f"{rule.id}: {rule.topic}/{rule.file}: {rule.place}: {rule.fault}" for rule in set_in_force.suspended
             ],
         )
-
-
-class Rejudged(msgspec.Struct, frozen=True):
-    """What ``rejudge --json`` prints: people judged again, and finding versions by rule and change."""
-
-    people: int
-    findings: dict[str, dict[str, int]]
-    finished: bool
-
-
-def rejudge(json: Json = False) -> None:
-    """换规则之后重判, 可随时中断再继续 / judge again after a switch of rules; stop and go on at any time.
-
-    Example: fundwatch rejudge
-    """
-    done = run(_rejudge())
-    if json:
-        print_json(done)
-    else:
-        print_table(
-            f"重判 {done.people:,} 人 / people judged again",
-            ("规则 rule", "新增 raised", "修订 revised", "撤回 withdrawn"),
-            [
-                (rule, *(changes.get(name, 0) for name in ("raised", "revised", "withdrawn")))
-                for rule, changes in done.findings.items()
-            ],
-        )
-    if not done.finished:
-        raise Failure("已中断；再运行一次即可继续 / interrupted; run it again to go on")
-
-
-async def _rejudge() -> Rejudged:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    people, changes = 0, Counter[tuple[str, str]]()
-    async with Opened() as service, borrowed(service.pool) as connection:
-        stop_on_signals(service.stop)
-        with Progress(*columns, TimeRemainingColumn(), console=notes) as progress:
-            task = progress.add_task("重判 judging again", total=await published.count_outstanding(connection))
-            while await published.find_outstanding(connection) or await wider.count_touched(connection):
-                try:
-                    async for judged, report in judge_again(connection, service.rule_sets):
-                        people += judged
-                        changes += report.findings
-                        progress.update(task, completed=people)
-                        if service.stop.is_set():
-                            return Rejudged(people, _by_rule(changes), finished=False)
-                except RuleSetUnusable as error:
-                    raise Failure(f"生效的规则与本程序的检查逻辑不符 / {error}") from None
-                # Another process is at what is left.
-                await asyncio.sleep(0.5)
-    return Rejudged(people, _by_rule(changes), finished=True)
-
-
-def _by_rule(changes: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
-    by_rule: dict[str, dict[str, int]] = {}
-    for (rule, change), count in sorted(changes.items()):
-        by_rule.setdefault(rule, {})[change] = count
-    return by_rule
 
 
 def list_points(

@@ -23,6 +23,14 @@ class Links(NamedTuple):
 _NO_LINKS = Links()
 
 
+GENERATION = 2
+"""Of the digests that this program makes. Those of the first have no details beside them."""
+
+
+class Details(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What few rules need of an event, kept beside its digest: a type for each kind that has such."""
+
+
 class Digest(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The part of an event that rules may look at. Its own days are all days unless its kind says others."""
 

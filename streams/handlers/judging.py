@@ -11,11 +11,11 @@ from knowledge_base.findings import FindingVersion
 from knowledge_base.subjects import PATIENT, Subject
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message
-from streams.handlers.reading import Window
 from streams.messages.versions import encode_version
 from streams.pipeline.comparing import Changed
 from streams.pipeline.judge import judge_again
 from streams.pipeline.reports import Report
+from streams.pipeline.windows import Window
 from streams.store.judgements import findings
 from streams.store.sessions import Connection
 from streams.store.transport.outbox import save_outbox
@@ -42,10 +42,8 @@ async def judge_windows(
     for window in found:
         together = names[window.matter.subject]
         changed[window.matter.subject] = judge_again(
-            window.matter,
+            window,
             [digests[seq] for seq in window.seqs],
-            window.everything,
-            window.scope,
             rule_set,
             [entry for name in together for entry in stored.get(name, ())],
             [entry for name in together for entry in undecided.get(name, ())],

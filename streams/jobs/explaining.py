@@ -10,7 +10,6 @@ from enum import StrEnum
 import msgspec
 
 from detectors.detector import DETECTORS
-from knowledge_base.digests.head import Digest
 from knowledge_base.events.head import Event
 from knowledge_base.findings import Change, Finding, FindingVersion, finding_id
 from knowledge_base.subjects import PATIENT, patient
@@ -19,9 +18,10 @@ from rules_lib.histories.kinds import HISTORIES
 from rules_lib.judging_source import source_hash
 from rules_lib.rule_set import RuleSet
 from rules_lib.scope import ALL_DAYS
+from rules_lib.supplement import Supplement
 from streams.jobs.detecting import source_of, suspicion_of
-from streams.messages.codec import decode_event
-from streams.messages.kinds import KINDS, digest_of
+from streams.messages.codec import decode_stored
+from streams.messages.kinds import KINDS, details_of, digest_of
 from streams.messages.versions import pack_finding, unpack_finding
 from streams.pipeline.touching import merged_persons
 from streams.store.events import stored as events
@@ -63,7 +63,7 @@ async def explain(connection: Connection, area: str, name: str, version: int | N
     rule_set = await published.load_rule_set(connection, stored.maker.set)
     if rule_set is None:
         raise LookupError(f"rule set {stored.maker.set} is not in the store")
-    replayed = [decode_event(body) for body in await _load_received(connection, area, stored)]
+    replayed = [decode_stored(body) for body in await _load_received(connection, area, stored)]
     again = _judged_again(area, stored, replayed, rule_set)
     return Explanation(_verdict(stored, again, _source_now(stored, rule_set)), stored, again, len(replayed))
 
@@ -85,21 +85,22 @@ async def _load_received(connection: Connection, area: str, stored: FindingVersi
 
 
 def _judged_again(area: str, stored: FindingVersion, replayed: Sequence[Event], rule_set: RuleSet) -> Finding | None:
-    digests = _own_digests(stored, replayed)
-    if digests is None:
+    own = _own_events(stored, replayed)
+    if own is None:
         return None
     rules = rule_set.of(stored.subject.kind)
-    history = HISTORIES[stored.subject.kind](stored.subject, digests, rules.by_code)
-    for finding in judge(history, ALL_DAYS, rules).findings:
+    history = HISTORIES[stored.subject.kind](stored.subject, map(digest_of, own), rules.by_code)
+    supplement = Supplement({event.event_id: details_of(event) for event in own})
+    for finding in judge(history, ALL_DAYS, rules, supplement).findings:
         if finding_id(area, finding.maker_id, finding.occurrence) == stored.finding_id:
             return finding
     return None
 
 
-def _own_digests(stored: FindingVersion, replayed: Sequence[Event]) -> list[Digest] | None:
-    """The digests of the subject as it was then; ``None`` where a patient had become part of another person."""
+def _own_events(stored: FindingVersion, replayed: Sequence[Event]) -> Sequence[Event] | None:
+    """The events of the subject as it was then; ``None`` where a patient had become part of another person."""
     if stored.subject.kind != PATIENT:
-        return [digest_of(event) for event in replayed]
+        return replayed
     own = [(KINDS[event.kind].subjects(event)[0][1], event) for event in replayed]
     alone = {subject.name: [subject.name] for subject, _ in own}
     pairs = [(subject.name, other) for subject, event in own if (other := KINDS[event.kind].joins(event)) is not None]
@@ -108,7 +109,7 @@ def _own_digests(stored: FindingVersion, replayed: Sequence[Event]) -> list[Dige
     if any(name in together for person, together in members.items() if person != name):
         return None
     together = {patient(of) for of in members.get(name, ())}
-    return [digest_of(event) for subject, event in own if subject in together]
+    return [event for subject, event in own if subject in together]
 
 
 def _source_now(stored: FindingVersion, rule_set: RuleSet) -> str:

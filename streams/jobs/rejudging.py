@@ -6,7 +6,7 @@ what a killed one leaves, the next one takes up.
 
 from collections.abc import AsyncIterator
 
-from knowledge_base.subjects import patient
+from knowledge_base.subjects import PATIENT, patient
 from rules_lib.rule_set import RuleSet
 from streams.handlers.judging import judge_windows, patients_of
 from streams.handlers.reading import find_whole
@@ -57,7 +57,7 @@ async def _judge_piece(
     await persons.lock_area(connection, area, exclusive=False)
     members = await persons.find_persons(connection, area, patients)
     await persons.lock_subjects(connection, area, [patient(name) for name in members])
-    found, digests = await find_whole(connection, area, members, f"rule set {rule_set.hash}")
+    found, digests = await find_whole(connection, area, members, f"rule set {rule_set.hash}", rule_set.of(PATIENT))
     await judge_windows(connection, area, patients_of(members), found, digests, rule_set, report)
     await published.move_outstanding(connection, area, patients[-1])
     return len(patients)

@@ -14,7 +14,7 @@ import msgspec
 
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.persons import PatientStatus
-from streams.messages.numbers import DIGITS, PLACES, has_fields, is_number, reckoned
+from streams.messages.numbers import DIGITS, PLACES, has_fields, is_number
 
 MOST = Decimal(10) ** DIGITS
 FIRST_YEAR, LAST_YEAR = 1900, 2199
@@ -66,7 +66,7 @@ def type_faults(data: Any, kind: Any, where: str = "") -> list[str]:
     if isinstance(data, Decimal) and not is_number(kind):
         data = float(data)
     try:
-        value = msgspec.convert(data, reckoned(kind))
+        value = msgspec.convert(data, Decimal if is_number(kind) else kind)
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
         return [f"{where}: {without_value(error)}"]
     return [f"{where}: {_DECIMAL_FAULT}"] if isinstance(value, Decimal) and not _is_plain_decimal(value) else []

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from knowledge_base.digests.claims import ClaimDigest, claim_digest
-from knowledge_base.digests.head import Digest
+from knowledge_base.digests.details import ClaimDetails, claim_details
+from knowledge_base.digests.head import Details, Digest
 from knowledge_base.digests.persons import StatusDigest, status_digest
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
@@ -24,9 +25,15 @@ from streams.messages.faults import claim_faults, status_faults
 Place = tuple[str, Subject]
 """A subject with its area."""
 
+NO_DETAILS = Details()
+
 
 def _no_money(_event: Any) -> Decimal:
     return Decimal(0)
+
+
+def _no_details(_event: Any) -> Details:
+    return NO_DETAILS
 
 
 def _joins_nobody(_event: Any) -> str | None:
@@ -40,7 +47,8 @@ class Kind(msgspec.Struct, frozen=True):
     seen in order. ``subjects`` gives whom the event is about, with their areas, its own first: a patient is judged in
     the batch that takes the event in, other subjects by the job of wider subjects. ``faults`` tells what its types
     cannot, in the form "field: what is wrong". ``money`` is what its lines sum to, in yuan. ``joins`` names another
-    patient that is one person with its own.
+    patient that is one person with its own. ``details`` is the type of what ``details_of`` keeps beside the digest, for
+    kinds of which some rules need more than others.
     """
 
     event: type[Any]
@@ -52,6 +60,8 @@ class Kind(msgspec.Struct, frozen=True):
     faults: Callable[[Any], Iterator[str]] = lambda _event: iter(())
     money: Callable[[Any], Decimal] = _no_money
     joins: Callable[[Any], str | None] = _joins_nobody
+    details: type[Details] = Details
+    details_of: Callable[[Any], Details] = _no_details
 
 
 def _of_patient(event: Claim | PatientStatus) -> Sequence[Place]:
@@ -76,6 +86,8 @@ KINDS: dict[str, Kind] = {
         digest_of=claim_digest,
         faults=claim_faults,
         money=_sum_of_lines,
+        details=ClaimDetails,
+        details_of=claim_details,
     ),
     "patient_status": Kind(
         event=PatientStatus,
@@ -93,6 +105,11 @@ KINDS: dict[str, Kind] = {
 def digest_of(event: Event) -> Digest:
     """The part of an event that rules may look at."""
     return KINDS[event.kind].digest_of(event)
+
+
+def details_of(event: Event) -> Details:
+    """What few rules need of an event."""
+    return KINDS[event.kind].details_of(event)
 
 
 def event_topics() -> list[str]:

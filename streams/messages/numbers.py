@@ -13,9 +13,11 @@ from typing import Any, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
-from knowledge_base.events.head import Event, Money, Quantity
+from knowledge_base.events.head import Code, Event, Id, Money, Quantity, Text
 
 E = TypeVar("E", bound=Event)
+
+_TEXTS = (Id, Code, Text)
 
 DECIMAL = r"-?[0-9]{1,14}(?:\.[0-9]{1,6})?"
 """How money, prices and quantities are to be written."""
@@ -48,7 +50,7 @@ def has_fields(kind: Any) -> bool:
 
 @cache
 def reckoned(kind: Any) -> Any:
-    """The same type with decimals for its numbers, which JSON fills from any spelling."""
+    """The same type with decimals for its numbers, which JSON fills from any spelling, and texts without bounds."""
     if is_number(kind):
         return Decimal
     if get_origin(kind) is tuple:
@@ -57,7 +59,7 @@ def reckoned(kind: Any) -> Any:
     if type(None) in get_args(kind):
         return reckoned(get_args(kind)[0]) | None
     if not has_fields(kind):
-        return kind
+        return str if kind in _TEXTS else kind
     fields = [
         (of.name, reckoned(of.type)) if of.required else (of.name, reckoned(of.type), of.default)
         for of in msgspec.structs.fields(kind)
@@ -66,19 +68,36 @@ def reckoned(kind: Any) -> Any:
 
 
 def read_any_spelling(body: bytes, kind: type[E]) -> E:
-    """An event of a type from its JSON, however its numbers are spelled, with no check beyond its types.
+    """An event of a type from its JSON, however its numbers are spelled and however long its texts are.
 
+    Nothing is checked beyond its types: so every message is read that a door of any release took.
     Raises ``msgspec.ValidationError``, ``ValueError``, ``OverflowError``.
     """
     wide: Any = reckoned(cast(Any, kind))
-    event: E = _converted(msgspec.json.decode(body, type=wide), kind)
+    event: E = _with_texts(msgspec.json.decode(body, type=wide), kind)
     return event
 
 
 def with_decimals(event: Event) -> Any:
     """An event with its numbers as decimals, to be compared by what it means."""
-    return _converted(event, reckoned(type(event)))
+    return msgspec.convert(msgspec.to_builtins(event, builtin_types=(datetime, date)), reckoned(type(event)))
 
 
-def _converted(event: Any, kind: Any) -> Any:
-    return msgspec.convert(msgspec.to_builtins(event, builtin_types=(datetime, date)), kind)
+def _with_texts(part: Any, kind: Any) -> Any:
+    """A part of an event with decimals as one of its own type, whose numbers are texts."""
+    if isinstance(part, Decimal):
+        return str(part)
+    if isinstance(part, tuple):
+        return tuple([_with_texts(item, get_args(kind)[0]) for item in part])
+    if part is None or not has_fields(kind):
+        return part
+    return kind(*[_with_texts(getattr(part, name), of) for name, of in _fields_of(kind)])
+
+
+@cache
+def _fields_of(kind: Any) -> list[tuple[str, Any]]:
+    """The fields of an event's type, or of a part of one, each with its type where it is told."""
+    return [
+        (of.name, get_args(of.type)[0] if type(None) in get_args(of.type) else of.type)
+        for of in msgspec.structs.fields(kind)
+    ]

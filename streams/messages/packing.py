@@ -1,14 +1,14 @@
-"""Packing: digests as stored bytes."""
+"""Packing: digests and details as stored bytes."""
 
+from functools import cache
 from typing import Any
 
 import msgspec
 
-from knowledge_base.digests.head import Digest
+from knowledge_base.digests.head import Details, Digest
 from streams.messages.kinds import KINDS
 
 _encode = msgspec.msgpack.Encoder().encode
-_decoders: dict[str, msgspec.msgpack.Decoder[Any]] = {}
 
 
 def encode_digest(digest: Digest) -> bytes:
@@ -17,8 +17,20 @@ def encode_digest(digest: Digest) -> bytes:
 
 def decode_digest(kind: str, body: bytes) -> Digest:
     """A stored digest of an event of some kind."""
-    decoder = _decoders.get(kind)
-    if decoder is None:
-        decoder = _decoders[kind] = msgspec.msgpack.Decoder(KINDS[kind].digest)
-    digest: Digest = decoder.decode(body)
+    digest: Digest = _decoder_of(KINDS[kind].digest).decode(body)
     return digest
+
+
+def encode_details(details: Details) -> bytes:
+    return _encode(details)
+
+
+def decode_details(kind: str, body: bytes) -> Details:
+    """Stored details of an event of some kind."""
+    details: Details = _decoder_of(KINDS[kind].details).decode(body)
+    return details
+
+
+@cache
+def _decoder_of(kind: Any) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(kind)

@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from streams.bus import Record
-from streams.messages.codec import count_unknown_fields, decode_event, same_content
+from streams.messages.codec import count_unknown_fields, decode_event, decode_stored, same_content
 from streams.messages.faults import Undecodable
 from streams.messages.vault import Vault
 from streams.pipeline.arrivals import Arrival, Incoming, arrival_of, incoming_of
@@ -70,7 +70,7 @@ class Account:
 
     def known(self, item: Incoming, stored: bytes) -> None:
         """A message whose id came before in other bytes: a duplicate or a conflict."""
-        if same_content(decode_event(stored), item.event):
+        if same_content(decode_stored(stored), item.event):
             self.duplicate(item)
             return
         self._tally(item.record).count("conflict", item.money)

@@ -7,12 +7,12 @@ import msgspec
 import zstandard
 
 from knowledge_base.days import Day
-from knowledge_base.digests.head import Digest, Links
+from knowledge_base.digests.head import Details, Digest, Links
 from knowledge_base.events.head import Event
 from knowledge_base.subjects import PATIENT, Subject
 from streams.bus import Record
-from streams.messages.kinds import KINDS, Place, digest_of
-from streams.messages.packing import encode_digest
+from streams.messages.kinds import KINDS, Place, details_of, digest_of
+from streams.messages.packing import encode_details, encode_digest
 
 _compress = zstandard.ZstdCompressor(level=1).compress
 
@@ -49,6 +49,8 @@ class Arrival(msgspec.Struct, frozen=True):
     wider: Sequence[Place]
     digest: Digest
     digest_bytes: bytes
+    details: Details
+    details_bytes: bytes
     first_day: Day
     last_day: Day
     links: Links
@@ -63,7 +65,7 @@ def incoming_of(record: Record, event: Event, hash: bytes) -> Incoming:
 
 
 def arrival_of(item: Incoming) -> Arrival:
-    digest = digest_of(item.event)
+    digest, details = digest_of(item.event), details_of(item.event)
     first_day, last_day = digest.span
     return Arrival(
         event_id=item.event.event_id,
@@ -72,6 +74,8 @@ def arrival_of(item: Incoming) -> Arrival:
         wider=[place for place in item.subjects if place[1].kind != PATIENT],
         digest=digest,
         digest_bytes=encode_digest(digest),
+        details=details,
+        details_bytes=encode_details(details),
         first_day=first_day,
         last_day=last_day,
         links=digest.links,

@@ -8,7 +8,7 @@ subject. The promises are: nothing outside the windows may matter to an anchor i
 scope, of rules that look at this kind of subject, are withdrawn.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from knowledge_base.days import Day
@@ -28,26 +28,22 @@ from streams.pipeline.comparing import (
     compared,
     compared_anchors,
 )
-from streams.pipeline.touching import Matter
+from streams.pipeline.windows import Window
 
 
 def judge_again(
-    matter: Matter,
+    window: Window,
     digests: Iterable[Digest],
-    everything: bool,
-    scope: Scope,
     rule_set: RuleSet,
     stored: Sequence[StoredFinding],
     stored_not_evaluated: Sequence[StoredNotEvaluated],
 ) -> Changed:
-    """Judges a subject's anchors in the scope from their windows and compares with what is stored.
-
-    ``everything`` says that the digests are the subject's whole history, which rules with ``whole_item`` need.
-    """
+    """Judges a subject's anchors in a window's scope from its digests and compares with what is stored."""
+    matter, scope, everything = window.matter, window.scope, window.everything
     rules = rule_set.of(matter.subject.kind)
     history = HISTORIES[matter.subject.kind](matter.subject, digests, rules.by_code)
-    judgement = judge(history, scope, rules, everything=everything)
-    was_judged = _was_judged(scope, rules, everything, judgement.failed)
+    judgement = judge(history, scope, rules, window.supplement, everything=everything)
+    was_judged = _was_judged(scope, rules, everything, judgement.left_out)
     versions: list[FindingVersion] = []
     if judgement.findings or stored:
         made = partial(_made_by, rule_set)
@@ -60,10 +56,10 @@ def _made_by(rule_set: RuleSet, rule_id: str) -> Made:
     return Made(rule_set.maker(rule_id), rule.topic if rule else "")
 
 
-def _was_judged(scope: Scope, rules: RulesOf, everything: bool, failed: set[str]) -> WasJudged:
+def _was_judged(scope: Scope, rules: RulesOf, everything: bool, left_out: Mapping[str, Scope]) -> WasJudged:
     """Anchors of rules that the set does not hold any more count as judged where they meet the scope.
 
-    Those of a rule that raised, or whose file this program cannot load, do not.
+    Those that a rule left out, or of one whose file this program cannot load, do not.
     """
 
     def was_judged(makers: Sequence[str], first_day: Day, last_day: Day) -> bool:
@@ -72,7 +68,9 @@ def _was_judged(scope: Scope, rules: RulesOf, everything: bool, failed: set[str]
         rule = rules.by_id.get(makers[0]) if len(makers) == 1 else None
         if rule is None:
             return scope.meets(first_day, last_day)
-        if rule.id in failed or (rule.reach.whole_item and not everything):
+        if rule.reach.whole_item and not everything:
+            return False
+        if rule.id in left_out and left_out[rule.id].meets(first_day, last_day):
             return False
         return scope.meets(first_day - rule.reach.back, last_day + rule.reach.ahead)
 

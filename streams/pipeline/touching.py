@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from knowledge_base.days import FIRST_DAY, LAST_DAY, Day
-from knowledge_base.digests.head import Digest
+from knowledge_base.digests.head import GENERATION, Digest
 from knowledge_base.subjects import Subject
 from rules_lib.scope import ALL_DAYS, Scope
 
@@ -15,6 +15,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     """What is known of a stored event without its digest: its number, days, and by which names others find it.
 
     ``claim_id`` is empty where its kind has none; ``company`` is what it is looked at together with (``company_of``).
+    ``generation`` is its digest's.
     """
 
     seq: int
@@ -25,6 +26,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     first_day: Day
     last_day: Day
     target: str | None
+    generation: int = GENERATION
 
     @property
     def concerns_all_days(self) -> bool:

@@ -1,12 +1,29 @@
 """Windows: which events may matter to an anchor that is judged again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+
+import msgspec
 
 from knowledge_base.days import Day
-from knowledge_base.digests.head import Digest
+from knowledge_base.digests.head import GENERATION, Digest
 from rules_lib.rules_of import RulesOf
 from rules_lib.scope import Interval, Scope
+from rules_lib.supplement import NO_SUPPLEMENT, Old, Supplement
 from streams.pipeline.touching import Head, Matter, are_apart, in_company_of
+
+
+class Window(msgspec.Struct):
+    """A subject with what is touched and the events that are read; ``everything`` says that those are all.
+
+    ``supplement`` is what its rules need beside the digests.
+    """
+
+    matter: Matter
+    scope: Scope
+    touching: frozenset[int]
+    seqs: frozenset[int]
+    everything: bool = False
+    supplement: Supplement = NO_SUPPLEMENT
 
 
 def windows(matter: Matter, scope: Scope, rules: RulesOf) -> frozenset[int]:
@@ -42,6 +59,21 @@ def _spans_together(heads: Sequence[Head]) -> dict[tuple[str, str], tuple[Day, D
         first, last = spans.get(head.company, (head.first_day, head.last_day))
         spans[head.company] = (min(first, head.first_day), max(last, head.last_day))
     return spans
+
+
+def needs_details(digests: Iterable[Digest], rules: RulesOf) -> bool:
+    """Whether some events of a window hold an item of a rule that needs details."""
+    if not rules.need_details:
+        return False
+    codes = rules.detailed_codes
+    return rules.need_details_always or any(not codes.isdisjoint(digest.item_codes) for digest in digests)
+
+
+def find_old(heads: Sequence[Head], seqs: Container[int]) -> tuple[Old, ...]:
+    """Those events of a window whose digests are of an earlier generation, with the days of their encounters."""
+    old = [head for head in heads if head.generation < GENERATION and head.seq in seqs]
+    spans = _spans_together(heads) if old else {}
+    return tuple([Old(head.generation, head.company, *spans[head.company]) for head in old])
 
 
 def needs_everything(touched_digests: Iterable[Digest], rules: RulesOf) -> bool:

@@ -31,7 +31,7 @@ from streams.messages.versions import pack_finding, unpack_finding
 from streams.pipeline.comparing import Changed, StoredFinding, StoredNotEvaluated
 from streams.pipeline.judge import judge_again
 from streams.pipeline.touching import Head, Matter, head_of_digest, touched
-from streams.pipeline.windows import needs_everything, windows
+from streams.pipeline.windows import Window, needs_everything, windows
 
 AREA = "330100"
 PERSON = patient("p1")
@@ -260,7 +260,7 @@ def matter_of(digests: Iterable[Digest], new: Iterable[int] = (), subject: Subje
 def judged(digests: Iterable[Digest], scope: Scope, rules: RulesOf, everything: bool = False) -> Judgement:
     """What the rules say in a scope of a history of exactly these events. No check may have failed."""
     judgement = judge(PatientHistory(PERSON, digests, rules.by_code), scope, rules, everything=everything)
-    assert not judgement.failed
+    assert not judgement.left_out
     return judgement
 
 
@@ -286,7 +286,8 @@ class Store:
 
     def judge_again(self, matter: Matter, read: Iterable[Digest], everything: bool, scope: Scope) -> Changed:
         stored, undecided = list(self.findings.values()), list(self.not_evaluated.values())
-        changed = judge_again(matter, read, everything, scope, self.rule_set, stored, undecided)
+        window = Window(matter, scope, frozenset(), frozenset(), everything)
+        changed = judge_again(window, read, self.rule_set, stored, undecided)
         for version in changed.versions:
             is_open = version.change is not Change.WITHDRAWN
             self.findings[version.finding_id] = stored_finding(version.finding, version.version, is_open)

@@ -53,7 +53,7 @@ def broken_check(rule: Rule, raises: Callable[[], Exception]) -> Callable[[str],
 
 def findings_of(judged: Mapping[str, Judgement]) -> dict[Key, Finding]:
     """The findings by rule and occurrence. No check may have failed."""
-    assert not [judgement.failed for judgement in judged.values() if judgement.failed]
+    assert not [judgement.left_out for judgement in judged.values() if judgement.left_out]
     found = [finding for judgement in judged.values() for finding in judgement.findings]
     by_key = {(finding.maker_id, finding.occurrence): finding for finding in found}
     assert len(by_key) == len(found), "two findings of one name"

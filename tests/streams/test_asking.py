@@ -22,10 +22,11 @@ from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Record
 from streams.handlers.events import EventsHandler
-from streams.handlers.reading import Window, find_with
+from streams.handlers.reading import find_with
 from streams.handlers.rule_sets import RuleSets
 from streams.messages.kinds import digest_of
 from streams.messages.vault import Vault
+from streams.pipeline.windows import Window
 from streams.store.sessions import connect
 from streams.store.transport import offsets
 from streams.topics import CLAIMS, JUDGES
@@ -81,7 +82,7 @@ def _whole_history(events: list[Event], asked: Claim) -> list[Digest]:
 def _judged(window: Window, digests: list[Digest], rule_set: RuleSet) -> Judgement:
     rules = rule_set.of(PATIENT)
     history = PatientHistory(window.matter.subject, digests, rules.by_code)
-    return judge(history, window.scope, rules, everything=window.everything)
+    return judge(history, window.scope, rules, window.supplement, everything=window.everything)
 
 
 async def test_an_event_that_is_not_stored_is_judged_as_by_the_whole_history(
@@ -94,9 +95,7 @@ async def test_an_event_that_is_not_stored_is_judged_as_by_the_whole_history(
     found = left_out = of_courses = 0
     for events, asked in people:
         async with connection.transaction(readonly=True):
-            window, digests = await find_with(
-                connection, asked.area, asked.patient, "claim", digest_of(asked), rule_set.of(PATIENT)
-            )
+            window, digests = await find_with(connection, asked, rule_set.of(PATIENT))
         whole = _whole_history(events, asked)
         assert window.matter.subject == patient(person_names([*events, asked])[asked.patient])
         assert len(window.matter.heads) == len(whole)
@@ -116,7 +115,7 @@ async def test_an_event_that_is_not_stored_is_judged_as_by_the_whole_history(
 async def test_a_patient_nobody_knows_has_a_window_of_the_event_alone(postgres_url: str, rule_set: RuleSet) -> None:
     connection = await connect(postgres_url)
     asked = cases.visit("1", cases.line("a", cases.NURSING, "03-01"))
-    window, digests = await find_with(connection, "420281", "p1", "claim", digest_of(asked), rule_set.of(PATIENT))
+    window, digests = await find_with(connection, asked, rule_set.of(PATIENT))
     await connection.close()
     assert [head.event_id for head in window.matter.heads] == [asked.event_id]
     assert list(digests.values()) == [digest_of(asked)]
@@ -127,7 +126,7 @@ async def test_callers_see_whole_batches_and_hold_up_no_worker(
 ) -> None:
     """Each batch holds two claims of everybody: nobody may ever see one of the two alone."""
     url = new_database()
-    asked = digest_of(cases.visit("asked", cases.line("a", cases.NURSING, "03-01")))
+    asked = cases.visit("asked", cases.line("a", cases.NURSING, "03-01"))
     seen: set[int] = set()
     done = asyncio.Event()
 
@@ -136,7 +135,7 @@ async def test_callers_see_whole_batches_and_hold_up_no_worker(
         before = 0
         while not done.is_set():
             async with connection.transaction(readonly=True):
-                window, _ = await find_with(connection, "420281", f"p{who}", "claim", asked, rule_set.of(PATIENT))
+                window, _ = await find_with(connection, replace(asked, patient=f"p{who}"), rule_set.of(PATIENT))
                 locks = await _strong_locks(connection)
             stored = len(window.matter.heads) - 1
             assert stored % 2 == 0

@@ -9,8 +9,8 @@ import msgspec
 import zstandard
 
 from knowledge_base.days import Day, as_date
-from knowledge_base.digests.head import Digest
-from streams.messages.packing import decode_digest
+from knowledge_base.digests.head import GENERATION, Details, Digest
+from streams.messages.packing import decode_details, decode_digest
 from streams.pipeline.arrivals import Arrival
 from streams.pipeline.touching import Head, company_of
 
@@ -51,7 +51,7 @@ async def save_event_ids(
 _EVENT_COLUMNS = (
     "area", "subject_kind", "patient", "seq", "event_id", "kind", "claim_id", "encounter_id", "institution",
     "first_day", "last_day",
-    "reverses", "corrects", "money", "source", "digest",
+    "reverses", "corrects", "money", "source", "digest", "generation", "details",
 )  # fmt: skip
 
 
@@ -75,6 +75,8 @@ async def save_events(connection: asyncpg.Connection, area: str, arrivals: Mappi
             arrival.money,
             arrival.source,
             arrival.digest_bytes,
+            GENERATION,
+            arrival.details_bytes,
         )
         for seq, arrival in arrivals.items()
     ]
@@ -103,7 +105,7 @@ async def find_events(
     rows = await connection.fetch(
         """
         select e.patient, e.seq, e.event_id, e.kind, e.claim_id, e.institution, e.encounter_id,
-            e.first_day, e.last_day, coalesce(e.reverses, e.corrects) as target,
+            e.first_day, e.last_day, coalesce(e.reverses, e.corrects) as target, e.generation,
             case when e.last_day >= near.first and e.first_day <= near.last then e.digest end as digest
         from unnest($2::text[], $3::date[], $4::date[]) as near (patient, first, last)
         cross join lateral (
@@ -133,7 +135,7 @@ async def read_person(
     rows = await connection.fetch(
         """
         select everybody.patient, e.seq, e.event_id, e.kind, e.claim_id, e.institution, e.encounter_id,
-            e.first_day, e.last_day, coalesce(e.reverses, e.corrects) as target,
+            e.first_day, e.last_day, coalesce(e.reverses, e.corrects) as target, e.generation,
             case when e.last_day >= $3 and e.first_day <= $4 then e.digest end as digest
         from (
             select m.patient from persons p join persons m using (area, person) where p.area = $1 and p.patient = $2
@@ -159,9 +161,9 @@ async def read_person(
 
 def head_of(row: Sequence[Any]) -> Head:
     """The head of a stored event from its columns, in their order here."""
-    seq, event_id, kind, claim_id, institution, encounter_id, first, last, target = row
+    seq, event_id, kind, claim_id, institution, encounter_id, first, last, target, generation = row
     company = company_of(event_id, (institution or "", encounter_id or ""))
-    return Head(seq, event_id, kind, claim_id or "", company, first.toordinal(), last.toordinal(), target)
+    return Head(seq, event_id, kind, claim_id or "", company, first.toordinal(), last.toordinal(), target, generation)
 
 
 def _clamped(day: Day) -> date:
@@ -185,6 +187,26 @@ async def load_digests(
         [seq for _, seq in wanted],
     )
     return {row["seq"]: decode_digest(row["kind"], row["digest"]) for row in rows}
+
+
+async def load_details(
+    connection: asyncpg.Connection, area: str, wanted: Iterable[tuple[str, int]]
+) -> dict[int, Details]:
+    """Details of events by (pseudonym, arrival number), of those that have any."""
+    wanted = list(wanted)
+    rows = await connection.fetch(
+        """
+        select e.seq, e.kind, e.details from unnest($2::text[], $3::bigint[]) as wanted (patient, seq)
+        cross join lateral (
+            select * from events e where e.area = $1 and e.patient = wanted.patient and e.seq = wanted.seq offset 0
+        ) as e
+        where e.details is not null
+        """,
+        area,
+        [patient for patient, _ in wanted],
+        [seq for _, seq in wanted],
+    )
+    return {row["seq"]: decode_details(row["kind"], row["details"]) for row in rows}
 
 
 async def load_bodies(connection: asyncpg.Connection, area: str, event_ids: Collection[str]) -> dict[str, bytes]:

@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import asyncpg
 import msgspec
 
-from knowledge_base.digests.head import Digest
+from knowledge_base.digests.head import Details, Digest
 from knowledge_base.subjects import Subject
 from streams.messages.kinds import Place
-from streams.messages.packing import decode_digest
+from streams.messages.packing import decode_details, decode_digest
 from streams.pipeline.arrivals import Arrival
 from streams.pipeline.touching import Head
 from streams.store.events.stored import decompressed, head_of
@@ -49,6 +49,13 @@ async def touch_all(connection: asyncpg.Connection, kinds: Iterable[str], cause:
         list(kinds),
         cause,
     )
+
+
+async def touch(connection: asyncpg.Connection, places: Iterable[Place], cause: str) -> None:
+    """Says of some subjects that they are to be judged again as a whole."""
+    rows = [(area, *subject, cause) for area, subject in sorted(places)]
+    columns = ("area", "subject_kind", "subject", "cause")
+    await connection.copy_records_to_table("touched_subjects", records=rows, columns=columns)
 
 
 async def is_any_touched(connection: asyncpg.Connection) -> bool:
@@ -106,7 +113,7 @@ async def find_subject_heads(connection: asyncpg.Connection, area: str, subject:
     rows = await connection.fetch(
         """
         select s.seq, e.event_id, e.kind, e.claim_id, e.institution, e.encounter_id, e.first_day, e.last_day,
-            coalesce(e.reverses, e.corrects) as target
+            coalesce(e.reverses, e.corrects) as target, e.generation
         from subject_events s
         join events e on e.area = s.event_area and e.patient = s.event_subject and e.seq = s.event_seq
         where s.area = $1 and s.subject_kind = $2 and s.subject = $3 order by s.seq
@@ -134,6 +141,24 @@ async def load_subject_digests(
         list(seqs),
     )
     return {row["seq"]: decode_digest(row["kind"], row["digest"]) for row in rows}
+
+
+async def load_subject_details(
+    connection: asyncpg.Connection, area: str, subject: Subject, seqs: Collection[int]
+) -> dict[int, Details]:
+    """Details of some of a wider subject's events, by their numbers there, of those that have any."""
+    rows = await connection.fetch(
+        """
+        select s.seq, e.kind, e.details from subject_events s
+        join events e on e.area = s.event_area and e.patient = s.event_subject and e.seq = s.event_seq
+        where s.area = $1 and s.subject_kind = $2 and s.subject = $3 and s.seq = any($4::bigint[])
+            and e.details is not null
+        """,
+        area,
+        *subject,
+        list(seqs),
+    )
+    return {row["seq"]: decode_details(row["kind"], row["details"]) for row in rows}
 
 
 async def load_subject_received(connection: asyncpg.Connection, area: str, subject: Subject, as_of: int) -> list[bytes]:

@@ -137,6 +137,20 @@ async def mark_outstanding(connection: asyncpg.Connection, rules: Sequence[str])
     return [row["area"] for row in rows]
 
 
+async def mark_people_outstanding(connection: asyncpg.Connection, area: str, rules: Sequence[str], after: str) -> None:
+    """Says of an area that its people whose pseudonym comes after one are to be judged again by some rules."""
+    await connection.execute(
+        """
+        insert into outstanding as o (area, rules, judged_to) values ($1, $2, $3)
+        on conflict (area) do update set judged_to = least(o.judged_to, excluded.judged_to),
+            rules = array(select distinct unnest(o.rules || excluded.rules) order by 1)
+        """,
+        area,
+        list(rules),
+        after,
+    )
+
+
 async def find_outstanding(connection: asyncpg.Connection) -> list[Outstanding]:
     """What has not been judged again yet, by area."""
     rows = await connection.fetch("select area, rules, judged_to, since from outstanding order by area")

@@ -1,0 +1,109 @@
+"""Redigesting: digests of an earlier generation are made anew from the bytes as they were received.
+
+Piece by piece, each a transaction, beside the workers and in several processes at once; what is done is told by the
+digests themselves, so that a stopped run is gone on with. Nobody has to wait: who still judged by an old digest did so
+before what its successor may change became outstanding, or noted as touched, and so is judged again
+(``streams.jobs.rejudging``).
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from itertools import groupby
+
+import msgspec
+
+from knowledge_base.digests.head import GENERATION
+from knowledge_base.events.head import Event
+from knowledge_base.subjects import PATIENT
+from rules_lib.rule_set import RuleSet
+from streams.handlers.rule_sets import RuleSets
+from streams.messages.codec import decode_event
+from streams.messages.faults import Undecodable
+from streams.messages.kinds import KINDS, Place, details_of, digest_of
+from streams.messages.packing import encode_details, encode_digest
+from streams.store.events import generations, wider
+from streams.store.events.generations import NewDigest, OldDigest, Own
+from streams.store.judgements import published
+from streams.store.sessions import Connection
+
+MOST = 200
+"""Subjects a piece."""
+_CAUSE = f"digests of generation {GENERATION}"
+
+
+class Redigested(msgspec.Struct):
+    """What became of digests: made anew, and those that stay as they are, by why, with the ids of their events."""
+
+    anew: int = 0
+    without_bytes: list[str] = []
+    refused: list[str] = []
+
+    @property
+    def events(self) -> int:
+        return self.anew + len(self.without_bytes) + len(self.refused)
+
+
+async def redigest(connection: Connection, sets: RuleSets, most: int = MOST) -> AsyncIterator[Redigested]:
+    """Makes old digests anew, and says after each piece what became of those in it. Raises ``RuleSetUnusable``."""
+    after: Own = ("", "", "")
+    while True:
+        piece = Redigested()
+        async with connection.transaction():
+            rule_set = await sets.hold(connection)
+            upcoming = await generations.find_next_old(connection, after, most)
+            for (area, kind), together in groupby(upcoming, key=lambda own: own[:2]):
+                names = [name for _, _, name in together]
+                before = after[2] if after[0] == area else ""
+                await _redigest_some(connection, area, kind, names, before, rule_set, piece)
+        if not upcoming:
+            return
+        after = upcoming[-1]
+        yield piece
+
+
+async def _redigest_some(
+    connection: Connection,
+    area: str,
+    kind: str,
+    names: Sequence[str],
+    before: str,
+    rule_set: RuleSet,
+    piece: Redigested,
+) -> None:
+    """The digests of some subjects of one kind in an area; ``before`` comes before all of their names."""
+    anew: list[NewDigest] = []
+    rules: set[str] = set()
+    places: set[Place] = set()
+    for old in await generations.load_old(connection, area, kind, names):
+        event = _read_again(old, piece)
+        if event is not None:
+            new = NewDigest(old.name, old.seq, encode_digest(digest_of(event)), encode_details(details_of(event)))
+            anew.append(new)
+            rules |= _concerned(rule_set, old, new)
+            places.update(KINDS[event.kind].subjects(event))
+    if not anew:
+        return
+    await generations.save_new(connection, area, anew)
+    piece.anew += len(anew)
+    if rules and kind == PATIENT:
+        await published.mark_people_outstanding(connection, area, sorted(rules), before)
+    kinds = {rule_set.by_id[rule].looks_at for rule in rules} - {PATIENT}
+    await wider.touch(connection, (place for place in places if place[1].kind in kinds), _CAUSE)
+
+
+def _read_again(old: OldDigest, piece: Redigested) -> Event | None:
+    """The event of a digest from its bytes; ``None``, with its id noted, where it stays as it is."""
+    if old.body is None:
+        piece.without_bytes.append(old.event_id)
+        return None
+    try:
+        return decode_event(old.body)
+    except Undecodable:
+        piece.refused.append(old.event_id)
+        return None
+
+
+def _concerned(rule_set: RuleSet, old: OldDigest, new: NewDigest) -> set[str]:
+    """The rules that may say something else by the new digest: all where it differs, else those that need details."""
+    if old.digest != new.digest:
+        return {rule.id for rule in rule_set.rules}
+    return {rule.id for rule in rule_set.rules if rule.generation > old.generation}
