@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from knowledge_base.days import Day
 from knowledge_base.digests.claims import ClaimDigest, LineDigest
-from knowledge_base.digests.details import ClaimDetails, LineDetails, OperationDetails
+from knowledge_base.digests.details import ClaimDetails, OperationDetails
 from knowledge_base.digests.head import Digest
 from knowledge_base.digests.persons import StatusDigest
 from knowledge_base.subjects import patient
@@ -173,7 +173,11 @@ def _details(words: Mapping[str, Any]) -> ClaimDetails:
         settled_at=_instant(_day(words.get("settled")) or last, 18),
         **{name: words.get(name) for name in _CLAIM_DETAILS},
         operations=tuple(map(_operation, operations)),
-        lines=tuple(LineDetails(**_line_details(line)) for line in lines),
+        unit_prices=tuple(_text(line.get("unit_price")) for line in lines),
+        practitioners=tuple(line.get("practitioner") for line in lines),
+        departments=tuple(line.get("department") for line in lines),
+        order_ids=tuple(line.get("order_id") for line in lines),
+        trace_codes=tuple(tuple(line.get("trace_codes", ())) for line in lines),
     )
 
 
@@ -182,10 +186,3 @@ def _operation(words: Mapping[str, Any]) -> OperationDetails:
     day = _day(words["day"])
     at = None if day is None else _instant(day, 10)
     return OperationDetails(words.get("code", ""), at, words.get("incision"), words.get("practitioner"))
-
-
-def _line_details(words: Mapping[str, Any]) -> dict[str, Any]:
-    told = {name: words[name] for name in _LINE_DETAILS if name in words}
-    if "unit_price" in told:
-        told["unit_price"] = str(told["unit_price"])
-    return told | {"trace_codes": tuple(words.get("trace_codes", ()))}

@@ -23,7 +23,7 @@ from rules_lib.histories.history import ZERO, History, Line, Share
 from rules_lib.rule import Rule
 from rules_lib.scope import Scope
 
-NO_DETAILS, NO_LINE_DETAILS = ClaimDetails(), LineDetails()
+NO_DETAILS = ClaimDetails()
 
 H = TypeVar("H", bound=History)
 
@@ -104,8 +104,7 @@ class Question(msgspec.Struct, Generic[H], frozen=True):
 
     def line_details_of(self, line: Line) -> LineDetails:
         """A line's details, likewise."""
-        details = self.details_of(line.claim).lines
-        return details[line.claim.lines.index(line.digest)] if details else NO_LINE_DETAILS
+        return self.details_of(line.claim).line(line.claim.lines.index(line.digest))
 
     def on_judged_days(self, lines: Sequence[Line]) -> list[Line]:
         """Of lines in their order those on days that are to be judged."""

@@ -3,13 +3,14 @@
 ``SINCE`` says from which generation of digests on each field is kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from knowledge_base.days import microseconds
 from knowledge_base.digests.head import Details
-from knowledge_base.events.claims import Claim, ClaimLine, Department, Operation
+from knowledge_base.events.claims import Claim, Department, Operation
 
 SINCE: Mapping[str, int] = dict.fromkeys(
     (
@@ -44,7 +45,7 @@ class OperationDetails(msgspec.Struct, array_like=True, frozen=True, gc=False):
     practitioner: str | None = None
 
 
-class LineDetails(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class LineDetails(NamedTuple):
     """One billed line; fields as in ``events.ClaimLine``, ``department`` its code, ``unit_price`` a text."""
 
     unit_price: str | None = None
@@ -54,10 +55,17 @@ class LineDetails(msgspec.Struct, array_like=True, frozen=True, gc=False):
     trace_codes: tuple[str, ...] = ()
 
 
+T = TypeVar("T")
+
+Column = tuple[T, ...]
+"""A field of every line, in the order of the digest's lines; empty where no line tells it."""
+
+
 class ClaimDetails(Details, array_like=True, frozen=True, gc=False):
     """One claim; fields as in ``events.Claim``, ``department`` its code, ``settled_at`` as ``at`` of operations.
 
-    ``lines`` are in the order of the digest's. A new field comes last and has a default.
+    What lines tell stands in columns, of which most are empty: ``line`` says it of one. A new field comes last and has
+    a default.
     """
 
     settled_at: int | None = None
@@ -68,7 +76,21 @@ class ClaimDetails(Details, array_like=True, frozen=True, gc=False):
     admission_way: str | None = None
     discharge_way: str | None = None
     operations: tuple[OperationDetails, ...] | None = None
-    lines: tuple[LineDetails, ...] = ()
+    unit_prices: Column[str | None] = ()
+    practitioners: Column[str | None] = ()
+    departments: Column[str | None] = ()
+    order_ids: Column[str | None] = ()
+    trace_codes: Column[tuple[str, ...]] = ()
+
+    def line(self, index: int) -> LineDetails:
+        """What is told of a line, by its place among the digest's."""
+        return LineDetails(
+            self.unit_prices[index] if self.unit_prices else None,
+            self.practitioners[index] if self.practitioners else None,
+            self.departments[index] if self.departments else None,
+            self.order_ids[index] if self.order_ids else None,
+            self.trace_codes[index] if self.trace_codes else (),
+        )
 
 
 def claim_details(claim: Claim) -> ClaimDetails:
@@ -81,23 +103,16 @@ def claim_details(claim: Claim) -> ClaimDetails:
         admission_way=claim.admission_way,
         discharge_way=claim.discharge_way,
         operations=None if claim.operations is None else tuple(map(_operation, claim.operations)),
-        lines=_lines(claim.lines),
+        unit_prices=_column([line.unit_price for line in claim.lines], None),
+        practitioners=_column([line.practitioner for line in claim.lines], None),
+        departments=_column([_code(line.department) for line in claim.lines], None),
+        order_ids=_column([line.order_id for line in claim.lines], None),
+        trace_codes=_column([line.trace_codes for line in claim.lines], ()),
     )
 
 
-def _lines(lines: Sequence[ClaimLine]) -> tuple[LineDetails, ...]:
-    return tuple(
-        [
-            LineDetails(
-                line.unit_price,
-                line.practitioner,
-                None if line.department is None else line.department.code,
-                line.order_id,
-                line.trace_codes,
-            )
-            for line in lines
-        ]
-    )
+def _column(told: list[T], nothing: T) -> Column[T]:
+    return () if told.count(nothing) == len(told) else tuple(told)
 
 
 def _operation(operation: Operation) -> OperationDetails:

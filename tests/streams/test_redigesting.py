@@ -291,15 +291,23 @@ def test_details_hold_what_was_told() -> None:
         admission_way="1",
         discharge_way="2",
         operations=(OperationDetails("06.4x00", microseconds, "II", "D3"),),
-        lines=(LineDetails("2.50", "D1", None, "O1", ("T1", "T2")), LineDetails(department="C1")),
+        unit_prices=("2.50", None),
+        practitioners=("D1", None),
+        departments=(None, "C1"),
+        order_ids=("O1", None),
+        trace_codes=(("T1", "T2"), ()),
     )
+    by_line = [claim_details(told).line(index) for index in range(2)]
+    assert by_line == [LineDetails("2.50", "D1", None, "O1", ("T1", "T2")), LineDetails(department="C1")]
+    assert claim_details(cases.visit("2", cases.line("a", cases.PLAIN, "03-02"))).unit_prices == ()
     assert decode_details("claim", encode_details(claim_details(told))) == claim_details(told)
 
 
 def test_every_field_of_details_is_one_that_rules_may_need() -> None:
-    own = [name for name in ClaimDetails.__struct_fields__ if name not in ("operations", "lines")]
+    columns = [field.name for field in msgspec.structs.fields(ClaimDetails) if field.default == ()]
+    own = [name for name in ClaimDetails.__struct_fields__ if name not in ("operations", *columns)]
     inside = [f"operations.{name}" for name in OperationDetails.__struct_fields__]
-    inside += [f"lines.{name}" for name in LineDetails.__struct_fields__]
+    inside += [f"lines.{name}" for name in LineDetails._fields]
     assert set(SINCE) == {*own, *inside} <= set(get_args(Needed))
     assert max(SINCE.values()) == GENERATION
 
