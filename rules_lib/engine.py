@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from knowledge_base.days import as_date
+from knowledge_base.days import Day, as_date
 from knowledge_base.facts import Facts
 from knowledge_base.findings import Amounts, Finding, GuiltyPart, NotEvaluated, Occurrence
 from rules_lib.checks import find_check
@@ -52,9 +52,14 @@ def judge(
     its limit, for cases and for the question "why not".
     """
     judgement = Judgement([], [], [], {})
+    judged: dict[tuple[Day, Day], Scope] = {}
     for rule, items in _spoken_of(history, rules):
-        if everything or not rule.reach.whole_item:
-            question = Question(history, rule, rules.facts, _judged(scope, rule.reach), items, supplement.details)
+        reach = rule.reach
+        if everything or not reach.whole_item:
+            of_anchors = judged.get((reach.back, reach.ahead))
+            if of_anchors is None:
+                of_anchors = judged[reach.back, reach.ahead] = _judged(scope, reach)
+            question = Question(history, rule, rules.facts, of_anchors, items, supplement.details)
             if supplement.old:
                 _leave_out(question, supplement.old, judgement)
             _ask(question, scope, judgement, near_misses)

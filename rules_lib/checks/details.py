@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from knowledge_base.codes import is_item_code
-from knowledge_base.days import Day
+from knowledge_base.days import FIRST_DAY, Day
 from knowledge_base.dictionaries import ITEM_KINDS, SEXES, VISIT_TYPES
 from knowledge_base.digests.claims import ClaimDigest
 from rules_lib.histories.history import ZERO, Encounter
@@ -37,15 +37,20 @@ def odd_details(question: Question[PatientHistory]) -> Iterator[Measure | Undeci
 
 
 def _odd_in(claim: ClaimDigest) -> list[Odd]:
-    lines = claim.lines
-    odd: list[Odd] = [("unknown_item_code", line.line_id) for line in lines if _is_odd_code(line.item_code)]
-    odd += [("unknown_item_kind", line.line_id) for line in lines if line.item_kind not in _ITEM_KINDS]
-    odd += [("line_after_settlement", line.line_id) for line in lines if line.day > claim.settled_day]
-    if claim.born is not None and claim.span[0] < claim.born:
-        odd += [("born_after_line", line.line_id) for line in lines if line.day < claim.born]
-    if odd:
-        refunds = {line.line_id for line in lines if line.refund_of is not None}
-        odd = [(kind, line_id) for kind, line_id in odd if line_id not in refunds]
+    settled, born = claim.settled_day, claim.born or FIRST_DAY
+    # One pass over all lines: nearly none is odd.
+    lines = [
+        line
+        for line in claim.lines
+        if line.item_kind not in _ITEM_KINDS or not born <= line.day <= settled or _is_odd_code(line.item_code)
+    ]
+    odd: list[Odd] = []
+    if lines:
+        lines = [line for line in lines if line.refund_of is None]
+        odd += [("unknown_item_code", line.line_id) for line in lines if _is_odd_code(line.item_code)]
+        odd += [("unknown_item_kind", line.line_id) for line in lines if line.item_kind not in _ITEM_KINDS]
+        odd += [("line_after_settlement", line.line_id) for line in lines if line.day > settled]
+        odd += [("born_after_line", line.line_id) for line in lines if line.day < born]
     if claim.visit_type not in VISIT_TYPES:
         odd.append(("unknown_visit_type", None))
     if claim.sex is not None and claim.sex not in SEXES:
