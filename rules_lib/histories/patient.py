@@ -109,16 +109,18 @@ class PatientHistory(History):
 
     def _scope_of(self, claim: ClaimDigest) -> Decimal | None:
         """What a claim's lines have in the fund's scope together, net of refunds; ``None`` where one does not tell."""
-        total = Decimal(0)
-        for digest in claim.lines:
-            if digest.refund_of is None and (claim.event_id, digest.line_id) not in self._superseded:
-                scope, refund = _known(digest.in_fund_scope), self._refund_of(claim, digest)
-                if refund is not None:
-                    scope = refund.left_in_scope(scope)
-                if scope is None:
-                    return None
-                total += scope
-        return total
+        standing = [digest for digest in claim.lines if digest.refund_of is None]
+        if self._superseded:
+            standing = [digest for digest in standing if (claim.event_id, digest.line_id) not in self._superseded]
+        scopes = [digest.in_fund_scope for digest in standing]
+        if not self._refunds:
+            return None if None in scopes else sum(map(number, filter(None, scopes)), ZERO)
+        left = [self._left_in_scope(claim, digest) for digest in standing]
+        return None if None in left else sum(filter(None, left), ZERO)
+
+    def _left_in_scope(self, claim: ClaimDigest, digest: LineDigest) -> Decimal | None:
+        scope, refund = _known(digest.in_fund_scope), self._refund_of(claim, digest)
+        return scope if refund is None else refund.left_in_scope(scope)
 
     def span_of(self, encounter: Encounter) -> tuple[Day, Day]:
         """First and last day of an encounter over its standing claims, of which there is at least one."""
@@ -155,7 +157,7 @@ class PatientHistory(History):
 
     def _line(self, claim: ClaimDigest, digest: LineDigest) -> Line | None:
         """A line net of refunds, or ``None`` where it is ruled out by what is known."""
-        if digest.refund_of is not None or (claim.fund_paid is not None and claim.fund_paid <= 0):
+        if digest.refund_of is not None or (claim.fund_paid is not None and claim.fund_paid <= ZERO):
             return None
         if self._superseded and (claim.event_id, digest.line_id) in self._superseded:
             return None
@@ -163,7 +165,7 @@ class PatientHistory(History):
         quantity, amount, scope = number(digest.quantity), number(digest.amount), None if told is None else number(told)
         if self._refunds and (refund := self._refund_of(claim, digest)) is not None:
             quantity, amount, scope = refund.taken_off(quantity, amount, scope)
-        if quantity <= 0 or (scope is not None and scope <= 0):
+        if quantity <= ZERO or (scope is not None and scope <= ZERO):
             return None
         return Line(claim, digest, quantity, amount, scope, scope is not None and claim.fund_paid is not None)
 
