@@ -28,6 +28,7 @@ async def rejudge(connection: Connection, sets: RuleSets, most: int = MOST) -> A
 
     Ends when nothing is left that no other process is at. Raises ``RuleSetUnusable``.
     """
+    await published.know_events(connection)
     while True:
         report = Report()
         async with connection.transaction():

@@ -10,6 +10,7 @@ from deploy.embedded.postgres import EmbeddedPostgres
 from knowledge_base.subjects import patient
 from streams.store.events.stored import find_events, load_received, read_person
 from streams.store.judgements.findings import find_findings, find_not_evaluated
+from streams.store.judgements.published import find_next_patients, know_events
 from streams.store.sessions import Connection, connect
 
 from .replay import replay
@@ -86,6 +87,18 @@ async def test_rows_of_others_are_not_read(judged: Connection, table: str, colum
         before = await _rows_read(judged, table)
         await read(judged, area, names)
         assert await _rows_read(judged, table) - before == theirs
+
+
+async def test_the_next_people_are_found_without_reading_the_rest(judged: Connection) -> None:
+    """The last test of this store: the planner knows it from here on."""
+    area = await judged.fetchval("select min(area) from events")
+    everybody = await judged.fetchval("select count(*) from events")
+    async with judged.transaction():
+        await know_events(judged)
+        before = await _rows_read(judged, "events")
+        people = await find_next_patients(judged, area, "", PEOPLE)
+        assert len(people) == PEOPLE
+        assert await _rows_read(judged, "events") - before <= 2 * (PEOPLE + 1) < everybody / 10
 
 
 async def _rows_read(connection: Connection, table: str) -> int:

@@ -175,6 +175,15 @@ async def end_outstanding(connection: asyncpg.Connection, area: str) -> None:
     await connection.execute("delete from outstanding where area = $1", area)
 
 
+async def know_events(connection: asyncpg.Connection) -> None:
+    """Has PostgreSQL look at the events where it never did, as in a store that was just filled.
+
+    Without knowing how many people there are it would sort those left over to find each next one.
+    """
+    if await connection.fetchval("select not exists (select from pg_stats where tablename = 'events')"):
+        await connection.execute("analyze events")
+
+
 async def find_next_patients(connection: asyncpg.Connection, area: str, after: str, most: int) -> list[str]:
     """Pseudonyms with events, in the database's order, from behind one on."""
     rows = await connection.fetch(
