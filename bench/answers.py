@@ -28,11 +28,11 @@ from rules_lib.engine import judge
 from rules_lib.histories.patient import PatientHistory
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
-from streams.handlers.reading import NEAR, find_with
+from streams.handlers.reading import find_with, near_days
 from streams.hosts.garbage import collector_kept_off
 from streams.messages.codec import decode_event, encode_event
 from streams.messages.kinds import digest_of
-from streams.store.events import persons, stored
+from streams.store.events import histories, persons
 from streams.store.migrations import migrate
 from streams.store.sessions import Connection, connect
 
@@ -137,16 +137,16 @@ def _answering(rule_set: RuleSet) -> Call:
 
 async def _reading(connection: Connection, body: bytes) -> object:
     event = _claim(body)
-    first, last = digest_of(event).span
-    return await stored.read_person(connection, event.area, event.patient, (first - NEAR, last + NEAR))
+    digest = digest_of(event)
+    return await histories.read_person(connection, event.area, event.patient, near_days([digest]), digest.links)
 
 
 async def _reading_twice(connection: Connection, body: bytes) -> object:
     event = _claim(body)
-    first, last = digest_of(event).span
+    digest = digest_of(event)
     members = await persons.find_persons(connection, event.area, [event.patient])
-    near = {name: (first - NEAR, last + NEAR) for together in members.values() for name in together}
-    return await stored.find_events(connection, event.area, near)
+    near = dict.fromkeys((name for together in members.values() for name in together), near_days([digest]))
+    return await histories.find_events(connection, event.area, near)
 
 
 def _claim(body: bytes) -> Claim:

@@ -23,6 +23,7 @@ from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Record
 from streams.handlers.events import EventsHandler
 from streams.handlers.rule_sets import RuleSets
+from streams.jobs.redigesting import find_apart
 from streams.messages.codec import encode_event
 from streams.messages.vault import Vault
 from streams.store.migrations import migrate
@@ -48,6 +49,9 @@ def run() -> list[Result]:
             template = asyncio.run(prepared(server, rule_set, [claim for claims in people for claim in claims[:-1]]))
             newest = [claims[-1] for claims in people]
             contenders[f"{earlier}"] = _taking_in(server, rule_set, template, newest)
+        people = people_with_history(_PEOPLE, max(_EARLIER), near=min(_EARLIER))
+        template = asyncio.run(prepared(server, rule_set, [claim for claims in people for claim in claims[:-1]]))
+        contenders["far"] = _taking_in(server, rule_set, template, [claims[-1] for claims in people])
         (*others, long) = [*people_with_history(_NEIGHBOURS, 5), *people_with_history(1, _LONG)]
         past = [claim for claims in (*others, long) for claim in claims[:-1]]
         template = asyncio.run(prepared(server, rule_set, past))
@@ -72,6 +76,13 @@ def _results(report: Reporter) -> list[Result]:
     return [
         *results,
         report.result(
+            f"the same with {max(_EARLIER)} earlier claims, all but {min(_EARLIER)} of them two years before",
+            "far",
+            "ms a batch",
+            "less",
+            floor=(f"{min(_EARLIER)}", f"with {min(_EARLIER)} earlier claims"),
+        ),
+        report.result(
             f"a batch of {_NEIGHBOURS} people and one patient with {_LONG:,} earlier claims",
             "with long",
             "ms a batch",
@@ -87,6 +98,8 @@ async def prepared(server: EmbeddedPostgres, rule_set: RuleSet, claims: Sequence
     await _administer(server, f"create database {name} template fundwatch")
     connection = await connect(server.dsn_of(name))
     await _take_in(connection, EventsHandler(RuleSets(rule_set), Vault(b"bench"), judging=False), claims)
+    async for _ in find_apart(connection):
+        pass
     await connection.execute("vacuum analyze")
     await connection.close()
     return name

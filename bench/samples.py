@@ -55,15 +55,19 @@ def claim_of_ten_lines() -> bytes:
     return json.dumps(claim, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def people_with_history(people: int, earlier: int) -> list[list[Claim]]:
+def people_with_history(people: int, earlier: int, near: int | None = None) -> list[list[Claim]]:
     """People with ``earlier`` claims on as many days before a newest one, last in the list, each of ten lines.
 
     The lines are those of a simulated county, with its items and habits: as many settlements of one kind of visit as
     it takes become one claim of ten lines, stays are cut to theirs. Each list is given to one person and moved by whole
-    days to lie a day apart. Where the county ends it begins again.
+    days to lie a day apart; all but the newest and ``near`` others two years earlier. Where the county ends it begins
+    again.
     """
     claims = cycle(_claims_of_ten_lines())
-    return [_of_one_person(f"{_PERSON}-{number}", list(islice(claims, earlier + 1))) for number in range(people)]
+    return [
+        _of_one_person(f"{_PERSON}-{number}", list(islice(claims, earlier + 1)), earlier if near is None else near)
+        for number in range(people)
+    ]
 
 
 def _claims_of_ten_lines() -> Iterator[Claim]:
@@ -83,9 +87,9 @@ def _claims_of_ten_lines() -> Iterator[Claim]:
             lines.clear()
 
 
-def _of_one_person(person: str, claims: list[Claim]) -> list[Claim]:
+def _of_one_person(person: str, claims: list[Claim], near: int) -> list[Claim]:
     newest_day = max(day_of(claim.settled_at) for claim in claims)
-    days = range(newest_day - len(claims) + 1, newest_day + 1)
+    days = [newest_day - ago - (0 if ago <= near else timedelta(days=730).days) for ago in reversed(range(len(claims)))]
     return [
         _moved(claim, timedelta(days=day - day_of(claim.settled_at)), person, f"{person}-{day}")
         for claim, day in zip(claims, days, strict=True)

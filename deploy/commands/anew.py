@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from deploy.commands.output import Failure, Json, Opened, console, notes, print_json, print_table, run
 from deploy.runtime import stop_on_signals
 from streams.handlers.rule_sets import RuleSetUnusable
-from streams.jobs.redigesting import Redigested
+from streams.jobs.redigesting import Redigested, find_apart
 from streams.jobs.redigesting import redigest as make_anew
 from streams.jobs.rejudging import rejudge as judge_again
 from streams.store.events import generations, wider
@@ -96,11 +96,12 @@ def redigest(json: Json = False) -> None:
 
     Example: fundwatch redigest
     """
-    done, finished = run(_redigest())
+    done, apart, finished = run(_redigest())
     if json:
-        print_json({**msgspec.to_builtins(done), "finished": finished})
+        print_json({**msgspec.to_builtins(done), "apart": apart, "finished": finished})
     else:
         console.print(f"重做摘要 digests made anew: {done.anew:,}", highlight=False)
+        console.print(f"与其他事件无关，可只在近处读取 events apart, read only where near: {apart:,}", highlight=False)
         _say_left("无原始报文，保持原样 / left as they are, their bytes are not kept", done.without_bytes)
         _say_left("今日校验不通过，保持原样 / left as they are, today's checks refuse their bytes", done.refused)
     if not finished:
@@ -114,8 +115,9 @@ def _say_left(says: str, event_ids: Sequence[str]) -> None:
         console.print(f"{says}: {len(event_ids):,}: {named}{more}", highlight=False, markup=False)
 
 
-async def _redigest() -> tuple[Redigested, bool]:
-    done = Redigested()
+async def _redigest() -> tuple[Redigested, int, bool]:
+    """What became of digests, how many events are apart, and whether it came to the end."""
+    done, apart = Redigested(), 0
     async with Opened() as service, borrowed(service.pool) as connection:
         stop_on_signals(service.stop)
         with Progress(*_COLUMNS, console=notes) as progress:
@@ -127,11 +129,17 @@ async def _redigest() -> tuple[Redigested, bool]:
                     done.refused += piece.refused
                     progress.update(task, completed=done.events)
                     if service.stop.is_set():
-                        return done, False
+                        return done, apart, False
+                task = progress.add_task("查找关联 links", total=None)
+                async for found in find_apart(connection):
+                    apart += found
+                    progress.update(task, completed=apart)
+                    if service.stop.is_set():
+                        return done, apart, False
             except RuleSetUnusable as error:
                 raise Failure(f"生效的规则与本程序的检查逻辑不符 / {error}") from None
         if await published.find_outstanding(connection):
             notes.print(
                 "规则所需的摘要已变，请运行 fundwatch rejudge / what rules need has changed, run fundwatch rejudge"
             )
-    return done, True
+    return done, apart, True

@@ -19,6 +19,11 @@ class Links(NamedTuple):
     reverses: str | None = None
     corrects: str | None = None
 
+    @property
+    def target(self) -> str | None:
+        """The claim_id that is taken back, ``None`` where none is."""
+        return self.reverses if self.reverses is not None else self.corrects
+
 
 _NO_LINKS = Links()
 

@@ -1,57 +1,81 @@
-"""Reading: the windows of subjects before they are judged again; of a whole batch's patients in at most four queries.
+"""Reading: the windows of subjects before they are judged again; of a whole batch's patients in a handful of queries.
 
-Digests near the new events come with the events themselves. What lies farther off and matters is read by a second
-query, by a third the whole history of those with an item whose rule asks for it, and by a fourth the details of those
-with an item whose rule needs them.
+What lies near the new events, and what is linked to others, comes with one query, and what the new ones are linked to
+with another. Farther days, the rest of the digests, whole histories of those with an item whose rule asks for them, and
+details of those with an item whose rule needs them cost a query more each, for all who need it together.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 
+from msgspec.structs import replace
+
+from knowledge_base.days import FIRST_DAY, LAST_DAY
 from knowledge_base.digests.head import Details, Digest
 from knowledge_base.events.head import Event
 from knowledge_base.subjects import Subject, patient
 from rules_lib.rules_of import RulesOf
-from rules_lib.scope import ALL_DAYS
+from rules_lib.scope import ALL_DAYS, Interval
 from rules_lib.supplement import Supplement
 from streams.messages.kinds import KINDS, details_of, digest_of
 from streams.messages.packing import decode_digest
 from streams.pipeline.arrivals import Arrival
-from streams.pipeline.touching import Matter, head_of_digest, touched
-from streams.pipeline.windows import Window, find_old, needs_details, needs_everything, windows
-from streams.store.events import stored, wider
-from streams.store.events.stored import Remembered
+from streams.pipeline.touching import Head, Matter, head_of_digest
+from streams.pipeline.windows import (
+    Window,
+    find_linked,
+    find_old,
+    needs_details,
+    needs_everything,
+    whole_window,
+    window_of,
+)
+from streams.store.events import histories, stored, wider
+from streams.store.events.histories import MARGIN, Remembered, key_of
+from streams.store.events.stored import Key
 from streams.store.sessions import Connection
 
 NEAR = timedelta(days=62).days
 """How far around new events digests are read at once."""
 
+_ASKED = 2**62
+"""The arrival number of an event that is not stored: later than any that is."""
+
+Members = Mapping[str, Sequence[str]]
+"""Persons, each with all of its pseudonyms."""
+
 
 async def find_windows(
     connection: Connection,
     area: str,
-    members: Mapping[str, Sequence[str]],
+    members: Members,
     new: Mapping[str, set[int]],
     accepted: Mapping[int, Arrival],
     rules: RulesOf,
 ) -> tuple[list[Window], dict[int, Digest]]:
     """The windows of persons with new events, and the digests in them by arrival number.
 
-    ``members`` holds all pseudonyms of each person, ``new`` the arrival numbers of its accepted events.
+    ``new`` are the arrival numbers of each person's accepted events.
     """
-    remembered = await _find_events(connection, area, members, new, accepted)
-    found = [
-        _window(Matter(area, patient(name), [event.head for event in remembered[name]], frozenset(seqs)), rules)
-        for name, seqs in new.items()
-    ]
-    events = [event for together in remembered.values() for event in together]
-    digests = await _load_digests(connection, area, events, _seqs(found), accepted)
-    for window in found:
-        _widen(window, digests, rules)
-    digests |= await _load_digests(connection, area, events, _seqs(found) - digests.keys(), accepted)
+    near = {name: near_days([accepted[seq].digest for seq in seqs]) for name, seqs in new.items()}
+    events = await _find_events(connection, area, members, near)
+    await _add_partners(connection, area, members, new, accepted, events)
+    matters = {name: _matter(area, name, events[name], seqs) for name, seqs in new.items()}
+    await histories.save_linked(connection, area, _newly_linked(matters, events))
+    found = {name: window_of(matter, rules) for name, matter in matters.items()}
+    while far := [name for name in _alone(new, members) if not _hold(near[name], found[name].days)]:
+        near |= {name: _hull(near[name], found[name].days) for name in far}
+        events |= await _find_events(connection, area, members, {name: near[name] for name in far})
+        found |= {name: window_of(_matter(area, name, events[name], new[name]), rules) for name in far}
+    digests = await _load_digests(connection, area, events, _seqs(found.values()), accepted)
+    whole = [name for name, window in found.items() if _needs_everything(window, digests, rules)]
+    if whole:
+        events |= await _find_events(connection, area, members, {name: near[name] for name in whole}, whole)
+        found |= {name: _in_full(found[name], [event.head for event in events[name]]) for name in whole}
+        digests |= await _load_digests(connection, area, events, _seqs(found.values()) - digests.keys(), accepted)
     details = {seq: arrival.details for seq, arrival in accepted.items()} if rules.need_details else {}
-    await _supply(connection, area, found, digests, events, details, rules)
-    return found, digests
+    await _supply(connection, area, [*found.values()], digests, events, details, rules)
+    return [*found.values()], digests
 
 
 async def find_with(connection: Connection, event: Event, rules: RulesOf) -> tuple[Window, dict[int, Digest]]:
@@ -60,17 +84,22 @@ async def find_with(connection: Connection, event: Event, rules: RulesOf) -> tup
     One read of the store where all that matters lies near the event, as nearly always. Nothing is written.
     """
     digest, area = digest_of(event), event.area
+    asked = head_of_digest(_ASKED, event.kind, digest)
     (_, subject), *_ = KINDS[event.kind].subjects(event)
-    first, last = digest.span
-    by_name = await stored.read_person(connection, area, subject.name, (first - NEAR, last + NEAR))
-    events = [event for together in by_name.values() for event in together]
-    seq = 1 + max((event.head.seq for event in events), default=0)
-    heads = [*(event.head for event in events), head_of_digest(seq, event.kind, digest)]
-    window = _window(Matter(area, patient(min(by_name)), heads, frozenset({seq})), rules)
-    digests = {seq: digest} | await _load_digests(connection, area, events, {*window.seqs} - {seq}, {})
-    _widen(window, digests, rules)
-    digests |= await _load_digests(connection, area, events, {*window.seqs} - digests.keys(), {})
-    await _supply(connection, area, [window], digests, events, {seq: details_of(event)}, rules)
+    near = near_days([digest])
+    events: dict[str, list[Remembered]] = {}
+    window: Window | None = None
+    while window is None or not _hold(near, window.days):
+        near = near if window is None else _hull(near, window.days)
+        events = await histories.read_person(connection, area, subject.name, near, digest.links)
+        heads = [*(of.head for together in events.values() for of in together), asked]
+        window = window_of(Matter(area, patient(min(events)), heads, frozenset({_ASKED})), rules)
+    digests = {_ASKED: digest} | await _load_digests(connection, area, events, _seqs([window]) - {_ASKED}, {})
+    if _needs_everything(window, digests, rules):
+        events = await histories.read_person(connection, area, subject.name, ALL_DAYS.hull, digest.links)
+        window = _in_full(window, [*(of.head for together in events.values() for of in together), asked])
+        digests |= await _load_digests(connection, area, events, _seqs([window]) - digests.keys(), {})
+    await _supply(connection, area, [window], digests, events, {_ASKED: details_of(event)}, rules)
     return window, digests
 
 
@@ -78,13 +107,8 @@ async def find_whole(
     connection: Connection, area: str, members: Mapping[str, Sequence[str]], cause: str, rules: RulesOf
 ) -> tuple[list[Window], dict[int, Digest]]:
     """The whole histories of persons, with all of their digests, to be judged again for a cause."""
-    everything = {name: ALL_DAYS.hull for together in members.values() for name in together}
-    by_patient = await stored.find_events(connection, area, everything)
-    found = []
-    for name, together in members.items():
-        heads = [event.head for pseudonym in together for event in by_patient[pseudonym]]
-        found.append(_whole(Matter(area, patient(name), heads, frozenset(), cause)))
-    events = [event for of in by_patient.values() for event in of]
+    events = await _find_events(connection, area, members, dict.fromkeys(members, ALL_DAYS.hull))
+    found = [whole_window(_matter(area, name, events[name], (), cause)) for name in members]
     digests = await _load_digests(connection, area, events, _seqs(found), {})
     await _supply(connection, area, found, digests, events, {}, rules)
     return found, digests
@@ -98,31 +122,45 @@ async def find_wider(
     With a ``cause`` of its own it is read as a whole.
     """
     matter = Matter(area, subject, await wider.find_subject_heads(connection, area, subject), new, cause)
-    window = _window(matter, rules) if cause is None else _whole(matter)
+    window = window_of(matter, rules) if cause is None else whole_window(matter)
     digests = await wider.load_subject_digests(connection, area, subject, window.seqs)
-    _widen(window, digests, rules)
-    digests |= await wider.load_subject_digests(connection, area, subject, window.seqs - digests.keys())
+    if _needs_everything(window, digests, rules):
+        window = _in_full(window, matter.heads)
+        digests |= await wider.load_subject_digests(connection, area, subject, window.seqs - digests.keys())
     if needs_details(digests.values(), rules):
         details = await wider.load_subject_details(connection, area, subject, window.seqs)
         window.supplement = _supplement(window, digests, details)
     return window, digests
 
 
-def _window(matter: Matter, rules: RulesOf) -> Window:
-    scope, touching = touched(matter)
-    return Window(matter, scope, touching, windows(matter, scope, rules) | touching)
+def near_days(digests: Iterable[Digest]) -> Interval:
+    """The days of some events and those around them, on which the rest of a window nearly always lies."""
+    spans = [digest.span for digest in digests]
+    return min(first for first, _ in spans) - NEAR, max(last for _, last in spans) + NEAR
 
 
-def _whole(matter: Matter) -> Window:
-    seqs = frozenset(head.seq for head in matter.heads)
-    return Window(matter, ALL_DAYS, seqs, seqs, everything=True)
+def _hull(one: Interval, other: Interval) -> Interval:
+    return min(one[0], other[0]), max(one[1], other[1])
 
 
-def _widen(window: Window, digests: Mapping[int, Digest], rules: RulesOf) -> None:
-    """Has the whole history read where a touched event holds an item whose rule asks for it."""
-    if needs_everything((digests[seq] for seq in window.touching), rules):
-        window.everything = True
-        window.seqs = frozenset(head.seq for head in window.matter.heads)
+def _hold(near: Interval, days: Interval) -> bool:
+    """Whether all that may lie on some days was read with those near; nothing lies before the first day of all."""
+    return near[0] - MARGIN <= max(days[0], FIRST_DAY) and near[1] + MARGIN >= min(days[1], LAST_DAY)
+
+
+def _matter(area: str, name: str, events: Iterable[Remembered], new: Iterable[int], cause: str | None = None) -> Matter:
+    return Matter(area, patient(name), [event.head for event in events], frozenset(new), cause)
+
+
+def _needs_everything(window: Window, digests: Mapping[int, Digest], rules: RulesOf) -> bool:
+    """Whether a touched event holds an item whose rule asks for the whole history."""
+    return not window.everything and needs_everything((digests[seq] for seq in window.touching), rules)
+
+
+def _in_full(window: Window, heads: Sequence[Head]) -> Window:
+    """The same window with all events of its subject."""
+    matter = replace(window.matter, heads=heads)
+    return replace(window, matter=matter, seqs=frozenset(head.seq for head in heads), everything=True)
 
 
 async def _supply(
@@ -130,7 +168,7 @@ async def _supply(
     area: str,
     found: Iterable[Window],
     digests: Mapping[int, Digest],
-    events: Iterable[Remembered],
+    events: Mapping[str, Iterable[Remembered]],
     known: Mapping[int, Details],
     rules: RulesOf,
 ) -> None:
@@ -139,8 +177,8 @@ async def _supply(
     if not asking:
         return
     wanted = _seqs(asking) - known.keys()
-    names = [(event.name, event.head.seq) for event in events if event.head.seq in wanted]
-    details = {**known, **await stored.load_details(connection, area, names)}
+    keys = [key_of(event) for of in events.values() for event in of if event.head.seq in wanted]
+    details = {**known, **await stored.load_details(connection, area, keys)}
     for window in asking:
         window.supplement = _supplement(window, digests, details)
 
@@ -155,33 +193,62 @@ def _seqs(found: Iterable[Window]) -> set[int]:
 
 
 async def _find_events(
+    connection: Connection, area: str, members: Members, near: Mapping[str, Interval], whole: Collection[str] = ()
+) -> dict[str, list[Remembered]]:
+    """What matters of some persons' events near the days given for each; all of those who have several pseudonyms.
+
+    Of persons in ``whole`` all too.
+    """
+    of_names = {name: days for person, days in near.items() for name in members[person]}
+    entire = [name for person in near if person in whole or len(members[person]) > 1 for name in members[person]]
+    by_name = await histories.find_events(connection, area, of_names, entire)
+    return {person: [event for name in members[person] for event in by_name[name]] for person in near}
+
+
+def _alone(persons: Iterable[str], members: Members) -> list[str]:
+    """Those of some persons that have one pseudonym: of the others all events are read."""
+    return [name for name in persons if len(members[name]) == 1]
+
+
+async def _add_partners(
     connection: Connection,
     area: str,
-    members: Mapping[str, Sequence[str]],
+    members: Members,
     new: Mapping[str, set[int]],
     accepted: Mapping[int, Arrival],
-) -> dict[str, list[Remembered]]:
-    """Every event of some persons, with the digests that lie near the new ones."""
-    near: dict[str, tuple[int, int]] = {}
-    for name, seqs in new.items():
-        first = min(accepted[seq].first_day for seq in seqs) - NEAR
-        last = max(accepted[seq].last_day for seq in seqs) + NEAR
-        near.update(dict.fromkeys(members[name], (first, last)))
-    by_patient = await stored.find_events(connection, area, near)
-    return {name: [event for pseudonym in members[name] for event in by_patient[pseudonym]] for name in new}
+    events: dict[str, list[Remembered]],
+) -> None:
+    """Adds what new events are linked to, wherever it lies."""
+    alone = _alone(new, members)
+    if not alone:
+        return
+    links = [(name, accepted[seq].links) for name in alone for seq in new[name]]
+    for partner in await histories.find_partners(connection, area, links, min(min(new[name]) for name in alone)):
+        of_person = events[partner.name]
+        if partner.head.seq not in {event.head.seq for event in of_person}:
+            of_person.append(partner)
+
+
+def _newly_linked(matters: Mapping[str, Matter], events: Mapping[str, Iterable[Remembered]]) -> list[Remembered]:
+    """Events of which is known now that they are linked to others."""
+    found = []
+    for name, matter in matters.items():
+        linked = find_linked(matter)
+        found += [event for event in events[name] if event.head.seq in linked and not event.linked] if linked else []
+    return found
 
 
 async def _load_digests(
     connection: Connection,
     area: str,
-    events: Iterable[Remembered],
+    events: Mapping[str, Iterable[Remembered]],
     wanted: set[int],
     accepted: Mapping[int, Arrival],
 ) -> dict[int, Digest]:
     """The digests of some events: those just accepted, those read already, and the rest by a query of their own."""
     digests: dict[int, Digest] = {}
-    missing: list[tuple[str, int]] = []
-    for event in events if wanted else ():
+    missing: list[Key] = []
+    for event in (event for of in events.values() for event in of) if wanted else ():
         seq = event.head.seq
         if seq not in wanted:
             continue
@@ -190,7 +257,7 @@ async def _load_digests(
         elif event.digest is not None:
             digests[seq] = decode_digest(event.head.kind, event.digest)
         else:
-            missing.append((event.name, seq))
+            missing.append(key_of(event))
     if missing:
         digests |= await stored.load_digests(connection, area, missing)
     return digests

@@ -25,7 +25,7 @@ class Station(msgspec.Struct, frozen=True):
 
     topic: str
     make: Callable[[RuleSets, Vault], Handler]
-    batch: int = 500
+    batch: int = 1000
     slow: bool = False
 
     @property

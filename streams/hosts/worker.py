@@ -46,7 +46,7 @@ Connect = Callable[[], Awaitable[Connection]]
 class Worker:
     """One loop over one consumer, with a database session of its own that is made again when it is lost."""
 
-    def __init__(self, connect: Connect, handler: Handler, max_records: int = 500, max_bytes: int = 8_000_000):
+    def __init__(self, connect: Connect, handler: Handler, max_records: int = 1000, max_bytes: int = 8_000_000):
         self._connect = connect
         self._handler = handler
         self._max_records = max_records

@@ -1,4 +1,5 @@
-"""Redigesting: digests of an earlier generation are made anew from the bytes as they were received.
+"""Redigesting: digests of an earlier generation are made anew from the bytes as they were received, and events of
+before are looked at for what they have to do with others.
 
 Piece by piece, each a transaction, beside the workers and in several processes at once; what is done is told by the
 digests themselves, so that a stopped run is gone on with. Nobody has to wait: who still judged by an old digest did so
@@ -13,14 +14,14 @@ import msgspec
 
 from knowledge_base.digests.head import GENERATION
 from knowledge_base.events.head import Event
-from knowledge_base.subjects import PATIENT
+from knowledge_base.subjects import PATIENT, patient
 from rules_lib.rule_set import RuleSet
 from streams.handlers.rule_sets import RuleSets
 from streams.messages.codec import decode_event
 from streams.messages.faults import Undecodable
 from streams.messages.kinds import KINDS, Place, details_of, digest_of
 from streams.messages.packing import encode_details, encode_digest
-from streams.store.events import generations, wider
+from streams.store.events import generations, histories, persons, wider
 from streams.store.events.generations import NewDigest, OldDigest, Own
 from streams.store.judgements import published
 from streams.store.sessions import Connection
@@ -88,6 +89,25 @@ async def _redigest_some(
         await published.mark_people_outstanding(connection, area, sorted(rules), before)
     kinds = {rule_set.by_id[rule].looks_at for rule in rules} - {PATIENT}
     await wider.touch(connection, (place for place in places if place[1].kind in kinds), _CAUSE)
+
+
+async def find_apart(connection: Connection, most: int = MOST) -> AsyncIterator[int]:
+    """Finds among events of before those that have to do with no other, and says after each piece how many those were.
+
+    Until then every one is read with each window of its patient (``streams.store.events.histories``).
+    """
+    after = ("", "")
+    while upcoming := await histories.find_next_linked(connection, after, most):
+        apart = 0
+        for area, together in groupby(upcoming, key=lambda place: place[0]):
+            async with connection.transaction():
+                await persons.lock_area(connection, area, exclusive=False)
+                members = await persons.find_persons(connection, area, [name for _, name in together])
+                await persons.lock_subjects(connection, area, [patient(name) for name in members])
+                alone = [name for name, of in members.items() if len(of) == 1]
+                apart += await histories.save_apart(connection, area, alone)
+        after = upcoming[-1]
+        yield apart
 
 
 def _read_again(old: OldDigest, piece: Redigested) -> Event | None:

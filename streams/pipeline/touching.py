@@ -1,6 +1,7 @@
 """Touching: which of a subject's days and events new events concern."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
@@ -42,11 +43,10 @@ def head_of_digest(seq: int, kind: str, digest: Digest) -> Head:
     """The head of an event of which its digest is known."""
     links, (first, last) = digest.links, digest.span
     company = company_of(digest.event_id, links.encounter)
-    target = links.reverses if links.reverses is not None else links.corrects
-    return Head(seq, digest.event_id, kind, links.claim_id, company, first, last, target)
+    return Head(seq, digest.event_id, kind, links.claim_id, company, first, last, links.target)
 
 
-class Matter(msgspec.Struct, frozen=True):
+class Matter(msgspec.Struct, frozen=True, dict=True):
     """A subject that is to be judged again: every event's head, which events are new, and why.
 
     ``cause`` is the newest event where nothing else is said.
@@ -63,6 +63,19 @@ class Matter(msgspec.Struct, frozen=True):
         """Why it is judged, and the number of its newest event."""
         newest = max(self.heads, key=lambda head: head.seq)
         return self.cause or f"event {newest.event_id}", newest.seq
+
+    @cached_property
+    def is_apart(self) -> bool:
+        """Whether each event is an encounter of its own and no reversal or correction links any: so are most histories.
+
+        What is asked of companies and links needs no look at the others then.
+        """
+        claims = [head.claim_id for head in self.heads if head.claim_id]
+        return (
+            len({head.company for head in self.heads}) == len(self.heads)
+            and len(set(claims)) == len(claims)
+            and not [head for head in self.heads if head.target is not None]
+        )
 
 
 class Touched(NamedTuple):
@@ -95,22 +108,9 @@ def touched(matter: Matter) -> Touched:
     new = [head for head in matter.heads if head.seq in matter.new]
     if any(head.concerns_all_days for head in new):
         return Touched(ALL_DAYS, frozenset(head.seq for head in matter.heads))
-    events = new if are_apart(matter.heads) else in_company_of(new, matter.heads)
+    events = new if matter.is_apart else in_company_of(new, matter.heads)
     scope = Scope((head.first_day, head.last_day) for head in events)
     return Touched(scope, frozenset(head.seq for head in events))
-
-
-def are_apart(heads: Sequence[Head]) -> bool:
-    """Whether each event is an encounter of its own and no reversal or correction links any: so are most histories.
-
-    What is asked of companies and links needs no look at the others then.
-    """
-    claims = [head.claim_id for head in heads if head.claim_id]
-    return (
-        len({head.company for head in heads}) == len(heads)
-        and len(set(claims)) == len(claims)
-        and not [head for head in heads if head.target is not None]
-    )
 
 
 def in_company_of(some: Sequence[Head], heads: Sequence[Head]) -> list[Head]:

@@ -279,7 +279,7 @@ class Store:
         total = len(self.digests)
         matter = matter_of(self.digests, range(total - len(new) + 1, total + 1))
         scope, touching = touched(matter)
-        seqs = windows(matter, scope, rules) | touching
+        seqs = windows(matter, scope, rules).seqs | touching
         everything = needs_everything((self.digests[seq - 1] for seq in touching), rules)
         read = [digest for seq, digest in enumerate(self.digests, 1) if everything or seq in seqs]
         return self.judge_again(matter, read, everything, scope)

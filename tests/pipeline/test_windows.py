@@ -3,13 +3,14 @@
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from knowledge_base.days import Day
 from knowledge_base.digests.head import Digest
 from rules_lib.rule import Rule
 from rules_lib.scope import Scope
 from streams.pipeline.touching import touched
-from streams.pipeline.windows import needs_everything, windows
+from streams.pipeline.windows import find_linked, needs_everything, window_of, windows
 
 from .made_up import (
     DAY,
@@ -33,7 +34,7 @@ HISTORIES = 300
 
 def read(digests: list[Digest], scope: Scope, *rules: Rule) -> set[str]:
     """The names of the events in the windows."""
-    seqs = windows(matter_of(digests), scope, rules_of(*rules))
+    seqs = windows(matter_of(digests), scope, rules_of(*rules)).seqs
     return {digests[seq - 1].event_id.removeprefix("event ") for seq in seqs}
 
 
@@ -49,7 +50,7 @@ def test_the_windows_give_what_the_whole_history_gives_in_any_scope() -> None:
         near = [random.choice(digests).span[random.randrange(2)] for _ in range(random.randint(1, 2))]
         firsts = [random.randint(-9, 9) + day for day in near]
         scope = Scope((first, first + random.randrange(3)) for first in firsts)
-        seqs = windows(matter_of(digests), scope, rules)
+        seqs = windows(matter_of(digests), scope, rules).seqs
         inside = [digest for seq, digest in enumerate(digests, 1) if seq in seqs]
         by_whole = judged(digests, scope, rules)
         assert told(judged(inside, scope, rules)) == told(by_whole), f"seed {seed}"
@@ -66,7 +67,7 @@ def test_the_windows_give_what_the_whole_history_gives_where_new_events_touch() 
         rules, digests = rules_of(*some_rules(random)), some_history(random)
         matter = matter_of(digests, random.sample(range(1, len(digests) + 1), random.randint(1, 2)))
         scope, touching = touched(matter)
-        seqs = windows(matter, scope, rules) | touching
+        seqs = windows(matter, scope, rules).seqs | touching
         inside = [digest for seq, digest in enumerate(digests, 1) if seq in seqs]
         by_whole = judged(digests, scope, rules)
         assert told(judged(inside, scope, rules)) == told(by_whole), f"seed {seed}"
@@ -74,6 +75,33 @@ def test_the_windows_give_what_the_whole_history_gives_where_new_events_touch() 
         left_out += len(inside) < len(digests)
     assert found > HISTORIES
     assert left_out > HISTORIES / 10
+
+
+def test_what_lies_on_none_of_the_days_and_is_not_linked_may_stay_unread() -> None:
+    """Read as the store is: what is near some days, and what is linked, again until the days are among those near."""
+    found = unread = 0
+    for seed in range(HISTORIES):
+        random = Random(f"unread {seed}")
+        rules, digests = rules_of(*some_rules(random)), some_history(random)
+        whole = matter_of(digests, [random.randint(1, len(digests))])
+        (new,) = [head for head in whole.heads if head.seq in whole.new]
+        linked, near, window = find_linked(whole), (new.first_day, new.last_day), None
+        while window is None or not near[0] <= window.days[0] <= window.days[1] <= near[1]:
+            near = near if window is None else (min(near[0], window.days[0]), max(near[1], window.days[1]))
+            heads = [
+                head
+                for head in whole.heads
+                if head.seq in linked or (head.last_day >= near[0] and head.first_day <= near[1])
+            ]
+            window = window_of(replace(whole, heads=heads), rules)
+        of_whole = window_of(whole, rules)
+        assert (window.scope.intervals, window.touching) == (of_whole.scope.intervals, of_whole.touching)
+        inside = [digest for seq, digest in enumerate(digests, 1) if seq in window.seqs]
+        assert told(judged(inside, window.scope, rules)) == told(judged(digests, window.scope, rules)), f"seed {seed}"
+        found += len(judged(inside, window.scope, rules).findings)
+        unread += len(heads) < len(digests)
+    assert found > HISTORIES / 2
+    assert unread > HISTORIES / 10
 
 
 @pytest.mark.parametrize(("back", "ahead"), [(0, 0), (5, 0), (0, 5), (7, 3), (3, 7)])

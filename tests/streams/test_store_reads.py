@@ -7,8 +7,10 @@ import pytest
 
 from deploy.county import CountyPlan, simulate
 from deploy.embedded.postgres import EmbeddedPostgres
+from knowledge_base.digests.head import Links
 from knowledge_base.subjects import patient
-from streams.store.events.stored import find_events, load_received, read_person
+from streams.store.events.histories import find_events, read_person
+from streams.store.events.stored import load_received
 from streams.store.judgements.findings import find_findings, find_not_evaluated
 from streams.store.judgements.published import find_next_patients, know_events
 from streams.store.sessions import Connection, connect
@@ -51,7 +53,7 @@ async def _events(connection: Connection, area: str, names: list[str]) -> object
 
 
 async def _person(connection: Connection, area: str, names: list[str]) -> object:
-    return [await read_person(connection, area, name, (1, 1)) for name in names]
+    return [await read_person(connection, area, name, (1, 1), Links()) for name in names]
 
 
 async def _received(connection: Connection, area: str, names: list[str]) -> object:
@@ -82,11 +84,11 @@ async def test_rows_of_others_are_not_read(judged: Connection, table: str, colum
     rows = await judged.fetch(f"select distinct {column} from {table} order by 1 limit {PEOPLE}")
     names = [row[0] for row in rows]
     theirs = await judged.fetchval(f"select count(*) from {table} where {column} = any($1::text[])", names)
-    assert await judged.fetchval(f"select count(*) from {table}") > 2 * theirs > 0
+    assert await judged.fetchval(f"select count(*) from {table}") > 5 * theirs > 0
     async with judged.transaction():
         before = await _rows_read(judged, table)
         await read(judged, area, names)
-        assert await _rows_read(judged, table) - before == theirs
+        assert theirs <= await _rows_read(judged, table) - before <= 2 * theirs, "some by their days and as linked"
 
 
 async def test_the_next_people_are_found_without_reading_the_rest(judged: Connection) -> None:

@@ -9,8 +9,9 @@ from knowledge_base.digests.head import Digest
 from knowledge_base.events.claims import Claim
 from streams.messages.numbers import read_any_spelling
 from streams.messages.packing import decode_digest
+from streams.store.events.histories import find_events
 from streams.store.events.persons import find_persons
-from streams.store.events.stored import decompressed, find_events
+from streams.store.events.stored import decompressed
 
 
 async def find_person_events(connection: asyncpg.Connection, area: str, person: str) -> dict[int, Digest]:

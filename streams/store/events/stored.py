@@ -1,18 +1,17 @@
 """Accepted events as stored: their arrival, and what windows over a patient are read from."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 import asyncpg
-import msgspec
 import zstandard
 
-from knowledge_base.days import Day, as_date
+from knowledge_base.days import as_date
 from knowledge_base.digests.head import GENERATION, Details, Digest
+from knowledge_base.subjects import PATIENT
 from streams.messages.packing import decode_details, decode_digest
 from streams.pipeline.arrivals import Arrival
-from streams.pipeline.touching import Head, company_of
 
 _decompress = zstandard.ZstdDecompressor().decompress
 
@@ -52,11 +51,15 @@ _EVENT_COLUMNS = (
     "area", "subject_kind", "patient", "seq", "event_id", "kind", "claim_id", "encounter_id", "institution",
     "first_day", "last_day",
     "reverses", "corrects", "money", "source", "digest", "generation", "details",
+    "linked",
 )  # fmt: skip
 
 
-async def save_events(connection: asyncpg.Connection, area: str, arrivals: Mapping[int, Arrival]) -> None:
-    """Writes accepted events and their received bytes, by arrival number."""
+async def save_events(connection: asyncpg.Connection, area: str, arrivals: Mapping[int, Arrival], linked: bool) -> None:
+    """Writes accepted events and their received bytes, by arrival number.
+
+    ``linked`` says that all of them may have to do with others, and not only those that take something back.
+    """
     events = [
         (
             area,
@@ -77,6 +80,7 @@ async def save_events(connection: asyncpg.Connection, area: str, arrivals: Mappi
             arrival.digest_bytes,
             GENERATION,
             arrival.details_bytes,
+            linked or arrival.links.target is not None or arrival.subject.kind != PATIENT,
         )
         for seq, arrival in arrivals.items()
     ]
@@ -85,126 +89,48 @@ async def save_events(connection: asyncpg.Connection, area: str, arrivals: Mappi
     await connection.copy_records_to_table("received", records=bodies, columns=("area", "seq", "body"))
 
 
-class Remembered(msgspec.Struct, frozen=True):
-    """A stored event: its head, the name under which it is kept, and its digest where it was read."""
-
-    head: Head
-    name: str
-    digest: bytes | None
+Key = tuple[str, date, int]
+"""By which an event is found at once: pseudonym, last day, arrival number."""
 
 
-async def find_events(
-    connection: asyncpg.Connection, area: str, near: Mapping[str, tuple[Day, Day]]
-) -> dict[str, list[Remembered]]:
-    """Every event of some pseudonyms; digests only of those that overlap the days given for each.
+def columns_of(keys: Collection[Key]) -> Sequence[list[Any]]:
+    """Keys as arrays of pseudonyms, days and numbers."""
+    return [list(column) for column in zip(*keys, strict=True)] or [[], [], []]
 
-    Here and below patient by patient: ``offset 0`` keeps the joins from being turned round. A planner without
-    statistics, as in a new store, would read the whole area for each batch.
-    """
-    patients = list(near)
+
+async def load_digests(connection: asyncpg.Connection, area: str, wanted: Collection[Key]) -> dict[int, Digest]:
+    """Digests of events by arrival number."""
     rows = await connection.fetch(
         """
-        select e.patient, e.seq, e.event_id, e.kind, e.claim_id, e.institution, e.encounter_id,
-            e.first_day, e.last_day, coalesce(e.reverses, e.corrects) as target, e.generation,
-            case when e.last_day >= near.first and e.first_day <= near.last then e.digest end as digest
-        from unnest($2::text[], $3::date[], $4::date[]) as near (patient, first, last)
+        select e.seq, e.kind, e.digest
+        from unnest($2::text[], $3::date[], $4::bigint[]) as wanted (patient, last_day, seq)
         cross join lateral (
             select * from events e
-            where e.area = $1 and e.patient = near.patient and e.subject_kind = 'patient' offset 0
+            where e.area = $1 and e.patient = wanted.patient and e.last_day = wanted.last_day and e.seq = wanted.seq
+            offset 0
         ) as e
         """,
         area,
-        patients,
-        [_clamped(near[patient][0]) for patient in patients],
-        [_clamped(near[patient][1]) for patient in patients],
-    )
-    found: dict[str, list[Remembered]] = {patient: [] for patient in patients}
-    for patient, *head, digest in rows:
-        found[patient].append(Remembered(head_of(head), patient, digest))
-    return found
-
-
-async def read_person(
-    connection: asyncpg.Connection, area: str, patient: str, near: tuple[Day, Day]
-) -> dict[str, list[Remembered]]:
-    """Every event of everybody who is one person with a patient, by pseudonym, as of what is committed.
-
-    Digests only of those that overlap some days. One statement, which writes nothing and locks no row or name, for
-    answers that somebody waits for.
-    """
-    rows = await connection.fetch(
-        """
-        select everybody.patient, e.seq, e.event_id, e.kind, e.claim_id, e.institution, e.encounter_id,
-            e.first_day, e.last_day, coalesce(e.reverses, e.corrects) as target, e.generation,
-            case when e.last_day >= $3 and e.first_day <= $4 then e.digest end as digest
-        from (
-            select m.patient from persons p join persons m using (area, person) where p.area = $1 and p.patient = $2
-            union select $2
-        ) as everybody
-        left join lateral (
-            select * from events e
-            where e.area = $1 and e.patient = everybody.patient and e.subject_kind = 'patient' offset 0
-        ) as e on true
-        """,
-        area,
-        patient,
-        _clamped(near[0]),
-        _clamped(near[1]),
-    )
-    found: dict[str, list[Remembered]] = {}
-    for name, *head, digest in rows:
-        events = found.setdefault(name, [])
-        if head[0] is not None:
-            events.append(Remembered(head_of(head), name, digest))
-    return found
-
-
-def head_of(row: Sequence[Any]) -> Head:
-    """The head of a stored event from its columns, in their order here."""
-    seq, event_id, kind, claim_id, institution, encounter_id, first, last, target, generation = row
-    company = company_of(event_id, (institution or "", encounter_id or ""))
-    return Head(seq, event_id, kind, claim_id or "", company, first.toordinal(), last.toordinal(), target, generation)
-
-
-def _clamped(day: Day) -> date:
-    return as_date(min(max(day, date.min.toordinal()), date.max.toordinal()))
-
-
-async def load_digests(
-    connection: asyncpg.Connection, area: str, wanted: Iterable[tuple[str, int]]
-) -> dict[int, Digest]:
-    """Digests of events by (pseudonym, arrival number)."""
-    wanted = list(wanted)
-    rows = await connection.fetch(
-        """
-        select e.seq, e.kind, e.digest from unnest($2::text[], $3::bigint[]) as wanted (patient, seq)
-        cross join lateral (
-            select * from events e where e.area = $1 and e.patient = wanted.patient and e.seq = wanted.seq offset 0
-        ) as e
-        """,
-        area,
-        [patient for patient, _ in wanted],
-        [seq for _, seq in wanted],
+        *columns_of(wanted),
     )
     return {row["seq"]: decode_digest(row["kind"], row["digest"]) for row in rows}
 
 
-async def load_details(
-    connection: asyncpg.Connection, area: str, wanted: Iterable[tuple[str, int]]
-) -> dict[int, Details]:
-    """Details of events by (pseudonym, arrival number), of those that have any."""
-    wanted = list(wanted)
+async def load_details(connection: asyncpg.Connection, area: str, wanted: Collection[Key]) -> dict[int, Details]:
+    """Details of events by arrival number, of those that have any."""
     rows = await connection.fetch(
         """
-        select e.seq, e.kind, e.details from unnest($2::text[], $3::bigint[]) as wanted (patient, seq)
+        select e.seq, e.kind, e.details
+        from unnest($2::text[], $3::date[], $4::bigint[]) as wanted (patient, last_day, seq)
         cross join lateral (
-            select * from events e where e.area = $1 and e.patient = wanted.patient and e.seq = wanted.seq offset 0
+            select * from events e
+            where e.area = $1 and e.patient = wanted.patient and e.last_day = wanted.last_day and e.seq = wanted.seq
+            offset 0
         ) as e
         where e.details is not null
         """,
         area,
-        [patient for patient, _ in wanted],
-        [seq for _, seq in wanted],
+        *columns_of(wanted),
     )
     return {row["seq"]: decode_details(row["kind"], row["details"]) for row in rows}
 

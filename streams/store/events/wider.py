@@ -16,7 +16,8 @@ from streams.messages.kinds import Place
 from streams.messages.packing import decode_details, decode_digest
 from streams.pipeline.arrivals import Arrival
 from streams.pipeline.touching import Head
-from streams.store.events.stored import decompressed, head_of
+from streams.store.events.histories import head_of
+from streams.store.events.stored import decompressed
 
 
 class Taken(msgspec.Struct, frozen=True):

@@ -1,0 +1,240 @@
+"""Histories as stored: what of a patient's events lies near some days, and what may have to do with others.
+
+An event that nothing links to another (``events.linked``) matters only where it lies near; so what is read of a long
+history is as much as of a short one.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from knowledge_base.days import FIRST_DAY, LAST_DAY, Day, as_date
+from knowledge_base.digests.head import Links
+from rules_lib.scope import Interval
+from streams.pipeline.touching import Head, company_of
+from streams.store.events.stored import Key, columns_of
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """A stored event: its head, the name under which it is kept, and its digest where it was read."""
+
+    head: Head
+    name: str
+    linked: bool
+    digest: bytes | None
+
+
+_COLUMNS = """
+    e.seq, e.event_id, e.kind, e.claim_id, e.institution, e.encounter_id, e.first_day, e.last_day,
+    coalesce(e.reverses, e.corrects) as target, e.generation
+"""
+_OWN = "e.area = $1 and e.patient = near.patient and e.subject_kind = 'patient'"
+MARGIN = timedelta(days=62).days
+"""How much farther than digests, which are a hundred times as long, heads are read."""
+_DIGEST = "case when e.last_day >= near.first and e.first_day <= near.last then e.digest end as digest"
+_LIES_NEAR = f"e.last_day >= near.first - {MARGIN} and e.first_day <= near.last + {MARGIN}"
+_NEAR_AND_LINKED = f"""
+    select * from events e where {_OWN} and {_LIES_NEAR}
+    union all
+    select * from events e where {_OWN} and e.linked and not ({_LIES_NEAR})
+    union all
+    select * from events e where near.whole and {_OWN} and not e.linked and not ({_LIES_NEAR})
+"""
+"""Of a patient what lies near and what is linked; where it is one person with others (``whole``) everything."""
+
+
+async def find_events(
+    connection: asyncpg.Connection, area: str, near: Mapping[str, Interval], whole: Iterable[str] = ()
+) -> dict[str, list[Remembered]]:
+    """Of some pseudonyms the events near the days given for each, and those that are linked to others.
+
+    Those on the days come with digests. Of pseudonyms in ``whole`` every event is read.
+
+    Here and below patient by patient: ``offset 0`` keeps the joins from being turned round. A planner without
+    statistics, as in a new store, would read the whole area for each batch.
+    """
+    patients, whole = list(near), set(whole)
+    rows = await connection.fetch(
+        f"""
+        select e.patient, e.linked, {_COLUMNS}, {_DIGEST}
+        from unnest($2::text[], $3::date[], $4::date[], $5::bool[]) as near (patient, first, last, whole)
+        cross join lateral ({_NEAR_AND_LINKED} offset 0) as e
+        """,
+        area,
+        patients,
+        [_clamped(near[patient][0]) for patient in patients],
+        [_clamped(near[patient][1]) for patient in patients],
+        [patient in whole for patient in patients],
+    )
+    found: dict[str, list[Remembered]] = {patient: [] for patient in patients}
+    for patient, linked, *head, digest in rows:
+        found[patient].append(Remembered(head_of(head), patient, linked, digest))
+    return found
+
+
+_LAST = "9223372036854775807"
+"""An arrival number after all others."""
+
+
+def _by(column: str, patient: str, name: str, before: str) -> str:
+    """A patient's events before a number by one of their names: by its index alone, lest a planner prefer another."""
+    return f"""
+        select * from (
+            select * from events e
+            where hashtextextended(e.patient || '|' || e.{column}, 0) = hashtextextended({patient} || '|' || {name}, 0)
+                and e.seq < {before}
+            offset 0
+        ) as e
+        where e.area = $1 and e.patient = {patient} and e.subject_kind = 'patient' and e.{column} = {name}
+    """
+
+
+async def find_partners(
+    connection: asyncpg.Connection, area: str, links: Sequence[tuple[str, Links]], before: int
+) -> list[Remembered]:
+    """The events before an arrival number that share an encounter or settlement with others, or are taken back by them.
+
+    ``links`` are those of events, each with its patient. Digests are not read.
+    """
+    names = [(patient, *row) for patient, of in links for row in _names_of(of)]
+    rows = await connection.fetch(
+        f"""
+        select e.patient, e.linked, {_COLUMNS}
+        from unnest($2::text[], $3::text[], $4::text[], $5::text[])
+            as names (patient, institution, encounter_id, claim_id)
+        cross join lateral (
+            {_by("encounter_id", "names.patient", "names.encounter_id", "$6")} and e.institution = names.institution
+            union all {_by("claim_id", "names.patient", "names.claim_id", "$6")}
+            offset 0
+        ) as e
+        """,
+        area,
+        *([list(column) for column in zip(*names, strict=True)] or [[], [], [], []]),
+        before,
+    )
+    return [Remembered(head_of(head), patient, linked, None) for patient, linked, *head in rows]
+
+
+def _names_of(links: Links) -> Iterable[tuple[str | None, str | None, str | None]]:
+    """By which names the partners of an event are found: institution and encounter, settlement."""
+    institution, encounter = links.encounter
+    yield institution or None, encounter or None, links.claim_id or None
+    if links.target is not None:
+        yield None, None, links.target
+
+
+async def save_linked(connection: asyncpg.Connection, area: str, events: Iterable[Remembered]) -> None:
+    """Says of events that they have to do with others."""
+    keys = [key_of(event) for event in events]
+    if keys:
+        await connection.execute(
+            """
+            update events e set linked = true
+            from unnest($2::text[], $3::date[], $4::bigint[]) as key (patient, last_day, seq)
+            cross join lateral (
+                select ctid from events
+                where area = $1 and patient = key.patient and last_day = key.last_day and seq = key.seq offset 0
+            ) as found
+            where e.ctid = found.ctid
+            """,
+            area,
+            *columns_of(keys),
+        )
+
+
+def key_of(event: Remembered) -> Key:
+    return event.name, as_date(event.head.last_day), event.head.seq
+
+
+async def find_next_linked(connection: asyncpg.Connection, after: tuple[str, str], most: int) -> list[tuple[str, str]]:
+    """Areas and pseudonyms with events that may have to do with others, in their order, from behind one on."""
+    rows = await connection.fetch(
+        """
+        select distinct area, patient from events
+        where linked and subject_kind = 'patient' and (area, patient) > ($1, $2) order by 1, 2 limit $3
+        """,
+        *after,
+        most,
+    )
+    return [(row["area"], row["patient"]) for row in rows]
+
+
+async def save_apart(connection: asyncpg.Connection, area: str, patients: Collection[str]) -> int:
+    """Says of some pseudonyms' events which have to do with no other: how many. Their persons are locked."""
+    done: str = await connection.execute(
+        """
+        update events e set linked = false
+        from (
+            select patient, seq, claim_id, encounter_id, linked, coalesce(reverses, corrects) as target,
+                count(*) over (partition by patient, institution, encounter_id) as of_encounter,
+                count(*) over (partition by patient, claim_id) as of_claim
+            from events where area = $1 and patient = any($2::text[]) and subject_kind = 'patient'
+        ) as own
+        where e.area = $1 and e.patient = own.patient and e.seq = own.seq and own.linked and own.target is null
+            and (own.encounter_id is null or own.of_encounter = 1) and (own.claim_id is null or own.of_claim = 1)
+            and not exists (
+                select from events o
+                where o.area = $1 and o.patient = own.patient and coalesce(o.reverses, o.corrects) = own.claim_id)
+        """,
+        area,
+        list(patients),
+    )
+    return int(done.rpartition(" ")[2])
+
+
+async def read_person(
+    connection: asyncpg.Connection, area: str, patient: str, near: Interval, links: Links
+) -> dict[str, list[Remembered]]:
+    """What of everybody who is one person with a patient matters to an event, by pseudonym, as of what is committed.
+
+    That is what lies near some days, with digests, what is linked, and what ``links`` of the event name; all events
+    where several pseudonyms are one person. One statement, which writes nothing and locks no row or name, for answers
+    that somebody waits for.
+    """
+    institution, encounter = links.encounter
+    rows = await connection.fetch(
+        f"""
+        select near.patient, e.linked, {_COLUMNS}, {_DIGEST}
+        from (
+            select patient, $3::date as first, $4::date as last, count(*) over () > 1 as whole from (
+                select m.patient from persons p join persons m using (area, person) where p.area = $1 and p.patient = $2
+                union select $2
+            ) as everybody
+        ) as near
+        left join lateral (
+            {_NEAR_AND_LINKED}
+            union all {_by("encounter_id", "near.patient", "$6", _LAST)} and e.institution = $5
+            union all {_by("claim_id", "near.patient", "$7", _LAST)}
+            union all {_by("claim_id", "near.patient", "$8", _LAST)}
+            offset 0
+        ) as e on true
+        """,
+        area,
+        patient,
+        _clamped(near[0]),
+        _clamped(near[1]),
+        institution or None,
+        encounter or None,
+        links.claim_id or None,
+        links.target,
+    )
+    found: dict[str, dict[int, Remembered]] = {}
+    for name, linked, *head, digest in rows:
+        events = found.setdefault(name, {})
+        if head[0] is not None:
+            events[head[0]] = Remembered(head_of(head), name, linked, digest)
+    return {name: list(events.values()) for name, events in found.items()}
+
+
+def head_of(row: Sequence[Any]) -> Head:
+    """The head of a stored event from its columns, in their order here."""
+    seq, event_id, kind, claim_id, institution, encounter_id, first, last, target, generation = row
+    company = company_of(event_id, (institution or "", encounter_id or ""))
+    return Head(seq, event_id, kind, claim_id or "", company, first.toordinal(), last.toordinal(), target, generation)
+
+
+def _clamped(day: Day) -> date:
+    return as_date(min(max(day, FIRST_DAY), LAST_DAY))
