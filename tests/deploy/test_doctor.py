@@ -20,6 +20,8 @@ from deploy.commands.examination.signs import Sign, State
 from deploy.embedded.postgres import EmbeddedPostgres, find_running, start_postgres
 from deploy.embedded.postgres_programs import find_server_user, run_program
 from deploy.settings import Settings, load_vault_key
+from knowledge_base.facts import Facts
+from rules_lib.rule_set import RuleSet
 from streams.bus import Lag
 from streams.messages.vault import Vault
 from streams.store.judgements.published import PROGRAM
@@ -27,6 +29,7 @@ from streams.store.operation import condition
 from streams.store.operation.condition import Condition, Server, Unsettled, find_server
 from streams.store.sessions import connect
 from tests.patience import PATIENCE
+from tests.pipeline.made_up import rule
 
 ROOT = Path(__file__).resolve().parents[2]
 GIGABYTE = 1024**3
@@ -333,6 +336,15 @@ def test_a_quiet_store_is_sound() -> None:
 def test_rule_set_in_force(in_force: str | None, outstanding: int, state: State) -> None:
     now = msgspec.structs.replace(QUIET, rule_set=in_force, outstanding=outstanding)
     assert database.examine_rule_set(now, "mine", PROGRAM).state is state
+
+
+def test_old_digests_are_amiss_only_where_a_rule_needs_newer_ones() -> None:
+    plain, detailed = (RuleSet((rule(1, "of", needs=needs),), Facts(())) for needs in ([], ["practitioner"]))
+    assert database.examine_digests(0, detailed).state is State.OK
+    assert database.examine_digests(3, plain).state is State.OK
+    assert "3" in database.examine_digests(3, plain).says
+    sign = database.examine_digests(3, detailed)
+    assert (sign.state, sign.remedy) == (State.WARNING, "fundwatch redigest")
 
 
 def test_a_broker_that_is_away_is_told_at_once(doctor: Doctor, free_port: int) -> None:

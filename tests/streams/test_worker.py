@@ -34,7 +34,7 @@ from streams.jobs.reconciling import reconcile
 from streams.messages.vault import Vault
 from streams.pipeline import account, arrivals
 from streams.pipeline.reports import Report
-from streams.pipeline.touching import Matter
+from streams.pipeline.windows import Window
 from streams.store.sessions import Connection, connect, open_pool
 from streams.topics import CLAIMS, JUDGES
 from tests.patience import PATIENCE
@@ -200,7 +200,7 @@ def _break(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, poiso
     works = getattr(module, name)
 
     def breaks(subject: object, *others: object) -> object:
-        named = subject.subject.name == poison.patient if isinstance(subject, Matter) else False
+        named = isinstance(subject, Window) and subject.matter.subject.name == poison.patient
         if named or subject == poison or subject == message_of(poison).value:
             raise ZeroDivisionError(poison.patient)
         return works(subject, *others)

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 
 from deploy.commands.examination.signs import Sign, State, fault, ok, warning
 from deploy.settings import PREFIX, Settings, SettingsError, load_vault_key
-from rules_lib.rule_set import Suspended
+from knowledge_base.digests.head import GENERATION
+from rules_lib.rule_set import RuleSet, Suspended
 from streams.jobs.reconciling import event_places
 from streams.messages.vault import Vault, WrongKey
+from streams.store.events import generations
 from streams.store.judgements import published
 from streams.store.judgements.published import PROGRAM
 from streams.store.migrations import FOLDER, find_migrations
@@ -116,6 +118,17 @@ def examine_suspended(suspended: Sequence[Suspended]) -> Iterator[Sign]:
         yield fault("停用的规则 / suspended rule", str(rule), remedy)
 
 
+def examine_digests(old: int, in_force: RuleSet | None) -> Sign:
+    """Whether events have what the rules in force need of them; ``old`` have a digest of an earlier generation."""
+    about = "摘要 / digests"
+    if not old:
+        return ok(about, f"均为第 {GENERATION} 代 / all of generation {GENERATION}")
+    says = f"{old:,} 条为旧代 / of an earlier generation"
+    if in_force is not None and any(rule.generation > 1 for rule in in_force.rules):
+        return warning(about, f"{says}，有规则需要更新的 / a rule needs newer ones", "fundwatch redigest")
+    return ok(about, f"{says}，可用 / may be made anew: fundwatch redigest")
+
+
 def examine_sealed(settings: Settings, sealed: bytes | None) -> Iterator[Sign]:
     """Whether the key opens a dead letter, where there is one; its bytes are let go at once."""
     if sealed is None:
@@ -151,6 +164,7 @@ async def examine_database(connection: Connection, settings: Settings, own: str 
         *examine_condition(now, account),
         examine_rule_set(now, own, await published.find_publisher(connection)),
         *examine_suspended(in_force.suspended if in_force is not None else ()),
+        examine_digests(await generations.count_old(connection), in_force),
         *examine_sealed(settings, sealed),
     ):
         yield sign
