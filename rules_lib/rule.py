@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from knowledge_base.cards import Basis, Card, FilePart
 from knowledge_base.days import Day
-from knowledge_base.digests.details import SINCE
+from knowledge_base.digests.details import SINCE, DetailField
 from knowledge_base.findings import MakerKind
 from knowledge_base.subjects import PATIENT, SubjectKind
 
@@ -28,22 +28,7 @@ Needed = Literal[
     "lines.in_fund_scope",
     "lines.quantity",
     "lines.days",
-    "settled_at",
-    "practitioner",
-    "department",
-    "institution_level",
-    "institution_kind",
-    "admission_way",
-    "discharge_way",
-    "operations.code",
-    "operations.at",
-    "operations.incision",
-    "operations.practitioner",
-    "lines.unit_price",
-    "lines.practitioner",
-    "lines.department",
-    "lines.order_id",
-    "lines.trace_codes",
+    DetailField,
 ]
 """Fields without which a rule cannot decide; those of ``knowledge_base.digests.details`` cost a read of their own."""
 

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
 
@@ -12,28 +12,28 @@ from knowledge_base.days import microseconds
 from knowledge_base.digests.head import Details
 from knowledge_base.events.claims import Claim, Department, Operation
 
-SINCE: Mapping[str, int] = dict.fromkeys(
-    (
-        "settled_at",
-        "practitioner",
-        "department",
-        "institution_level",
-        "institution_kind",
-        "admission_way",
-        "discharge_way",
-        "operations.code",
-        "operations.at",
-        "operations.incision",
-        "operations.practitioner",
-        "lines.unit_price",
-        "lines.practitioner",
-        "lines.department",
-        "lines.order_id",
-        "lines.trace_codes",
-    ),
-    2,
-)
-"""The first generation of digests beside which a field is kept, by the name that rules need it by."""
+DetailField = Literal[
+    "settled_at",
+    "practitioner",
+    "department",
+    "institution_level",
+    "institution_kind",
+    "admission_way",
+    "discharge_way",
+    "operations.code",
+    "operations.at",
+    "operations.incision",
+    "operations.practitioner",
+    "lines.unit_price",
+    "lines.practitioner",
+    "lines.department",
+    "lines.order_id",
+    "lines.trace_codes",
+]
+"""The fields that are kept, by the names that rules need them by."""
+
+SINCE: Mapping[str, int] = dict.fromkeys(get_args(DetailField), 2)
+"""The first generation of digests beside which a field is kept."""
 
 
 class OperationDetails(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -104,7 +104,7 @@ async def find_with(connection: Connection, event: Event, rules: RulesOf) -> tup
 
 
 async def find_whole(
-    connection: Connection, area: str, members: Mapping[str, Sequence[str]], cause: str, rules: RulesOf
+    connection: Connection, area: str, members: Members, cause: str, rules: RulesOf
 ) -> tuple[list[Window], dict[int, Digest]]:
     """The whole histories of persons, with all of their digests, to be judged again for a cause."""
     events = await _find_events(connection, area, members, dict.fromkeys(members, ALL_DAYS.hull))

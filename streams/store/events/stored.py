@@ -58,7 +58,7 @@ _EVENT_COLUMNS = (
 async def save_events(connection: asyncpg.Connection, area: str, arrivals: Mapping[int, Arrival], linked: bool) -> None:
     """Writes accepted events and their received bytes, by arrival number.
 
-    ``linked`` says that all of them may have to do with others, and not only those that take something back.
+    ``linked`` says that they may have to do with others, as far as is known yet.
     """
     events = [
         (
@@ -80,7 +80,7 @@ async def save_events(connection: asyncpg.Connection, area: str, arrivals: Mappi
             arrival.digest_bytes,
             GENERATION,
             arrival.details_bytes,
-            linked or arrival.links.target is not None or arrival.subject.kind != PATIENT,
+            linked or arrival.subject.kind != PATIENT,
         )
         for seq, arrival in arrivals.items()
     ]
@@ -100,39 +100,35 @@ def columns_of(keys: Collection[Key]) -> Sequence[list[Any]]:
 
 async def load_digests(connection: asyncpg.Connection, area: str, wanted: Collection[Key]) -> dict[int, Digest]:
     """Digests of events by arrival number."""
-    rows = await connection.fetch(
-        """
-        select e.seq, e.kind, e.digest
-        from unnest($2::text[], $3::date[], $4::bigint[]) as wanted (patient, last_day, seq)
-        cross join lateral (
-            select * from events e
-            where e.area = $1 and e.patient = wanted.patient and e.last_day = wanted.last_day and e.seq = wanted.seq
-            offset 0
-        ) as e
-        """,
-        area,
-        *columns_of(wanted),
-    )
-    return {row["seq"]: decode_digest(row["kind"], row["digest"]) for row in rows}
+    rows = await _load(connection, area, wanted, "digest")
+    return {seq: decode_digest(kind, body) for seq, kind, body in rows}
 
 
 async def load_details(connection: asyncpg.Connection, area: str, wanted: Collection[Key]) -> dict[int, Details]:
     """Details of events by arrival number, of those that have any."""
-    rows = await connection.fetch(
-        """
-        select e.seq, e.kind, e.details
+    rows = await _load(connection, area, wanted, "details")
+    return {seq: decode_details(kind, body) for seq, kind, body in rows}
+
+
+async def _load(
+    connection: asyncpg.Connection, area: str, wanted: Collection[Key], column: str
+) -> list[asyncpg.Record]:
+    """Arrival number, kind and a column of events, of those that have it."""
+    rows: list[asyncpg.Record] = await connection.fetch(
+        f"""
+        select e.seq, e.kind, e.{column}
         from unnest($2::text[], $3::date[], $4::bigint[]) as wanted (patient, last_day, seq)
         cross join lateral (
             select * from events e
             where e.area = $1 and e.patient = wanted.patient and e.last_day = wanted.last_day and e.seq = wanted.seq
             offset 0
         ) as e
-        where e.details is not null
+        where e.{column} is not null
         """,
         area,
         *columns_of(wanted),
     )
-    return {row["seq"]: decode_details(row["kind"], row["details"]) for row in rows}
+    return rows
 
 
 async def load_bodies(connection: asyncpg.Connection, area: str, event_ids: Collection[str]) -> dict[str, bytes]:

@@ -129,37 +129,36 @@ async def load_subject_digests(
     connection: asyncpg.Connection, area: str, subject: Subject, seqs: Collection[int]
 ) -> dict[int, Digest]:
     """Digests of some of a wider subject's events, by their numbers there."""
-    if not seqs:
-        return {}
-    rows = await connection.fetch(
-        """
-        select s.seq, e.kind, e.digest from subject_events s
-        join events e on e.area = s.event_area and e.patient = s.event_subject and e.seq = s.event_seq
-        where s.area = $1 and s.subject_kind = $2 and s.subject = $3 and s.seq = any($4::bigint[])
-        """,
-        area,
-        *subject,
-        list(seqs),
-    )
-    return {row["seq"]: decode_digest(row["kind"], row["digest"]) for row in rows}
+    rows = await _load(connection, area, subject, seqs, "digest")
+    return {seq: decode_digest(kind, body) for seq, kind, body in rows}
 
 
 async def load_subject_details(
     connection: asyncpg.Connection, area: str, subject: Subject, seqs: Collection[int]
 ) -> dict[int, Details]:
     """Details of some of a wider subject's events, by their numbers there, of those that have any."""
-    rows = await connection.fetch(
-        """
-        select s.seq, e.kind, e.details from subject_events s
+    rows = await _load(connection, area, subject, seqs, "details")
+    return {seq: decode_details(kind, body) for seq, kind, body in rows}
+
+
+async def _load(
+    connection: asyncpg.Connection, area: str, subject: Subject, seqs: Collection[int], column: str
+) -> list[asyncpg.Record]:
+    """The number there, the kind and a column of some of a subject's events, of those that have it."""
+    if not seqs:
+        return []
+    rows: list[asyncpg.Record] = await connection.fetch(
+        f"""
+        select s.seq, e.kind, e.{column} from subject_events s
         join events e on e.area = s.event_area and e.patient = s.event_subject and e.seq = s.event_seq
         where s.area = $1 and s.subject_kind = $2 and s.subject = $3 and s.seq = any($4::bigint[])
-            and e.details is not null
+            and e.{column} is not null
         """,
         area,
         *subject,
         list(seqs),
     )
-    return {row["seq"]: decode_details(row["kind"], row["details"]) for row in rows}
+    return rows
 
 
 async def load_subject_received(connection: asyncpg.Connection, area: str, subject: Subject, as_of: int) -> list[bytes]:
