@@ -129,7 +129,7 @@ def _answering(rule_set: RuleSet) -> Call:
         event = _claim(body)
         window, digests = await find_with(connection, event, rules)
         history = PatientHistory(window.matter.subject, [digests[seq] for seq in window.seqs], rules.by_code)
-        judgement = judge(history, window.scope, rules, window.supplement, everything=window.everything)
+        judgement = judge(history, window.scope, rules, window.supplement, chains=window.chains)
         return msgspec.json.encode([(of.maker_id, of.occurrence, of.evidence) for of in judgement.findings])
 
     return answer

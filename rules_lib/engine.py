@@ -42,20 +42,20 @@ def judge(
     rules: RulesOf,
     supplement: Supplement = NO_SUPPLEMENT,
     *,
-    everything: bool = True,
+    chains: bool = True,
     near_misses: bool = False,
 ) -> Judgement:
     """Judges every anchor whose reach meets the scope, each from its whole reach.
 
-    ``supplement`` holds what rules need beside digests. ``everything`` says that the history is the subject's whole
-    history; else rules that need that (``whole_item``) are not asked. ``near_misses`` asks also for what stayed within
-    its limit, for cases and for the question "why not".
+    ``supplement`` holds what rules need beside digests. ``chains`` says that the history holds every event with
+    an item of a rule that reads whole items (``whole_item``); else those rules are not asked. ``near_misses`` asks also
+    for what stayed within its limit, for cases and for the question "why not".
     """
     judgement = Judgement([], [], [], {})
     judged: dict[tuple[Day, Day], Scope] = {}
     for rule, items in _spoken_of(history, rules):
         reach = rule.reach
-        if everything or not reach.whole_item:
+        if chains or not reach.whole_item:
             of_anchors = judged.get((reach.back, reach.ahead))
             if of_anchors is None:
                 of_anchors = judged[reach.back, reach.ahead] = _judged(scope, reach)

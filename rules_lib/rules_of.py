@@ -41,8 +41,13 @@ class RulesOf:
 
     @cached_property
     def whole_item_codes(self) -> frozenset[str]:
-        """Items of rules that read every event of an item (``reach.whole_item``)."""
+        """Items of rules that read every event of an item (``reach.whole_item``): events that hold one are chained."""
         return self._codes_of(rule for rule in self.rules if rule.reach.whole_item)
+
+    @cached_property
+    def of_whole_items(self) -> tuple[str, ...]:
+        """The rules that read every event of an item."""
+        return tuple(rule.id for rule in self.rules if rule.reach.whole_item)
 
     @cached_property
     def detailed_codes(self) -> frozenset[str]:

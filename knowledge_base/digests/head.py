@@ -55,3 +55,7 @@ class Digest(msgspec.Struct, array_like=True, frozen=True, gc=False):
     def item_codes(self) -> Iterable[str | None]:
         """The items that it bills or moves, once a line."""
         return ()
+
+    def holds_any(self, items: frozenset[str]) -> bool:
+        """Whether it bills or moves one of some items."""
+        return not items.isdisjoint(self.item_codes)

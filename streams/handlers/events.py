@@ -45,7 +45,7 @@ class EventsHandler:
         async with connection.transaction():
             rule_set = await self._rule_sets.hold(connection) if self._judging else None
             for area, of_area in sorted(_by_area(incoming).items()):
-                members, accepted = await _take_in(connection, area, of_area, account, rule_set is not None)
+                members, accepted = await _take_in(connection, area, of_area, account, rule_set)
                 if accepted and rule_set is not None:
                     await _judge(connection, area, members, accepted, rule_set, report)
             await ledger.save_account(connection, batch.lease, account.letters, account.tallies)
@@ -66,18 +66,18 @@ class EventsHandler:
 
 
 async def _take_in(
-    connection: Connection, area: str, incoming: Sequence[Incoming], account: Account, judged: bool
+    connection: Connection, area: str, incoming: Sequence[Incoming], account: Account, rule_set: RuleSet | None
 ) -> tuple[dict[str, list[str]], dict[int, Arrival]]:
     """Enters an area's events: all pseudonyms of each person concerned, and what was accepted by arrival number.
 
-    ``judged`` says that they are judged next, and what they are linked to is found.
+    ``rule_set`` is what they are judged by next, when it is found what they are linked to.
     """
     joining = [item for item in incoming if item.joins is not None]
     patients = {name for item in incoming for name in item.patients}
     await persons.lock_area(connection, area, exclusive=bool(joining))
     members = await persons.find_persons(connection, area, patients)
     await persons.lock_subjects(connection, area, [patient(name) for name in members])
-    accepted = await _accept(connection, area, incoming, account, judged)
+    accepted = await _accept(connection, area, incoming, account, rule_set)
     await wider.save_touched(connection, area, accepted)
     known = {arrival.event_id for arrival in accepted.values()} if joining else set()
     pairs = [(item.patients[0], item.patients[1]) for item in joining if item.event.event_id in known]
@@ -90,7 +90,7 @@ async def _take_in(
 
 
 async def _accept(
-    connection: Connection, area: str, incoming: Sequence[Incoming], account: Account, judged: bool
+    connection: Connection, area: str, incoming: Sequence[Incoming], account: Account, rule_set: RuleSet | None
 ) -> dict[int, Arrival]:
     """Enters what is new; known ids with the same content are duplicates, with other content conflicts."""
     first: dict[str, Incoming] = {}
@@ -107,7 +107,8 @@ async def _accept(
             account.duplicate(item)
         else:
             doubtful.append(item)
-    await stored.save_events(connection, area, accepted, linked=not judged)
+    whole_items = None if rule_set is None else rule_set.of(PATIENT).whole_item_codes
+    await stored.save_events(connection, area, accepted, whole_items)
     if doubtful:
         bodies = await stored.load_bodies(connection, area, {item.event.event_id for item in doubtful})
         for item in doubtful:

@@ -1,14 +1,12 @@
 """Reading: the windows of subjects before they are judged again; of a whole batch's patients in a handful of queries.
 
 What lies near the new events, and what is linked to others, comes with one query, and what the new ones are linked to
-with another. Farther days, the rest of the digests, whole histories of those with an item whose rule asks for them, and
-details of those with an item whose rule needs them cost a query more each, for all who need it together.
+with another. Farther days, the rest of the digests, all events of an item whose rule asks for those, and details where
+an item's rule needs them cost a query more each, for all who need it together.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-
-from msgspec.structs import replace
 
 from knowledge_base.days import FIRST_DAY, LAST_DAY
 from knowledge_base.digests.head import Details, Digest
@@ -25,10 +23,11 @@ from streams.pipeline.windows import (
     Window,
     find_linked,
     find_old,
+    needs_chains,
     needs_details,
-    needs_everything,
     whole_window,
     window_of,
+    with_chains,
 )
 from streams.store.events import histories, stored, wider
 from streams.store.events.histories import MARGIN, Remembered, key_of
@@ -68,10 +67,10 @@ async def find_windows(
         events |= await _find_events(connection, area, members, {name: near[name] for name in far})
         found |= {name: window_of(_matter(area, name, events[name], new[name]), rules) for name in far}
     digests = await _load_digests(connection, area, events, _seqs(found.values()), accepted)
-    whole = [name for name, window in found.items() if _needs_everything(window, digests, rules)]
-    if whole:
-        events |= await _find_events(connection, area, members, {name: near[name] for name in whole}, whole)
-        found |= {name: _in_full(found[name], [event.head for event in events[name]]) for name in whole}
+    needing = [name for name, window in found.items() if _needs_chains(window, digests, rules)]
+    if needing:
+        chained = await _add_chained(connection, area, {name: members[name] for name in needing}, events, rules)
+        found |= {name: with_chains(found[name], _heads(events[name]), chained) for name in needing}
         digests |= await _load_digests(connection, area, events, _seqs(found.values()) - digests.keys(), accepted)
     details = {seq: arrival.details for seq, arrival in accepted.items()} if rules.need_details else {}
     await _supply(connection, area, [*found.values()], digests, events, details, rules)
@@ -91,13 +90,14 @@ async def find_with(connection: Connection, event: Event, rules: RulesOf) -> tup
     window: Window | None = None
     while window is None or not _hold(near, window.days):
         near = near if window is None else _hull(near, window.days)
-        events = await histories.read_person(connection, area, subject.name, near, digest.links)
-        heads = [*(of.head for together in events.values() for of in together), asked]
-        window = window_of(Matter(area, patient(min(events)), heads, frozenset({_ASKED})), rules)
+        by_name = await histories.read_person(connection, area, subject.name, near, digest.links)
+        person = min(by_name)
+        events = {person: [event for of in by_name.values() for event in of]}
+        window = window_of(Matter(area, patient(person), [*_heads(events[person]), asked], frozenset({_ASKED})), rules)
     digests = {_ASKED: digest} | await _load_digests(connection, area, events, _seqs([window]) - {_ASKED}, {})
-    if _needs_everything(window, digests, rules):
-        events = await histories.read_person(connection, area, subject.name, ALL_DAYS.hull, digest.links)
-        window = _in_full(window, [*(of.head for together in events.values() for of in together), asked])
+    if _needs_chains(window, digests, rules):
+        chained = await _add_chained(connection, area, {person: [*by_name]}, events, rules)
+        window = with_chains(window, [*_heads(events[person]), asked], chained)
         digests |= await _load_digests(connection, area, events, _seqs([window]) - digests.keys(), {})
     await _supply(connection, area, [window], digests, events, {_ASKED: details_of(event)}, rules)
     return window, digests
@@ -106,10 +106,14 @@ async def find_with(connection: Connection, event: Event, rules: RulesOf) -> tup
 async def find_whole(
     connection: Connection, area: str, members: Members, cause: str, rules: RulesOf
 ) -> tuple[list[Window], dict[int, Digest]]:
-    """The whole histories of persons, with all of their digests, to be judged again for a cause."""
+    """The whole histories of persons, with all of their digests, to be judged again for a cause.
+
+    Their events are known to be chained or not from then on.
+    """
     events = await _find_events(connection, area, members, dict.fromkeys(members, ALL_DAYS.hull))
     found = [whole_window(_matter(area, name, events[name], (), cause)) for name in members]
     digests = await _load_digests(connection, area, events, _seqs(found), {})
+    await _look_at_chains(connection, area, [event for of in events.values() for event in of], digests, rules)
     await _supply(connection, area, found, digests, events, {}, rules)
     return found, digests
 
@@ -124,8 +128,8 @@ async def find_wider(
     matter = Matter(area, subject, await wider.find_subject_heads(connection, area, subject), new, cause)
     window = window_of(matter, rules) if cause is None else whole_window(matter)
     digests = await wider.load_subject_digests(connection, area, subject, window.seqs)
-    if _needs_everything(window, digests, rules):
-        window = _in_full(window, matter.heads)
+    if _needs_chains(window, digests, rules):
+        window = with_chains(window, matter.heads, {head.seq for head in matter.heads})
         digests |= await wider.load_subject_digests(connection, area, subject, window.seqs - digests.keys())
     if needs_details(digests.values(), rules):
         details = await wider.load_subject_details(connection, area, subject, window.seqs)
@@ -149,18 +153,39 @@ def _hold(near: Interval, days: Interval) -> bool:
 
 
 def _matter(area: str, name: str, events: Iterable[Remembered], new: Iterable[int], cause: str | None = None) -> Matter:
-    return Matter(area, patient(name), [event.head for event in events], frozenset(new), cause)
+    return Matter(area, patient(name), _heads(events), frozenset(new), cause)
 
 
-def _needs_everything(window: Window, digests: Mapping[int, Digest], rules: RulesOf) -> bool:
-    """Whether a touched event holds an item whose rule asks for the whole history."""
-    return not window.everything and needs_everything((digests[seq] for seq in window.touching), rules)
+def _needs_chains(window: Window, digests: Mapping[int, Digest], rules: RulesOf) -> bool:
+    """Whether a touched event holds an item whose rule asks for every event of it."""
+    return not window.chains and needs_chains((digests[seq] for seq in window.touching), rules)
 
 
-def _in_full(window: Window, heads: Sequence[Head]) -> Window:
-    """The same window with all events of its subject."""
-    matter = replace(window.matter, heads=heads)
-    return replace(window, matter=matter, seqs=frozenset(head.seq for head in heads), everything=True)
+async def _add_chained(
+    connection: Connection, area: str, members: Members, events: dict[str, list[Remembered]], rules: RulesOf
+) -> set[int]:
+    """Adds the chained events of some persons to those that are read, and returns their numbers."""
+    person_of = {name: person for person, together in members.items() for name in together}
+    read = {person: {event.head.seq: event for event in events[person]} for person in members}
+    chained = await histories.find_chained(connection, area, person_of, rules.of_whole_items)
+    for event in chained:
+        read[person_of[event.name]][event.head.seq] = event
+    events.update({person: list(of.values()) for person, of in read.items()})
+    return {event.head.seq for event in chained}
+
+
+async def _look_at_chains(
+    connection: Connection, area: str, events: Sequence[Remembered], digests: Mapping[int, Digest], rules: RulesOf
+) -> None:
+    """Says of events whether they are chained, by the rules of now."""
+    chained = {event.head.seq: digests[event.head.seq].holds_any(rules.whole_item_codes) for event in events}
+    for value in (True, False):
+        changed = [of for of in events if chained[of.head.seq] is value and of.chained is not value]
+        await histories.save_chained(connection, area, changed, value)
+
+
+def _heads(events: Iterable[Remembered]) -> list[Head]:
+    return [event.head for event in events]
 
 
 async def _supply(
@@ -193,14 +218,11 @@ def _seqs(found: Iterable[Window]) -> set[int]:
 
 
 async def _find_events(
-    connection: Connection, area: str, members: Members, near: Mapping[str, Interval], whole: Collection[str] = ()
+    connection: Connection, area: str, members: Members, near: Mapping[str, Interval]
 ) -> dict[str, list[Remembered]]:
-    """What matters of some persons' events near the days given for each; all of those who have several pseudonyms.
-
-    Of persons in ``whole`` all too.
-    """
+    """What matters of some persons' events near the days given for each; all of those who have several pseudonyms."""
     of_names = {name: days for person, days in near.items() for name in members[person]}
-    entire = [name for person in near if person in whole or len(members[person]) > 1 for name in members[person]]
+    entire = [name for person in near if len(members[person]) > 1 for name in members[person]]
     by_name = await histories.find_events(connection, area, of_names, entire)
     return {person: [event for name in members[person] for event in by_name[name]] for person in near}
 

@@ -77,7 +77,7 @@ async def _redigest_some(
     for old in await generations.load_old(connection, area, kind, names):
         event = _read_again(old, piece)
         if event is not None:
-            new = NewDigest(old.name, old.seq, encode_digest(digest_of(event)), encode_details(details_of(event)))
+            new = _anew(old, event, rule_set)
             anew.append(new)
             rules |= _concerned(rule_set, old, new)
             places.update(KINDS[event.kind].subjects(event))
@@ -120,6 +120,12 @@ def _read_again(old: OldDigest, piece: Redigested) -> Event | None:
     except Undecodable:
         piece.refused.append(old.event_id)
         return None
+
+
+def _anew(old: OldDigest, event: Event, rule_set: RuleSet) -> NewDigest:
+    digest, details = digest_of(event), details_of(event)
+    chained = digest.holds_any(rule_set.of(PATIENT).whole_item_codes)
+    return NewDigest(old.name, old.seq, encode_digest(digest), encode_details(details), chained)
 
 
 def _concerned(rule_set: RuleSet, old: OldDigest, new: NewDigest) -> set[str]:

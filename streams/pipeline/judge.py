@@ -39,11 +39,11 @@ def judge_again(
     stored_not_evaluated: Sequence[StoredNotEvaluated],
 ) -> Changed:
     """Judges a subject's anchors in a window's scope from its digests and compares with what is stored."""
-    matter, scope, everything = window.matter, window.scope, window.everything
+    matter, scope, chains = window.matter, window.scope, window.chains
     rules = rule_set.of(matter.subject.kind)
     history = HISTORIES[matter.subject.kind](matter.subject, digests, rules.by_code)
-    judgement = judge(history, scope, rules, window.supplement, everything=everything)
-    was_judged = _was_judged(scope, rules, everything, judgement.left_out)
+    judgement = judge(history, scope, rules, window.supplement, chains=chains)
+    was_judged = _was_judged(scope, rules, chains, judgement.left_out)
     versions: list[FindingVersion] = []
     if judgement.findings or stored:
         made = partial(_made_by, rule_set)
@@ -56,7 +56,7 @@ def _made_by(rule_set: RuleSet, rule_id: str) -> Made:
     return Made(rule_set.maker(rule_id), rule.topic if rule else "")
 
 
-def _was_judged(scope: Scope, rules: RulesOf, everything: bool, left_out: Mapping[str, Scope]) -> WasJudged:
+def _was_judged(scope: Scope, rules: RulesOf, chains: bool, left_out: Mapping[str, Scope]) -> WasJudged:
     """Anchors of rules that the set does not hold any more count as judged where they meet the scope.
 
     Those that a rule left out, or of one whose file this program cannot load, do not.
@@ -68,7 +68,7 @@ def _was_judged(scope: Scope, rules: RulesOf, everything: bool, left_out: Mappin
         rule = rules.by_id.get(makers[0]) if len(makers) == 1 else None
         if rule is None:
             return scope.meets(first_day, last_day)
-        if rule.reach.whole_item and not everything:
+        if rule.reach.whole_item and not chains:
             return False
         if rule.id in left_out and left_out[rule.id].meets(first_day, last_day):
             return False

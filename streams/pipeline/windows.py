@@ -5,6 +5,7 @@ from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from knowledge_base.days import Day
 from knowledge_base.digests.head import GENERATION, Digest
@@ -15,7 +16,8 @@ from streams.pipeline.touching import Head, Matter, in_company_of, touched
 
 
 class Window(msgspec.Struct):
-    """A subject with what is touched and the events that are read; ``everything`` says that those are all.
+    """A subject with what is touched and the events that are read; ``chains`` says that every chained one is
+    among them, that is every event with an item of a rule that reads whole items (``RulesOf.whole_item_codes``).
 
     An event on none of ``days`` that nothing links to others cannot matter. ``supplement`` is what its rules need
     beside the digests.
@@ -25,7 +27,7 @@ class Window(msgspec.Struct):
     scope: Scope
     touching: frozenset[int]
     seqs: frozenset[int]
-    everything: bool = False
+    chains: bool = False
     days: Interval = ALL_DAYS.hull
     supplement: Supplement = NO_SUPPLEMENT
 
@@ -40,7 +42,7 @@ def window_of(matter: Matter, rules: RulesOf) -> Window:
 def whole_window(matter: Matter) -> Window:
     """The window over all that is known of a subject, every day of it judged again."""
     seqs = frozenset(head.seq for head in matter.heads)
-    return Window(matter, ALL_DAYS, seqs, seqs, everything=True)
+    return Window(matter, ALL_DAYS, seqs, seqs, chains=True)
 
 
 class InSight(NamedTuple):
@@ -109,7 +111,7 @@ def needs_details(digests: Iterable[Digest], rules: RulesOf) -> bool:
     if not rules.need_details:
         return False
     codes = rules.detailed_codes
-    return rules.need_details_always or any(not codes.isdisjoint(digest.item_codes) for digest in digests)
+    return rules.need_details_always or any(digest.holds_any(codes) for digest in digests)
 
 
 def find_old(heads: Sequence[Head], seqs: Container[int]) -> tuple[Old, ...]:
@@ -119,7 +121,13 @@ def find_old(heads: Sequence[Head], seqs: Container[int]) -> tuple[Old, ...]:
     return tuple([Old(head.generation, head.company, *spans[head.company]) for head in old])
 
 
-def needs_everything(touched_digests: Iterable[Digest], rules: RulesOf) -> bool:
-    """Whether a touched event holds an item of a rule that reads every event of its items."""
+def needs_chains(touched_digests: Iterable[Digest], rules: RulesOf) -> bool:
+    """Whether a touched event is chained."""
     codes = rules.whole_item_codes
-    return bool(codes) and any(not codes.isdisjoint(digest.item_codes) for digest in touched_digests)
+    return bool(codes) and any(digest.holds_any(codes) for digest in touched_digests)
+
+
+def with_chains(window: Window, heads: Sequence[Head], chained: Container[int]) -> Window:
+    """The same window with all chained events, each with what it is looked at together with."""
+    seqs = frozenset(head.seq for head in in_company_of([head for head in heads if head.seq in chained], heads))
+    return replace(window, matter=replace(window.matter, heads=heads), seqs=window.seqs | seqs, chains=True)

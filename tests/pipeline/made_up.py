@@ -20,7 +20,7 @@ from knowledge_base.facts import Facts, Point
 from knowledge_base.findings import Change, Finding, NotEvaluated, finding_id
 from knowledge_base.subjects import PATIENT, Subject, patient
 from rules_lib.engine import Judgement, judge
-from rules_lib.histories.history import Encounter, Line
+from rules_lib.histories.history import Encounter, Line, line_order
 from rules_lib.histories.patient import PatientHistory
 from rules_lib.questions import Measure, Question, Undecided, whole
 from rules_lib.rule import Rule
@@ -31,7 +31,7 @@ from streams.messages.versions import pack_finding, unpack_finding
 from streams.pipeline.comparing import Changed, StoredFinding, StoredNotEvaluated
 from streams.pipeline.judge import judge_again
 from streams.pipeline.touching import Head, Matter, head_of_digest, touched
-from streams.pipeline.windows import Window, needs_everything, windows
+from streams.pipeline.windows import Window, needs_chains, windows, with_chains
 
 AREA = "330100"
 PERSON = patient("p1")
@@ -103,7 +103,8 @@ def set_of(*rules: Rule, suspended: Iterable[str] = ()) -> RuleSet:
 
 def seen_from_a_day(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """The anchor is a day with lines of the rule's items."""
-    lines = [line for of_item in question.items.values() for line in question.on_judged_days(of_item)]
+    of_items = question.items.values()
+    lines = sorted((line for of_item in of_items for line in question.on_judged_days(of_item)), key=line_order)
     for day in sorted({line.day for line in lines}):
         yield _seen(question, (question.name, day), day, day, [line for line in lines if line.day == day])
 
@@ -257,9 +258,9 @@ def matter_of(digests: Iterable[Digest], new: Iterable[int] = (), subject: Subje
     return Matter(AREA, subject, [head(seq, digest) for seq, digest in enumerate(digests, 1)], frozenset(new))
 
 
-def judged(digests: Iterable[Digest], scope: Scope, rules: RulesOf, everything: bool = False) -> Judgement:
+def judged(digests: Iterable[Digest], scope: Scope, rules: RulesOf, chains: bool = False) -> Judgement:
     """What the rules say in a scope of a history of exactly these events. No check may have failed."""
-    judgement = judge(PatientHistory(PERSON, digests, rules.by_code), scope, rules, everything=everything)
+    judgement = judge(PatientHistory(PERSON, digests, rules.by_code), scope, rules, chains=chains)
     assert not judgement.left_out
     return judgement
 
@@ -280,13 +281,16 @@ class Store:
         matter = matter_of(self.digests, range(total - len(new) + 1, total + 1))
         scope, touching = touched(matter)
         seqs = windows(matter, scope, rules).seqs | touching
-        everything = needs_everything((self.digests[seq - 1] for seq in touching), rules)
-        read = [digest for seq, digest in enumerate(self.digests, 1) if everything or seq in seqs]
-        return self.judge_again(matter, read, everything, scope)
+        window = Window(matter, scope, touching, seqs)
+        if needs_chains((self.digests[seq - 1] for seq in touching), rules):
+            chained = [seq for seq, of in enumerate(self.digests, 1) if of.holds_any(rules.whole_item_codes)]
+            window = with_chains(window, matter.heads, chained)
+        read = [digest for seq, digest in enumerate(self.digests, 1) if seq in window.seqs]
+        return self.judge_again(matter, read, window.chains, scope)
 
-    def judge_again(self, matter: Matter, read: Iterable[Digest], everything: bool, scope: Scope) -> Changed:
+    def judge_again(self, matter: Matter, read: Iterable[Digest], chains: bool, scope: Scope) -> Changed:
         stored, undecided = list(self.findings.values()), list(self.not_evaluated.values())
-        window = Window(matter, scope, frozenset(), frozenset(), everything)
+        window = Window(matter, scope, frozenset(), frozenset(), chains)
         changed = judge_again(window, read, self.rule_set, stored, undecided)
         for version in changed.versions:
             is_open = version.change is not Change.WITHDRAWN
@@ -329,7 +333,7 @@ def stored_not_evaluated(name: bytes, entry: NotEvaluated, subject: Subject = PE
 
 def everything_judged(digests: Iterable[Digest], rules: RulesOf) -> Judgement:
     """The brute force: every anchor judged from the whole history."""
-    return judged(digests, ALL_DAYS, rules, everything=True)
+    return judged(digests, ALL_DAYS, rules, chains=True)
 
 
 def as_read_back(finding: Finding) -> Finding:

@@ -73,9 +73,9 @@ def seen(rule_set: RuleSet, *digests: Digest) -> Store:
     return store
 
 
-def judge_on(store: Store, first: Day, last: Day, everything: bool = True) -> Changed:
+def judge_on(store: Store, first: Day, last: Day, chains: bool = True) -> Changed:
     """Judges again on some days without any event, so that every finding there is lost."""
-    return store.judge_again(matter_of(store.digests), [], everything, Scope([(DAY + first, DAY + last)]))
+    return store.judge_again(matter_of(store.digests), [], chains, Scope([(DAY + first, DAY + last)]))
 
 
 def test_versions_name_the_newest_event_and_its_number() -> None:
@@ -122,11 +122,11 @@ def test_a_finding_whose_reach_meets_the_scope_is_withdrawn(back: int, ahead: in
     assert told(judge_on(store, scope, scope)) == [("withdrawn", "H1")]
 
 
-def test_a_finding_made_from_whole_items_is_withdrawn_only_where_everything_was_read() -> None:
+def test_a_finding_made_from_whole_items_is_withdrawn_only_where_all_chained_events_were_read() -> None:
     store = seen(set_of(about_chains(1, gap=0)), billed("one", DAY, "C"), billed("two", DAY + 1, "C"))
     assert len(store.open_findings) == 1
-    assert told(judge_on(store, 0, 0, everything=False)) == []
-    assert [change for change, _ in told(judge_on(store, 0, 0, everything=True))] == ["withdrawn"]
+    assert told(judge_on(store, 0, 0, chains=False)) == []
+    assert [change for change, _ in told(judge_on(store, 0, 0, chains=True))] == ["withdrawn"]
 
 
 def test_a_rule_that_reads_whole_items_is_not_asked_about_a_part_of_the_history() -> None:

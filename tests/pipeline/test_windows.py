@@ -10,7 +10,7 @@ from knowledge_base.digests.head import Digest
 from rules_lib.rule import Rule
 from rules_lib.scope import Scope
 from streams.pipeline.touching import touched
-from streams.pipeline.windows import find_linked, needs_everything, window_of, windows
+from streams.pipeline.windows import find_linked, needs_chains, window_of, windows
 
 from .made_up import (
     DAY,
@@ -212,10 +212,10 @@ def test_a_status_is_read_from_every_day() -> None:
 
 
 @pytest.mark.parametrize(("code", "asked"), [("C", True), ("A", False), (None, False)])
-def test_everything_is_needed_where_a_touched_event_holds_an_item_that_is_read_whole(code: str, asked: bool) -> None:
+def test_chains_are_needed_where_a_touched_event_holds_an_item_that_is_read_whole(code: str, asked: bool) -> None:
     rules = rules_of(about_days(1), about_chains(2, gap=1))
-    assert needs_everything([billed("other", DAY, "B"), billed("new", DAY, code)], rules) is asked
+    assert needs_chains([billed("other", DAY, "B"), billed("new", DAY, code)], rules) is asked
 
 
-def test_nothing_needs_everything_where_no_rule_reads_whole_items() -> None:
-    assert not needs_everything([billed("new", DAY, "C")], rules_of(about_days(1, 9, 9)))
+def test_nothing_needs_chains_where_no_rule_reads_whole_items() -> None:
+    assert not needs_chains([billed("new", DAY, "C")], rules_of(about_days(1, 9, 9)))

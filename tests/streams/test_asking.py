@@ -82,7 +82,7 @@ def _whole_history(events: list[Event], asked: Claim) -> list[Digest]:
 def _judged(window: Window, digests: list[Digest], rule_set: RuleSet) -> Judgement:
     rules = rule_set.of(PATIENT)
     history = PatientHistory(window.matter.subject, digests, rules.by_code)
-    return judge(history, window.scope, rules, window.supplement, everything=window.everything)
+    return judge(history, window.scope, rules, window.supplement, chains=window.chains)
 
 
 async def test_an_event_that_is_not_stored_is_judged_as_by_the_whole_history(
@@ -92,17 +92,18 @@ async def test_an_event_that_is_not_stored_is_judged_as_by_the_whole_history(
     connection = await connect(postgres_url)
     messages = [message_of(event) for events, _ in people for event in events]
     await take_in(connection, handler, messages, 1, 500, Random(0))
-    found = left_out = of_courses = passed_over = 0
+    found = left_out = of_courses = passed_over = in_part = 0
     for events, asked in people:
         async with connection.transaction(readonly=True):
             window, digests = await find_with(connection, asked, rule_set.of(PATIENT))
         whole = _whole_history(events, asked)
         assert window.matter.subject == patient(person_names([*events, asked])[asked.patient])
         assert {head.event_id for head in window.matter.heads} <= {digest.event_id for digest in whole}
-        needs_all = any(line.item_code in rule_set.of(PATIENT).whole_item_codes for line in asked.lines)
-        assert (window.everything and len(window.matter.heads) == len(whole)) or not needs_all
+        holds_course = any(line.item_code in rule_set.of(PATIENT).whole_item_codes for line in asked.lines)
+        assert window.chains or not holds_course
         passed_over += len(window.matter.heads) < len(whole)
-        of_courses += needs_all
+        of_courses += holds_course
+        in_part += holds_course and len(window.seqs) < len(whole)
         by_read = _judged(window, [digests[seq] for seq in window.seqs], rule_set)
         assert told(by_read) == told(_judged(window, whole, rule_set))
         found += len(by_read.findings)
@@ -110,6 +111,7 @@ async def test_an_event_that_is_not_stored_is_judged_as_by_the_whole_history(
     await connection.close()
     assert found > PEOPLE / 4, "hardly anything was found, so hardly anything was compared"
     assert of_courses > 3
+    assert in_part > 3
     assert passed_over > PEOPLE / 2, "all that is known was read, so nothing was proven"
     assert left_out > PEOPLE, "whole histories were read, so nothing was proven"
 

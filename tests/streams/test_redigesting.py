@@ -200,7 +200,7 @@ async def test_an_event_that_is_asked_about_has_its_details(connection: Connecti
     rules = rule_set.of(PATIENT)
     window, digests = await find_with(connection, asked, rules)
     history = PatientHistory(window.matter.subject, [digests[seq] for seq in window.seqs], rules.by_code)
-    (finding,) = judge(history, window.scope, rules, window.supplement, everything=window.everything).findings
+    (finding,) = judge(history, window.scope, rules, window.supplement, chains=window.chains).findings
     assert finding.occurrence == ("p1", "D1", "2026-03-01")
 
 

@@ -27,6 +27,7 @@ class NewDigest(msgspec.Struct, frozen=True):
     seq: int
     digest: bytes
     details: bytes
+    chained: bool
 
 
 Own = tuple[str, str, str]
@@ -87,8 +88,9 @@ async def save_new(connection: asyncpg.Connection, area: str, digests: Sequence[
     """Puts digests in place of those of an earlier generation."""
     await connection.execute(
         f"""
-        update events e set digest = new.digest, details = new.details, generation = {GENERATION}
-        from unnest($2::text[], $3::bigint[], $4::bytea[], $5::bytea[]) as new (name, seq, digest, details)
+        update events e set digest = new.digest, details = new.details, generation = {GENERATION}, chained = new.chained
+        from unnest($2::text[], $3::bigint[], $4::bytea[], $5::bytea[], $6::bool[])
+            as new (name, seq, digest, details, chained)
         where e.area = $1 and e.patient = new.name and e.seq = new.seq
         """,
         area,
@@ -96,4 +98,5 @@ async def save_new(connection: asyncpg.Connection, area: str, digests: Sequence[
         [of.seq for of in digests],
         [of.digest for of in digests],
         [of.details for of in digests],
+        [of.chained for of in digests],
     )

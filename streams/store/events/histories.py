@@ -1,7 +1,7 @@
 """Histories as stored: what of a patient's events lies near some days, and what may have to do with others.
 
-An event that nothing links to another (``events.linked``) matters only where it lies near; so what is read of a long
-history is as much as of a short one.
+An event that nothing links to another (``events.linked``) matters only where it lies near, unless a rule reads every
+event of its items (``events.chained``); so what is read of a long history is as much as of a short one.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -19,15 +19,20 @@ from streams.store.events.stored import Key, columns_of
 
 
 class Remembered(msgspec.Struct, frozen=True):
-    """A stored event: its head, the name under which it is kept, and its digest where it was read."""
+    """A stored event: its head, the name under which it is kept, and its digest where it was read.
+
+    ``chained`` is ``None`` where nobody has looked.
+    """
 
     head: Head
     name: str
     linked: bool
+    chained: bool | None
     digest: bytes | None
 
 
 _COLUMNS = """
+    e.linked, e.chained,
     e.seq, e.event_id, e.kind, e.claim_id, e.institution, e.encounter_id, e.first_day, e.last_day,
     coalesce(e.reverses, e.corrects) as target, e.generation
 """
@@ -59,7 +64,7 @@ async def find_events(
     patients, whole = list(near), set(whole)
     rows = await connection.fetch(
         f"""
-        select e.patient, e.linked, {_COLUMNS}, {_DIGEST}
+        select e.patient, {_COLUMNS}, {_DIGEST}
         from unnest($2::text[], $3::date[], $4::date[], $5::bool[]) as near (patient, first, last, whole)
         cross join lateral ({_NEAR_AND_LINKED} offset 0) as e
         """,
@@ -70,9 +75,45 @@ async def find_events(
         [patient in whole for patient in patients],
     )
     found: dict[str, list[Remembered]] = {patient: [] for patient in patients}
-    for patient, linked, *head, digest in rows:
-        found[patient].append(Remembered(head_of(head), patient, linked, digest))
+    for row in rows:
+        found[row["patient"]].append(_remembered(row))
     return found
+
+
+async def find_chained(
+    connection: asyncpg.Connection, area: str, patients: Collection[str], rules: Collection[str]
+) -> list[Remembered]:
+    """Of some pseudonyms the events that hold an item of ``rules``, which read whole items, with digests.
+
+    All events where that is not known: those at which nobody looked, and all of those who are to be judged again by one
+    of the rules, as after a switch that gave it other items.
+    """
+    rows = await connection.fetch(
+        f"""
+        select e.patient, {_COLUMNS}, e.digest
+        from (
+            select patient, exists (
+                select from outstanding o where o.area = $1 and o.rules && $3::text[] and o.judged_to < name.patient
+            ) as unknown
+            from unnest($2::text[]) as name (patient)
+        ) as near
+        cross join lateral (
+            select * from events e where {_OWN} and e.chained is not false
+            union all
+            select * from events e where near.unknown and {_OWN} and not e.chained
+            offset 0
+        ) as e
+        """,
+        area,
+        list(patients),
+        list(rules),
+    )
+    return [_remembered(row) for row in rows]
+
+
+async def save_chained(connection: asyncpg.Connection, area: str, events: Iterable[Remembered], chained: bool) -> None:
+    """Says of events whether they hold an item of a rule that reads whole items."""
+    await _mark(connection, area, events, "chained", chained)
 
 
 _LAST = "9223372036854775807"
@@ -102,7 +143,7 @@ async def find_partners(
     names = [(patient, *row) for patient, of in links for row in _names_of(of)]
     rows = await connection.fetch(
         f"""
-        select e.patient, e.linked, {_COLUMNS}
+        select e.patient, {_COLUMNS}, null::bytea as digest
         from unnest($2::text[], $3::text[], $4::text[], $5::text[])
             as names (patient, institution, encounter_id, claim_id)
         cross join lateral (
@@ -115,7 +156,7 @@ async def find_partners(
         *([list(column) for column in zip(*names, strict=True)] or [[], [], [], []]),
         before,
     )
-    return [Remembered(head_of(head), patient, linked, None) for patient, linked, *head in rows]
+    return [_remembered(row) for row in rows]
 
 
 def _names_of(links: Links) -> Iterable[tuple[str | None, str | None, str | None]]:
@@ -128,11 +169,17 @@ def _names_of(links: Links) -> Iterable[tuple[str | None, str | None, str | None
 
 async def save_linked(connection: asyncpg.Connection, area: str, events: Iterable[Remembered]) -> None:
     """Says of events that they have to do with others."""
+    await _mark(connection, area, events, "linked", True)
+
+
+async def _mark(
+    connection: asyncpg.Connection, area: str, events: Iterable[Remembered], column: str, value: bool
+) -> None:
     keys = [key_of(event) for event in events]
     if keys:
         await connection.execute(
-            """
-            update events e set linked = true
+            f"""
+            update events e set {column} = $5
             from unnest($2::text[], $3::date[], $4::bigint[]) as key (patient, last_day, seq)
             cross join lateral (
                 select ctid from events
@@ -142,6 +189,7 @@ async def save_linked(connection: asyncpg.Connection, area: str, events: Iterabl
             """,
             area,
             *columns_of(keys),
+            value,
         )
 
 
@@ -197,7 +245,7 @@ async def read_person(
     institution, encounter = links.encounter
     rows = await connection.fetch(
         f"""
-        select near.patient, e.linked, {_COLUMNS}, {_DIGEST}
+        select near.patient, {_COLUMNS}, {_DIGEST}
         from (
             select patient, $3::date as first, $4::date as last, count(*) over () > 1 as whole from (
                 select m.patient from persons p join persons m using (area, person) where p.area = $1 and p.patient = $2
@@ -222,11 +270,17 @@ async def read_person(
         links.target,
     )
     found: dict[str, dict[int, Remembered]] = {}
-    for name, linked, *head, digest in rows:
-        events = found.setdefault(name, {})
-        if head[0] is not None:
-            events[head[0]] = Remembered(head_of(head), name, linked, digest)
+    for row in rows:
+        events = found.setdefault(row["patient"], {})
+        if row["seq"] is not None:
+            events[row["seq"]] = _remembered(row)
     return {name: list(events.values()) for name, events in found.items()}
+
+
+def _remembered(row: asyncpg.Record) -> Remembered:
+    """A row of pseudonym, ``_COLUMNS`` and digest."""
+    patient, linked, chained, *head, digest = row
+    return Remembered(head_of(head), patient, linked, chained, digest)
 
 
 def head_of(row: Sequence[Any]) -> Head:

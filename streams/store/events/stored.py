@@ -51,14 +51,17 @@ _EVENT_COLUMNS = (
     "area", "subject_kind", "patient", "seq", "event_id", "kind", "claim_id", "encounter_id", "institution",
     "first_day", "last_day",
     "reverses", "corrects", "money", "source", "digest", "generation", "details",
-    "linked",
+    "linked", "chained",
 )  # fmt: skip
 
 
-async def save_events(connection: asyncpg.Connection, area: str, arrivals: Mapping[int, Arrival], linked: bool) -> None:
+async def save_events(
+    connection: asyncpg.Connection, area: str, arrivals: Mapping[int, Arrival], whole_items: frozenset[str] | None
+) -> None:
     """Writes accepted events and their received bytes, by arrival number.
 
-    ``linked`` says that they may have to do with others, as far as is known yet.
+    ``whole_items`` are the items of rules that read every event of them. ``None`` where the events are not judged; then
+    nobody knows of them what they are linked to, or whether they are chained.
     """
     events = [
         (
@@ -80,7 +83,8 @@ async def save_events(connection: asyncpg.Connection, area: str, arrivals: Mappi
             arrival.digest_bytes,
             GENERATION,
             arrival.details_bytes,
-            linked or arrival.subject.kind != PATIENT,
+            whole_items is None or arrival.subject.kind != PATIENT,
+            None if whole_items is None else arrival.digest.holds_any(whole_items),
         )
         for seq, arrival in arrivals.items()
     ]
