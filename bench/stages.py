@@ -40,7 +40,11 @@ _COUNTY = CountyPlan(scale=1 / 350)
 _STAGES: dict[str, list[tuple[ModuleType, str]]] = {
     "decode the message and check it": [(account, "decode_event")],
     "make the digest and encode it": [(arrivals, "digest_of"), (arrivals, "encode_digest")],
-    "judge, compare with what is stored": [(judging, "judge_again")],
+    "judge, compare with what is stored": [
+        (judging, "judge_again"),
+        (judging, "concerned_by"),
+        (judging, "changed_by"),
+    ],
     "find the windows": [(reading, "touched"), (reading, "windows"), (reading, "needs_chains")],
     "unpack the log's values": [(log, "_unpacked")],
     "decode earlier digests": [(reading, "decode_digest")],

@@ -59,3 +59,8 @@ def day_of(instant: datetime) -> Day:
 def as_date(day: Day) -> date:
     """The calendar date of a day."""
     return date.fromordinal(day)
+
+
+def clamped(day: Day) -> date:
+    """The calendar date of a day, the first or the last there is where it lies beyond."""
+    return as_date(min(max(day, FIRST_DAY), LAST_DAY))

@@ -80,11 +80,20 @@ class RulesOf:
     @cached_property
     def reach(self) -> Reach:
         """The widest reach in days of the rules whose reach is a number of days."""
-        bounded = [rule.reach for rule in self.rules if not rule.reach.whole_item]
-        return Reach(
-            back=max((reach.back for reach in bounded), default=0),
-            ahead=max((reach.ahead for reach in bounded), default=0),
-        )
+        return _widest(rule.reach for rule in self.rules if not rule.reach.whole_item)
+
+    @cached_property
+    def widest(self) -> Reach:
+        """The widest reach in days of all rules: of those that read whole items how far an anchor's own days reach."""
+        return _widest(rule.reach for rule in self.rules)
+
+
+def _widest(of: Iterable[Reach]) -> Reach:
+    together = list(of)
+    return Reach(
+        back=max((reach.back for reach in together), default=0),
+        ahead=max((reach.ahead for reach in together), default=0),
+    )
 
 
 def _joined(rules: tuple[Rule, ...], others: Iterable[Rule]) -> tuple[Rule, ...]:

@@ -10,10 +10,11 @@ from knowledge_base.digests.head import Digest
 from knowledge_base.findings import FindingVersion
 from knowledge_base.subjects import PATIENT, Subject
 from rules_lib.rule_set import RuleSet
+from rules_lib.scope import Interval
 from streams.bus import Message
 from streams.messages.versions import encode_version
 from streams.pipeline.comparing import Changed
-from streams.pipeline.judge import judge_again
+from streams.pipeline.judge import changed_by, concerned_by, judge_again
 from streams.pipeline.reports import Report
 from streams.pipeline.windows import Window
 from streams.store.judgements import findings
@@ -35,15 +36,21 @@ async def judge_windows(
     report: Report,
 ) -> None:
     """Judges windows again and writes what changed."""
-    everybody = [name for window in found for name in names[window.matter.subject]]
-    stored = await findings.find_findings(connection, area, everybody)
-    undecided = await findings.find_not_evaluated(connection, area, everybody)
+    judged = [judge_again(window, [digests[seq] for seq in window.seqs], rule_set) for window in found]
+    near: dict[Subject, Interval] = {}
+    known: list[str] = []
+    for window, judgement in zip(found, judged, strict=True):
+        days, finding_ids = concerned_by(judgement, window, rule_set.of(window.matter.subject.kind))
+        near |= dict.fromkeys(names[window.matter.subject], days)
+        known += finding_ids
+    stored = await findings.find_findings(connection, area, near, known)
+    undecided = await findings.find_not_evaluated(connection, area, near)
     changed: dict[Subject, Changed] = {}
-    for window in found:
+    for window, judgement in zip(found, judged, strict=True):
         together = names[window.matter.subject]
-        changed[window.matter.subject] = judge_again(
+        changed[window.matter.subject] = changed_by(
+            judgement,
             window,
-            [digests[seq] for seq in window.seqs],
             rule_set,
             [entry for name in together for entry in stored.get(name, ())],
             [entry for name in together for entry in undecided.get(name, ())],

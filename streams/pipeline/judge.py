@@ -10,15 +10,16 @@ scope, of rules that look at this kind of subject, are withdrawn.
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from knowledge_base.days import Day
 from knowledge_base.digests.head import Digest
-from knowledge_base.findings import FindingVersion
-from rules_lib.engine import judge
+from knowledge_base.findings import FindingVersion, finding_id
+from rules_lib.engine import Judgement, judge
 from rules_lib.histories.kinds import HISTORIES
 from rules_lib.rule_set import RuleSet
 from rules_lib.rules_of import RulesOf
-from rules_lib.scope import Scope
+from rules_lib.scope import Interval, Scope
 from streams.pipeline.comparing import (
     Changed,
     Made,
@@ -31,19 +32,45 @@ from streams.pipeline.comparing import (
 from streams.pipeline.windows import Window
 
 
-def judge_again(
+def judge_again(window: Window, digests: Iterable[Digest], rule_set: RuleSet) -> Judgement:
+    """Judges a subject's anchors in a window's scope from its digests."""
+    subject = window.matter.subject
+    rules = rule_set.of(subject.kind)
+    history = HISTORIES[subject.kind](subject, digests, rules.by_code)
+    return judge(history, window.scope, rules, window.supplement, chains=window.chains)
+
+
+class Concerned(NamedTuple):
+    """What a judgement may change of what is stored of a subject: all on some days, and findings of some names."""
+
+    days: Interval
+    finding_ids: Sequence[str]
+
+
+def concerned_by(judgement: Judgement, window: Window, rules: RulesOf) -> Concerned:
+    """What has to be read to compare a judgement with.
+
+    What may be withdrawn meets the scope within a rule's reach. What was found has a name, under which it may be stored
+    with other days. The name of an anchor that could not be decided holds its days.
+    """
+    first, last = window.scope.widened(rules.widest.ahead, rules.widest.back).hull
+    undecided = judgement.not_evaluated
+    days = min([first, *(of.first_day for of in undecided)]), max([last, *(of.last_day for of in undecided)])
+    area = window.matter.area
+    return Concerned(days, [finding_id(area, of.maker_id, of.occurrence) for of in judgement.findings])
+
+
+def changed_by(
+    judgement: Judgement,
     window: Window,
-    digests: Iterable[Digest],
     rule_set: RuleSet,
     stored: Sequence[StoredFinding],
     stored_not_evaluated: Sequence[StoredNotEvaluated],
 ) -> Changed:
-    """Judges a subject's anchors in a window's scope from its digests and compares with what is stored."""
-    matter, scope, chains = window.matter, window.scope, window.chains
+    """What a judgement changes of what is stored, which holds at least what is concerned by it."""
+    matter = window.matter
     rules = rule_set.of(matter.subject.kind)
-    history = HISTORIES[matter.subject.kind](matter.subject, digests, rules.by_code)
-    judgement = judge(history, scope, rules, window.supplement, chains=chains)
-    was_judged = _was_judged(scope, rules, chains, judgement.left_out)
+    was_judged = _was_judged(window.scope, rules, window.chains, judgement.left_out)
     versions: list[FindingVersion] = []
     if judgement.findings or stored:
         made = partial(_made_by, rule_set)

@@ -29,7 +29,7 @@ from rules_lib.rules_of import RulesOf
 from rules_lib.scope import ALL_DAYS, Scope
 from streams.messages.versions import pack_finding, unpack_finding
 from streams.pipeline.comparing import Changed, StoredFinding, StoredNotEvaluated
-from streams.pipeline.judge import judge_again
+from streams.pipeline.judge import changed_by, concerned_by, judge_again
 from streams.pipeline.touching import Head, Matter, head_of_digest, touched
 from streams.pipeline.windows import Window, needs_chains, windows, with_chains
 
@@ -291,7 +291,15 @@ class Store:
     def judge_again(self, matter: Matter, read: Iterable[Digest], chains: bool, scope: Scope) -> Changed:
         stored, undecided = list(self.findings.values()), list(self.not_evaluated.values())
         window = Window(matter, scope, frozenset(), frozenset(), chains)
-        changed = judge_again(window, read, self.rule_set, stored, undecided)
+        judgement = judge_again(window, read, self.rule_set)
+        (first, last), known = concerned_by(judgement, window, self.rule_set.of(matter.subject.kind))
+        stored = [
+            of
+            for of in stored
+            if of.finding_id in known or (of.is_open and of.last_day >= first and of.first_day <= last)
+        ]
+        undecided = [of for of in undecided if of.last_day >= first and of.first_day <= last]
+        changed = changed_by(judgement, window, self.rule_set, stored, undecided)
         for version in changed.versions:
             is_open = version.change is not Change.WITHDRAWN
             self.findings[version.finding_id] = stored_finding(version.finding, version.version, is_open)

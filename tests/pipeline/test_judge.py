@@ -8,16 +8,19 @@ import pytest
 
 from knowledge_base.days import Day
 from knowledge_base.digests.head import Digest
-from knowledge_base.findings import Change
+from knowledge_base.findings import Change, NotEvaluated
 from knowledge_base.subjects import PATIENT, Subject
 from rules_lib.checks import find_check
+from rules_lib.engine import Judgement
 from rules_lib.histories.history import History
 from rules_lib.histories.kinds import HISTORIES
 from rules_lib.questions import Question
 from rules_lib.rule_set import RuleSet
 from rules_lib.scope import ALL_DAYS, Scope
 from streams.pipeline.comparing import Changed
+from streams.pipeline.judge import concerned_by
 from streams.pipeline.touching import Matter
+from streams.pipeline.windows import Window
 
 from . import made_up
 from .made_up import (
@@ -141,6 +144,18 @@ def test_a_chain_joined_by_a_late_day_is_one_finding_and_the_other_is_continued_
     changed = {version.change: version for version in store.take_in(billed("2", DAY + 2, "C")).versions}
     assert changed[Change.REVISED].finding.value == 5
     assert changed[Change.WITHDRAWN].continued_by == changed[Change.REVISED].finding_id
+
+
+def test_what_is_undecided_far_from_the_scope_is_compared_with_what_is_stored_there() -> None:
+    """Or an anchor whose days are wider than a check's answer for the scope would be entered twice."""
+    window = Window(matter_of([billed("c", DAY)]), Scope([(DAY, DAY)]), frozenset(), frozenset())
+    far = NotEvaluated(("FW00000001",), ("p1",), "stay unclear", DAY - 90, DAY + 80)
+    concerned = concerned_by(Judgement([], [], [far], {}), window, set_of(about_days(1, 2, 3)).of(PATIENT))
+    assert concerned == ((DAY - 90, DAY + 80), [])
+    assert concerned_by(Judgement([], [], [], {}), window, set_of(about_days(1, 2, 3)).of(PATIENT)).days == (
+        DAY - 3,
+        DAY + 2,
+    )
 
 
 def test_a_suspended_rule_loses_no_finding() -> None:

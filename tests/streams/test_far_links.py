@@ -162,3 +162,47 @@ async def test_a_worker_of_before_makes_known_what_it_links_to(connection: Conne
             day[0].area,
         )
     assert await marked(connection) == {"a", "b", "c", "event 0", "event 1", "event 2"} == await linked(connection)
+
+
+async def test_a_batch_reads_of_a_long_history_as_much_as_of_a_short_one(
+    connection: Connection, rule_set: RuleSet
+) -> None:
+    """What lies far off, and what was found on it, is not looked at: two visits a day, on 12 days and on 200."""
+    await connection.execute("set enable_seqscan = off")  # to which tables as small as these would tempt it
+    first, handler = datetime(2026, 2, 1, 4, tzinfo=UTC), EventsHandler(RuleSets(rule_set), VAULT)
+    read = {}
+    sent: list[Event] = []
+    for person, days in (("short", 12), ("long", 200)):
+        for day in range(days):
+            sent += [_nursed(person, f"{person}-{day}-{n}", first + timedelta(days=day)) for n in range(2)]
+        await take_in(connection, handler, [message_of(event) for event in sent], 1, 60, Random(1))
+        newest = [_nursed(person, f"{person}-newest-{n}", first + timedelta(days=500)) for n in range(2)]
+        before = await _rows_read(connection)
+        sent += newest
+        await take_in(connection, handler, [message_of(event) for event in sent], 1, 60, Random(1))
+        read[person] = {table: rows - before[table] for table, rows in (await _rows_read(connection)).items()}
+    kept = await load_kept(connection)
+    assert_equals_engine(kept, rule_set)
+    assert sum(map(len, kept.findings.values())) > 200
+    assert read["long"] == read["short"]
+
+
+def _nursed(person: str, name: str, at: datetime) -> Claim:
+    """A visit with a day of nursing, of which one a day is allowed, and a line without a code."""
+    lines = cases.visit(
+        "x", *(cases.line(f"{name}-{n}", item, "03-01") for n, item in enumerate((cases.NURSING, None)))
+    )
+    moved = tuple(replace(line, at=at) for line in lines.lines)
+    return replace(cases.visit(name, patient=person), lines=moved, settled_at=at, happened_at=at)
+
+
+async def _rows_read(connection: Connection) -> dict[str, int]:
+    """How many rows of what is kept of patients PostgreSQL has taken in its hands, by table."""
+    await connection.execute("select pg_stat_force_next_flush()")
+    rows = await connection.fetch(
+        """
+        select relname, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) as read from pg_stat_user_tables
+        where relname in ('events', 'findings', 'not_evaluated')
+        """
+    )
+    return {row["relname"]: row["read"] for row in rows}

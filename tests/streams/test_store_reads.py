@@ -9,6 +9,7 @@ from deploy.county import CountyPlan, simulate
 from deploy.embedded.postgres import EmbeddedPostgres
 from knowledge_base.digests.head import Links
 from knowledge_base.subjects import patient
+from rules_lib.scope import ALL_DAYS
 from streams.store.events.histories import find_events, read_person
 from streams.store.events.stored import load_received
 from streams.store.judgements.findings import find_findings, find_not_evaluated
@@ -61,11 +62,11 @@ async def _received(connection: Connection, area: str, names: list[str]) -> obje
 
 
 async def _findings(connection: Connection, area: str, names: list[str]) -> object:
-    return await find_findings(connection, area, list(map(patient, names)))
+    return await find_findings(connection, area, dict.fromkeys(map(patient, names), ALL_DAYS.hull), [])
 
 
 async def _not_evaluated(connection: Connection, area: str, names: list[str]) -> object:
-    return await find_not_evaluated(connection, area, list(map(patient, names)))
+    return await find_not_evaluated(connection, area, dict.fromkeys(map(patient, names), ALL_DAYS.hull))
 
 
 @pytest.mark.parametrize(

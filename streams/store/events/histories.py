@@ -5,13 +5,13 @@ event of its items (``events.chained``); so what is read of a long history is as
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import msgspec
 
-from knowledge_base.days import FIRST_DAY, LAST_DAY, Day, as_date
+from knowledge_base.days import as_date, clamped
 from knowledge_base.digests.head import Links
 from rules_lib.scope import Interval
 from streams.pipeline.touching import Head, company_of
@@ -70,8 +70,8 @@ async def find_events(
         """,
         area,
         patients,
-        [_clamped(near[patient][0]) for patient in patients],
-        [_clamped(near[patient][1]) for patient in patients],
+        [clamped(near[patient][0]) for patient in patients],
+        [clamped(near[patient][1]) for patient in patients],
         [patient in whole for patient in patients],
     )
     found: dict[str, list[Remembered]] = {patient: [] for patient in patients}
@@ -262,8 +262,8 @@ async def read_person(
         """,
         area,
         patient,
-        _clamped(near[0]),
-        _clamped(near[1]),
+        clamped(near[0]),
+        clamped(near[1]),
         institution or None,
         encounter or None,
         links.claim_id or None,
@@ -288,7 +288,3 @@ def head_of(row: Sequence[Any]) -> Head:
     seq, event_id, kind, claim_id, institution, encounter_id, first, last, target, generation = row
     company = company_of(event_id, (institution or "", encounter_id or ""))
     return Head(seq, event_id, kind, claim_id or "", company, first.toordinal(), last.toordinal(), target, generation)
-
-
-def _clamped(day: Day) -> date:
-    return as_date(min(max(day, FIRST_DAY), LAST_DAY))

@@ -1,13 +1,15 @@
 """Findings as stored: the current ones, their versions (append-only), and anchors that are not evaluated."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import asyncpg
 
-from knowledge_base.days import as_date
+from knowledge_base.days import as_date, clamped
 from knowledge_base.findings import Change, FindingVersion
 from knowledge_base.subjects import Subject
+from rules_lib.scope import Interval
 from streams.messages.versions import pack_finding, pack_version, unpack_version
 from streams.pipeline.comparing import Changed, StoredFinding, StoredNotEvaluated
 
@@ -16,30 +18,44 @@ def _columns(subjects: Collection[Subject]) -> tuple[list[str], list[str]]:
     return [subject.kind for subject in subjects], [subject.name for subject in subjects]
 
 
-async def find_findings(
-    connection: asyncpg.Connection, area: str, subjects: Collection[Subject]
-) -> dict[Subject, list[StoredFinding]]:
-    """Every finding that rules ever raised on some subjects, withdrawn ones too, by the subject of its last version.
+def _near(near: Mapping[Subject, Interval]) -> tuple[list[str], list[str], list[date], list[date]]:
+    """Subjects and days as arrays."""
+    days = near.values()
+    return *_columns(near), [clamped(first) for first, _ in days], [clamped(last) for _, last in days]
 
-    Subject by subject, as ``stored.find_events`` reads patient by patient.
+
+async def find_findings(
+    connection: asyncpg.Connection, area: str, near: Mapping[Subject, Interval], known: Collection[str]
+) -> dict[Subject, list[StoredFinding]]:
+    """Open findings of rules that meet the days given for each subject, by the subject of their last version.
+
+    And those whose name is ``known``, whatever became of them. Subject by subject, as ``histories.find_events`` reads
+    patient by patient, and by the index of names alone, lest a planner without statistics read the whole area for each.
     """
     rows = await connection.fetch(
         """
         select f.subject_kind, f.subject, f.finding_id, f.rule_id, f.version, f.is_open, f.first_day, f.last_day, f.body
-        from unnest($2::text[], $3::text[]) as of (kind, name)
+        from unnest($2::text[], $3::text[], $4::date[], $5::date[]) as of (kind, name, first, last)
         cross join lateral (
             select * from findings f
-            where f.area = $1 and f.subject_kind = of.kind and f.subject = of.name and f.maker_kind = 'rule' offset 0
+            where f.area = $1 and f.subject_kind = of.kind and f.subject = of.name
+                and f.last_day >= of.first and f.first_day <= of.last and f.is_open and f.maker_kind = 'rule'
+            offset 0
         ) as f
+        union all
+        select f.subject_kind, f.subject, f.finding_id, f.rule_id, f.version, f.is_open, f.first_day, f.last_day, f.body
+        from unnest($6::text[]) as known (id)
+        cross join lateral (select * from findings where finding_id = known.id offset 0) as f where f.area = $1
         """,
         area,
-        *_columns(subjects),
+        *_near(near),
+        list(known),
     )
-    found: dict[Subject, list[StoredFinding]] = {}
+    found: dict[Subject, dict[str, StoredFinding]] = {}
     for row in rows:
         entry = _stored(tuple(row))
-        found.setdefault(entry.subject, []).append(entry)
-    return found
+        found.setdefault(entry.subject, {})[entry.finding_id] = entry
+    return {subject: list(entries.values()) for subject, entries in found.items()}
 
 
 async def find_findings_of(connection: asyncpg.Connection, area: str, maker_id: str) -> list[StoredFinding]:
@@ -62,20 +78,22 @@ def _stored(row: Sequence[Any]) -> StoredFinding:
 
 
 async def find_not_evaluated(
-    connection: asyncpg.Connection, area: str, subjects: Collection[Subject]
+    connection: asyncpg.Connection, area: str, near: Mapping[Subject, Interval]
 ) -> dict[Subject, list[StoredNotEvaluated]]:
-    """The anchors of some subjects on which rules could not decide."""
+    """The anchors on which rules could not decide that meet the days given for each subject."""
     rows = await connection.fetch(
         """
         select n.subject_kind, n.subject, n.anchor_id, n.rules, n.first_day, n.last_day
-        from unnest($2::text[], $3::text[]) as of (kind, name)
+        from unnest($2::text[], $3::text[], $4::date[], $5::date[]) as of (kind, name, first, last)
         cross join lateral (
             select * from not_evaluated n
-            where n.area = $1 and n.subject_kind = of.kind and n.subject = of.name offset 0
+            where n.area = $1 and n.subject_kind = of.kind and n.subject = of.name
+                and n.last_day >= of.first and n.first_day <= of.last
+            offset 0
         ) as n
         """,
         area,
-        *_columns(subjects),
+        *_near(near),
     )
     found: dict[Subject, list[StoredNotEvaluated]] = {}
     for kind, name, anchor_id, rules, first, last in rows:
