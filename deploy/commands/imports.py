@@ -1,6 +1,6 @@
 """Commands that import: claims from JSON Lines, the US claims set."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
@@ -8,20 +8,26 @@ from typing import Annotated
 import msgspec
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, console, print_json, print_table, run
+from api.frame.formats import instant
+from deploy.commands.output import Failure, Json, Opened, console, neutral, print_json, print_table, run
 from deploy.commands.progress import follow
 from deploy.runtime import stop_on_signals
 from rules_lib.rule_set import RuleSet
 from streams.hosts.service import Service
+from streams.importers import BrokenInput
 from streams.importers.jsonl import read_messages, source_id
+from streams.importers.sampling import looked_at
 from streams.importers.sending import send_messages
 from streams.importers.us_claims import find_us_tables, read_us_claims
 from streams.jobs.reconciling import reconcile
 from streams.messages.codec import encode_event
 from streams.pipeline.account import Tally
-from streams.store.intake import reconciliation
+from streams.store.intake import imports, reconciliation
 from streams.store.operation import overview
 from streams.store.sessions import borrowed
+
+SOURCE_LIMIT = 1_024
+"""Bytes of a source's name, which the ledger is kept by."""
 
 
 def register(app: typer.Typer) -> None:
@@ -32,27 +38,68 @@ def register(app: typer.Typer) -> None:
 
 
 def claims(
-    file: Annotated[str, typer.Argument(help="JSON Lines 文件 (可 gz, zst), 或 - / a file (gz, zst too), or -")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...",
+            help="JSON Lines 文件 (可 gz, zst)、管道、目录, 或 - / files (gz, zst too), pipes, folders, or -",
+        ),
+    ],
     source: Annotated[str | None, typer.Option(help="台账中的来源名 / name in the ledger")] = None,
+    most_dead: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="前一千条中无法入库的比例超过它就停下 / stops where more of the first thousand are dead"
+        ),
+    ] = 0.5,
     json: Json = False,
 ) -> None:
     """导入结算并判断; 中断后重来即可继续 / import claims and judge them; can be interrupted and started again.
 
     Example: fundwatch import claims claims.jsonl.zst
     """
-    path = None if file == "-" else Path(file)
-    if path is not None and not path.is_file():
-        raise Failure(f"没有这个文件 / no such file: {file}")
-    name = source or (path.name if path else "stdin")
-    run(_claims(path, name, json))
+    paths = [path for file in files for path in _paths(file)]
+    if source is not None and len(source.encode(errors="replace")) > SOURCE_LIMIT:
+        raise Failure(
+            f"--source: 来源名太长，最多 {SOURCE_LIMIT} 字节 / a name in the ledger has {SOURCE_LIMIT} bytes at most"
+        )
+    run(_claims([(path, neutral(source or _name_of(path))) for path in paths], most_dead, json))
 
 
-async def _claims(path: Path | None, name: str, json: bool) -> None:
+def _paths(file: str) -> list[Path | None]:
+    """What a word of the command line names: a file or pipe, all files of a folder, or stdin (``None``)."""
+    if file == "-":
+        return [None]
+    path = Path(file)
+    if not path.exists():
+        raise Failure(f"没有这个文件 / no such file: {neutral(file)}")
+    if not path.is_dir():
+        return [path]
+    inside: list[Path | None] = [of for of in sorted(path.iterdir()) if of.is_file() and not of.name.startswith(".")]
+    if not inside:
+        raise Failure(f"目录中没有文件 / no file in the folder {neutral(file)}")
+    return inside
+
+
+def _name_of(path: Path | None) -> str:
+    return "stdin" if path is None else path.name
+
+
+async def _claims(sources: Sequence[tuple[Path | None, str]], most_dead: float, json: bool) -> None:
+    reports = []
     async with Opened() as service:
-        with read_messages(path) as reader:
-            content = source_id(path) if path else f"stdin {name} {service.started_at}"
-            bodies = (message.raw for message in reader)
-            await _import(service, name, content, bodies, reader.size, lambda: reader.position, json)
+        await _start(service)
+        for path, name in sources:
+            with read_messages(path) as reader:
+                bodies = looked_at(name, (message.raw for message in reader), most_dead)
+                content = source_id(path) if path and path.is_file() else f"stdin {name} {service.started_at}"
+                report = await _import(service, name, content, bodies, reader.size, lambda: reader.position)
+            reports.append(report)
+            if not json:
+                _show(report, service.rule_set)
+    if json:
+        print_json(reports if len(reports) > 1 else reports[0])
+    _fail_where_needed(reports)
 
 
 def us_claims(
@@ -70,9 +117,21 @@ def us_claims(
 
 async def _us_claims(folder: Path, json: bool) -> None:
     async with Opened() as service:
+        await _start(service)
         bodies = map(encode_event, read_us_claims(folder))
-        tables = sorted(path.stat().st_size for path in find_us_tables(folder).values() if path is not None)
-        await _import(service, "us-claims", f"us-claims {tables}", bodies, None, lambda: 0, json)
+        tables = sorted(path for path in find_us_tables(folder).values() if path is not None)
+        content = f"us-claims {' '.join(map(source_id, tables))}"
+        report = await _import(service, "us-claims", content, bodies, None, lambda: 0)
+        if json:
+            print_json(report)
+        else:
+            _show(report, service.rule_set)
+    _fail_where_needed([report])
+
+
+async def _start(service: Service) -> None:
+    stop_on_signals(service.stop)
+    await service.start()
 
 
 async def _import(
@@ -82,27 +141,47 @@ async def _import(
     bodies: Iterator[bytes],
     size: int | None,
     position: Callable[[], int],
-    json: bool,
-) -> None:
-    """Sends a source, judges it in this process (beside workers that run already), and prints what came of it."""
-    stop_on_signals(service.stop)
-    await service.start()
+) -> "Imported":
+    """Sends a source, judges it in this process (beside workers that run already), and says what came of it.
+
+    Where the source cannot be read to its end, what comes before is imported.
+    """
     before = await _standing(service, source)
-    sending = send_messages(service.pool, service.bus, source, content, bodies)
+    async with borrowed(service.pool) as connection:
+        earlier = await imports.find_earlier(connection, content)
+    broken: list[BrokenInput] = []
+    sending = _until_broken(send_messages(service.pool, service.bus, source, content, bodies), broken)
     messages, seconds = await follow(service, sending, size, position)
-    report = await _report(service, source, before, messages, seconds)
-    if json:
-        print_json(report)
-    else:
-        _show(report, service.rule_set)
-    if report.lost:
-        raise Failure(f"少了 {report.lost} 条 / {report.lost} messages are missing")
+    return await _report(service, source, before, messages, seconds, earlier, broken)
+
+
+async def _until_broken(sending: AsyncIterator[int], broken: list[BrokenInput]) -> AsyncIterator[int]:
+    try:
+        async for sent in sending:
+            yield sent
+    except BrokenInput as error:
+        broken.append(error)
+
+
+def _fail_where_needed(reports: Sequence["Imported"]) -> None:
+    """Ends the command with what a person has to look after."""
+    for report in reports:
+        if report.broken is not None:
+            raise Failure(
+                f"没有读完, 之前的都已导入 / not read to its end; what came before is imported: {report.broken}"
+            )
+        if report.lost:
+            raise Failure(f"少了 {report.lost} 条 / {report.lost} messages are missing")
+    dead = sum(report.dead for report in reports)
+    if dead:
+        raise Failure(f"{dead:,} 条无法入库 / {dead:,} messages are dead: fundwatch dead-letters list")
 
 
 class Imported(msgspec.Struct, frozen=True):
     """What one import came to: its messages by outcome, and by how much findings (by rule) and leads grew meanwhile.
 
-    ``lost`` counts messages of this source that are missing in the store.
+    ``lost`` counts messages of this source that are missing in the store. ``earlier`` says where the same content was
+    imported to its end before, ``broken`` why it could not be read to its end.
     """
 
     source: str
@@ -117,6 +196,8 @@ class Imported(msgspec.Struct, frozen=True):
     leads: int
     seconds: float
     claims_a_second: float
+    earlier: imports.Earlier | None
+    broken: str | None
 
 
 class _Standing(msgspec.Struct, frozen=True):
@@ -136,7 +217,15 @@ async def _standing(service: Service, source: str) -> _Standing:
         )
 
 
-async def _report(service: Service, source: str, before: _Standing, messages: int, seconds: float) -> Imported:
+async def _report(
+    service: Service,
+    source: str,
+    before: _Standing,
+    messages: int,
+    seconds: float,
+    earlier: imports.Earlier | None,
+    broken: Sequence[BrokenInput],
+) -> Imported:
     """The difference that an import made."""
     after = await _standing(service, source)
     async with borrowed(service.pool) as connection:
@@ -156,10 +245,20 @@ async def _report(service: Service, source: str, before: _Standing, messages: in
         leads=after.leads - before.leads,
         seconds=round(seconds, 1),
         claims_a_second=round(messages / seconds) if seconds else 0,
+        earlier=earlier,
+        broken=str(broken[0]) if broken else None,
     )
 
 
 def _show(report: Imported, rule_set: RuleSet) -> None:
+    if report.earlier is not None:
+        ended = instant(report.earlier.ended_at)
+        console.print(
+            f"相同内容已于 {ended} 导入 (来源 {report.earlier.source}), 没有再发送 / "
+            f"the same content was imported on {ended} as {report.earlier.source}; it was not sent again",
+            highlight=False,
+            markup=False,
+        )
     print_table(
         "这次导入 / this import",
         ("来源 source", "收到 received", "接收 accepted", "重复 duplicate", "冲突 conflict", "无法入库 dead",

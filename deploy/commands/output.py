@@ -33,6 +33,18 @@ class Failure(Exception):
     """A command cannot do what was asked; the text is one sentence for the person who asked."""
 
 
+def neutral(text: str) -> str:
+    """Text from outside as a terminal may see it: what no eye can see (also bytes that are no text) is spelled out."""
+    return "".join(sign if sign.isprintable() else _spelled(sign) for sign in text)
+
+
+def _spelled(sign: str) -> str:
+    code = ord(sign)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte of a file's name that is no text (PEP 383)
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output; decimals in strings."""
     sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
@@ -45,7 +57,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     Nothing is ever cut: words break, names and figures stay whole, and where the window is too narrow for that each
     row is written as lines.
     """
-    cells = [[Text(str(cell)) for cell in row] for row in rows]
+    cells = [[Text(neutral(str(cell))) for cell in row] for row in rows]
     widths = _widths(columns, cells, right, console.width - 3 * len(columns) - 1)
     if widths is None:
         _print_lines(title, columns, cells)

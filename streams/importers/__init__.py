@@ -2,12 +2,16 @@
 
 ImporterError
 ├── BrokenInput     compressed input that ends too early or is damaged; names the input and the last good line
+├── ForeignInput    input that is no JSON Lines of events; names what it is and what to do, and nothing of it is read
+├── MostlyDead      input of which most would become no events; says why, and nothing of it is sent
 └── UnusableTable   a table of the US set that cannot be mapped; names the file and the record
 
 Imports store and below, and buses for reading in threads. Open first: sending.py, then jsonl.py.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 
 class ImporterError(Exception):
@@ -21,6 +25,40 @@ class BrokenInput(ImporterError):
         super().__init__(f"{source}: {why}; last good line: {last_good_line}")
         self.source = source
         self.last_good_line = last_good_line
+
+
+class Foreign(NamedTuple):
+    """What a source is that holds no events, and what to do with it, in Chinese and English."""
+
+    zh: str
+    en: str
+    remedy_zh: str
+    remedy_en: str
+
+
+class ForeignInput(ImporterError):
+    """Input that is no JSON Lines of events; ``foreign`` says what it is and what to do."""
+
+    def __init__(self, source: str, foreign: Foreign):
+        super().__init__(
+            f"{source}: 这是{foreign.zh}，不是事件的 JSON Lines，什么也没有导入。{foreign.remedy_zh}"
+            f" / this is {foreign.en}, no JSON Lines of events; nothing was imported. {foreign.remedy_en}"
+        )
+        self.foreign = foreign
+
+
+class MostlyDead(ImporterError):
+    """Input of whose first ``looked`` messages ``dead`` would become no events; ``reasons`` are the commonest."""
+
+    def __init__(self, source: str, dead: int, looked: int, reasons: Sequence[str]):
+        told = "; ".join(reasons)
+        super().__init__(
+            f"{source}: 前 {looked:,} 条中有 {dead:,} 条无法入库，什么也没有导入; 仍要导入请加 --most-dead 1。"
+            f" / of the first {looked:,} messages {dead:,} could not be stored, so nothing was imported;"
+            f" --most-dead 1 imports it all the same. {told}"
+        )
+        self.dead = dead
+        self.looked = looked
 
 
 class UnusableTable(ImporterError):

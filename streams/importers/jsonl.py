@@ -1,8 +1,9 @@
-"""JSON Lines read lazily as messages: plain, gzip or zstd (told apart by their first bytes), a file or stdin.
+"""JSON Lines read lazily as messages: plain, gzip or zstd (told apart by their first bytes), a file, a pipe or stdin.
 
 A message is the bytes of one line, undecoded: what is wrong with them is said where they are decoded, so that
 every line has its one outcome. Lines end with LF or CRLF, the last one may lack its end, empty ones are no
-messages, and a UTF-8 byte order mark before the first line is dropped.
+messages, and a UTF-8 byte order mark before a line, as files that were joined have it, is dropped. Whether they are
+meant as events at all is looked at elsewhere (``sampling``).
 
 Memory stays bounded and no byte is lost: a line of more than ``LINE_LIMIT`` bytes comes as several messages
 with the same ``line_no`` and ``part`` 1, 2, ..., which joined give the line back. A part of a line is no JSON object
@@ -12,27 +13,20 @@ with the same ``line_no`` and ``part`` 1, 2, ..., which joined give the line bac
 import hashlib
 import os
 import stat
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
-import zstandard
-
-from streams.importers import BrokenInput
+from streams.importers import BrokenInput, ForeignInput
+from streams.importers.recognising import wide_zstd
+from streams.importers.unfolding import Bytes, Damaged, TooWide, unfolded
 
 #: Bytes that one message holds at most; a CR before the line's end counts.
 LINE_LIMIT = 16 * 2**20
 
-_BLOCK = 64 * 2**10
-# 256 bytes of zstd unfold to 8 MiB at most (a 4-byte block of one repeated byte stands for 128 KiB).
-_COMPRESSED_BLOCK = 256
-
-_GZIP = b"\x1f\x8b\x08"
-_ZSTD = b"\x28\xb5\x2f\xfd"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -48,7 +42,7 @@ class MessageReader(Iterator[RawLine]):
     """The messages of one input, with how far it has been read: ``position`` of ``size`` bytes as they lie there.
 
     ``size`` is ``None`` where it cannot be known (a pipe, a terminal). Closes itself once read to the end; leave
-    it earlier through ``with``. Raises ``BrokenInput`` while it is read.
+    it earlier through ``with``. Raises ``BrokenInput`` and ``ForeignInput`` while it is read.
     """
 
     def __init__(self, source: Path | None):
@@ -76,27 +70,18 @@ class MessageReader(Iterator[RawLine]):
         lines = _Lines()
         with self._file:
             try:
-                for block in self._unfolded():
+                for block in unfolded(Bytes(self._take)):
                     yield from lines.take(block)
-            except (EOFError, zlib.error, zstandard.ZstdError) as error:
+            except Damaged as error:
                 raise BrokenInput(self.name, lines.number - 1, str(error)) from error
+            except TooWide as error:
+                raise ForeignInput(self.name, wide_zstd(error.long)) from error
             yield from lines.end()
 
-    def _unfolded(self) -> Iterator[bytes]:
-        start = self._file.read(len(_ZSTD))
-        self.position = len(start)
-        if start.startswith(_GZIP):
-            return _decompressed(self._blocks(start, _COMPRESSED_BLOCK), lambda: zlib.decompressobj(wbits=31))
-        if start.startswith(_ZSTD):
-            decompressor = zstandard.ZstdDecompressor()
-            return _decompressed(self._blocks(start, _COMPRESSED_BLOCK), decompressor.decompressobj)
-        return self._blocks(start, _BLOCK)
-
-    def _blocks(self, start: bytes, length: int) -> Iterator[bytes]:
-        yield start
-        while block := self._file.read1(length):
-            self.position += len(block)
-            yield block
+    def _take(self, length: int) -> bytes:
+        block = self._file.read1(length)
+        self.position += len(block)
+        return block
 
 
 def read_messages(source: Path | None) -> MessageReader:
@@ -137,7 +122,7 @@ class _Lines:
 
     def end(self) -> Iterator[RawLine]:
         yield from self.overflow()
-        if self.number == 1 and not self.part and self.held.startswith(_BYTE_ORDER_MARK):
+        if not self.part and self.held.startswith(_BYTE_ORDER_MARK):
             del self.held[: len(_BYTE_ORDER_MARK)]
         if self.held.endswith(b"\r"):
             self.held.pop()
@@ -146,28 +131,6 @@ class _Lines:
         self.number += 1
         self.part = 0
         self.held.clear()
-
-
-class _Decoder(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, /) -> bytes: ...
-
-
-def _decompressed(blocks: Iterable[bytes], new_decoder: Callable[[], _Decoder]) -> Iterator[bytes]:
-    """The content of one or more members, one after the other; zeros between them are padding."""
-    decoder, inside = new_decoder(), False
-    for block in blocks:
-        rest = block
-        while rest := rest if inside else rest.lstrip(b"\0"):
-            yield decoder.decompress(rest)
-            inside, rest = not decoder.eof, decoder.unused_data
-            if not inside:
-                decoder = new_decoder()
-    if inside:
-        raise EOFError("the compressed input ends too early")
 
 
 def _size(file: BufferedReader) -> int | None:

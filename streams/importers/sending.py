@@ -4,11 +4,12 @@ What was sent and how far the source was read commit together on the PostgreSQL 
 where it stopped. On another bus a crash between the two sends a step twice; the second time counts as duplicates.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import islice
 
 from streams.bus import Bus, Message
 from streams.buses.threads import in_thread
+from streams.importers import ImporterError
 from streams.messages.codec import address_reader
 from streams.store.intake import imports
 from streams.store.sessions import Pool, borrowed
@@ -23,13 +24,18 @@ async def send_messages(
     """Sends a source, each message to the topic of its kind; after each step yields how many were sent so far.
 
     ``source`` is the name in the ledger; ``source_id`` names this very content, so that messages which were sent in an
-    earlier run are passed over. Raises ``imports.AlreadyImporting`` where two processes send it at once.
+    earlier run are passed over. Raises ``imports.AlreadyImporting`` where two processes send it at once, and what
+    reading raises once everything before it is sent.
     """
     async with borrowed(pool) as connection:
         sent = await imports.begin(connection, source_id, source)
     address_of = address_reader(otherwise=CLAIMS)
     waiting = islice(bodies, sent, None)
-    while step := await in_thread(lambda: list(islice(waiting, STEP))):
+    error = None
+    while error is None:
+        step, error = await in_thread(lambda: _next_step(waiting))
+        if not step:
+            break
         by_topic: dict[str, list[Message]] = {}
         for body in step:
             topic, key = address_of(body)
@@ -39,5 +45,17 @@ async def send_messages(
                 await bus.send(topic, messages, within=connection)
             sent = await imports.advance(connection, source_id, sent, len(step))
         yield sent
+    if error is not None:
+        raise error
     async with borrowed(pool) as connection:
         await imports.finish(connection, source_id)
+
+
+def _next_step(bodies: Iterator[bytes]) -> tuple[list[bytes], ImporterError | None]:
+    """The next messages, and the error by which there are no more."""
+    step: list[bytes] = []
+    try:
+        step.extend(islice(bodies, STEP))
+    except ImporterError as error:
+        return step, error
+    return step, None

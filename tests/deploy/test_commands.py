@@ -1,7 +1,6 @@
 """The commands as a user runs them, each in a process of its own, on a store of their own."""
 
 import asyncio
-import json
 import os
 import shutil
 import signal
@@ -9,7 +8,6 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -21,30 +19,9 @@ from rules_lib.rule_files import RULES
 from streams.store.people.users import find_password_hash
 from streams.store.sessions import connect
 from tests.patience import PATIENCE
+from tests.shell import Shell
 
 GOOD = b'{"kind":"patient_status","event_id":"t:1","area":"a","patient":"p1","happened_at":"2026-03-01T00:00:00Z",'
-
-
-class Shell:
-    """Runs ``fundwatch`` with the settings of one test."""
-
-    def __init__(self, home: Path, database_url: str):
-        self.environment = {**os.environ, "FUNDWATCH_HOME": str(home), "FUNDWATCH_DATABASE_URL": database_url}
-
-    def __call__(self, *words: str, code: int = 0, given: bytes = b"") -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "deploy.commands", *words],
-            env=self.environment,
-            input=given,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert done.returncode == code, done.stderr.decode()
-        return (done.stdout if code == 0 else done.stderr).decode()
-
-    def json(self, *words: str, given: bytes = b"") -> Any:
-        return json.loads(self(*words, "--json", given=given))
 
 
 @pytest.fixture
@@ -77,7 +54,7 @@ def test_the_same_events_from_another_file_are_duplicates(shell: Shell, tmp_path
 
 def test_a_bad_line_becomes_a_dead_letter_that_can_be_shown_and_replayed(shell: Shell) -> None:
     lines = GOOD + b'"sender":"t","change":"death"}\n{"kind":"claim","event_id":5}\n'
-    closing = shell.json("import", "claims", "-", given=lines)
+    closing = shell.json("import", "claims", "-", given=lines, code=1)
     assert (closing["accepted"], closing["dead"], closing["lost"]) == (1, 1, 0)
     listed = shell.json("dead-letters", "list")
     (letter,) = listed["letters"]

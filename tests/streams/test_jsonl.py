@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streams.importers import BrokenInput, jsonl
+from streams.importers import BrokenInput, jsonl, unfolding
 from streams.importers.jsonl import LINE_LIMIT, RawLine, read_messages, source_id
 
 Pack = Callable[[bytes], bytes]
@@ -54,9 +54,10 @@ def test_nothing_but_line_ends_is_no_message(tmp_path: Path, pack: Pack, content
     assert _messages(_saved(tmp_path, pack(content))) == []
 
 
-def test_a_byte_order_mark_is_dropped_before_the_first_line_only(tmp_path: Path) -> None:
-    content = b"\xef\xbb\xbf{}\n\xef\xbb\xbf{}\n"
-    assert _messages(_saved(tmp_path, content)) == [(1, b"{}", 0), (2, b"\xef\xbb\xbf{}", 0)]
+def test_a_byte_order_mark_is_dropped_before_any_line(tmp_path: Path) -> None:
+    """Files that were joined have one within."""
+    content = b"\xef\xbb\xbf{}\n\xef\xbb\xbf{}\n{\xef\xbb\xbf}\n"
+    assert _messages(_saved(tmp_path, content)) == [(1, b"{}", 0), (2, b"{}", 0), (3, b"{\xef\xbb\xbf}", 0)]
 
 
 _LINES = st.lists(st.one_of(st.binary(max_size=30), st.just(b"x" * 70_000)), max_size=12)
@@ -192,5 +193,5 @@ def test_a_wrong_header_of_a_member_is_no_plain_text(tmp_path: Path) -> None:
 def test_one_block_of_zstd_unfolds_to_8_mib_at_most() -> None:
     bomb = zstandard.ZstdCompressor(level=19).compress(bytes(2**28))
     decoder = zstandard.ZstdDecompressor().decompressobj()
-    steps = range(0, len(bomb), jsonl._COMPRESSED_BLOCK)
-    assert max(len(decoder.decompress(bomb[at : at + jsonl._COMPRESSED_BLOCK])) for at in steps) <= 8 * 2**20
+    steps = range(0, len(bomb), unfolding._PACKED_BLOCK)
+    assert max(len(decoder.decompress(bomb[at : at + unfolding._PACKED_BLOCK])) for at in steps) <= 8 * 2**20

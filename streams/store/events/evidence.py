@@ -7,7 +7,7 @@ import asyncpg
 from knowledge_base.days import FIRST_DAY, LAST_DAY
 from knowledge_base.digests.head import Digest
 from knowledge_base.events.claims import Claim
-from streams.messages.numbers import read_any_spelling
+from streams.messages.codec import decode_stored
 from streams.messages.packing import decode_digest
 from streams.store.events.histories import find_events
 from streams.store.events.persons import find_persons
@@ -36,5 +36,8 @@ async def load_claims(connection: asyncpg.Connection, area: str, seqs: Collectio
 
 
 def decode_received(body: bytes) -> Claim:
-    """A claim from the bytes of ``received``, whatever today's door would say of them."""
-    return read_any_spelling(decompressed(body), Claim)
+    """A claim from the bytes of ``received``. Raises ``TypeError`` where they are of another kind of event."""
+    event = decode_stored(decompressed(body))
+    if not isinstance(event, Claim):
+        raise TypeError(f"an event of kind {event.kind}, not a claim")
+    return event

@@ -1,5 +1,9 @@
 """Sources that are being read: how far each was sent to the bus."""
 
+from datetime import datetime
+
+import msgspec
+
 from streams.store.sessions import Connection
 
 
@@ -41,6 +45,21 @@ async def advance(connection: Connection, source_id: str, sent: int, more: int) 
 
 async def finish(connection: Connection, source_id: str) -> None:
     await connection.execute("update imports set finished = true, updated_at = now() where source_id = $1", source_id)
+
+
+class Earlier(msgspec.Struct, frozen=True):
+    """A run that sent a source to its end: under which name, and when."""
+
+    source: str
+    ended_at: datetime
+
+
+async def find_earlier(connection: Connection, source_id: str) -> Earlier | None:
+    """The run that sent a source to its end, if there was one."""
+    row = await connection.fetchrow(
+        "select source, updated_at from imports where source_id = $1 and finished", source_id
+    )
+    return None if row is None else Earlier(*row)
 
 
 async def is_finished(connection: Connection, source_id: str) -> bool:

@@ -1,0 +1,51 @@
+"""Sampling: what a source is, and how much of it could not be stored, found out before any of it is sent."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from streams.importers import ForeignInput, ImporterError, MostlyDead
+from streams.importers.recognising import SAMPLE, recognise
+from streams.messages.codec import decode_event
+from streams.messages.faults import Undecodable
+
+LOOKED = 1_000
+"""Of how many messages the dead are counted. In a shorter source each has its own outcome, whatever that is."""
+_MOST_BYTES = 64 * 2**20
+_REASONS = 3
+
+
+def looked_at(source: str, bodies: Iterator[bytes], most_dead: float) -> Iterator[bytes]:
+    """The messages of a source, once the first ones are found to be meant as events, and most of them to be some.
+
+    Raises ``ForeignInput``, or ``MostlyDead`` where of the first ``LOOKED`` more than a share would be dead, before the
+    first one; and what reading raises, behind what came before.
+    """
+    first: list[bytes] = []
+    size, error = 0, None
+    try:
+        while len(first) < LOOKED and size < _MOST_BYTES and (body := next(bodies, None)) is not None:
+            first.append(body)
+            size += len(body)
+    except ImporterError as raised:
+        error = raised
+    foreign = recognise(b"\n".join(first)[:SAMPLE])
+    if foreign is not None:
+        raise ForeignInput(source, foreign)
+    if len(first) == LOOKED:
+        faults = [fault for fault in map(_fault, first) if fault is not None]
+        if len(faults) > most_dead * LOOKED:
+            reasons = [reason for reason, _ in Counter(faults).most_common(_REASONS)]
+            raise MostlyDead(source, len(faults), LOOKED, reasons)
+    yield from first
+    if error is not None:
+        raise error
+    yield from bodies
+
+
+def _fault(body: bytes) -> str | None:
+    """The first fault of a message, if it has any."""
+    try:
+        decode_event(body)
+    except Undecodable as error:
+        return error.faults[0]
+    return None

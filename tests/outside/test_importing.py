@@ -1,0 +1,165 @@
+"""Files from outside on the command line: what a person reads, what is stored, and how the command ends."""
+
+import gzip
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from deploy.commands.imports import SOURCE_LIMIT
+from tests.patience import PATIENCE
+from tests.shell import Shell
+
+from .files import FOREIGN, GOOD, lines, skippable
+
+
+@pytest.fixture
+def shell(tmp_path: Path, postgres_url: str) -> Shell:
+    return Shell(tmp_path / "home", postgres_url)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "claims.jsonl"
+    path.write_bytes(lines(*GOOD))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "UTF-16 with a mark", "GBK", "table", "JSON array, indented"])
+def test_a_wrong_file_is_refused_in_one_sentence_and_leaves_nothing(shell: Shell, tmp_path: Path, kind: str) -> None:
+    says, content = FOREIGN[kind]
+    wrong = tmp_path / "wrong"
+    wrong.write_bytes(content)
+    error = shell("import", "claims", str(wrong), code=1)
+    (sentence,) = [line for line in error.splitlines() if line.startswith("fundwatch: ")]
+    assert f"this is {says}" in sentence
+    assert shell.json("reconcile")["received"] == 0
+    assert shell.json("dead-letters", "list")["letters"] == []
+
+
+def _plain(folder: Path, content: bytes) -> str:
+    (folder / "a.jsonl").write_bytes(content)
+    return str(folder / "a.jsonl")
+
+
+def _gzip(folder: Path, content: bytes) -> str:
+    return _plain(folder, gzip.compress(content))
+
+
+def _frames(folder: Path, content: bytes) -> str:
+    half = len(content) // 2
+    return _plain(folder, skippable(b"i") + zstandard.compress(content[:half]) + zstandard.compress(content[half:]))
+
+
+def _folder(folder: Path, content: bytes) -> str:
+    (folder / "day").mkdir()
+    (folder / "day" / ".hidden").write_bytes(b"no events")
+    _plain(folder / "day", content)
+    return str(folder / "day")
+
+
+def _fifo(folder: Path, content: bytes) -> str:
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    threading.Thread(target=pipe.write_bytes, args=(content,), daemon=True).start()
+    return str(pipe)
+
+
+@pytest.mark.parametrize("way", [_plain, _gzip, _frames, _folder, _fifo])
+def test_a_good_file_is_imported_however_it_comes(
+    shell: Shell, tmp_path: Path, way: Callable[[Path, bytes], str]
+) -> None:
+    assert shell.json("import", "claims", way(tmp_path, lines(*GOOD)))["accepted"] == len(GOOD)
+
+
+@pytest.mark.parametrize("words", ["-", "/dev/stdin", "<(cat)"])
+def test_a_pipe_of_the_shell_is_imported(shell: Shell, words: str) -> None:
+    program = f"{sys.executable} -m deploy.commands import claims {words} --json"
+    done = subprocess.run(
+        ["bash", "-c", program],
+        env=shell.environment,
+        input=lines(*GOOD),
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert f'"accepted":{len(GOOD)}'.encode() in done.stdout
+
+
+def test_several_sources_are_imported_in_one_call(shell: Shell, tmp_path: Path) -> None:
+    for number, body in enumerate(GOOD):
+        (tmp_path / f"{number}.jsonl").write_bytes(lines(body))
+    (tmp_path / "both").mkdir()
+    (tmp_path / "1.jsonl").rename(tmp_path / "both" / "1.jsonl")
+    (tmp_path / "2.jsonl").rename(tmp_path / "both" / "2.jsonl")
+    reports = shell.json("import", "claims", str(tmp_path / "0.jsonl"), str(tmp_path / "both"))
+    assert [(report["source"], report["accepted"]) for report in reports] == [
+        ("0.jsonl", 1),
+        ("1.jsonl", 1),
+        ("2.jsonl", 1),
+    ]
+
+
+def test_the_same_content_again_says_so_whatever_its_name(shell: Shell, file: Path, tmp_path: Path) -> None:
+    assert shell.json("import", "claims", str(file))["earlier"] is None
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(file.read_bytes())
+    again = shell.json("import", "claims", str(other))
+    assert (again["received"], again["earlier"]["source"]) == (0, "claims.jsonl")
+    assert "was not sent again" in shell("import", "claims", str(other))
+
+
+def test_what_comes_before_damage_is_imported_and_said(shell: Shell, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.jsonl.gz"
+    damaged.write_bytes(gzip.compress(lines(*GOOD)) + b"garbage")
+    done = shell.run("import", "claims", str(damaged), "--json")
+    assert done.returncode == 1
+    assert f'"accepted":{len(GOOD)}'.encode() in done.stdout
+    assert f"last good line: {len(GOOD)}" in done.stderr.decode()
+
+
+def test_an_import_of_which_anything_died_ends_with_1(shell: Shell, tmp_path: Path) -> None:
+    mixed = tmp_path / "mixed.jsonl"
+    mixed.write_bytes(lines(GOOD[0], b'{"event_id": 5}'))
+    error = shell("import", "claims", str(mixed), code=1)
+    assert "1 messages are dead: fundwatch dead-letters list" in error
+
+
+def test_a_mostly_dead_file_stops_before_anything_is_sent_unless_it_is_wanted(shell: Shell, tmp_path: Path) -> None:
+    dead = tmp_path / "dead.jsonl"
+    dead.write_bytes(lines(*[b'{"event_id": 5, "kind": "claim"}'] * 1000))
+    assert "--most-dead 1 imports it all the same" in shell("import", "claims", str(dead), code=1)
+    assert shell.json("reconcile")["received"] == 0
+    assert shell.json("import", "claims", str(dead), "--most-dead", "1", code=1)["dead"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("结算 数据\"'.jsonl".encode(), "结算 数据\"'.jsonl"),
+        ("结算.jsonl".encode("gbk"), "\\xbd\\xe1\\xcb\\xe3.jsonl"),
+        (b"\x1b[31mred\n.jsonl", "\\x1b[31mred\\x0a.jsonl"),
+    ],
+    ids=["Chinese and quotes", "GBK", "a sign of control"],
+)
+def test_a_file_of_any_name_is_imported_and_its_name_is_harmless(
+    shell: Shell, tmp_path: Path, name: bytes, shown: str
+) -> None:
+    path = os.fsencode(tmp_path) + b"/" + name
+    Path(os.fsdecode(path)).write_bytes(lines(*GOOD))
+    assert shell.json("import", "claims", path)["source"] == shown
+    printed = shell("reconcile")
+    assert "\x1b" not in printed
+    assert shown.split("\\")[0] in printed
+
+
+def test_a_name_in_the_ledger_that_is_too_long_is_refused_at_the_door(shell: Shell, file: Path) -> None:
+    error = shell("import", "claims", str(file), "--source", "源" * SOURCE_LIMIT, code=1)
+    assert f"{SOURCE_LIMIT} bytes at most" in error
+    assert shell.json("import", "claims", str(file), "--source", "源" * (SOURCE_LIMIT // 3))["accepted"] == len(GOOD)
