@@ -124,8 +124,12 @@ class PostgresConsumer(Consumer):
         self._lent = AsyncExitStack()
 
     async def open(self) -> None:
-        await self._share_out()
         self._keeping = asyncio.create_task(self._keep_alive())
+        try:
+            await self._share_out()
+        except BaseException:
+            await self.close()
+            raise
 
     async def _listen(self) -> None:
         """Listens for what is sent, on a session of its own; again where that was lost."""

@@ -1,8 +1,9 @@
 """Database sessions: connections, pools, and which errors pass by themselves. The rest of the code knows no driver."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from typing import cast
 
@@ -25,6 +26,10 @@ _TRANSIENT = (
 
 _IDLE_IN_BATCH = timedelta(seconds=60)
 """A worker that says nothing for so long in the middle of a batch stands still, and the database ends its session."""
+
+
+_UNTIL_GIVEN_BACK = 10.0
+"""Seconds for which a pool that is closed waits for sessions that are lent."""
 
 
 def passes_by_itself(error: BaseException) -> bool:
@@ -67,9 +72,15 @@ async def connect(dsn: str) -> Connection:
     return await asyncpg.connect(dsn, server_settings=settings)
 
 
-def open_pool(dsn: str, most: int = 12) -> AbstractAsyncContextManager[Pool]:
-    """A pool of sessions, closed at the end of the ``async with``."""
-    return asyncpg.create_pool(dsn, min_size=2, max_size=most)
+@asynccontextmanager
+async def open_pool(dsn: str, most: int = 12) -> AsyncIterator[Pool]:
+    """A pool of sessions, closed at the end of the ``async with``; what is not given back by then is broken off."""
+    pool = await asyncpg.create_pool(dsn, min_size=2, max_size=most)
+    try:
+        yield pool
+    finally:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(pool.close(), _UNTIL_GIVEN_BACK)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ import pytest
 
 from streams.bus import Bus, Lease, Message, Record
 from streams.buses.postgres import LEASE, PostgresBus, PostgresConsumer
+from streams.store import sessions
 from streams.store.sessions import Connection, Pool, connect, open_pool
 from streams.store.transport import log, offsets
 from tests.patience import PATIENCE
@@ -258,3 +259,35 @@ async def test_a_partition_that_is_lost_while_others_are_given_back_is_not_given
     assert len(given_back) == 1
     monkeypatch.undo()
     await leave(member, rival)
+
+
+async def test_a_member_is_one_of_its_group_however_long_it_stood_still(connection: Connection) -> None:
+    """Between saying that it is alive and asking who is, a worker may handle a batch that takes longer than a lease."""
+    assert await offsets.join(connection, GROUP, TOPIC, "slow", timedelta(0)) == ["slow"]
+    assert await offsets.join(connection, GROUP, TOPIC, "other", timedelta(0)) == ["other"]
+
+
+async def test_a_consumer_that_cannot_begin_leaves_nothing_behind(
+    postgres_url: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_given: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(offsets, "take", broken)
+    async with open_pool(postgres_url) as pool:
+        bus = PostgresBus(pool)
+        await bus.create_topic(TOPIC, 1)
+        with pytest.raises(ZeroDivisionError):
+            await bus.consumer(GROUP, TOPIC, "member", None)
+        assert pool.get_idle_size() == pool.get_size()
+    assert await connection.fetchval("select count(*) from group_members") == 0
+
+
+async def test_a_pool_is_closed_though_a_session_is_not_given_back(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_UNTIL_GIVEN_BACK", 0.1)
+    async with asyncio.timeout(PATIENCE):
+        async with open_pool(postgres_url) as pool:
+            await pool.acquire()
+    assert pool.get_size() == 0

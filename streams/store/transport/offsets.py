@@ -30,7 +30,10 @@ async def step(connection: asyncpg.Connection, batch: Batch) -> None:
 
 
 async def join(connection: asyncpg.Connection, group: str, topic: str, member: str, ttl: timedelta) -> list[str]:
-    """Says that a member is alive and returns all living members of the group, sorted."""
+    """Says that a member is alive and returns all living members of the group, sorted.
+
+    It is one of them however long its process then stood still before it asked.
+    """
     await connection.execute(
         """
         insert into group_members ("group", topic, member) values ($1, $2, $3)
@@ -41,11 +44,12 @@ async def join(connection: asyncpg.Connection, group: str, topic: str, member: s
         member,
     )
     rows = await connection.fetch(
-        'select member from group_members where "group" = $1 and topic = $2 and seen_at > now() - $3::interval'
-        " order by member",
+        'select member from group_members where "group" = $1 and topic = $2'
+        " and (seen_at > now() - $3::interval or member = $4) order by member",
         group,
         topic,
         ttl,
+        member,
     )
     return [row["member"] for row in rows]
 
