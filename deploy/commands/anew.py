@@ -101,7 +101,9 @@ def redigest(json: Json = False) -> None:
         print_json({**msgspec.to_builtins(done), "apart": apart, "finished": finished})
     else:
         console.print(f"重做摘要 digests made anew: {done.anew:,}", highlight=False)
-        console.print(f"与其他事件无关，可只在近处读取 events apart, read only where near: {apart:,}", highlight=False)
+        console.print(
+            f"新查明与其他事件无关 events newly found to have to do with no other: {apart:,}", highlight=False
+        )
         _say_left("无原始报文，保持原样 / left as they are, their bytes are not kept", done.without_bytes)
         _say_left("今日校验不通过，保持原样 / left as they are, today's checks refuse their bytes", done.refused)
     if not finished:
@@ -136,10 +138,9 @@ async def _redigest() -> tuple[Redigested, int, bool]:
                     progress.update(task, completed=apart)
                     if service.stop.is_set():
                         return done, apart, False
+                progress.update(task, total=apart)
             except RuleSetUnusable as error:
                 raise Failure(f"生效的规则与本程序的检查逻辑不符 / {error}") from None
         if await published.find_outstanding(connection):
-            notes.print(
-                "规则所需的摘要已变，请运行 fundwatch rejudge / what rules need has changed, run fundwatch rejudge"
-            )
+            notes.print("有待重判的，请运行 fundwatch rejudge / something is to be judged again: run fundwatch rejudge")
     return done, apart, True

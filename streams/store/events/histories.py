@@ -19,15 +19,12 @@ from streams.store.events.stored import Key, columns_of
 
 
 class Remembered(msgspec.Struct, frozen=True):
-    """A stored event: its head, the name under which it is kept, and its digest where it was read.
-
-    ``chained`` is ``None`` where nobody has looked.
-    """
+    """A stored event: its head, the name under which it is kept, and its digest where it was read."""
 
     head: Head
     name: str
     linked: bool
-    chained: bool | None
+    chained: bool
     digest: bytes | None
 
 
@@ -85,8 +82,8 @@ async def find_chained(
 ) -> list[Remembered]:
     """Of some pseudonyms the events that hold an item of ``rules``, which read whole items, with digests.
 
-    All events where that is not known: those at which nobody looked, and all of those who are to be judged again by one
-    of the rules, as after a switch that gave it other items.
+    And those at which nobody looked; of pseudonyms that are to be judged again by one of the rules, as after a switch
+    that gave it other items, all events.
     """
     rows = await connection.fetch(
         f"""
@@ -98,7 +95,7 @@ async def find_chained(
             from unnest($2::text[]) as name (patient)
         ) as near
         cross join lateral (
-            select * from events e where {_OWN} and e.chained is not false
+            select * from events e where {_OWN} and e.chained
             union all
             select * from events e where near.unknown and {_OWN} and not e.chained
             offset 0

@@ -61,7 +61,7 @@ async def save_events(
     """Writes accepted events and their received bytes, by arrival number.
 
     ``whole_items`` are the items of rules that read every event of them. ``None`` where the events are not judged; then
-    nobody knows of them what they are linked to, or whether they are chained.
+    they count as linked and chained.
     """
     events = [
         (
@@ -84,7 +84,7 @@ async def save_events(
             GENERATION,
             arrival.details_bytes,
             whole_items is None or arrival.subject.kind != PATIENT,
-            None if whole_items is None else arrival.digest.holds_any(whole_items),
+            whole_items is None or arrival.digest.holds_any(whole_items),
         )
         for seq, arrival in arrivals.items()
     ]

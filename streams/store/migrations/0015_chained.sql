@@ -1,3 +1,3 @@
 -- Whether an event holds an item of a rule that reads every event of its items, as rules on courses of treatment do.
--- Unknown until somebody looks, as in rows of before and in those that workers of the release before write.
-alter table events add column chained boolean;
+-- True until it is known better, as in rows of before and in those that workers of the release before write.
+alter table events add column chained boolean not null default true;

@@ -3,4 +3,4 @@
 
 drop index concurrently if exists events_chained;
 
-create index concurrently events_chained on events (area, patient) where chained is not false;
+create index concurrently events_chained on events (area, patient) where chained;
