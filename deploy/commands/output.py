@@ -1,8 +1,10 @@
 """What commands print: tables for people, JSON for machines."""
 
+import io
 import os
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -22,6 +24,22 @@ Json = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
 
 Answer = TypeVar("Answer")
 
+
+def _open_streams() -> None:
+    """Makes both streams writable in any surroundings.
+
+    One that was closed before the start, as by cron jobs, takes what is printed nowhere; what its encoding does not
+    have is spelled out.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - stays open
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+_open_streams()
 # Where nobody's window sets the width (a pipe, a file) rows are not to be broken.
 console = Console(width=None if sys.stdout.isatty() else 200)
 notes = Console(stderr=True, soft_wrap=True)

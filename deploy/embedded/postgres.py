@@ -7,6 +7,8 @@ operating system frees locks when a process ends, however it ends. An owner that
 takes it on.
 
 The server listens on a Unix socket only, inside a folder that only its own user may enter, so trust needs no password.
+Variables by which PostgreSQL's clients find other servers (``PGPORT``, ``PGSERVICE`` and others) are taken out of this
+process's environment.
 Errors: ``EmbeddedError``, one sentence each.
 """
 
@@ -111,6 +113,7 @@ def start_postgres(folder: Path) -> EmbeddedPostgres:
     The last process to leave stops the server, at the latest when it exits; on SIGTERM the caller has to exit in the
     ordinary way. Raises ``EmbeddedError``.
     """
+    _forget_other_servers()
     folder = folder.expanduser().resolve()
     folder.mkdir(parents=True, exist_ok=True)
     user = find_server_user()
@@ -130,10 +133,16 @@ def start_postgres(folder: Path) -> EmbeddedPostgres:
 
 def find_running(folder: Path) -> str | None:
     """The address of the server that runs on a folder, ``None`` where none does. Starts and changes nothing."""
+    _forget_other_servers()
     lines = _pid_file(folder)
     if not _is_running(folder) or _server_state(folder) != "ready":
         return None
     return f"postgresql://{DATABASE}@/{DATABASE}?host={quote(lines[4].strip())}"
+
+
+def _forget_other_servers() -> None:
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
 
 
 def _make_run(server: EmbeddedPostgres, user: ServerUser) -> None:
