@@ -210,13 +210,16 @@ def _server_state(folder: Path) -> str:
 
 
 def _is_running(folder: Path) -> bool:
-    """Whether the process named in postmaster.pid lives and is a PostgreSQL (ids are used again after a restart)."""
+    """Whether the process named in postmaster.pid lives and is the PostgreSQL of this very folder.
+
+    After a restart of the machine its id may be that of another program, or of the PostgreSQL of another folder, which
+    is to be left alone. Every process of a PostgreSQL works in its data folder.
+    """
     lines = _pid_file(folder)
-    if not lines:
-        return False
-    with suppress(psutil.NoSuchProcess):
+    with suppress(psutil.NoSuchProcess, psutil.AccessDenied, ValueError, IndexError, FileNotFoundError):
         process = psutil.Process(int(lines[0]))
-        return process.name().startswith("postgres") and process.status() != psutil.STATUS_ZOMBIE
+        is_server = process.name().startswith("postgres") and process.status() != psutil.STATUS_ZOMBIE
+        return is_server and Path(process.cwd()).samefile(_data(folder))
     return False
 
 
@@ -248,7 +251,10 @@ def _start_server(folder: Path, sockets: Path, user: ServerUser) -> None:
     server_log.touch()
     user.own(server_log)
     try:
-        run_program(user, "pg_ctl", "start", "-D", data, "-l", server_log, "-w", "-t", START_SECONDS)
+        # From inside the folder: pg_ctl hands paths to a shell, to which signs like " and $ mean something.
+        run_program(
+            user, "pg_ctl", "start", "-D", data.name, "-l", server_log.name, "-w", "-t", START_SECONDS, inside=folder
+        )
     except EmbeddedError:
         complaint = _last_complaint(server_log)
         raise EmbeddedError(f"数据库未能启动 / PostgreSQL did not start: {complaint}") from None
@@ -273,13 +279,18 @@ def _clear_locks(folder: Path, sockets: Path) -> None:
 
 
 def _save_settings(data: Path, sockets: Path, user: ServerUser) -> None:
-    settings = SERVER_SETTINGS | {"unix_socket_directories": f'"{sockets}"'}
+    settings = SERVER_SETTINGS | {"unix_socket_directories": '"{}"'.format(str(sockets).replace('"', '""'))}
     if "--with-lz4" in run_program(user, "pg_config", "--configure"):
         settings |= SETTINGS_WITH_LZ4
-    lines = [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'\n" for name, value in settings.items()]
+    lines = [f"{name} = '{_escaped(value)}'\n" for name, value in settings.items()]
     conf = data / "fundwatch.conf"
     conf.write_text("".join(lines), encoding="utf-8")
     user.own(conf)
+
+
+def _escaped(value: str) -> str:
+    """A value between the quotes of PostgreSQL's file of settings."""
+    return value.replace("\\", "\\\\").replace("'", "''")
 
 
 def _data(folder: Path) -> Path:
@@ -287,8 +298,12 @@ def _data(folder: Path) -> Path:
 
 
 def _socket_folder(folder: Path, user: ServerUser) -> Path:
-    """The folder itself, or a short one named after it where the path is too long for a socket."""
-    if len(os.fsencode(folder / ".s.PGSQL.5432")) <= LONGEST_SOCKET_PATH:
+    """The folder itself, or a short one named after it where the path is too long for a socket, or holds a comma.
+
+    Clients take a comma for the end of one of several addresses.
+    """
+    path = os.fsencode(folder / ".s.PGSQL.5432")
+    if len(path) <= LONGEST_SOCKET_PATH and b"," not in path:
         return folder
     name = hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()
     short = Path(tempfile.gettempdir()) / f"fundwatch-{name}"

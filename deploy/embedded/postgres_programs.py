@@ -75,8 +75,8 @@ def programs() -> Path:
     return Path(spec.submodule_search_locations[0]) / "pginstall18" / "bin"
 
 
-def run_program(user: ServerUser, program: str, *arguments: object, stdin: str = "") -> str:
-    """What a program printed. Raises ``EmbeddedError`` with the last line of its complaint."""
+def run_program(user: ServerUser, program: str, *arguments: object, stdin: str = "", inside: Path | None = None) -> str:
+    """What a program printed, run ``inside`` a folder. Raises ``EmbeddedError`` with the last line of its complaint."""
     command = [str(programs() / program), *map(str, arguments)]
     environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"}
     # A file takes the output: a server that was started keeps a pipe open, and reading it would never end.
@@ -90,7 +90,7 @@ def run_program(user: ServerUser, program: str, *arguments: object, stdin: str =
                 stderr=output,
                 env=environment,
                 check=False,
-                **user.start_arguments(),
+                **user.start_arguments() | ({} if inside is None else {"cwd": inside}),
             )
         except OSError as error:
             raise EmbeddedError(f"{program} 无法运行 / {program} cannot be run: {error.strerror}") from None

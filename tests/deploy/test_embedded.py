@@ -13,7 +13,7 @@ import asyncpg
 import psutil
 import pytest
 
-from deploy.embedded.postgres import start_postgres
+from deploy.embedded.postgres import find_running, start_postgres
 from deploy.embedded.postgres_programs import EmbeddedError, find_server_user, run_program
 from tests.patience import PATIENCE
 
@@ -167,6 +167,30 @@ async def test_process_id_that_another_program_uses_now_is_stale(folder: Path) -
                 assert await _fetch(server.dsn, "select 1") == 1
         finally:
             other.kill()
+
+
+async def test_the_server_of_another_folder_is_never_taken_for_this_ones(folder: Path) -> None:
+    """After a loss of power postmaster.pid may name what by now is another folder's server, of the same user."""
+    one, other = folder / "one", folder / "other"
+    with start_postgres(other):
+        pass
+    with start_postgres(one) as running:
+        mine = (one / "data" / "postmaster.pid").read_text()
+        (other / "data" / "postmaster.pid").write_text(mine.replace(str(one), str(other)))
+        assert find_running(other) is None
+        with start_postgres(other) as server:
+            assert await _fetch(server.dsn, "show data_directory") == str(other / "data")
+        assert await _fetch(running.dsn, "show data_directory") == str(one / "data")
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", 'say "x"', "o'clock", "back\\slash", "大冶, 2026", "100%", "$HOME", "a;b#c?d=e&f"]
+)
+async def test_a_folder_of_any_name_works(folder: Path, name: str) -> None:
+    with start_postgres(folder / name) as server:
+        assert await _fetch(server.dsn, "select 1") == 1
+        assert find_running(folder / name) is not None
+        assert await _fetch(find_running(folder / name) or "", "select 1") == 1
 
 
 async def test_first_start_that_was_cut_short_is_made_anew(folder: Path) -> None:
