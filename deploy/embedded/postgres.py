@@ -251,13 +251,16 @@ def _start_server(folder: Path, sockets: Path, user: ServerUser) -> None:
     server_log.touch()
     user.own(server_log)
     try:
-        # From inside the folder: pg_ctl hands paths to a shell, to which signs like " and $ mean something.
-        run_program(
-            user, "pg_ctl", "start", "-D", data.name, "-l", server_log.name, "-w", "-t", START_SECONDS, inside=folder
-        )
+        run_program(user, "pg_ctl", "start", "-D", *_told(folder), "-w", "-t", START_SECONDS, inside=folder)
     except EmbeddedError:
         complaint = _last_complaint(server_log)
         raise EmbeddedError(f"数据库未能启动 / PostgreSQL did not start: {complaint}") from None
+
+
+def _told(folder: Path) -> tuple[str, str, str]:
+    """Where data and log are, as pg_ctl is told: it hands both to a shell, to which some signs mean something."""
+    inside = Path() if any(sign in str(folder) for sign in '"$`\\') else folder
+    return str(inside / "data"), "-l", str(inside / "server.log")
 
 
 def _last_complaint(server_log: Path) -> str:
