@@ -55,7 +55,7 @@ def choose_bus(settings: Settings) -> tuple[Callable[[Pool], Bus], type[Service]
     if settings.bus == "postgres":
         return PostgresBus, Service
     # Its libraries take as long to load as everything else together.
-    from streams.buses.kafka import KafkaAddress, KafkaBus, TopicSettings
+    from streams.buses.kafka import KafkaAddress, KafkaBus, OnDamage, TopicSettings
     from streams.hosts.kafka import KafkaService
 
     address = KafkaAddress(
@@ -71,7 +71,8 @@ def choose_bus(settings: Settings) -> tuple[Callable[[Pool], Bus], type[Service]
     )
     kept = timedelta(days=settings.kafka_kept_days) if settings.kafka_kept_days else None
     topics = TopicSettings(settings.kafka_replication, kept, settings.kafka_compacted)
-    return partial(KafkaBus, address=address, topics=topics), KafkaService
+    on_damage = OnDamage(settings.kafka_on_damage == "pass", timedelta(minutes=settings.kafka_damage_minutes))
+    return partial(KafkaBus, address=address, topics=topics, on_damage=on_damage), KafkaService
 
 
 @contextmanager

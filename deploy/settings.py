@@ -41,6 +41,8 @@ class Settings:
     metrics must know, and without one the API serves none; ``logs`` and ``log_level`` are how and how much is logged.
     ``bus`` is "postgres" or "kafka", ``brokers`` are Kafka's, ``None`` for the embedded one. A topic that is made has
     ``claims_partitions``, on Kafka ``kafka_replication`` copies, and records that stay ``kafka_kept_days`` (0: always).
+    A batch of Kafka's that cannot be read is passed over after ``kafka_damage_minutes``, unless ``kafka_on_damage`` is
+    "stand".
     """
 
     home: Path = field(default_factory=_default_home)
@@ -66,6 +68,8 @@ class Settings:
     kafka_replication: int = 1
     kafka_kept_days: int = 14
     kafka_compacted: frozenset[str] = frozenset()
+    kafka_on_damage: str = "pass"
+    kafka_damage_minutes: int = 5
 
     @property
     def postgres_folder(self) -> Path:
@@ -204,4 +208,6 @@ _READERS: dict[str, Callable[[str], object]] = {
     "kafka_replication": _read_number(1, 10),
     "kafka_kept_days": _read_number(0, 3650),
     "kafka_compacted": _read_names,
+    "kafka_on_damage": _read_one_of("pass", "stand"),
+    "kafka_damage_minutes": _read_number(0, 1440),
 }

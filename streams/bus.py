@@ -25,7 +25,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 class Record(msgspec.Struct, frozen=True, gc=False):
     """What is read: a message with its place in the partition.
 
-    ``packed`` is the value compressed (zstd), where the bus keeps it so.
+    ``packed`` is the value compressed (zstd), where the bus keeps it so. ``unreadable`` says why the bus could not read
+    what it held here; then ``value`` is what it held, as far as that could be had, and no message.
     """
 
     offset: int
@@ -33,6 +34,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     value: bytes | None
     source: str
     packed: bytes | None = None
+    unreadable: str | None = None
 
 
 class Lease(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from api.access.callers import PUBLIC
 from streams.handlers.rule_sets import RuleSets
 from streams.store.operation import status
 from streams.store.sessions import Pool, borrowed
+from streams.store.transport.unreadable import find_standing
 
 
 class Health(BaseModel):
@@ -18,6 +19,7 @@ class Health(BaseModel):
     status: str = Field(description="`ok`, or `unready`", examples=["ok"])
     reason: str | None = Field(default=None, description="Why it cannot serve: database or migrations")
     suspended: list[str] = Field(default=[], description="Rules in force that do not load: file, field, fault")
+    unreadable: list[str] = Field(default=[], description="Batches of the bus that cannot be read and are waited for")
 
 
 def health_router(pool: Pool, rule_sets: RuleSets) -> APIRouter:
@@ -36,15 +38,16 @@ def health_router(pool: Pool, rule_sets: RuleSets) -> APIRouter:
     )
     async def ready() -> Response:
         reason = await status.find_unready_reason(pool)
-        suspended = [] if reason is not None else await _find_suspended(pool, rule_sets)
-        answer = Health(status="ok" if reason is None else "unready", reason=reason, suspended=suspended)
+        answer = Health(status="unready", reason=reason) if reason is not None else await _ready(pool, rule_sets)
         code = HTTPStatus.OK if reason is None else HTTPStatus.SERVICE_UNAVAILABLE
         return JSONResponse(answer.model_dump(), code)
 
     return router
 
 
-async def _find_suspended(pool: Pool, rule_sets: RuleSets) -> list[str]:
-    """Rules that nothing new is judged by: that keeps nobody from being served, but it has to be said."""
+async def _ready(pool: Pool, rule_sets: RuleSets) -> Health:
+    """Ready, with what keeps nobody from being served but has to be said: what nothing new is judged by, what waits."""
     async with borrowed(pool) as connection:
-        return [str(rule) for rule in (await rule_sets.in_force(connection)).suspended]
+        suspended = (await rule_sets.in_force(connection)).suspended
+        standing = await find_standing(connection)
+    return Health(status="ok", suspended=list(map(str, suspended)), unreadable=list(map(str, standing)))

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -22,10 +23,12 @@ from kafka import TopicPartition as AdminPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
 
 from streams.bus import Bus, BusAway, Consumer, Lag, Message, OffsetOutOfRange, Record, TopicState, partition_of
+from streams.buses.damage import Unreadable, look
 from streams.buses.holding import LAST_SECONDS, AssignedConsumer, ended
 from streams.buses.threads import in_thread
 from streams.store.sessions import Pool, borrowed
 from streams.store.transport import offsets
+from streams.store.transport.unreadable import delete_unreadable, save_unreadable
 
 logger = logging.getLogger("fundwatch.bus")
 # It repeats five times a second that there is no broker; whoever asked is told by an error.
@@ -44,6 +47,9 @@ _LONGEST_SOURCE = 200  # characters; PostgreSQL's index of the ledger takes no m
 _BATCH_BYTES = 512 * 2**10
 _FETCHED_BYTES = 2 * 2**20  # of one partition ahead of the worker
 _PATIENCE = 10.0  # seconds for an answer of the broker
+_SILENT = 15.0
+"""Seconds after which a partition of which nothing was heard is asked directly: there may be something after all, which
+the broker cannot deliver, and the client says nothing of that."""
 
 Answer = TypeVar("Answer")
 
@@ -112,6 +118,17 @@ class TopicSettings(msgspec.Struct, frozen=True):
         }
 
 
+class OnDamage(msgspec.Struct, frozen=True):
+    """What becomes of a batch that cannot be read: after so long it is passed over, or the partition stands for good.
+
+    The time is for putting it right, for instance by another replica that holds it whole. What is passed over lies
+    among the dead letters.
+    """
+
+    passes: bool = True
+    after: timedelta = timedelta(minutes=5)
+
+
 class _Admin(KafkaAdminClient):  # type: ignore[misc]
     """A client that ends its thread and sockets where it finds no broker at the start; kafka-python's leaves them."""
 
@@ -138,11 +155,13 @@ class KafkaBus(Bus):
         topics: TopicSettings | None = None,
         session: timedelta = SESSION,
         longest_batch: timedelta = LONGEST_BATCH,
+        on_damage: OnDamage | None = None,
     ):
         self.pool = pool
         self.address = address
         self.session = session
         self.longest_batch = longest_batch
+        self.on_damage = on_damage or OnDamage()
         self._topics = topics or TopicSettings()
         self._partitions: dict[str, int] = {}
         self._producer: AIOKafkaProducer | None = None
@@ -323,6 +342,8 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
         self._bus = bus
         self._told: dict[int, int] = {}
         self._gaps: dict[int, int] = {}
+        self._heard: dict[int, float] = {}
+        self._standing: dict[int, int] = {}
 
     async def open(self) -> None:
         milliseconds = round(self._bus.session.total_seconds() * 1000)
@@ -359,6 +380,8 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
 
     def _begin(self, partition: int, offset: int) -> None:
         self._gaps.pop(partition, None)
+        self._standing.pop(partition, None)
+        self._heard[partition] = time.monotonic()
         place = self._place(partition)
         self._kafka.seek(place, offset)
         self._kafka.resume(place)
@@ -368,15 +391,23 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
 
     async def _read_ahead(self, partitions: Sequence[int], seconds: float, most: int) -> None:
         """Takes over what the client has fetched. While partitions are shared out anew it waits, so time is bounded."""
+        await self._look_at_silent(partitions)
         assignment = self._assignment
+        reading = [partition for partition in partitions if partition not in self._standing]
         places = [self._place(partition) for partition in partitions]
-        with self._reading_errors():
-            reading = self._kafka.getmany(*places, timeout_ms=round(seconds * 1000), max_records=most)
-            with suppress(TimeoutError):
-                fetched = await asyncio.wait_for(reading, seconds + 0.2)
+        try:
+            with self._reading_errors(), suppress(TimeoutError):
+                read = self._kafka.getmany(*places, timeout_ms=round(seconds * 1000), max_records=most)
+                fetched = await asyncio.wait_for(read, seconds + 0.2)
                 if assignment == self._assignment:
                     for place, records in fetched.items():
                         self._put_ahead(place.partition, [record_of(record) for record in records])
+        except (BusAway, OffsetOutOfRange):
+            raise
+        except Exception:  # what a client says of bytes that it cannot read is of many types
+            found = [await self._look_at(partition) for partition in reading]
+            if not any(found):
+                raise
 
     async def _idle(self, seconds: float) -> None:
         """Asks the client all the same: one that nobody asks leaves its group and does not join again."""
@@ -393,8 +424,9 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
         """
         if partition not in self._held:
             return
+        self._heard[partition] = time.monotonic()
         ahead, start = self._ahead[partition], self._held[partition][1]
-        expected = ahead[-1].offset + 1 if ahead else start
+        expected = self._expected(partition)
         if records[0].offset == expected or self._gaps.get(partition) == expected:
             ahead += records
             return
@@ -402,6 +434,62 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
         ahead.clear()
         self._begin(partition, start)
         self._gaps[partition] = expected
+
+    def _expected(self, partition: int) -> int:
+        """The offset of the next record that is to be put ahead."""
+        ahead = self._ahead[partition]
+        return ahead[-1].offset + 1 if ahead else self._held[partition][1]
+
+    # --- what cannot be read
+
+    async def _look_at_silent(self, partitions: Sequence[int]) -> None:
+        """Asks directly for partitions that have been silent for long, or stand; who does not answer is asked again."""
+        now = time.monotonic()
+        pause = min(_SILENT, self._bus.on_damage.after.total_seconds())
+        for partition in partitions:
+            if now - self._heard.get(partition, now) > (pause if partition in self._standing else _SILENT):
+                self._heard[partition] = now
+                with suppress(BusAway):
+                    await self._look_at(partition)
+
+    async def _look_at(self, partition: int) -> bool:
+        """Looks whether there is something that cannot be read where a partition is to be read on, and stands there."""
+        assignment, expected = self._assignment, self._expected(partition)
+        looked = await look(self._kafka, self._place(partition), expected)
+        if assignment != self._assignment or partition not in self._held or expected != self._expected(partition):
+            return False
+        if looked.unreadable is None:
+            await self._go_on(partition, expected)
+            return False
+        self._ahead[partition] += map(record_of, looked.records)
+        await self._stand(partition, looked.unreadable)
+        return True
+
+    async def _stand(self, partition: int, found: Unreadable) -> None:
+        """Stands before a batch that cannot be read, and passes over it when its time has come."""
+        place = (self._group, self._topic, partition)
+        async with borrowed(self._pool) as connection:
+            waited = await save_unreadable(connection, *place, found.first, found.next, found.reason)
+        if partition not in self._held:
+            return
+        if self._standing.get(partition) != found.first:
+            logger.error("%s/%d cannot be read at %d: %s", self._topic, partition, found.first, found.reason)
+            self._standing[partition] = found.first
+            self._kafka.pause(self._place(partition))
+        on_damage = self._bus.on_damage
+        if on_damage.passes and found.next is not None and waited >= on_damage.after.total_seconds():
+            logger.error("%s/%d passed over from %d to %d", self._topic, partition, found.first, found.next - 1)
+            self._ahead[partition] += _records_of(found, found.next)
+            self._begin(partition, found.next)
+
+    async def _go_on(self, partition: int, offset: int) -> None:
+        """Reads on where a partition stood and can be read again."""
+        first = self._standing.get(partition)
+        if first is not None:
+            async with borrowed(self._pool) as connection:
+                await delete_unreadable(connection, self._group, self._topic, partition, first)
+            if partition in self._held:
+                self._begin(partition, offset)
 
     @contextmanager
     def _reading_errors(self) -> Iterator[None]:
@@ -461,37 +549,65 @@ async def _hang_up(client: Any, *places: tuple[Any, str]) -> None:
 
 @contextmanager
 def broker_errors() -> Iterator[None]:
-    """Says of a client's error whether it passes by itself: then it is ``BusAway``, otherwise it stays what it is."""
+    """Makes of a client's error ``BusAway`` where it is known to pass by itself; every other stays what it is."""
     try:
         yield
     except (aiokafka.errors.KafkaError, kafka.errors.KafkaError) as error:
-        if type(error).__name__ in _LASTING:
+        if type(error).__name__ not in _PASSING:
             raise
         raise BusAway(type(error).__name__) from error
 
 
-#: Errors of either client that no waiting mends; "KafkaError" itself says that something broke inside the client.
-_LASTING = {
-    "KafkaError",
-    "AuthenticationFailedError",
-    "AuthenticationMethodNotSupported",
-    "AuthorizationError",
-    "ClusterAuthorizationFailedError",
-    "GroupAuthorizationFailedError",
-    "IllegalArgumentError",
-    "IllegalStateError",
-    "IncompatibleBrokerVersion",
-    "InvalidConfigurationError",
-    "InvalidReplicationFactorError",
-    "InvalidTopicError",
-    "MessageSizeTooLargeError",
-    "PolicyViolationError",
-    "RecordListTooLargeError",
-    "SaslAuthenticationFailed",
-    "SaslAuthenticationFailedError",
-    "TopicAuthorizationFailedError",
-    "UnsupportedSaslMechanismError",
-    "UnsupportedVersionError",
+#: Errors of either client that say: no broker is there at this moment, or another one is in charge by now, or it has
+#: let this member or this sender go, who comes again as a new one.
+_PASSING = {
+    "BrokerNotAvailableError",
+    "Cancelled",
+    "CommitFailedError",
+    "CoordinatorLoadInProgressError",
+    "CoordinatorNotAvailableError",
+    "CorrelationIdError",
+    "DuplicateSequenceNumber",
+    "FencedLeaderEpochError",
+    "FetchSessionIdNotFound",
+    "FetchSessionIdNotFoundError",
+    "GroupCoordinatorNotAvailableError",
+    "GroupLoadInProgressError",
+    "IllegalGenerationError",
+    "InvalidFetchSessionEpoch",
+    "InvalidFetchSessionEpochError",
+    "InvalidProducerEpoch",
+    "InvalidProducerIdMapping",
+    "KafkaConnectionError",
+    "KafkaStorageError",
+    "KafkaTimeoutError",
+    "KafkaUnavailableError",
+    "LeaderNotAvailableError",
+    "MetadataEmptyBrokerList",
+    "NetworkExceptionError",
+    "NoBrokersAvailable",
+    "NodeNotReadyError",
+    "NotControllerError",
+    "NotCoordinatorError",
+    "NotCoordinatorForGroupError",
+    "NotEnoughReplicasAfterAppendError",
+    "NotEnoughReplicasError",
+    "NotLeaderForPartitionError",
+    "OffsetNotAvailableError",
+    "OutOfOrderSequenceNumber",
+    "ProducerClosed",
+    "RebalanceInProgressError",
+    "ReplicaNotAvailableError",
+    "RequestTimedOutError",
+    "StaleMetadata",
+    "ThrottlingQuotaExceededError",
+    "TooManyInFlightRequests",
+    "UnknownControllerIdError",
+    "UnknownLeaderEpochError",
+    "UnknownMemberIdError",
+    "UnknownProducerId",
+    "UnknownTopicIdError",
+    "UnknownTopicOrPartitionError",
 }
 
 
@@ -513,6 +629,16 @@ def record_of(read: Any) -> Record:
     source = next((value for name, value in read.headers if name == _SOURCE), b"") or b""
     text = source.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
     return Record(read.offset, read.key, read.value, text[:_LONGEST_SOURCE])
+
+
+def _records_of(found: Unreadable, following: int) -> list[Record]:
+    """A record for every offset of a batch that cannot be read; the first one holds what was had of its bytes."""
+    reason = f"batch {found.first}-{following - 1} of the bus cannot be read: {found.reason}"
+    rest = f"{reason}; its bytes lie with {found.first}"
+    return [
+        Record(found.first, None, found.held, "", unreadable=reason),
+        *(Record(offset, None, None, "", unreadable=rest) for offset in range(found.first + 1, following)),
+    ]
 
 
 def _describe(admin: KafkaAdminClient, prefix: str) -> list[dict[str, Any]]:

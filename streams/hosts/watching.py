@@ -37,6 +37,8 @@ _OF_CONDITION = {
     "segments": ("log_segments", "Segments that the log in PostgreSQL keeps."),
     "oldest_segment_seconds": ("log_oldest_segment_seconds", "How long ago the oldest of them was opened."),
     "outstanding": ("outstanding_areas", "Areas that a switch of rules left to be judged again."),
+    "unreadable": ("unreadable_batches", "Batches of the bus that could not be read so far."),
+    "standing": ("unreadable_standing", "Those of them before which a group stands now."),
     "outstanding_oldest_seconds": ("outstanding_oldest_seconds", "How long ago the oldest of them was marked."),
 }
 """Field of ``Condition`` to the metric that shows it, and its help."""

@@ -96,6 +96,9 @@ def decode_records(records: Sequence[Record], account: Account) -> list[Incoming
     """
     incoming = []
     for record in records:
+        if record.unreadable is not None:
+            account.dead(record, [record.unreadable], None)
+            continue
         body = record.value or b""
         try:
             event = decode_event(body)

@@ -21,6 +21,7 @@ from knowledge_base.findings import Change, FindingVersion
 from rules_lib.rule_set import RuleSet
 from streams.buses.postgres import PostgresBus
 from streams.store.casework import decisions, queue
+from streams.store.transport.unreadable import save_unreadable
 from tests.api.story import AREA, COUNTY, TODAY, VAULT, next_version
 from tests.patience import PATIENCE
 from tests.streams.leads import apply_findings
@@ -400,8 +401,14 @@ async def test_openapi_describes_the_interface(visitor: httpx.AsyncClient) -> No
 
 
 async def test_health_and_readiness(visitor: httpx.AsyncClient, connection: asyncpg.Connection) -> None:
-    assert (await visitor.get("/health")).json() == {"status": "ok", "reason": None, "suspended": []}
+    assert (await visitor.get("/health")).json() == {"status": "ok", "reason": None, "suspended": [], "unreadable": []}
     assert (await visitor.get("/ready")).status_code == 200
+    await save_unreadable(connection, "judges", "claims", 9, 7, 10, "CRC")
+    await connection.execute("insert into group_offsets values ('judges', 'claims', 9, 7)")
+    ready = (await visitor.get("/ready")).json()
+    assert (ready["status"], [one.split(",")[0] for one in ready["unreadable"]]) == ("ok", ["claims/9 7-9: CRC"])
+    await connection.execute("update group_offsets set next = 10 where partition = 9")
+    assert (await visitor.get("/ready")).json()["unreadable"] == []
     await connection.execute("delete from migrations where name = '0002_console'")
     answer = await visitor.get("/ready")
     assert (answer.status_code, answer.json()["reason"]) == (503, "migrations missing: 0002_console")

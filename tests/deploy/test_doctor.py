@@ -46,6 +46,8 @@ QUIET = Condition(
     rule_set="0123456789abcdef",
     outstanding=0,
     outstanding_oldest_seconds=0.0,
+    unreadable=0,
+    standing=0,
 )
 
 

@@ -17,6 +17,7 @@ from streams.store.migrations import FOLDER, find_migrations
 from streams.store.operation import condition
 from streams.store.operation.condition import Condition, Server, Unsettled
 from streams.store.sessions import Connection
+from streams.store.transport.unreadable import Standing, find_standing
 
 OLDEST_POSTGRES = 15
 TESTED_POSTGRES = 18
@@ -129,6 +130,12 @@ def examine_digests(old: int, in_force: RuleSet | None) -> Sign:
     return ok(about, f"{says}，可用 / may be made anew: fundwatch redigest")
 
 
+def examine_standing(standing: Sequence[Standing]) -> Iterator[Sign]:
+    """Batches that cannot be read and before which a group stands."""
+    for one in standing:
+        yield fault("读不出的批次 / unreadable batch", str(one), "docs/monitoring.md#batchunreadable")
+
+
 def examine_sealed(settings: Settings, sealed: bytes | None) -> Iterator[Sign]:
     """Whether the key opens a dead letter, where there is one; its bytes are let go at once."""
     if sealed is None:
@@ -165,6 +172,7 @@ async def examine_database(connection: Connection, settings: Settings, own: str 
         examine_rule_set(now, own, await published.find_publisher(connection)),
         *examine_suspended(in_force.suspended if in_force is not None else ()),
         examine_digests(await generations.count_old(connection), in_force),
+        *examine_standing(await find_standing(connection)),
         *examine_sealed(settings, sealed),
     ):
         yield sign

@@ -22,7 +22,8 @@ class Condition(msgspec.Struct, frozen=True):
     """What changes by the second. ``leases`` hold how often each partition was taken (``epoch``).
 
     ``touched`` counts subjects wider than a patient that wait to be judged. ``rule_set`` is the hash of the set in
-    force; ``outstanding`` counts areas that a switch of rules left to be judged again.
+    force; ``outstanding`` counts areas that a switch of rules left to be judged again. ``unreadable`` counts batches of
+    the bus that could not be read so far, ``standing`` those before which a group stands now.
     """
 
     leases: list[Lease]
@@ -35,6 +36,8 @@ class Condition(msgspec.Struct, frozen=True):
     rule_set: str | None
     outstanding: int
     outstanding_oldest_seconds: float
+    unreadable: int
+    standing: int
 
 
 class Unsettled(msgspec.Struct, frozen=True):
@@ -74,7 +77,10 @@ async def find_condition(connection: asyncpg.Connection) -> Condition:
             (select rule_set from rule_set_switches order by number desc limit 1) as rule_set,
             (select count(*) from outstanding) as outstanding,
             coalesce((select extract(epoch from clock_timestamp() - min(since)) from outstanding), 0)
-                ::float8 as outstanding_oldest_seconds
+                ::float8 as outstanding_oldest_seconds,
+            (select count(*) from unreadable_batches) as unreadable,
+            (select count(*) from unreadable_batches u join group_offsets g using ("group", topic, partition)
+                where g.next <= u.first) as standing
         """,
         MOST_COUNTED,
     )

@@ -94,7 +94,7 @@ async def read(
         raise OffsetOutOfRange(f"{topic}/{partition}: {start} was dropped, the log begins at {rows[0]['offset']}")
     if not rows and await _dropped_to_the_end(connection, topic, partition, start):
         raise OffsetOutOfRange(f"{topic}/{partition}: {start} was dropped, and nothing came after it")
-    return [Record(offset, key, _unpacked(value), source, value) for offset, key, value, source in rows]
+    return [_record(*row) for row in rows]
 
 
 async def _dropped_to_the_end(connection: asyncpg.Connection, topic: str, partition: int, start: int) -> bool:
@@ -116,8 +116,11 @@ def _packed(value: bytes | None) -> bytes | None:
     return None if value is None else _compress(value)
 
 
-def _unpacked(value: bytes | None) -> bytes | None:
-    return None if value is None else _decompress(value)
+def _record(offset: int, key: bytes | None, packed: bytes | None, source: str) -> Record:
+    try:
+        return Record(offset, key, None if packed is None else _decompress(packed), source, packed)
+    except zstandard.ZstdError:
+        return Record(offset, key, packed, source, unreadable="the log holds bytes here that cannot be unpacked")
 
 
 async def find_lags(connection: asyncpg.Connection, group: str | None) -> list[Lag]:

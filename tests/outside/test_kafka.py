@@ -1,0 +1,299 @@
+"""What Kafka holds is read whatever it is packed with; what cannot be read is named, kept, and stops nothing else.
+
+Batches are damaged where damage happens: in the broker's own files, beneath a broker that runs.
+"""
+
+import asyncio
+import itertools
+import os
+import struct
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, UnknownError
+
+from deploy.commands.examination.database import examine_standing
+from deploy.commands.examination.signs import State
+from deploy.embedded.kafka import EmbeddedKafka, start_kafka
+from knowledge_base.catalogues.files import load_facts
+from rules_lib.rule_files import load_rule_set
+from streams.bus import BusAway, Message
+from streams.buses import kafka
+from streams.buses.kafka import KafkaAddress, KafkaBus, OnDamage, TopicSettings, broker_errors
+from streams.handlers.events import EventsHandler
+from streams.hosts.worker import Worker
+from streams.jobs.reconciling import reconcile
+from streams.messages.codec import encode_event
+from streams.store.operation.condition import find_condition, find_unsettled
+from streams.store.sessions import Pool, borrowed, connect, open_pool
+from streams.store.transport import log
+from streams.store.transport.unreadable import find_standing
+from streams.topics import CLAIMS, JUDGES
+from tests.patience import PATIENCE
+from tests.reference.generators import mixed
+from tests.streams.replay import VAULT
+
+CODECS = ("gzip", "snappy", "lz4", "zstd")
+CLAIMS_SENT = [encode_event(event) for seed in range(12) for event in mixed(seed)][:60]
+DAMAGED = 20
+"""The batch that is damaged, by number; every batch holds three messages."""
+AT_ONCE = OnDamage(after=timedelta(0))
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def broker(kafka_jars: Path) -> Iterator[EmbeddedKafka]:
+    """A broker of our own, whose files may be damaged."""
+    with tempfile.TemporaryDirectory(prefix="fundwatch-kafka-") as name, start_kafka(Path(name), kafka_jars) as server:
+        yield server
+
+
+@pytest.fixture
+async def pool(postgres_url: str) -> AsyncIterator[Pool]:
+    async with open_pool(postgres_url) as pool:
+        yield pool
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A partition of which nothing is heard is asked directly almost at once."""
+    monkeypatch.setattr(kafka, "_SILENT", 0.05)
+
+
+async def _new_bus(pool: Pool, brokers: str, partitions: int = 1, on_damage: OnDamage | None = None) -> KafkaBus:
+    address = KafkaAddress(brokers, prefix=f"out-{os.getpid()}-{next(_numbers)}-")
+    bus = KafkaBus(pool, address, TopicSettings(), on_damage=on_damage)
+    await bus.create_topic(CLAIMS, partitions)
+    return bus
+
+
+@asynccontextmanager
+async def _working(bus: KafkaBus, dsn: str) -> AsyncIterator["asyncio.Task[None]"]:
+    """A worker that reads claims; it is looked at that nothing ended it."""
+    worker = Worker(lambda: connect(dsn), EventsHandler(load_rule_set(load_facts()), VAULT, judging=False))
+    consumer = await bus.consumer(JUDGES, CLAIMS, "one", await worker.open())
+    stop = asyncio.Event()
+    working = asyncio.create_task(worker.run(consumer, stop))
+    try:
+        yield working
+        assert not working.done(), "what came stopped the worker"
+    finally:
+        stop.set()
+        await asyncio.gather(working, return_exceptions=True)
+        await consumer.close()
+        await worker.close()
+        await bus.close()
+
+
+async def _until_read(bus: KafkaBus, working: "asyncio.Task[None]") -> None:
+    async with asyncio.timeout(PATIENCE):
+        while any(lag.behind for lag in await bus.lags(JUDGES)) or not await bus.lags(JUDGES):
+            assert not working.done(), "what came stopped the worker"
+            await asyncio.sleep(0.05)
+
+
+async def _outcomes(pool: Pool) -> dict[str, int]:
+    async with borrowed(pool) as connection:
+        row = await connection.fetchrow(
+            "select coalesce(sum(accepted), 0)::int as accepted, coalesce(sum(duplicate), 0)::int as duplicate,"
+            " coalesce(sum(dead), 0)::int as dead from ledger"
+        )
+    return {outcome: count for outcome, count in row.items() if count}
+
+
+# --- packings
+
+
+@pytest.mark.parametrize("by", ["the sender", "the broker"])
+@pytest.mark.parametrize("codec", CODECS)
+async def test_what_is_packed_is_read(pool: Pool, postgres_url: str, kafka_brokers: str, codec: str, by: str) -> None:
+    """Packed by a sender in Python, and by the broker with the libraries that senders in Java use."""
+    bus = await _new_bus(pool, kafka_brokers)
+    options = {"compression_type": codec}
+    if by == "the broker":
+        options = {}
+        name = bus.own(CLAIMS)
+        await bus.ask(lambda admin: _set_codec(admin, name, codec))
+    producer = AIOKafkaProducer(**bus.address.options(), **options)
+    await producer.start()
+    for body in CLAIMS_SENT[:20]:
+        await producer.send_and_wait(bus.own(CLAIMS), body, partition=0)
+    await producer.stop()
+    async with _working(bus, postgres_url) as working:
+        await _until_read(bus, working)
+    assert await _outcomes(pool) == {"accepted": 20}
+
+
+def _set_codec(admin: object, topic: str, codec: str) -> None:
+    from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+
+    assert isinstance(admin, KafkaAdminClient)
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs={"compression.type": codec})])
+
+
+# --- damage
+
+
+def _flip(at: int) -> Callable[[bytearray, int, int], None]:
+    def damage(data: bytearray, start: int, length: int) -> None:
+        data[start + (at if at >= 0 else length + at)] ^= 0xFF
+
+    return damage
+
+
+def _put(at: int, layout: str, value: int) -> Callable[[bytearray, int, int], None]:
+    def damage(data: bytearray, start: int, _length: int) -> None:
+        struct.pack_into(layout, data, start + at, value)
+
+    return damage
+
+
+def _blank(data: bytearray, start: int, length: int) -> None:
+    data[start : start + length] = bytes(length)
+
+
+DAMAGES: dict[str, Callable[[bytearray, int, int], None]] = {
+    "a lost bit in a record": _flip(-1),
+    "a lost bit in the checksum": _flip(17),
+    "an unknown packing": _put(22, ">b", 7),
+    "more records than there are": _put(23, ">i", 1_000_000),
+    "the format of old": _put(16, ">b", 1),
+    "a format of which nobody knows": _put(16, ">b", -3),
+    "a negative length": _put(8, ">i", -5),
+    "a length that is too small": _put(8, ">i", 10),
+    "a length that is too large": _put(8, ">i", 10_000_000),
+    "nothing but zeros": _blank,
+}
+
+
+def _segment(broker: EmbeddedKafka, bus: KafkaBus, partition: int = 0) -> Path:
+    return broker.folder / "data" / f"{bus.own(CLAIMS)}-{partition}" / f"{0:020}.log"
+
+
+def _batches(data: bytes) -> list[tuple[int, int]]:
+    """Where batches begin and how long they are."""
+    found, at = [], 0
+    while at < len(data):
+        (length,) = struct.unpack_from(">i", data, at + 8)
+        found.append((at, 12 + length))
+        at += 12 + length
+    return found
+
+
+async def _send_batches(bus: KafkaBus) -> None:
+    """Three messages a batch, in the order in which they are sent again further below."""
+    for first in range(0, len(CLAIMS_SENT), 3):
+        await bus.send(CLAIMS, [Message(None, body, "s") for body in CLAIMS_SENT[first : first + 3]])
+
+
+def _damage(segment: Path, name: str, number: int) -> bytes:
+    """Damages a batch in the broker's file, and returns what the file held."""
+    whole = segment.read_bytes()
+    data = bytearray(whole)
+    DAMAGES[name](data, *_batches(whole)[number])
+    with segment.open("r+b") as file:
+        file.write(data)
+    return whole
+
+
+@pytest.mark.parametrize("number", [0, 10], ids=["the first batch", "a batch in the middle"])
+@pytest.mark.parametrize("name", DAMAGES)
+@pytest.mark.usefixtures("soon")
+async def test_a_batch_that_cannot_be_read_is_kept_and_passed_over(
+    pool: Pool, postgres_url: str, broker: EmbeddedKafka, name: str, number: int
+) -> None:
+    bus = await _new_bus(pool, broker.brokers, on_damage=AT_ONCE)
+    await _send_batches(bus)
+    whole = _damage(_segment(broker, bus), name, number)
+    async with _working(bus, postgres_url) as working:
+        await _until_read(bus, working)
+    first = 3 * number
+    async with borrowed(pool) as connection:
+        letters = await connection.fetch('select "offset", reasons, body from dead_letters order by "offset"')
+        assert await find_standing(connection) == []
+        assert (await find_unsettled(connection, [(JUDGES, CLAIMS)])).unaccounted == 0
+        assert (await reconcile(connection)).lost == 0
+    unread = [letter["offset"] for letter in letters]
+    if not ("format" in name and not unread):
+        # Nothing before the batch, all of it, and behind it no more than the broker cannot find its way to.
+        # The format stands outside the checksum: the client may read such a batch all the same.
+        assert unread[:3] == [first, first + 1, first + 2]
+        assert unread == list(range(first, first + len(unread)))
+    dead = {"dead": len(unread)} if unread else {}
+    assert await _outcomes(pool) == {"accepted": len(CLAIMS_SENT) - len(unread)} | dead
+    assert all("cannot be read" in letter["reasons"] for letter in letters)
+    start, length = _batches(whole)[number]
+    assert len(unread) < len(CLAIMS_SENT) - first, "nothing behind it was read"
+    if "a lost bit" in name:
+        assert len(unread) == 3
+        held = VAULT.open(letters[0]["body"])
+        assert sum(a != b for a, b in zip(held, whole[start : start + length], strict=True)) == 1
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_partition_may_stand_until_it_can_be_read_again(
+    pool: Pool, postgres_url: str, broker: EmbeddedKafka
+) -> None:
+    """It stands, it is said, the other partition goes on; then the batch is whole again, and nothing was lost."""
+    bus = await _new_bus(pool, broker.brokers, 2, OnDamage(passes=False, after=timedelta(0)))
+    keys = {kafka.partition_of(key, 2): key for key in (b"a", b"b", b"c", b"d")}
+    for body in CLAIMS_SENT[:40]:
+        await bus.send(CLAIMS, [Message(keys[0], body, "s")])
+    await bus.send(CLAIMS, [Message(keys[1], CLAIMS_SENT[40], "s")])
+    segment = _segment(broker, bus)
+    whole = _damage(segment, "a lost bit in a record", 25)
+    async with _working(bus, postgres_url) as working:
+        async with asyncio.timeout(PATIENCE), borrowed(pool) as connection:
+            while not (standing := await find_standing(connection)):
+                await asyncio.sleep(0.05)
+        ((place, first, reason),) = [((one.topic, one.partition), one.first, one.reason) for one in standing]
+        assert (place, first, reason) == ((CLAIMS, 0), 25, "CRC")
+        assert [sign.state for sign in examine_standing(standing)] == [State.FAULT]
+        async with borrowed(pool) as connection:
+            condition = await find_condition(connection)
+        assert (condition.unreadable, condition.standing) == (1, 1)
+        await bus.send(CLAIMS, [Message(keys[1], CLAIMS_SENT[41], "s")])
+        async with asyncio.timeout(PATIENCE):
+            while await _outcomes(pool) != {"accepted": 27}:
+                assert not working.done()
+                await asyncio.sleep(0.05)
+        with segment.open("r+b") as file:
+            file.write(whole)
+        await _until_read(bus, working)
+    assert await _outcomes(pool) == {"accepted": 42}
+    async with borrowed(pool) as connection:
+        assert await connection.fetchval("select count(*) from unreadable_batches") == 0
+
+
+# --- errors of the client, and the log in PostgreSQL
+
+
+def test_an_error_of_the_client_is_no_absence_unless_it_says_so() -> None:
+    for error in (KafkaError("broken"), UnknownError("broken")):
+        with pytest.raises(type(error)), broker_errors():
+            raise error
+    absences = {kind for kind in _kinds(KafkaError) if kind.__name__ in kafka._PASSING}
+    assert absences
+    for kind in absences:
+        with pytest.raises(BusAway), broker_errors():
+            raise kind("away")
+
+
+def _kinds(kind: type[KafkaError]) -> set[type[KafkaError]]:
+    return {kind}.union(*map(_kinds, kind.__subclasses__()))
+
+
+async def test_bytes_of_the_log_that_cannot_be_unpacked_are_a_dead_letter(pool: Pool) -> None:
+    async with borrowed(pool) as connection:
+        await log.create_topic(connection, CLAIMS, 1)
+        await log.append(connection, CLAIMS, 1, [Message(None, body, "s") for body in CLAIMS_SENT[:3]])
+        await connection.execute("""update log set value = '\\xdeadbeef' where "offset" = 1""")
+        one, two, three = await log.read(connection, CLAIMS, 0, 0, 10, 10**6)
+    assert (one.value, three.value) == (CLAIMS_SENT[0], CLAIMS_SENT[2])
+    assert (two.value, one.unreadable, three.unreadable) == (b"\xde\xad\xbe\xef", None, None)
+    assert two.unreadable is not None
