@@ -14,6 +14,7 @@ Topics = Mapping[str, Words]
 """What topics are called, by their folder."""
 
 _TYPES = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_FURTHER = re.compile(r"further faults: ([0-9]+\+?)")
 _FAULTS = {
     "missing": "missing",
     "known with other content": "known",
@@ -93,6 +94,9 @@ def fault_words(fault: str, texts: Texts) -> str:
     if mismatch:
         expected, got = (texts.find("types", name) for name in mismatch.groups())
         return texts("faults.at", field=field, fault=texts("faults.types", expected=expected, got=got))
+    further = _FURTHER.fullmatch(fault_text)
+    if further:
+        return texts("faults.further", count=further[1])
     if field == "not JSON":
         return texts("faults.not_json", detail=fault_text)
     for beginning, key in _FAULTS.items():

@@ -7,12 +7,15 @@ import typer
 
 from deploy.commands.output import Failure, Json, Opened, console, notes, print_json, print_table, run
 from streams.acts.letters import go_on_replaying, open_letter
+from streams.messages.faults import MOST_FAULTS
 from streams.messages.vault import WrongKey
 from streams.store.intake import dead_letters
 from streams.store.intake.dead_letters import DeadLetter, LetterFilter
 from streams.store.sessions import Connection, borrowed
 
 _SHELL = "fundwatch"
+_LISTED = 3
+"""Reasons of a letter that a list tells."""
 
 Name = Annotated[str, typer.Argument(help="主题/分区/位置 / topic/partition/offset, claims/0/12")]
 
@@ -49,7 +52,7 @@ async def _list_letters(before: int, most: int, json: bool) -> None:
         "死信 / dead letters",
         ("名称 name", "结果 outcome", "来源 source", "原因 reasons", "重放 replayed"),
         [
-            (letter.name, letter.outcome, letter.source, "; ".join(letter.reasons), letter.replayed_at or "")
+            (letter.name, letter.outcome, letter.source, _told(letter.reasons, _LISTED), letter.replayed_at or "")
             for _, letter in found
         ],
         right=5,
@@ -76,7 +79,7 @@ async def _show(name: str, json: bool) -> None:
     if json:
         print_json({"letter": letter, "body": body.decode("utf-8", "backslashreplace")})
         return
-    notes.print("; ".join(letter.reasons), highlight=False, markup=False)
+    notes.print(_told(letter.reasons, MOST_FAULTS), highlight=False, markup=False)
     sys.stdout.buffer.write(body + b"\n")
 
 
@@ -99,6 +102,12 @@ async def _replay(name: str) -> None:
         except WrongKey:
             raise Failure(_WRONG_KEY) from None
     console.print(f"已重新发送 / sent again: {letter.name} (replay {number})", highlight=False)
+
+
+def _told(reasons: list[str], most: int) -> str:
+    """Reasons in one line, the first ones alone where there are many."""
+    more = len(reasons) - most
+    return "; ".join(reasons[:most]) + (f"; 另有 {more:,} 个原因 / {more:,} more reasons" if more > 0 else "")
 
 
 _WRONG_KEY = "这条死信是用另一把密钥封存的 / this letter was sealed with another key"

@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
+from itertools import chain
 from operator import attrgetter
 from typing import Any, get_args, get_origin
 
@@ -20,6 +21,7 @@ from streams.messages.faults import (
     MOST,
     Undecodable,
     fields_of,
+    told_faults,
     type_faults,
     without_value,
 )
@@ -96,8 +98,9 @@ def decode_slowly(body: bytes) -> Event:
     try:
         event: Event = read_any_spelling(body, kind.event)
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
-        raise Undecodable(type_faults(data, kind.event) or [without_value(error)], _money(data)) from None
-    faults = [*type_faults(data, kind.event), *kind.faults(event)]
+        faults = told_faults(type_faults(data, kind.event)) or [without_value(error)]
+        raise Undecodable(faults, _money(data)) from None
+    faults = told_faults(chain(type_faults(data, kind.event), kind.faults(event)))
     if faults:
         raise Undecodable(faults, _money(data))
     return event

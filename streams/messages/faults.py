@@ -4,23 +4,33 @@ This is the long way round: ``streams.messages.codec`` takes it only for message
 types tell, for every kind of event alike; then what they cannot tell, kind by kind.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
+from itertools import islice
 from typing import Any, get_args, get_origin
 
 import msgspec
 
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.persons import PatientStatus
-from streams.messages.numbers import DIGITS, PLACES, has_fields, is_number
+from streams.messages.numbers import DIGITS, PLACES, has_fields, is_number, is_written
 
 MOST = Decimal(10) ** DIGITS
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 LONGEST_SUPPLY = 3660
 """Days for which a drug is given out, at most."""
 _DECIMAL_FAULT = f"expected a decimal in a string, at most {DIGITS} digits before and {PLACES} after the point"
+
+
+MOST_FAULTS = 100
+"""Faults of a message that are told; how many more there are is said, and counted up to ``_COUNTED``."""
+_COUNTED = 100_000
+
+
+_LEAP_SECOND = re.compile(r":[0-9]{2}:60")
 
 
 class Undecodable(ValueError):
@@ -30,6 +40,15 @@ class Undecodable(ValueError):
         super().__init__("; ".join(faults))
         self.faults = faults
         self.money = money
+
+
+def told_faults(faults: Iterator[str]) -> list[str]:
+    """The first faults of a message, and how many more it has: three bytes may hold four of them."""
+    told = list(islice(faults, MOST_FAULTS))
+    more = sum(1 for _ in islice(faults, _COUNTED))
+    if more:
+        told.append(f"message: further faults: {more}{'+' if more == _COUNTED else ''}")
+    return told
 
 
 # --- faults that the types tell
@@ -52,33 +71,55 @@ def fields_of(kind: Any) -> dict[str, Field]:
     return fields
 
 
-def type_faults(data: Any, kind: Any, where: str = "") -> list[str]:
+def type_faults(data: Any, kind: Any, where: str = "") -> Iterator[str]:
     """Every fault of a part of a message, found by converting its fields one by one."""
     if has_fields(kind):
         if not isinstance(data, dict):
-            return [f"{where or 'message'}: expected an object"]
-        return [fault for name, field in fields_of(kind).items() for fault in _field_faults(data, name, field, where)]
+            yield f"{where or 'message'}: expected an object"
+            return
+        for name, field in fields_of(kind).items():
+            yield from _field_faults(data, name, field, where)
+        return
     item = get_args(kind)[0] if get_origin(kind) is tuple else None
     if item is not None and isinstance(data, list):
-        return [fault for index, value in enumerate(data) for fault in type_faults(value, item, f"{where}[{index}]")]
+        for index, value in enumerate(data):
+            yield from type_faults(value, item, f"{where}[{index}]")
+        return
+    fault = _value_fault(data, kind)
+    if fault is not None:
+        yield f"{where}: {fault}"
+
+
+def _value_fault(data: Any, kind: Any) -> str | None:
+    """What is wrong with a value that has no parts."""
     if isinstance(data, str) and "\0" in data:
-        return [f"{where}: NUL character, which the store cannot keep"]
-    if isinstance(data, Decimal) and not is_number(kind):
-        data = float(data)
+        return "NUL character, which the store cannot keep"
+    if is_number(kind):
+        return _number_fault(data)
     try:
-        value = msgspec.convert(data, Decimal if is_number(kind) else kind)
+        msgspec.convert(float(data) if isinstance(data, Decimal) else data, kind)
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
-        return [f"{where}: {without_value(error)}"]
-    return [f"{where}: {_DECIMAL_FAULT}"] if isinstance(value, Decimal) and not _is_plain_decimal(value) else []
+        is_leap = isinstance(data, str) and _LEAP_SECOND.search(data) is not None
+        return "leap second, to be written as the second before" if is_leap else without_value(error)
+    return None
 
 
-def _field_faults(data: dict[str, Any], name: str, field: Field, where: str) -> list[str]:
+def _number_fault(data: Any) -> str | None:
+    """What is wrong with money, a price or a quantity: a text as ``DECIMAL`` says, or a number without quotes."""
+    if isinstance(data, str):
+        return None if is_written(data) else _DECIMAL_FAULT
+    if isinstance(data, bool) or not isinstance(data, int | Decimal):
+        return _DECIMAL_FAULT
+    return None if _is_plain_decimal(Decimal(data)) else _DECIMAL_FAULT
+
+
+def _field_faults(data: dict[str, Any], name: str, field: Field, where: str) -> Iterator[str]:
     path = f"{where}.{name}" if where else name
     if name not in data:
-        return [f"{path}: missing"] if field.required else []
-    if data[name] is None and field.optional:
-        return []
-    return type_faults(data[name], field.kind, path)
+        if field.required:
+            yield f"{path}: missing"
+    elif not (data[name] is None and field.optional):
+        yield from type_faults(data[name], field.kind, path)
 
 
 def without_value(error: Exception) -> str:

@@ -1,7 +1,7 @@
-"""Numbers in messages: texts in events, nearly always spelled plainly. Other spellings are read too.
+"""Numbers in messages: texts in events, nearly always spelled plainly.
 
-A number counts however it is spelled (12.5 without quotes, "1E+3"): a spelling must not hide spending. It is kept as
-``str`` writes its decimal, which of plain numbers is what came.
+The published schema takes a text as ``DECIMAL`` says, or a number of JSON without quotes. It is kept as ``str`` writes
+its decimal, which of plain numbers is what came. What doors of before took is read in every spelling that they took.
 """
 
 import re
@@ -22,6 +22,8 @@ _TEXTS = (Id, Code, Text)
 DECIMAL = r"-?[0-9]{1,14}(?:\.[0-9]{1,6})?"
 """How money, prices and quantities are to be written."""
 
+_WRITTEN = re.compile(DECIMAL)
+
 DIGITS, PLACES = 14, 6
 """Digits that decimals have at most before the point and after."""
 
@@ -36,6 +38,11 @@ def are_plain(numbers: Sequence[str]) -> bool:
     """
     closed = " ".join(numbers) + " " if numbers else ""
     return _SPELLED_ALIKE.fullmatch(closed) is not None and closed.count(" ") == len(numbers)
+
+
+def is_written(number: str) -> bool:
+    """Whether a text is a number as the published schema has it."""
+    return _WRITTEN.fullmatch(number) is not None
 
 
 def is_number(kind: Any) -> bool:

@@ -1,8 +1,8 @@
 """JSON Schemas of the events, generated from their types, for whoever writes the other end.
 
 They say what a single field may hold. What fields may hold together (a claim reverses or corrects, not both; line ids
-are unique in a claim; days lie in 1900 to 2199) is said by ``streams.messages.codec`` alone, which also accepts unknown
-fields.
+are unique in a claim; days lie in 1900 to 2199), and how many digits a number without quotes may have behind the point,
+is said by ``streams.messages.codec`` alone, which also accepts unknown fields.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from streams.messages.kinds import KINDS
-from streams.messages.numbers import DECIMAL
+from streams.messages.numbers import DECIMAL, DIGITS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -41,7 +41,9 @@ def _with_decimals(part: Any) -> Any:
     if not isinstance(part, dict):
         return part
     whole = {name: _with_decimals(value) for name, value in part.items()}
-    return {**whole, "pattern": f"^{DECIMAL}$"} if part.get("format") == "decimal" else whole
+    bounds = {"exclusiveMinimum": -(10**DIGITS), "exclusiveMaximum": 10**DIGITS}
+    written = {"type": ["string", "number"], "pattern": f"^{DECIMAL}$", **bounds}
+    return {**whole, **written} if part.get("format") == "decimal" else whole
 
 
 if __name__ == "__main__":

@@ -131,8 +131,21 @@ _DECIMALS: tuple[Any, ...] = (
     {"value": "1"},
 )  # fmt: skip
 
-#: Other ways of writing good numbers, which senders should not use and which hide no money.
-SPELLINGS = {12: "12", 12.5: "12.5", 0: "0", "1E+3": "1000", "1_000": "1000", "１２": "12", " 1": "1", "+1": "1"}
+SPELLINGS = {12: "12", 12.5: "12.5", 0: "0", -1: "-1", 1e-6: "0.000001", "007.50": "7.5", "-0": "0"}
+"""Numbers that the published schema takes, and what they mean."""
+
+OLD_SPELLINGS = {
+    "1E+3": "1000",
+    "1_000": "1000",
+    "１２": "12",
+    "٣": "3",
+    " 1": "1",
+    "1 ": "1",
+    "+1": "1",
+    "1.": "1",
+    ".5": "0.5",
+}
+"""Numbers that doors of before took beside them."""
 
 _INSTANTS: tuple[Any, ...] = (
     "2026-03-03T02:00:00", "2026-03-03", "20260303020000", 1772503200, "2026-02-30T00:00:00Z", "",

@@ -18,7 +18,14 @@ from msgspec.structs import fields, replace
 from knowledge_base.events.claims import Claim, ClaimLine, Department, Diagnosis, Operation, Paid
 from knowledge_base.events.head import Event
 from knowledge_base.events.persons import InsuredPeriod, PatientStatus
-from streams.messages.codec import count_unknown_fields, decode_event, decode_slowly, encode_event, same_content
+from streams.messages.codec import (
+    count_unknown_fields,
+    decode_event,
+    decode_slowly,
+    decode_stored,
+    encode_event,
+    same_content,
+)
 from streams.messages.faults import Undecodable
 from streams.messages.kinds import KINDS, digest_of
 from streams.messages.numbers import has_fields, is_number
@@ -26,7 +33,7 @@ from streams.messages.packing import decode_digest, encode_digest
 from streams.messages.schemas import encode_schema, event_schemas
 from tests.reference.generators import mixed
 
-from .bad_messages import SPELLINGS, all_bad, big_claim, claim, status
+from .bad_messages import OLD_SPELLINGS, SPELLINGS, all_bad, big_claim, claim, status
 from .disturbed import written_otherwise
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schemas"
@@ -222,10 +229,22 @@ def test_a_number_beyond_all_bounds_is_a_fault_of_its_field(number: str) -> None
 
 
 @pytest.mark.parametrize(("written", "meant"), SPELLINGS.items())
-def test_a_number_counts_however_it_is_written(written: object, meant: str) -> None:
+def test_a_number_counts_however_the_schema_lets_it_be_written(written: object, meant: str) -> None:
     data, plain = claim(1), claim(1)
     data["lines"][0]["quantity"], plain["lines"][0]["quantity"] = written, meant
     assert same_content(decode_event(json.dumps(data).encode()), decode_event(json.dumps(plain).encode()))
+
+
+@pytest.mark.parametrize(("written", "meant"), OLD_SPELLINGS.items())
+def test_other_spellings_are_refused_and_read_where_they_were_taken_once(written: str, meant: str) -> None:
+    data = claim(1)
+    data["lines"][0]["quantity"] = written
+    with pytest.raises(Undecodable, match=r"lines\[0\].quantity: expected a decimal in a string") as raised:
+        decode_event(json.dumps(data).encode())
+    assert raised.value.money == Decimal("10.75")
+    stored = decode_stored(json.dumps(data).encode())
+    assert isinstance(stored, Claim)
+    assert Decimal(stored.lines[0].quantity) == Decimal(meant)
 
 
 def test_the_short_way_and_the_long_way_agree() -> None:
@@ -295,7 +314,8 @@ def test_schemas_refuse_what_is_bad() -> None:
             continue
         data = json.loads(bad.body(number) or b"")
         kind = "patient_status" if bad.kind.startswith("status") else "claim"
-        if "\0" not in str(data) and "\\x00" not in str(data):
+        has_too_many_digits = str(0.1 + 0.2) in str(data)
+        if not has_too_many_digits and "\0" not in str(data) and "\\x00" not in str(data):
             assert not validators[kind].is_valid(data), bad.kind
             refused += 1
     assert refused > 150
