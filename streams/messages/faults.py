@@ -94,23 +94,15 @@ def _value_fault(data: Any, kind: Any) -> str | None:
     """What is wrong with a value that has no parts."""
     if isinstance(data, str) and "\0" in data:
         return "NUL character, which the store cannot keep"
-    if is_number(kind):
-        return _number_fault(data)
+    if is_number(kind) and isinstance(data, str):
+        return None if is_written(data) else _DECIMAL_FAULT
+    wanted = Decimal if is_number(kind) else kind
     try:
-        msgspec.convert(float(data) if isinstance(data, Decimal) else data, kind)
+        value = msgspec.convert(float(data) if isinstance(data, Decimal) and not is_number(kind) else data, wanted)
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
         is_leap = isinstance(data, str) and _LEAP_SECOND.search(data) is not None
         return "leap second, to be written as the second before" if is_leap else without_value(error)
-    return None
-
-
-def _number_fault(data: Any) -> str | None:
-    """What is wrong with money, a price or a quantity: a text as ``DECIMAL`` says, or a number without quotes."""
-    if isinstance(data, str):
-        return None if is_written(data) else _DECIMAL_FAULT
-    if isinstance(data, bool) or not isinstance(data, int | Decimal):
-        return _DECIMAL_FAULT
-    return None if _is_plain_decimal(Decimal(data)) else _DECIMAL_FAULT
+    return _DECIMAL_FAULT if isinstance(value, Decimal) and not _is_plain_decimal(value) else None
 
 
 def _field_faults(data: dict[str, Any], name: str, field: Field, where: str) -> Iterator[str]:
