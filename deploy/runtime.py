@@ -1,9 +1,12 @@
 """What a command runs on: the database (embedded or yours) with a service on it, orderly ends, child processes."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
@@ -11,8 +14,9 @@ from datetime import timedelta
 from functools import partial
 from subprocess import Popen, TimeoutExpired
 
-from deploy.embedded.kafka import start_kafka
-from deploy.embedded.postgres import start_postgres
+from deploy.embedded.kafka import EmbeddedKafka, start_kafka
+from deploy.embedded.postgres import EmbeddedPostgres, start_postgres
+from deploy.embedded.postgres_programs import EmbeddedError
 from deploy.settings import PREFIX, Settings, load_vault_key
 from detectors.detector import DETECTORS
 from knowledge_base.catalogues.files import load_facts
@@ -23,24 +27,35 @@ from streams.buses.postgres import PostgresBus
 from streams.hosts.service import Service, open_service
 from streams.messages.vault import Vault
 from streams.store.migrations import migrate
-from streams.store.sessions import Pool
+from streams.store.sessions import Pool, reach
 from streams.topics import CLAIMS
+
+logger = logging.getLogger("fundwatch.runtime")
+
+MOST_REVIVALS = 5
+WITHIN_SECONDS = 600.0
+"""An embedded server that dies more often than that within so long is not started again."""
 
 
 @asynccontextmanager
 async def open_runtime(settings: Settings) -> AsyncIterator[tuple[Settings, Service]]:
     """Starts the embedded database and broker where none is set, and opens a service that is not started.
 
-    The settings that come with it name the database and the brokers, also those that were started here.
+    The settings that come with it name the database and the brokers, also those that were started here. Raises
+    ``Unreachable``, ``BusAway``, ``EmbeddedError``.
     """
     rule_set = own_rule_set()
-    with _database(settings) as dsn, _brokers(settings) as brokers:
+    with _database(settings) as (dsn, server), _brokers(settings) as (brokers, kafka):
         settings = replace(settings, database_url=dsn, brokers=brokers)
+        await reach(dsn)
         await migrate(dsn)
         vault = Vault(load_vault_key(settings))
         make_bus, host = choose_bus(settings)
         partitions = {CLAIMS: settings.claims_partitions}
         async with open_service(dsn, rule_set, vault, make_bus, partitions, host) as service:
+            for name, embedded in (("PostgreSQL", server), ("Kafka", kafka)):
+                if embedded is not None:
+                    service.add(keep_running(name, embedded, service.stop))
             yield settings, service
 
 
@@ -76,21 +91,37 @@ def choose_bus(settings: Settings) -> tuple[Callable[[Pool], Bus], type[Service]
 
 
 @contextmanager
-def _brokers(settings: Settings) -> Iterator[str | None]:
+def _brokers(settings: Settings) -> Iterator[tuple[str | None, EmbeddedKafka | None]]:
     if settings.bus == "postgres" or settings.brokers is not None:
-        yield settings.brokers
+        yield settings.brokers, None
         return
     with start_kafka(settings.kafka_folder) as kafka:
-        yield kafka.brokers
+        yield kafka.brokers, kafka
 
 
 @contextmanager
-def _database(settings: Settings) -> Iterator[str]:
+def _database(settings: Settings) -> Iterator[tuple[str, EmbeddedPostgres | None]]:
     if settings.database_url is not None:
-        yield settings.database_url
+        yield settings.database_url, None
         return
     with start_postgres(settings.postgres_folder) as server:
-        yield server.dsn
+        yield server.dsn, server
+
+
+async def keep_running(name: str, server: EmbeddedPostgres | EmbeddedKafka, stop: asyncio.Event) -> None:
+    """Starts an embedded server again that dies, and says so. One that keeps dying is given up: ``EmbeddedError``."""
+    revivals: deque[float] = deque(maxlen=MOST_REVIVALS)
+    while not stop.is_set():
+        if await asyncio.to_thread(server.revive):
+            now = time.monotonic()
+            if len(revivals) == MOST_REVIVALS and now - revivals[0] < WITHIN_SECONDS:
+                raise EmbeddedError(
+                    f"内置 {name} 反复退出 / the embedded {name} keeps dying: {server.folder}/server.log"
+                )
+            revivals.append(now)
+            logger.error("the embedded %s died and was started again, see %s/server.log", name, server.folder)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 1.0)
 
 
 def run_child(settings: Settings, dsn: str, *words: str) -> "Popen[bytes]":

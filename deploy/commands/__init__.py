@@ -25,11 +25,12 @@ from deploy.commands import (
 )
 from deploy.commands.output import Failure
 from deploy.embedded.postgres_programs import EmbeddedError
-from deploy.settings import SettingsError
+from deploy.settings import PREFIX, SettingsError
 from knowledge_base.files.yaml_files import FileFaults
-from streams.bus import OtherBus
+from streams.bus import BusAway, OtherBus
 from streams.importers import ImporterError
 from streams.store.intake.imports import AlreadyImporting
+from streams.store.sessions import Unreachable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -48,6 +49,14 @@ def main() -> None:
         app()
     except AlreadyImporting:
         print("fundwatch: 这个来源正由另一个进程导入 / another process is importing this source", file=sys.stderr)
+        sys.exit(1)
+    except Unreachable as error:
+        print(f"fundwatch: 数据库 / database {error} ({PREFIX}DATABASE_URL)", file=sys.stderr)
+        sys.exit(1)
+    except BusAway as error:
+        print(
+            f"fundwatch: 总线不可用，检查它是否在运行 / the bus is away, check that it runs: {error}", file=sys.stderr
+        )
         sys.exit(1)
     except (Failure, SettingsError, EmbeddedError, FileFaults, ImporterError, OtherBus, OSError) as error:
         print(f"fundwatch: {error}", file=sys.stderr)

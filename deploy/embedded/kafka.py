@@ -119,6 +119,14 @@ class EmbeddedKafka:
                 os.kill(self.pid, signal.SIGKILL)
             self._end_keeper()
 
+    def revive(self) -> bool:
+        """Starts the broker again where it died by itself, and says whether it had. Raises ``EmbeddedError``."""
+        if not self.is_owner or self._keeper is None or self._keeper.poll() is None:
+            return False
+        self._end_keeper()
+        self.restart()
+        return True
+
     def stop(self) -> None:
         """Ends the broker in order. Safe to call twice; a guest and a forked child do nothing."""
         if not self.is_owner:

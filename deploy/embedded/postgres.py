@@ -37,6 +37,7 @@ from deploy.embedded.postgres_programs import (
 
 DATABASE = "fundwatch"
 START_SECONDS = 120
+REVIVAL_SECONDS = 30
 NO_PROCESS = 2_000_000_000  # beyond the greatest process id of every system
 LONGEST_SOCKET_PATH = 100  # bytes; Linux takes 107 and macOS 103
 
@@ -99,6 +100,28 @@ class EmbeddedPostgres:
                 _release(self._lock)
             self._lock = self._use = None
             atexit.unregister(self.stop)
+
+    def revive(self) -> bool:
+        """Starts the server again where it died, and says whether it had; its owner does, or else the first who looks.
+
+        What is left of a server that was killed keeps its memory for a moment. Raises ``EmbeddedError``.
+        """
+        if self._use is None or self._pid != os.getpid() or _is_running(self.folder):
+            return False
+        if self._lock is None:
+            self._lock = _acquire(self.folder / "owner.lock", fcntl.LOCK_EX)
+        if self._lock is None:
+            return False
+        deadline = time.monotonic() + REVIVAL_SECONDS
+        while True:
+            try:
+                _make_run(self, self._user)
+            except EmbeddedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+            else:
+                return True
 
     def __enter__(self) -> "EmbeddedPostgres":
         return self

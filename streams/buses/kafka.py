@@ -173,7 +173,7 @@ class KafkaBus(Bus):
 
     async def ask(self, question: Callable[[KafkaAdminClient], Answer]) -> Answer:
         """An administrator's request. Raises ``BusAway``."""
-        with broker_errors():
+        with broker_errors(self.address.brokers):
             return await in_thread(lambda: self._ask(question))
 
     def _ask(self, question: Callable[[KafkaAdminClient], Answer]) -> Answer:
@@ -272,7 +272,7 @@ class KafkaBus(Bus):
         by_partition: dict[int, list[Message]] = {}
         for message in messages:
             by_partition.setdefault(partition_of(message.key, partitions), []).append(message)
-        with broker_errors():
+        with broker_errors(self.address.brokers):
             producer = await self._open_producer()
             try:
                 sent = [
@@ -363,7 +363,7 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
         )
         self._kafka.subscribe([self._bus.own(self._topic)], listener=self)
         try:
-            with broker_errors():
+            with broker_errors(self._bus.address.brokers):
                 await asyncio.wait_for(self._kafka.start(), 6 * _PATIENCE)
             await self.take_assigned()
         except BaseException:
@@ -493,7 +493,7 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
 
     @contextmanager
     def _reading_errors(self) -> Iterator[None]:
-        with broker_errors():
+        with broker_errors(self._bus.address.brokers):
             try:
                 yield
             except aiokafka.errors.OffsetOutOfRangeError as error:
@@ -548,14 +548,14 @@ async def _hang_up(client: Any, *places: tuple[Any, str]) -> None:
 
 
 @contextmanager
-def broker_errors() -> Iterator[None]:
+def broker_errors(brokers: str) -> Iterator[None]:
     """Makes of a client's error ``BusAway`` where it is known to pass by itself; every other stays what it is."""
     try:
         yield
     except (aiokafka.errors.KafkaError, kafka.errors.KafkaError) as error:
         if type(error).__name__ not in _PASSING:
             raise
-        raise BusAway(type(error).__name__) from error
+        raise BusAway(f"{brokers}: {type(error).__name__}") from error
 
 
 #: Errors of either client that say: no broker is there at this moment, or another one is in charge by now, or it has

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from typing import cast
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
@@ -28,6 +30,7 @@ _IDLE_IN_BATCH = timedelta(seconds=60)
 """A worker that says nothing for so long in the middle of a batch stands still, and the database ends its session."""
 
 
+_LONGEST_REACHING = 10.0
 _UNTIL_GIVEN_BACK = 10.0
 """Seconds for which a pool that is closed waits for sessions that are lent."""
 
@@ -56,6 +59,56 @@ def passing_errors(logger: logging.Logger, work: str) -> Iterator[None]:
         if not passes_by_itself(error):
             raise
         logger.warning("%s tried again: %s", work, type(error).__name__)
+
+
+class Unreachable(Exception):
+    """The database cannot be used from here: the text says where it was looked for and what to try, and no password."""
+
+
+async def reach(dsn: str) -> None:
+    """Opens a session and ends it. Raises ``Unreachable``."""
+    try:
+        connection = await asyncpg.connect(dsn, timeout=_LONGEST_REACHING)
+    except (OSError, TimeoutError, ValueError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
+        raise Unreachable(f"{_place_of(dsn)}: {_remedy_for(error)}") from error
+    await connection.close(timeout=2)
+
+
+def _place_of(dsn: str) -> str:
+    """Host and port of an address, or the folder of its socket."""
+    try:
+        parts = urlsplit(dsn)
+        host = parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", ["localhost"])[0]
+    except ValueError:
+        return "?"
+    return host if ":" in host or host.startswith("/") else f"{host}:5432"
+
+
+def _remedy_for(error: Exception) -> str:
+    """What is wrong with the way to a database, and what to try."""
+    for kinds, says in _REMEDIES:
+        if isinstance(error, kinds):
+            return says
+    return f"无法使用 / cannot be used ({type(error).__name__})"
+
+
+_REMEDIES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    (socket.gaierror, "主机名无法解析，检查拼写 / the host's name is not known, check how it is written"),
+    (FileNotFoundError, "这里没有服务器的套接字，检查目录 / no server has its socket here, check the folder"),
+    (TimeoutError, "10 秒内没有应答，检查网络和防火墙 / no answer in 10 s, check network and firewall"),
+    (OSError, "没有服务器应答，检查它是否运行、端口是否正确 / no server answers, check that it runs, and the port"),
+    (
+        (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError),
+        "用户或口令被拒绝，检查地址中的用户、口令和 pg_hba.conf / user or password refused, check both and pg_hba.conf",
+    ),
+    (
+        asyncpg.InvalidCatalogNameError,
+        "没有这个数据库，先用 createdb 建立 / there is no such database, make it with createdb",
+    ),
+    (asyncpg.TooManyConnectionsError, "连接数已满 / it has no connection left"),
+    (asyncpg.CannotConnectNowError, "正在启动或停止，稍后再试 / it is starting or ending, try again later"),
+    ((ValueError, asyncpg.ClientConfigurationError), "地址无法读懂 / the address cannot be read"),
+)
 
 
 async def connect(dsn: str) -> Connection:

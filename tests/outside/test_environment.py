@@ -70,3 +70,40 @@ def test_variables_of_python_and_of_locales_end_nothing(tmp_path: Path, variable
 def test_closed_streams_end_nothing(tmp_path: Path, closed: str) -> None:
     assert fundwatch(tmp_path, "rules", "list", closed=closed).returncode == 0
     assert fundwatch(tmp_path, "rules", "list", "--json", closed=closed).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "place", "says"),
+    [
+        ("postgresql://u:hidden-word@127.0.0.1:{free}/x", "127.0.0.1:{free}", "no server answers"),
+        ("postgresql://u:hidden-word@localhost:{free}/x", "localhost:{free}", "no server answers"),
+        ("postgresql://u:hidden-word@no-such-host.invalid/x", "no-such-host.invalid:5432", "not known"),
+        ("postgresql:///x?host=/nowhere/hidden", "/nowhere/hidden", "no server has its socket here"),
+        ("postgresql://u:hidden-word@[::1/x", "?", "the address cannot be read"),
+        ("postgresql://u:hidden-word@127.0.0.1:many/x", "127.0.0.1:many", "the address cannot be read"),
+    ],
+)
+def test_a_database_that_cannot_be_reached_is_named_with_what_to_try(
+    tmp_path: Path, free_port: int, address: str, place: str, says: str
+) -> None:
+    done = fundwatch(tmp_path, "lag", FUNDWATCH_DATABASE_URL=address.replace("{free}", str(free_port)))
+    said = done.stderr.decode()
+    assert (done.returncode, said.count("\n")) == (1, 1), said
+    assert said.startswith(f"fundwatch: 数据库 / database {place.replace('{free}', str(free_port))}: ")
+    assert says in said
+    assert "hidden-word" not in said
+
+
+def test_a_database_that_does_not_exist_is_told_from_a_server_that_does_not(tmp_path: Path, postgres_url: str) -> None:
+    done = fundwatch(tmp_path, "lag", FUNDWATCH_DATABASE_URL=postgres_url.replace("?", "_gone?"))
+    assert done.returncode == 1
+    assert "there is no such database" in done.stderr.decode()
+
+
+def test_brokers_that_cannot_be_reached_are_named(tmp_path: Path, postgres_url: str, free_port: int) -> None:
+    brokers = f"127.0.0.1:{free_port}"
+    variables = {"FUNDWATCH_BUS": "kafka", "FUNDWATCH_BROKERS": brokers, "FUNDWATCH_DATABASE_URL": postgres_url}
+    done = fundwatch(tmp_path, "lag", **variables)
+    said = done.stderr.decode()
+    assert (done.returncode, said.count("\n")) == (1, 1), said
+    assert brokers in said

@@ -275,12 +275,12 @@ async def test_a_partition_may_stand_until_it_can_be_read_again(
 
 def test_an_error_of_the_client_is_no_absence_unless_it_says_so() -> None:
     for error in (KafkaError("broken"), UnknownError("broken")):
-        with pytest.raises(type(error)), broker_errors():
+        with pytest.raises(type(error)), broker_errors("b:1"):
             raise error
     absences = {kind for kind in _kinds(KafkaError) if kind.__name__ in kafka._PASSING}
     assert absences
     for kind in absences:
-        with pytest.raises(BusAway), broker_errors():
+        with pytest.raises(BusAway, match="b:1"), broker_errors("b:1"):
             raise kind("away")
 
 

@@ -1,0 +1,104 @@
+"""An embedded server that dies under its owner is started again, with a bound, and that is said."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from deploy import runtime
+from deploy.embedded.kafka import start_kafka
+from deploy.embedded.postgres import EmbeddedPostgres, start_postgres
+from deploy.embedded.postgres_programs import EmbeddedError
+from deploy.runtime import keep_running
+from streams.store.sessions import connect
+from tests.patience import PATIENCE
+
+
+def _server_pid(server: EmbeddedPostgres) -> int:
+    return int((server.folder / "data" / "postmaster.pid").read_text().split()[0])
+
+
+async def _until_answers(dsn: str) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                connection = await connect(dsn)
+            except (OSError, asyncpg.PostgresError):
+                await asyncio.sleep(0.1)
+            else:
+                await connection.close()
+                return
+
+
+async def test_a_database_that_is_killed_is_started_again_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "MOST_REVIVALS", 2)
+    stop = asyncio.Event()
+    with start_postgres(tmp_path / "postgres") as server:
+        keeping = asyncio.create_task(keep_running("PostgreSQL", server, stop))
+        for _ in range(2):
+            killed = _server_pid(server)
+            os.kill(killed, signal.SIGKILL)
+            await _until_other(server, killed)
+            await _until_answers(server.dsn)
+        assert sum("died and was started again" in message for message in caplog.messages) == 2
+        os.kill(_server_pid(server), signal.SIGKILL)
+        with pytest.raises(EmbeddedError, match="keeps dying"):
+            await asyncio.wait_for(keeping, PATIENCE)
+        stop.set()
+
+
+async def _until_other(server: EmbeddedPostgres, pid: int) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                if _server_pid(server) != pid:
+                    return
+            except (FileNotFoundError, IndexError):
+                pass
+            await asyncio.sleep(0.05)
+
+
+async def test_of_two_who_use_a_server_the_one_that_stays_revives_it(tmp_path: Path) -> None:
+    owner = start_postgres(tmp_path / "postgres")
+    guest = start_postgres(tmp_path / "postgres")
+    assert not guest.is_owner
+    os.kill(_server_pid(owner), signal.SIGKILL)
+    while owner.folder and _alive(owner):
+        await asyncio.sleep(0.05)
+    assert not guest.revive(), "the owner does that"
+    owner.stop()
+    assert guest.revive()
+    await _until_answers(guest.dsn)
+    assert not guest.revive()
+    guest.stop()
+
+
+def _alive(server: EmbeddedPostgres) -> bool:
+    try:
+        os.kill(_server_pid(server), 0)
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    return True
+
+
+async def test_a_server_that_is_to_end_is_not_started_again(tmp_path: Path) -> None:
+    with start_postgres(tmp_path / "postgres") as server:
+        pass
+    assert not server.revive()
+
+
+def test_a_broker_that_is_killed_is_started_again(tmp_path: Path, kafka_jars: Path) -> None:
+    with start_kafka(tmp_path / "kafka", kafka_jars) as kafka:
+        assert not kafka.revive()
+        killed, port = kafka.pid, kafka.port
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        assert kafka._keeper is not None
+        kafka._keeper.wait(PATIENCE)
+        assert kafka.revive()
+        assert (kafka.pid != killed, kafka.port) == (True, port)
