@@ -1,9 +1,11 @@
 """Rule files: one YAML file a rule, in the folder of its topic, read with every fault named by line and field.
 
+Nothing in the folder is left out unsaid: ``knowledge_base.files.folders`` has the list of what is passed over.
+
 Errors: ``RuleError`` lists every fault of a file (or of all files) with line and field.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,6 +13,7 @@ from pydantic import ValidationError
 from knowledge_base.cards import Words
 from knowledge_base.catalogues.rows import ROWS
 from knowledge_base.facts import Facts
+from knowledge_base.files.folders import YAML, Contents, look_into
 from knowledge_base.files.yaml_files import Fault, FileFaults, YamlFile, collected, load_yaml
 from rules_lib.checks import find_check
 from rules_lib.histories.kinds import HISTORIES
@@ -37,7 +40,31 @@ def load_topic(path: Path) -> Words:
 
 def load_topics(folder: Path = RULES) -> dict[str, Words]:
     """What the topics of a folder are called. Raises ``RuleError``."""
-    return {path.parent.name: load_topic(path) for path in sorted(folder.rglob(TOPIC_FILE))}
+    errors: list[RuleError] = []
+    topics = _topics(_contents(folder).sound(), errors)
+    if errors:
+        raise RuleError.joined(errors)
+    return topics
+
+
+def _topics(files: Iterable[Path], errors: list[RuleError]) -> dict[str, Words]:
+    topics: dict[str, Words] = {}
+    for path in filter(_names_topic, files):
+        with collected(errors):
+            words = load_topic(path)
+            if topics.setdefault(path.parent.name, words) != words:
+                raise RuleError(
+                    path, [Fault(path, 1, "", f"another file names the topic {path.parent.name} otherwise")]
+                )
+    return topics
+
+
+def _contents(folder: Path) -> Contents:
+    return look_into(folder, YAML, deep=True)
+
+
+def _names_topic(path: Path) -> bool:
+    return f"{path.stem.casefold()}.yaml" == TOPIC_FILE
 
 
 def load_rule(path: Path, facts: Facts) -> Rule:
@@ -45,7 +72,7 @@ def load_rule(path: Path, facts: Facts) -> Rule:
     raw = load_yaml(path)
     try:
         rule = Rule.model_validate(
-            {**raw.data, "topic": path.parent.name, "file": path.name, "file_hash": hash_of(path.read_bytes())}
+            {**raw.data, "topic": path.parent.name, "file": path.name, "file_hash": hash_of(raw.content)}
         )
     except ValidationError as error:
         faults = [raw.fault(fault["loc"], fault["msg"]) for fault in error.errors()]
@@ -85,31 +112,29 @@ def missing_names(rule: Rule) -> Iterator[tuple[Where, str]]:
 
 
 def rule_paths(folder: Path = RULES) -> list[Path]:
-    """The rule files below a folder."""
-    return [path for path in sorted(folder.rglob("*.yaml")) if path.name != TOPIC_FILE]
+    """The rule files below a folder. Raises ``RuleError`` for whatever else lies there."""
+    return [path for path in _contents(folder).sound() if not _names_topic(path)]
 
 
 def load_rule_set(facts: Facts, folder: Path = RULES) -> RuleSet:
-    """All rule files below a folder. Raises ``RuleError`` with the faults of every faulty file."""
-    rules: list[Rule] = []
-    topics: dict[str, Words] = {}
-    errors: list[RuleError] = []
-    with collected(errors):
-        topics = load_topics(folder)
-    for path in rule_paths(folder):
-        with collected(errors):
-            rules.append(load_rule(path, facts))
-    errors += _faults_between(rules, topics, folder)
+    """All rule files below a folder. Raises ``RuleError`` with the faults of every faulty file and odd entry."""
+    files, errors = _contents(folder)
+    topics = _topics(files, errors)
+    rules: dict[Path, Rule] = {}
+    for path in files:
+        if not _names_topic(path):
+            with collected(errors):
+                rules[path] = load_rule(path, facts)
+    errors += _faults_between(rules, topics)
     if errors:
         raise RuleError.joined(errors)
-    return RuleSet(tuple(rule for rule in rules if rule.status in ("shadow", "live")), facts, topics)
+    return RuleSet(tuple(rule for rule in rules.values() if rule.status in ("shadow", "live")), facts, topics)
 
 
-def _faults_between(rules: Iterable[Rule], topics: dict[str, Words], folder: Path) -> Iterator[RuleError]:
+def _faults_between(rules: Mapping[Path, Rule], topics: dict[str, Words]) -> Iterator[RuleError]:
     """What one file cannot tell: an id used twice, a topic without a name. Our own topics are known by their names."""
     seen: dict[str, str] = {}
-    for rule in rules:
-        path = folder / rule.topic / rule.file
+    for path, rule in rules.items():
         if rule.id in seen:
             yield RuleError(path, [Fault(path, 1, "id", f"{rule.id} is also the id of {seen[rule.id]}")])
         seen[rule.id] = f"{rule.topic}/{rule.file}"

@@ -23,7 +23,7 @@ from deploy.commands import (
     rules,
     services,
 )
-from deploy.commands.output import Failure
+from deploy.commands.output import Failure, neutral
 from deploy.embedded.postgres_programs import EmbeddedError
 from deploy.settings import PREFIX, SettingsError
 from knowledge_base.files.yaml_files import FileFaults
@@ -59,5 +59,5 @@ def main() -> None:
         )
         sys.exit(1)
     except (Failure, SettingsError, EmbeddedError, FileFaults, ImporterError, OtherBus, OSError) as error:
-        print(f"fundwatch: {error}", file=sys.stderr)
+        print("\n".join(map(neutral, f"fundwatch: {error}".split("\n"))), file=sys.stderr)
         sys.exit(1)

@@ -12,6 +12,7 @@ from api.frame.formats import instant
 from deploy.commands.output import Failure, Json, Opened, console, neutral, print_json, print_table, run
 from deploy.commands.progress import follow
 from deploy.runtime import stop_on_signals
+from knowledge_base.files.folders import look_into
 from rules_lib.rule_set import RuleSet
 from streams.hosts.service import Service
 from streams.importers import BrokenInput
@@ -75,7 +76,7 @@ def _paths(file: str) -> list[Path | None]:
         raise Failure(f"没有这个文件 / no such file: {neutral(file)}")
     if not path.is_dir():
         return [path]
-    inside: list[Path | None] = [of for of in sorted(path.iterdir()) if of.is_file() and not of.name.startswith(".")]
+    inside: list[Path | None] = [*look_into(path).sound()]
     if not inside:
         raise Failure(f"目录中没有文件 / no file in the folder {neutral(file)}")
     return inside

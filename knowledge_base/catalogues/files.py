@@ -26,10 +26,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from knowledge_base.catalogues.rows import ROWS, AnyRow
 from knowledge_base.days import as_date
 from knowledge_base.facts import Facts, Point
+from knowledge_base.files.folders import YAML, look_into
 from knowledge_base.files.loading import uncollected
 from knowledge_base.files.yaml_files import Fault, FileFaults, YamlFile, collected, load_yaml
 
 CATALOGUES = Path(__file__).parent
+_PROGRAM = ("*.py", "__pycache__")
+"""What reads the catalogues lies in their folder."""
 
 
 CatalogueError = FileFaults
@@ -100,11 +103,11 @@ def _point(head: _Head, row: AnyRow) -> Point:
 
 
 def load_facts(folder: Path = CATALOGUES) -> Facts:
-    """All catalogues of a folder. Raises ``CatalogueError`` with the faults of every faulty file."""
+    """All catalogues of a folder. Raises ``CatalogueError`` with the faults of every faulty file and odd entry."""
     points: list[Point] = []
-    errors: list[CatalogueError] = []
+    files, errors = look_into(folder, YAML, beside=_PROGRAM)
     with uncollected():
-        for path in sorted(folder.glob("*.yaml")):
+        for path in files:
             with collected(errors):
                 points.extend(load_catalogue(path))
         if errors:

@@ -17,7 +17,7 @@ Where = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault of a file: where, on which line (from 1), and what is wrong."""
+    """One fault of a file: where, on which line (from 1; 0 is the file itself), and what is wrong."""
 
     path: Path
     line: int
@@ -25,6 +25,8 @@ class Fault:
     message: str
 
     def __str__(self) -> str:
+        if not self.line:
+            return f"{self.path}: {self.message}"
         return f"{self.path}:{self.line}: {self.where or 'file'}: {self.message}"
 
 
@@ -44,9 +46,10 @@ class FileFaults(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class YamlFile:
-    """A parsed file that still knows the line of every key and item."""
+    """A parsed file that still knows the line of every key and item; ``content`` is what was parsed."""
 
     path: Path
+    content: bytes
     data: Any
     node: yaml.Node
 
@@ -88,15 +91,16 @@ def collected(errors: list[FileFaults]) -> Iterator[None]:
 def load_yaml(path: Path) -> YamlFile:
     """One YAML document with the lines of its parts.
 
-    Raises ``FileFaults`` where it is not UTF-8, no YAML or no mapping, and for every key that stands twice:
-    what such a file means is open, so nothing else of it is looked at.
+    Raises ``FileFaults`` where it cannot be read, is not UTF-8, no YAML or no mapping, and for every key that stands
+    twice: what such a file means is open, so nothing else of it is looked at.
     """
-    node, data = _parsed(path, _load_text(path))
+    content = _load_content(path)
+    node, data = _parsed(path, _text(path, content))
     if node is not None and (twice := list(_keys_twice(path, node, ()))):
         raise FileFaults(path, twice)
     if node is None or not isinstance(data, dict):
         raise FileFaults(path, [Fault(path, 1, "", "expected a mapping")])
-    return YamlFile(path, data, node)
+    return YamlFile(path, content, data, node)
 
 
 class _WithPlaces(SafeConstructor):
@@ -117,9 +121,21 @@ class _FastLoader(_WithPlaces, yaml.CSafeLoader if yaml.__with_libyaml__ else ya
     """Reads a full knowledge base in seconds, where the other one takes a minute."""
 
 
-def _load_text(path: Path) -> str:
+def unreadable(error: OSError) -> str:
+    """What a person is told of a file or folder that the system does not let us read."""
+    return f"无法读取 / cannot be read: {error.strerror or type(error).__name__}"
+
+
+def _load_content(path: Path) -> bytes:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes()
+    except OSError as error:
+        raise FileFaults(path, [Fault(path, 0, "", unreadable(error))]) from None
+
+
+def _text(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise FileFaults(path, [Fault(path, line, "", "not UTF-8")]) from None

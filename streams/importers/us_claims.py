@@ -22,6 +22,7 @@ from typing import IO, NamedTuple, TypeVar
 from knowledge_base.events.claims import Claim, ClaimLine, Diagnosis, Operation, Paid
 from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
+from knowledge_base.files.folders import is_ignored
 from knowledge_base.numbers import written
 from streams.importers import UnusableTable
 
@@ -60,9 +61,11 @@ _UNKNOWN_PERSON = _Person()
 def find_us_tables(folder: Path) -> dict[str, Path | None]:
     """The six tables ("Train_Beneficiary" ... "Test_Outpatient") with their files, ``None`` where one is absent.
 
-    A file is NAMEdata*.csv, or a zip of it. Raises ``UnusableTable`` where two files claim one table.
+    A file is NAMEdata*.csv, or a zip of it, in small or capital letters. Raises ``UnusableTable`` where two files
+    claim one table, or one that is neither.
     """
-    return {f"{of}_{table}": _find_table(folder, f"{of}_{table}") for of in SETS for table in TABLES}
+    inside = sorted(path for path in folder.iterdir() if not is_ignored(path.name)) if folder.is_dir() else []
+    return {f"{of}_{table}": _find_table(inside, f"{of}_{table}") for of in SETS for table in TABLES}
 
 
 def read_us_claims(folder: Path) -> Iterator[Event]:
@@ -87,8 +90,11 @@ def read_us_claims(folder: Path) -> Iterator[Event]:
             yield from _map_rows(path, [_CLAIM, _DIAGNOSES, _PROCEDURES], claim)
 
 
-def _find_table(folder: Path, name: str) -> Path | None:
-    files = sorted([*folder.glob(f"{name}data*.csv"), *folder.glob(f"{name}data*.csv.zip")])
+def _find_table(inside: Sequence[Path], name: str) -> Path | None:
+    files = [path for path in inside if path.name.casefold().startswith(f"{name}data".casefold())]
+    for path in files:
+        if not path.is_file() or not path.name.casefold().endswith((".csv", ".csv.zip")):
+            raise UnusableTable(path, 0, f"不是 .csv 或 .csv.zip 文件 / no .csv or .csv.zip file, as {name} has to be")
     if len(files) > 1:
         raise UnusableTable(files[1], 0, f"a second file for table {name}, beside {files[0].name}")
     return files[0] if files else None
@@ -108,6 +114,10 @@ def _map_rows(path: Path, groups: Sequence[tuple[str, ...]], make: Callable[...,
             except ValueError as error:
                 raise UnusableTable(path, number, str(error)) from None
             yield made
+
+
+def _is_left_over(member: str) -> bool:
+    return any(map(is_ignored, member.split("/")))
 
 
 def _status(sender: str, people: dict[str, _Person], row: Row) -> PatientStatus | None:
@@ -248,7 +258,7 @@ def _opened(path: Path) -> Iterator[IO[str]]:
     """The text of a table; what is wrong with the file while it is read becomes ``UnusableTable``."""
     try:
         with ExitStack() as stack:
-            raw = stack.enter_context(_zipped(path) if path.suffix == ".zip" else path.open("rb"))
+            raw = stack.enter_context(_zipped(path) if path.suffix.casefold() == ".zip" else path.open("rb"))
             yield stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8", newline=""))
     except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise UnusableTable(path, 0, f"no readable table: {type(error).__name__}") from None
@@ -257,7 +267,7 @@ def _opened(path: Path) -> Iterator[IO[str]]:
 @contextmanager
 def _zipped(path: Path) -> Iterator[IO[bytes]]:
     with zipfile.ZipFile(path) as archive:
-        tables = [name for name in archive.namelist() if name.endswith(".csv")]
+        tables = [name for name in archive.namelist() if name.casefold().endswith(".csv") and not _is_left_over(name)]
         if len(tables) != 1:
             raise UnusableTable(path, 0, f"{len(tables)} tables in one archive, expected 1")
         with archive.open(tables[0]) as raw:

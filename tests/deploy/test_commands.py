@@ -93,7 +93,7 @@ def test_findings_page_through_and_explain_says_same(shell: Shell, tmp_path: Pat
         (("dead-letters", "show", "claims/0/7"), "no such dead letter"),
         (("import", "claims", "/nowhere.jsonl"), "no such file"),
         (("knowledge", "list", "--on", "yesterday"), "expected a day like 2026-03-01"),
-        (("rules", "check", "/nowhere"), "no rule files in the folder"),
+        (("rules", "check", "/nowhere"), "/nowhere: 不存在 / does not exist"),
     ],
 )
 def test_what_a_person_can_mend_is_one_sentence(shell: Shell, words: tuple[str, ...], says: str) -> None:

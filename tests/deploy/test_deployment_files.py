@@ -19,6 +19,7 @@ from fastapi.routing import APIRoute
 from api.operation.health import health_router
 from deploy.commands import app
 from deploy.settings import PREFIX, Settings, load_settings
+from rules_lib.rule_files import RULES
 from streams.bus import Lag
 from streams.handlers.rule_sets import RuleSets
 from streams.hosts.watching import StoreCollector
@@ -33,7 +34,7 @@ COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
 SERVICES: dict[str, Any] = COMPOSE["services"]
 K8S = DEPLOY / "k8s"
-FOLDERS = (K8S, K8S / "scaling")
+FOLDERS = (K8S, K8S / "scaling", K8S / "rules")
 OURS = ("migrate", "worker", "api", "fundwatch")
 LONGEST_END = 5
 """Seconds in which a worker that was told to stop has ended (contract, section 5)."""
@@ -126,14 +127,15 @@ def test_every_process_runs_a_command_that_exists() -> None:
     commands = set(getattr(typer.main.get_command(app), "commands", {}))
     started = {SERVICES[name]["command"][0] for name in OURS if name != "fundwatch"}
     started |= {_container(pod)["args"][0] for pod in _pods()}
-    assert started == {"migrate", "worker", "api"}
+    assert started == {"migrate", "worker", "api", "rules"}
     assert started <= commands
 
 
 def test_one_version_everywhere() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    (image,) = yaml.safe_load((K8S / "kustomization.yaml").read_text(encoding="utf-8"))["images"]
-    assert (image["name"], image["newTag"]) == ("fundwatch", version)
+    for folder in (K8S, K8S / "rules"):
+        (image,) = yaml.safe_load((folder / "kustomization.yaml").read_text(encoding="utf-8"))["images"]
+        assert (image["name"], image["newTag"]) == ("fundwatch", version)
     assert {_container(pod)["image"] for pod in _pods()} == {"fundwatch"}
     assert {SERVICES[name]["image"] for name in OURS} == {f"${{FUNDWATCH_IMAGE:-fundwatch:{version}}}"}
     assert f"ARG VERSION={version}\n" in CONTAINERFILE
@@ -345,12 +347,29 @@ def test_every_pod_is_restricted(pod: dict[str, Any]) -> None:
     account = _manifest("ServiceAccount", spec["serviceAccountName"])
     assert account["automountServiceAccountToken"] is False
     assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
-    assert all("sizeLimit" in volume["emptyDir"] for volume in spec["volumes"] if "secret" not in volume)
+    given = [volume["name"] for volume in spec["volumes"] if volume.keys() & {"secret", "configMap"}]
+    assert all("sizeLimit" in volume["emptyDir"] for volume in spec["volumes"] if volume["name"] not in given)
+    assert all(mount["readOnly"] for mount in container["volumeMounts"] if mount["name"] in given)
     mounted = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
-    assert mounted.keys() == {"/tmp", "/var/lib/fundwatch", "/etc/fundwatch/kafka"}
+    rules = {path for path in mounted if path.startswith("/etc/fundwatch/rules/")}
+    assert mounted.keys() - rules == {"/tmp", "/var/lib/fundwatch", "/etc/fundwatch/kafka"}
     assert set(mounted.values()) == {volume["name"] for volume in spec["volumes"]}
     assert container["resources"].keys() == {"requests", "limits"}
     assert "memory" in container["resources"]["limits"]
+
+
+def test_rules_are_mounted_topic_by_topic_where_they_are_published_from() -> None:
+    pod = _pod_of("publish")
+    command, verb, folder, *_ = _container(pod)["args"]
+    assert (command, verb) == ("rules", "publish")
+    volumes = {
+        volume["name"]: volume["configMap"]["name"] for volume in pod["spec"]["volumes"] if "configMap" in volume
+    }
+    topics = {path.name for path in RULES.iterdir()}
+    assert volumes == {topic: f"fundwatch-rules-{topic}" for topic in topics}
+    mounted = {mount["name"]: mount["mountPath"] for mount in _container(pod)["volumeMounts"]}
+    assert {name: mounted[name] for name in volumes} == {topic: f"{folder}/{topic}" for topic in topics}
+    assert "fundwatch-rules-" in (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("pod", _pods(), ids=lambda pod: pod["metadata"]["labels"]["app.kubernetes.io/component"])
