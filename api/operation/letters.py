@@ -21,6 +21,7 @@ from streams.messages.kinds import event_topics
 from streams.messages.vault import WrongKey
 from streams.store.intake import dead_letters
 from streams.store.intake.dead_letters import DeadLetter, LetterFilter
+from streams.store.intake.purges import find_purges
 from streams.store.sessions import borrowed, passes_by_itself
 
 router = APIRouter(include_in_schema=False)
@@ -30,6 +31,7 @@ REPLAYS = f"{PATH}/replays"
 PAGE = 50
 MOST_REASONS = 12
 MOST_SHOWN = 100_000
+MOST_PURGES = 20
 STATES = {"left": False, "replayed": True, "all": None}
 
 State = Literal["left", "replayed", "all"]
@@ -89,6 +91,7 @@ async def show_letters(
             "count": await dead_letters.count_dead_letters(connection, _of_any_state(chosen)),
             "reasons": await dead_letters.find_reasons(connection, chosen, MOST_REASONS),
             "sources": await dead_letters.find_letter_sources(connection),
+            "purges": await find_purges(connection, MOST_PURGES),
             "unfinished": await dead_letters.find_unfinished_replays(connection),
         }
         frame = await frame_of(connection, session)

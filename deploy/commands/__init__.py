@@ -3,7 +3,7 @@
 Errors that a person can mend are one sentence on standard error and exit code 1; others show where they arose.
 
 One file a trade, with ``register``. No command imports another; what several share is in output, serving, publishing,
-progress and, of the doctor, in examination. Imports everything below. Open first: services.py, then output.py.
+progress, purging and, of the doctor, in examination. Imports everything below. Open first: services.py, then output.py.
 """
 
 import sys

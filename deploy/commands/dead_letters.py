@@ -1,4 +1,4 @@
-"""Commands on dead letters: list, show, replay."""
+"""Commands on dead letters: list, show, replay, purge."""
 
 import sys
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from deploy.commands.output import Failure, Json, Opened, console, notes, print_json, print_table, run
+from deploy.commands.purging import purge
 from streams.acts.letters import go_on_replaying, open_letter
 from streams.messages.faults import MOST_FAULTS
 from streams.messages.vault import WrongKey
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
     letters.command("list")(list_letters)
     letters.command()(show)
     letters.command()(replay)
+    letters.command()(purge)
     app.add_typer(letters, name="dead-letters")
 
 

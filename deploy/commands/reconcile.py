@@ -27,8 +27,9 @@ async def _reconcile(json: bool) -> None:
         account = await reconcile_all(connection, service.bus)
     if json:
         print_json({"lost": account.lost, "money_differs": account.money_differs, "received": account.received,
-                    "sources": account.sources, "partitions": account.partitions, "store": account.store,
-                    "waiting_links": account.waiting_links, "troubles": account.troubles})  # fmt: skip
+                    "purged": account.purged, "sources": account.sources, "partitions": account.partitions,
+                    "store": account.store, "waiting_links": account.waiting_links,
+                    "troubles": account.troubles})  # fmt: skip
     else:
         _show_account(account)
     if account.lost or account.money_differs:
@@ -73,6 +74,7 @@ def _show_account(account: Reconciliation) -> None:
         )
     console.print(
         f"收到 received {account.received}; 缺失 lost {account.lost}; 金额差 money {account.money_differs}; "
+        f"清除的死信 dead letters purged {account.purged}; "
         f"等待其对象的冲正更正 reversals and corrections waiting for their target {account.waiting_links}",
         highlight=False,
     )

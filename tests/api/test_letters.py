@@ -1,6 +1,7 @@
 """Dead letters on the desk: chosen, opened on purpose, replayed; the accounts add up whatever is replayed."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from api.access import sessions
 from api.app import create_app
 from api.operation import letters
 from rules_lib.rule_set import RuleSet
+from streams.acts import purging
 from streams.bus import Bus, Message
 from streams.buses.kafka import KafkaAddress, KafkaBus
 from streams.buses.postgres import PostgresBus
@@ -22,7 +24,7 @@ from streams.importers.sending import send_messages
 from streams.jobs.reconciling import reconcile
 from streams.messages.codec import encode_event
 from streams.messages.vault import Vault
-from streams.store.intake import dead_letters, reconciliation
+from streams.store.intake import dead_letters, purges, reconciliation
 from streams.store.intake.dead_letters import LetterFilter
 from streams.store.sessions import Pool, borrowed
 from streams.topics import CLAIMS
@@ -59,6 +61,29 @@ async def _signed_in(service: Service, rule_set: RuleSet) -> AsyncIterator[httpx
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://desk") as client:
         await client.post("/sign-in", data={"login": created[0], "password": created[1]})
         yield client
+
+
+async def test_what_was_purged_is_told_below_the_letters_and_no_longer_listed(
+    service: Service, desk: httpx.AsyncClient
+) -> None:
+    assert "SHA-256" not in (await desk.get(PATH)).text
+    async with borrowed(service.pool) as connection:
+        number = await purges.begin_purge(connection, "hospital-a", "somebody", "letters.jsonl")
+        assert "SHA-256" not in (await desk.get(PATH)).text, "nothing was taken away yet"
+        lines = [json.loads(line) async for line in purging.export(connection, VAULT, "hospital-a")]
+        await purges.save_export(connection, number, len(lines), "0f" * 32)
+        await purges.take_away(connection, number, [line["seq"] for line in lines[:2]])
+        stopped = (await desk.get(PATH)).text
+        await purging.take_away(connection, number, [line["seq"] for line in lines])
+        assert (await reconcile(connection, service.bus)).troubles == []
+    page = (await desk.get(PATH)).text
+    assert ("停在半路" in stopped, "停在半路" in page) == (True, False)
+    assert f"somebody 清除了来源 hospital-a 的 {len(lines)} 条（其中 0 条重放过）" in page
+    assert "letters.jsonl" in page
+    assert "0f" * 32 in page
+    assert await _names(desk) == []
+    (name,) = {line["name"] for line in lines[:1]}
+    assert (await desk.get(f"{PATH}/{name}")).status_code == 404
 
 
 @pytest.fixture

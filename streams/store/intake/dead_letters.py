@@ -91,7 +91,7 @@ class View(msgspec.Struct, frozen=True):
     seen_at: datetime
 
 
-_COLUMNS = 'topic, partition, "offset", outcome, source, reasons, money, recorded_at, replayed_at, replay'
+COLUMNS = 'topic, partition, "offset", outcome, source, reasons, money, recorded_at, replayed_at, replay'
 
 # Reasons name fields and places; without the numbers in them a few kinds remain.
 _KIND = "regexp_replace(reason, '[0-9]+', '#', 'g')"
@@ -123,11 +123,11 @@ async def find_dead_letters(
     """Dead letters, the newest first, each with the number after which the next page begins."""
     arguments: list[object] = [before, most]
     rows = await connection.fetch(
-        f"select seq, {_COLUMNS} from dead_letters where seq < $1 and {_where(chosen, arguments)}"
+        f"select seq, {COLUMNS} from dead_letters where seq < $1 and {_where(chosen, arguments)}"
         " order by seq desc limit $2",
         *arguments,
     )
-    return [(row["seq"], _letter(tuple(row)[1:])) for row in rows]
+    return [(row["seq"], letter_of_row(tuple(row)[1:])) for row in rows]
 
 
 async def count_dead_letters(connection: Connection, chosen: LetterFilter) -> Count:
@@ -165,12 +165,12 @@ async def find_dead_letter(
 ) -> tuple[int, DeadLetter] | None:
     """One dead letter with its number, ``None`` where there is none of that name."""
     row = await connection.fetchrow(
-        f'select seq, {_COLUMNS} from dead_letters where topic = $1 and partition = $2 and "offset" = $3',
+        f'select seq, {COLUMNS} from dead_letters where topic = $1 and partition = $2 and "offset" = $3',
         topic,
         partition,
         offset,
     )
-    return None if row is None else (row["seq"], _letter(tuple(row)[1:]))
+    return None if row is None else (row["seq"], letter_of_row(tuple(row)[1:]))
 
 
 async def save_view(connection: Connection, seq: int, seen_by: str, purpose: str) -> bytes:
@@ -273,7 +273,8 @@ async def find_replay(connection: Connection, number: int, counted: Sequence[str
     row = await connection.fetchrow(
         """
         select r.replay, r.asked_by, r.asked_at, r.finished_at, r.letters, r.sent,
-            (select count(*) from dead_letters d where d.replay = r.replay and d.topic = any($2::text[])) as counted,
+            (select count(*) from dead_letters d where d.replay = r.replay and d.topic = any($2::text[]))
+                + (select coalesce(sum(letters), 0) from purged_letters g where g.replay = r.replay)::bigint as counted,
             coalesce(sum(l.accepted), 0)::bigint as accepted, coalesce(sum(l.duplicate), 0)::bigint as duplicate,
             coalesce(sum(l.conflict), 0)::bigint as conflict, coalesce(sum(l.dead), 0)::bigint as dead
         from replays r left join ledger l on l.source = 'replay ' || r.replay where r.replay = $1 group by r.replay
@@ -290,7 +291,8 @@ async def find_unfinished_replays(connection: Connection) -> list[int]:
     return [row["replay"] for row in rows]
 
 
-def _letter(values: tuple[object, ...]) -> DeadLetter:
+def letter_of_row(values: Sequence[object]) -> DeadLetter:
+    """A letter of the values of ``COLUMNS``."""
     names = DeadLetter.__struct_fields__
     words = dict(zip(names, values, strict=True))
     return DeadLetter(**{**words, "reasons": json.loads(str(words["reasons"]))})

@@ -43,8 +43,8 @@ class Trouble(msgspec.Struct, frozen=True):
     """Two figures that should be one. ``where`` is a partition (``claims/0``) or a source.
 
     Kinds: ``outcomes`` (consumed from a partition, and outcomes counted), ``events`` (accepted, and events stored),
-    ``letters`` (refused, and dead letters kept), ``sent`` (sent by an import or replay, and arrived), ``money``
-    (accepted by the ledger, and by the events stored, in yuan).
+    ``letters`` (refused, and dead letters kept or purged), ``sent`` (sent by an import or replay, and arrived),
+    ``money`` (accepted by the ledger, and by the events stored, in yuan).
     """
 
     kind: str
@@ -75,7 +75,8 @@ class StoreRow(msgspec.Struct, frozen=True):
     """What the ledger says of a source beside what lies in the tables of events and dead letters.
 
     ``sent`` is how many messages an import or replay sent (``None`` for other senders), ``waiting`` how many of the
-    source's messages the log in the store holds that were not consumed yet.
+    source's messages the log in the store holds that were not consumed yet, ``purged`` how many dead letters somebody
+    took away.
     """
 
     source: str
@@ -86,13 +87,14 @@ class StoreRow(msgspec.Struct, frozen=True):
     refused: int
     events: int
     letters: int
+    purged: int
     accepted_money: Decimal
     events_money: Decimal
 
     @property
     def lost(self) -> int:
         """Messages that were counted and are not where they should be."""
-        return abs(self.accepted - self.events) + abs(self.refused - self.letters)
+        return abs(self.accepted - self.events) + abs(self.refused - self.letters - self.purged)
 
     @property
     def missing(self) -> int:
@@ -107,8 +109,8 @@ class StoreRow(msgspec.Struct, frozen=True):
     def troubles(self) -> Iterator[Trouble]:
         if self.accepted != self.events:
             yield _trouble("events", self.source, self.accepted, self.events)
-        if self.refused != self.letters:
-            yield _trouble("letters", self.source, self.refused, self.letters)
+        if self.refused != self.letters + self.purged:
+            yield _trouble("letters", self.source, self.refused, self.letters + self.purged)
         if self.accepted_money != self.events_money:
             yield Trouble("money", self.source, self.accepted_money, self.events_money)
 
@@ -125,6 +127,11 @@ class Reconciliation(msgspec.Struct, frozen=True):
     def received(self) -> int:
         """Messages consumed from the bus, by its offsets."""
         return sum(row.consumed for row in self.partitions)
+
+    @property
+    def purged(self) -> int:
+        """Dead letters that somebody took away."""
+        return sum(row.purged for row in self.store)
 
     @property
     def lost(self) -> int:
@@ -284,12 +291,18 @@ _STORE = """
     letters as (
         select source, count(*) as letters from dead_letters
         where topic in (select topic from places) or replayed_at is null group by source),
+    purged as (
+        select p.source, sum(g.letters)::bigint as purged
+        from purged_letters g join purges p using (purge) group by p.source),
     sent as (
         select source, sum(messages)::bigint as sent from (
             select source, messages from imports
             union all
             select 'replay ' || replay, count(*) from dead_letters
             where topic in (select topic from places) and replay is not null
+            group by replay
+            union all
+            select 'replay ' || replay, sum(letters)::bigint from purged_letters where replay is not null
             group by replay) as sendings
         group by source),
     waiting as (
@@ -299,10 +312,10 @@ _STORE = """
         group by l.source)
     select source, sent, coalesce(waiting, 0) as waiting, coalesce(accepted, 0) as accepted,
         coalesce(duplicate, 0) as duplicate, coalesce(refused, 0) as refused, coalesce(events, 0) as events,
-        coalesce(letters, 0) as letters, coalesce(accepted_money, 0) as accepted_money,
+        coalesce(letters, 0) as letters, coalesce(purged, 0) as purged, coalesce(accepted_money, 0) as accepted_money,
         coalesce(events_money, 0) as events_money
-    from counted full join stored using (source) full join letters using (source) full join sent using (source)
-        full join waiting using (source)
+    from counted full join stored using (source) full join letters using (source) full join purged using (source)
+        full join sent using (source) full join waiting using (source)
     order by source
 """
 
