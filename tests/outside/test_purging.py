@@ -112,6 +112,7 @@ async def bury(
 async def troubles(connection: Connection) -> list[str]:
     """What of the letters does not add up. The offsets of these tests are made up."""
     account = await reconcile(connection)
+    assert sum(row.lost for row in account.store) == 0
     return [f"{trouble.kind} {trouble.where}" for trouble in account.troubles if trouble.kind != "outcomes"]
 
 
