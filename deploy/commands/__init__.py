@@ -7,6 +7,7 @@ progress, purging and, of the doctor, in examination. Imports everything below. 
 """
 
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -48,16 +49,15 @@ def main() -> None:
     try:
         app()
     except AlreadyImporting:
-        print("fundwatch: 这个来源正由另一个进程导入 / another process is importing this source", file=sys.stderr)
-        sys.exit(1)
+        _fail("这个来源正由另一个进程导入 / another process is importing this source")
     except Unreachable as error:
-        print(f"fundwatch: 数据库 / database {error} ({PREFIX}DATABASE_URL)", file=sys.stderr)
-        sys.exit(1)
+        _fail(f"数据库 / database {error} ({PREFIX}DATABASE_URL)")
     except BusAway as error:
-        print(
-            f"fundwatch: 总线不可用，检查它是否在运行 / the bus is away, check that it runs: {error}", file=sys.stderr
-        )
-        sys.exit(1)
+        _fail(f"总线不可用，检查它是否在运行 / the bus is away, check that it runs: {error}")
     except (Failure, SettingsError, EmbeddedError, FileFaults, ImporterError, OtherBus, OSError) as error:
-        print("\n".join(map(neutral, f"fundwatch: {error}".split("\n"))), file=sys.stderr)
-        sys.exit(1)
+        _fail(str(error))
+
+
+def _fail(says: str) -> NoReturn:
+    print("\n".join(map(neutral, f"fundwatch: {says}".split("\n"))), file=sys.stderr)
+    sys.exit(1)
