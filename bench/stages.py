@@ -37,7 +37,7 @@ from streams.store.transport import log
 from streams.topics import CLAIMS, JUDGES
 
 _COUNTY = CountyPlan(scale=1 / 350)
-_STAGES: dict[str, list[tuple[ModuleType, str]]] = {
+STAGES: dict[str, list[tuple[ModuleType, str]]] = {
     "decode the message and check it": [(account, "decode_event")],
     "make the digest and encode it": [(arrivals, "digest_of"), (arrivals, "encode_digest")],
     "judge, compare with what is stored": [
@@ -45,8 +45,8 @@ _STAGES: dict[str, list[tuple[ModuleType, str]]] = {
         (judging, "concerned_by"),
         (judging, "changed_by"),
     ],
-    "find the windows": [(reading, "touched"), (reading, "windows"), (reading, "needs_chains")],
-    "unpack the log's values": [(log, "_unpacked")],
+    "find the windows": [(reading, "window_of"), (reading, "needs_chains"), (reading, "with_chains")],
+    "unpack the log's values": [(log, "_record")],
     "decode earlier digests": [(reading, "decode_digest")],
 }
 _REST = "the rest: driver, event loop, rows to and from SQL"
@@ -66,7 +66,7 @@ def run() -> list[Result]:
 
         measured = measure_interleaved({"stages": lambda: uvloop.run(measure())})["stages"]
     report = Reporter("stages", {stage: [run[stage] for run in measured] for stage in measured[0]})
-    parts = [report.result(f"of that: {stage}", stage, "µs a claim", "less") for stage in (*_STAGES, _REST)]
+    parts = [report.result(f"of that: {stage}", stage, "µs a claim", "less") for stage in (*STAGES, _REST)]
     return [report.result(_ALL, _ALL, "µs a claim", "less"), *parts]
 
 
@@ -75,7 +75,7 @@ async def _work_off(station: Station, rule_set: RuleSet, messages: Sequence[Mess
         await send(bus, messages)
         worker = Worker(lambda: connect(station.dsn), EventsHandler(RuleSets(rule_set), Vault(b"bench")))
         consumer = await bus.consumer(JUDGES, CLAIMS, "bench", await worker.open())
-        with _clocks() as spent:
+        with clocks() as spent:
             began = time.process_time()
             await worker.run(consumer, asyncio.Event(), until_idle=True)
             whole = time.process_time() - began
@@ -86,7 +86,7 @@ async def _work_off(station: Station, rule_set: RuleSet, messages: Sequence[Mess
 
 
 @contextmanager
-def _clocks() -> Iterator[dict[str, float]]:
+def clocks() -> Iterator[dict[str, float]]:
     """Counts the seconds of processor time that each stage takes."""
     spent: dict[str, float] = defaultdict(float)
 
@@ -101,7 +101,7 @@ def _clocks() -> Iterator[dict[str, float]]:
         return work
 
     with ExitStack() as patches:
-        for stage, functions in _STAGES.items():
+        for stage, functions in STAGES.items():
             for module, name in functions:
                 patches.enter_context(patch.object(module, name, clocked(stage, getattr(module, name))))
         yield spent

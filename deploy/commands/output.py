@@ -19,6 +19,7 @@ from deploy.logs import configure_logs
 from deploy.runtime import open_runtime
 from deploy.settings import PREFIX, load_settings
 from streams.hosts.service import Service
+from streams.store.sessions import is_no_text
 
 Json = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
 
@@ -119,8 +120,13 @@ def _print_lines(title: str, columns: Sequence[str], cells: Sequence[Sequence[Te
 
 
 def run(work: Coroutine[Any, Any, Answer]) -> Answer:
-    """Runs a command's coroutine to its end."""
-    return uvloop.run(work)
+    """Runs a command's coroutine to its end. Raises ``Failure`` where a word of the command line is no text."""
+    try:
+        return uvloop.run(work)
+    except Exception as error:
+        if is_no_text(error):
+            raise Failure("参数含有不是文字的字节 / an argument holds bytes that are no text (UTF-8)") from None
+        raise
 
 
 class Opened:

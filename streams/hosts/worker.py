@@ -16,7 +16,7 @@ from typing import Protocol
 
 import msgspec
 
-from streams.bus import Batch, Consumer, Fenced
+from streams.bus import Batch, Consumer, Fenced, Record
 from streams.buses.endings import finished
 from streams.handlers.rule_sets import RuleSetUnusable
 from streams.hosts import metrics
@@ -106,12 +106,22 @@ class Worker:
                 if len(current.records) > 1:
                     waiting = [*current.halves(), *waiting]
                     continue
-                written = await self._write(consumer, current, stop, bury=f"cannot be handled: {fault}")
+                written = await self._bury(consumer, current, stop, f"cannot be handled: {fault}")
             if not written:
                 return
             consumer.moved(current)
             self.batches += 1
             self.records += len(current.records)
+
+    async def _bury(self, consumer: Consumer, batch: Batch, stop: asyncio.Event, reason: str) -> bool:
+        """Dead-letters the one record of a batch; where its key or source is what cannot be stored, without these."""
+        try:
+            return await self._write(consumer, batch, stop, bury=reason)
+        except _DataFault as fault:
+            (record,) = batch.records
+            bare = msgspec.structs.replace(batch, records=[Record(record.offset, None, record.value, "")])
+            left_out = f"{reason}; key and source left out: {fault}"
+            return await self._write(consumer, bare, stop, bury=left_out)
 
     async def _write(self, consumer: Consumer, batch: Batch, stop: asyncio.Event, bury: str | None = None) -> bool:
         """Tries a batch until it is written; false where the worker was told to stop first.

@@ -50,6 +50,13 @@ def is_of_the_store(error: BaseException) -> bool:
     return isinstance(error, asyncpg.SyntaxOrAccessError)
 
 
+def is_no_text(error: BaseException) -> bool:
+    """Whether a text could not be sent because it holds bytes that are no UTF-8, or a NUL: no text, that is."""
+    return isinstance(error, asyncpg.CharacterNotInRepertoireError) or (
+        isinstance(error, asyncpg.DataError) and isinstance(error.__cause__, UnicodeEncodeError)
+    )
+
+
 @contextmanager
 def passing_errors(logger: logging.Logger, work: str) -> Iterator[None]:
     """Lets errors that pass by themselves pass, with a warning that names their kind; others are raised."""
