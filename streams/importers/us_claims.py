@@ -107,6 +107,8 @@ def _map_rows(path: Path, groups: Sequence[tuple[str, ...]], make: Callable[...,
         head = next(rows, [])
         pick = [_columns(path, head, names) for names in groups]
         for number, row in enumerate(rows, 1):
+            if not row:  # an empty line
+                continue
             if len(row) != len(head):
                 raise UnusableTable(path, number, f"{len(row)} fields, the header has {len(head)}")
             try:
@@ -255,12 +257,14 @@ def _columns(path: Path, head: Row, names: tuple[str, ...]) -> Callable[[Row], R
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[str]]:
-    """The text of a table; what is wrong with the file while it is read becomes ``UnusableTable``."""
+    """The text of a table, with a byte order mark or without; what is wrong with the file is ``UnusableTable``."""
     try:
         with ExitStack() as stack:
             raw = stack.enter_context(_zipped(path) if path.suffix.casefold() == ".zip" else path.open("rb"))
-            yield stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8", newline=""))
-    except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, csv.Error) as error:
+            yield stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8-sig", newline=""))
+    except UnicodeDecodeError:
+        raise UnusableTable(path, 0, "不是 UTF-8，先用 iconv 转换 / not UTF-8, convert it by iconv first") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, csv.Error) as error:
         raise UnusableTable(path, 0, f"no readable table: {type(error).__name__}") from None
 
 

@@ -70,6 +70,7 @@ def test_variables_of_python_and_of_locales_end_nothing(tmp_path: Path, variable
 def test_closed_streams_end_nothing(tmp_path: Path, closed: str) -> None:
     assert fundwatch(tmp_path, "rules", "list", closed=closed).returncode == 0
     assert fundwatch(tmp_path, "rules", "list", "--json", closed=closed).returncode == 0
+    assert fundwatch(tmp_path, "lag", closed=closed).returncode == 0
 
 
 @pytest.mark.parametrize(
