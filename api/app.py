@@ -17,11 +17,12 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from api.access import page as signing
-from api.access import sessions
 from api.frame.addresses import is_for_systems, path_of
-from api.frame.desk import STATIC, Desk
+from api.frame.desk import STATIC, Desk, desk_of
 from api.frame.formats import today_in_china
+from api.frame.methods import AnswersHead, methods_of
 from api.frame.render import render_error
+from api.frame.site import HERE, Site
 from api.leads import endpoints, queue
 from api.leads import page as lead
 from api.operation import lag, letters, reconciliation, status
@@ -49,26 +50,42 @@ SECURITY_HEADERS = {
 }
 
 
+#: What keeps a request from being done, by status: texts ``error``.
+KINDS = {
+    HTTPStatus.NOT_FOUND: "missing",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method",
+    HTTPStatus.REQUEST_TIMEOUT: "too_slow",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_long",
+}
+
+
 def create_app(
-    pool: Pool, rule_set: RuleSet, bus: Bus, vault: Vault, today: Callable[[], Day] = today_in_china
+    pool: Pool,
+    rule_set: RuleSet,
+    bus: Bus,
+    vault: Vault,
+    today: Callable[[], Day] = today_in_china,
+    site: Site = HERE,
 ) -> FastAPI:
     """Console and interface over a migrated store and its bus. ``today`` gives the civil day in China.
 
-    ``rule_set`` is shown where the store names none as in force.
+    ``rule_set`` is shown where the store names none as in force; ``site`` is where browsers find the desk.
     """
     app = FastAPI(
         title="Fundwatch",
         summary="医保基金监管: 线索, 疑点, 决定 / leads, findings and decisions of fund supervision",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
-    app.state.desk = Desk(pool, RuleSets(rule_set), bus, vault, today)
+    app.state.desk = Desk(pool, RuleSets(rule_set), bus, vault, today, site)
     signing.mount(app, lead.go_on)
     for part in (queue, lead, endpoints, status, reconciliation, letters, lag):
         app.include_router(part.router)
     app.include_router(health_router(pool, app.state.desk.rule_sets))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.middleware("http")(_answer)
+    app.add_middleware(AnswersHead)
     app.exception_handler(HTTPException)(_explain)
     app.exception_handler(TextRefused)(_explain_text)
     app.exception_handler(RequestValidationError)(_explain_request)
@@ -78,7 +95,7 @@ def create_app(
 async def _answer(request: Request, handle: Handle) -> Response:
     """Every answer: refuses what other sites send, catches faults, adds headers."""
     try:
-        own = sessions.is_from_own_site(request)
+        own = desk_of(request).site.sent(request)
         response = await handle(request) if own else render_error(request, HTTPStatus.FORBIDDEN, "request")
     except Exception as error:  # noqa: BLE001 - the one place where faults of pages end
         response = _fail(request, error)
@@ -87,7 +104,7 @@ async def _answer(request: Request, handle: Handle) -> Response:
         response = Response(headers={"HX-Redirect": path_of(request)})
     response.headers.update(SECURITY_HEADERS)
     # Pages hold personal data: no shared machine keeps them.
-    if not request.url.path.startswith("/static/"):
+    if not request.scope["path"].startswith("/static/"):
         response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -98,15 +115,20 @@ def _fail(request: Request, error: Exception) -> Response:
     frames = traceback.extract_tb(error.__traceback__)
     place = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames[-4:]))
     log.error("fault %s: %s at %s", number, type(error).__name__, place)
-    return render_error(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal", number=number)
+    return render_error(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal", number)
 
 
 async def _explain(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
     if is_for_systems(request):
-        return JSONResponse({"detail": error.detail}, error.status_code)
-    kind = "missing" if error.status_code == HTTPStatus.NOT_FOUND else "request"
-    return render_error(request, HTTPStatus(error.status_code), kind)
+        response: Response = JSONResponse({"detail": error.detail}, status)
+    else:
+        response = render_error(request, status, KINDS.get(status, "request"), error.detail)
+    response.headers.update(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED and (methods := methods_of(request.app, request.scope["path"])):
+        response.headers["Allow"] = ", ".join(sorted(methods))
+    return response
 
 
 async def _explain_text(request: Request, error: Exception) -> Response:
@@ -117,7 +139,7 @@ async def _explain_text(request: Request, error: Exception) -> Response:
 async def _explain_request(request: Request, error: Exception) -> Response:
     """What is wrong with a request, field by field, without repeating what it said."""
     assert isinstance(error, RequestValidationError)
+    faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
     if is_for_systems(request):
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        return JSONResponse({"detail": "; ".join(faults)}, HTTPStatus.UNPROCESSABLE_ENTITY)
-    return render_error(request, HTTPStatus.UNPROCESSABLE_ENTITY, "request")
+        return JSONResponse({"detail": faults}, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return render_error(request, HTTPStatus.UNPROCESSABLE_ENTITY, "unknown", faults)

@@ -17,8 +17,8 @@ from urllib.parse import quote
 from fastapi import Depends, Form, Header, HTTPException, Request
 
 from api.access.rights import Right
-from api.access.sessions import Session, find_session, is_genuine
-from api.frame.addresses import path_of
+from api.access.sessions import Session, find_session, has_session_cookie, is_genuine
+from api.frame.addresses import path_of, query_of
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,21 @@ class May:
 
     right: Right
 
-    async def __call__(self, request: Request) -> Session:
+    async def meet(self, request: Request) -> None:
+        """Asks who is there, before anything else of a request is read. Raises 403 where the right is lacking."""
         session = await find_session(request)
         if session is None:
-            raise SignInNeeded(path_of(request))
-        return self.allowed(session)
-
-    def allowed(self, session: Session) -> Session:
-        """Raises 403 where the right is lacking."""
-        if self.right not in session.rights:
+            self.turn_away(request)
+        elif self.right not in session.rights:
             raise HTTPException(HTTPStatus.FORBIDDEN)
+        request.state.session = session
+
+    def turn_away(self, request: Request) -> None:
+        """Raises ``SignInNeeded``."""
+        raise SignInNeeded(path_of(request))
+
+    async def __call__(self, request: Request) -> Session:
+        session: Session = request.state.session
         return session
 
 
@@ -76,10 +81,21 @@ class MayByForm(May):
     """Whoever has a right and sends a form of ours.
 
     ``back`` is the page that holds the form, with names of parts of the form's path in braces; the form's query goes
-    with it. What somebody wrote in its field ``reason`` goes on with the errors, so that it is not lost.
+    with it. What somebody wrote in its field ``reason`` goes on with the errors, so that it is not lost: the form of
+    somebody whose session ended is read, that of a stranger is not.
     """
 
     back: str
+
+    def turn_away(self, request: Request) -> None:
+        if not has_session_cookie(request):
+            raise SignInNeeded(self.back_of(request))
+
+    def back_of(self, request: Request) -> str:
+        """The page that holds the form."""
+        back = self.back.format_map({name: quote(str(part), safe="") for name, part in request.path_params.items()})
+        query = query_of(request)
+        return f"{back}?{query}" if query else back
 
     async def __call__(
         self,
@@ -87,15 +103,13 @@ class MayByForm(May):
         csrf: Annotated[str, Form()] = "",
         reason: Annotated[str, Form()] = "",
     ) -> Session:
-        back = self.back.format_map({name: quote(str(part), safe="") for name, part in request.path_params.items()})
-        if request.url.query:
-            back = f"{back}?{request.url.query}"
-        session = await find_session(request)
+        session: Session | None = request.state.session
+        back = self.back_of(request)
         if session is None:
             raise SignInNeeded(back, reason)
         if not is_genuine(session, csrf):
-            raise Forged(session, Unrecorded(request.url.path, back, reason, "forged"))
-        return self.allowed(session)
+            raise Forged(session, Unrecorded(request.scope["path"], back, reason, "forged"))
+        return session
 
 
 @dataclass(frozen=True)

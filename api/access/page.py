@@ -11,11 +11,12 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from api.access import sessions
 from api.access.callers import PUBLIC, Forged, MayByForm, SignInNeeded, Unrecorded
 from api.access.rights import Right
+from api.access.routes import KB, Route
 from api.frame.addresses import is_for_systems
 from api.frame.desk import desk_of
 from api.frame.render import Frame, render, render_error
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=Route)
 
 HOME = "/"
 
@@ -38,7 +39,7 @@ async def show_sign_in(request: Request, next: str = HOME) -> Response:
     return _render(request, _own_path(next))
 
 
-@router.post("/sign-in", dependencies=[PUBLIC])
+@router.post("/sign-in", dependencies=[PUBLIC], max_body_size=64 * KB)
 async def sign_in(
     request: Request,
     login: Annotated[str, Form(max_length=100, pattern=r"^[^\x00]*$")],
@@ -68,7 +69,7 @@ async def _after_sign_in(request: Request, session: sessions.Session, next: str,
 async def sign_out(request: Request, session: Leaver) -> Response:
     await sessions.close_session(request)
     response = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
-    response.delete_cookie(sessions.SESSION_COOKIE)
+    sessions.delete_session_cookie(request, response)
     return response
 
 

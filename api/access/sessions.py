@@ -10,8 +10,8 @@ import hmac
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
-from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
@@ -25,11 +25,10 @@ from streams.store.people import users
 from streams.store.sessions import Connection, Pool, borrowed
 
 FIRST_LOGIN = "inspector"
-SESSION_COOKIE = "session"
 MOST_ATTEMPTS = 5
 SHORTEST_PASSWORD = 12
+COOKIE_LASTS = timedelta(days=7)
 MOST_HASHING = 2
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 # Each hash takes 64 MiB and some of the processor: a crowd at the door waits here, in nobody's way.
@@ -84,7 +83,7 @@ async def open_session(pool: Pool, login: str, password: str) -> str | None:
 
 
 async def close_session(request: Request) -> None:
-    token = request.cookies.get(SESSION_COOKIE)
+    token = _token_of(request)
     if token is not None:
         async with borrowed(desk_of(request).pool) as connection:
             await users.delete_session(connection, _token_hash(token))
@@ -92,12 +91,17 @@ async def close_session(request: Request) -> None:
 
 async def find_session(request: Request) -> Session | None:
     """Who sent a request."""
-    token = request.cookies.get(SESSION_COOKIE)
+    token = _token_of(request)
     if not token:
         return None
     async with borrowed(desk_of(request).pool) as connection:
         login = await users.find_session(connection, _token_hash(token))
     return None if login is None else session_of(login, token)
+
+
+def has_session_cookie(request: Request) -> bool:
+    """Whether somebody was signed in here, as a browser tells that keeps cookies; nothing is proved by it."""
+    return bool(_token_of(request))
 
 
 def session_of(login: str, token: str) -> Session:
@@ -111,7 +115,17 @@ async def frame_of(connection: Connection, session: Session) -> Frame:
 
 
 def set_session_cookie(request: Request, response: Response, token: str) -> None:
-    set_cookie(request, response, SESSION_COOKIE, token, int(users.SESSION_LASTS.total_seconds()), "strict")
+    """The cookie stays longer than the session that it opens: who comes back with it finds the form that was kept."""
+    name = desk_of(request).site.session_cookie
+    set_cookie(request, response, name, token, int(COOKIE_LASTS.total_seconds()), "strict")
+
+
+def delete_session_cookie(request: Request, response: Response) -> None:
+    response.delete_cookie(desk_of(request).site.session_cookie)
+
+
+def _token_of(request: Request) -> str | None:
+    return request.cookies.get(desk_of(request).site.session_cookie)
 
 
 def csrf_token(token: str) -> str:
@@ -122,17 +136,6 @@ def csrf_token(token: str) -> str:
 def is_genuine(session: Session, csrf: str) -> bool:
     """Whether a form was made for this session."""
     return hmac.compare_digest(session.csrf.encode(), csrf.encode())
-
-
-def is_from_own_site(request: Request) -> bool:
-    """Whether a request that changes something comes from our own pages, as far as the browser tells."""
-    if request.method in SAFE_METHODS:
-        return True
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 
 def _token_hash(token: str) -> bytes:

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import date
-from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
-from fastapi import HTTPException, Path, Query, Request
+from fastapi import Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+
+LANGUAGE = "lang"
+"""The parameter of every address that asks for a language."""
 
 MOST_WHOLE = 2**63 - 1
 """The greatest whole number that the store can hold: an address or form with a greater one is refused."""
@@ -23,21 +26,32 @@ _QUERY_SIGNS = "%&=+/?:@!$'()*,;"
 
 def path_of(request: Request) -> str:
     """Path and query as they stand in an address: headers hold nothing but ASCII."""
-    path, query = quote(request.url.path), quote(request.url.query, safe=_QUERY_SIGNS)
+    path, query = quote(request.scope["path"]), query_of(request)
     return f"{path}?{query}" if query else path
+
+
+def query_of(request: Request) -> str:
+    """The query as it stands in an address, without the question mark."""
+    return quote(request.scope["query_string"], safe=_QUERY_SIGNS)
 
 
 def is_for_systems(request: Request) -> bool:
     """Whether a request is one of the JSON interface, so that its answer is no page."""
-    return request.url.path.startswith("/api/")
+    path: str = request.scope["path"]
+    return path.startswith("/api/")
 
 
-def as_day(text: str | None) -> date | None:
-    """A day of an address or form, where it tells one. Raises 422 for one that is none."""
+def unknown_value(name: str, why: str) -> RequestValidationError:
+    """The error of a parameter that says what nobody knows: 422, with the parameter's name."""
+    return RequestValidationError([{"loc": ("query", name), "msg": why}])
+
+
+def as_day(name: str, text: str | None) -> date | None:
+    """A day of an address, where its parameter tells one. Raises 422 for one that is none."""
     try:
         return date.fromisoformat(text) if text else None
     except ValueError:
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY) from None
+        raise unknown_value(name, "expected a day") from None
 
 
 class Links:

@@ -11,6 +11,7 @@ from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.frame import formats
+from api.frame.site import HERE, Site
 from casework.sight import Sight
 from knowledge_base.cards import Card, Words
 from knowledge_base.days import Day
@@ -61,6 +62,7 @@ class Desk:
     bus: Bus
     vault: Vault
     today: Callable[[], Day]
+    site: Site = HERE
     _items: dict[str, Mapping[str, str]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     async def find_shown(self, connection: Connection) -> Shown:

@@ -9,21 +9,19 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from api.frame import sentences
-from api.frame.addresses import is_for_systems
+from api.frame.addresses import LANGUAGE, is_for_systems
 from api.frame.desk import desk_of
+from api.frame.site import LANGUAGE_COOKIE
 from api.frame.texts import LANGUAGES, Texts, load_texts
 from rules_lib import wording
 from streams.store.operation.status import Received
-
-LANGUAGE_COOKIE = "lang"
-
 
 _A_YEAR = 365 * 24 * 3600
 
 
 def texts_of(request: Request) -> Texts:
     """The texts in the language that the request asks for: in its address, else its cookie, else the default."""
-    for lang in (request.query_params.get(LANGUAGE_COOKIE), request.cookies.get(LANGUAGE_COOKIE)):
+    for lang in (request.query_params.get(LANGUAGE), request.cookies.get(LANGUAGE_COOKIE)):
         if lang in LANGUAGES:
             return load_texts(lang)
     return load_texts(next(iter(LANGUAGES)))
@@ -49,28 +47,28 @@ def render(request: Request, template: str, frame: Frame, status: int = HTTPStat
         t=texts,
         lang=LANGUAGES[texts.lang],
         language=texts.lang,
-        other_language_link="?" + urlencode({**request.query_params, LANGUAGE_COOKIE: other}),
-        here=request.url.path,
+        other_language_link="?" + urlencode({**request.query_params, LANGUAGE: other}),
+        here=request.scope["path"],
         sentences=sentences,
         wording=wording,
         today=desk_of(request).today(),
     )
     response = HTMLResponse(html, status)
-    if request.query_params.get(LANGUAGE_COOKIE) == texts.lang:
+    if request.query_params.get(LANGUAGE) == texts.lang:
         set_cookie(request, response, LANGUAGE_COOKIE, texts.lang, _A_YEAR, "lax")
     return response
 
 
-def render_error(request: Request, status: HTTPStatus, kind: str, number: str = "") -> Response:
+def render_error(request: Request, status: int, kind: str, detail: str = "") -> Response:
     """What kept a request from being done: a page that says it (texts ``error``), or the same in short for systems."""
     if is_for_systems(request):
-        return JSONResponse({"detail": f"{kind} {number}".strip()}, status)
-    return render(request, "frame/error.html", Frame(), status, kind=kind, number=number)
+        return JSONResponse({"detail": f"{kind} {detail}".strip()}, status)
+    return render(request, "frame/error.html", Frame(), status, kind=kind, detail=detail)
 
 
 def set_cookie(
     request: Request, response: Response, name: str, value: str, seconds: int, same_site: Literal["lax", "strict"]
 ) -> None:
     """A cookie that scripts cannot read, and that travels over HTTPS alone where the page did."""
-    secure = request.url.scheme == "https"
+    secure = desk_of(request).site.is_secure(request)
     response.set_cookie(name, value, max_age=seconds, httponly=True, samesite=same_site, secure=secure)

@@ -9,12 +9,16 @@ from http import HTTPStatus
 
 from fastapi import HTTPException
 
+from api.access.routes import KB
 from api.access.sessions import Session
 from api.frame.desk import Desk
 from casework.decisions import Decision, Verdict
 from streams.acts import decide as acts
 from streams.store.casework import decisions
 from streams.store.sessions import borrowed
+
+MOST_REASON = 64 * KB
+"""Bytes of a body that holds a reason: at its longest as percent signs or escapes, and what stands beside it."""
 
 
 class Refused(HTTPException):

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 
 from api.access.callers import May, MayByHeader, Seer
 from api.access.rights import Right
+from api.access.routes import Route
 from api.access.sessions import Session
 from api.frame.addresses import PageNumber, Whole
 from api.frame.desk import Shown, desk_of, snapshot
@@ -17,7 +18,7 @@ from api.frame.render import texts_of
 from api.frame.sentences import lead_sentence
 from api.frame.texts import Texts
 from api.leads import acts
-from api.leads.filters import Chosen, encode_cursor
+from api.leads.filters import Chosen, check_topic, encode_cursor
 from api.leads.models import (
     DecisionIn,
     DecisionOut,
@@ -50,7 +51,7 @@ _REFUSALS: Responses = {
     409: {"model": Problem, "description": "The lead changed after it was seen, or the decision does not hold"},
 }
 
-router = APIRouter(prefix="/api")
+router = APIRouter(prefix="/api", route_class=Route)
 
 
 @router.get("/session", tags=["session"], summary="Who is signed in", responses={401: _PROBLEMS[401]})
@@ -63,6 +64,7 @@ async def get_leads(request: Request, session: Seer, chosen: Chosen) -> LeadList
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:
         shown = await desk.find_shown(connection)
+        check_topic(chosen, shown.topics)
         leads = await queue.find_leads(connection, chosen, shown.sight)
     more = encode_cursor(leads[-1].cursor) if len(leads) == chosen.limit else None
     return LeadList(leads=[LeadOut.of(lead, lead_sentence(lead, shown.topics, texts)) for lead in leads], next=more)
@@ -115,6 +117,7 @@ async def _findings_out(
     "/leads/{lead_id}/decisions",
     tags=["decisions"],
     summary="Decide on a lead as it was seen",
+    max_body_size=acts.MOST_REASON,
     status_code=HTTPStatus.CREATED,
     responses=_REFUSALS,
 )
@@ -127,6 +130,7 @@ async def post_decision(request: Request, session: Decider, lead_id: str, body: 
     "/leads/{lead_id}/decisions/{decision_id}/undo",
     tags=["decisions"],
     summary="Take back the decision that holds",
+    max_body_size=acts.MOST_REASON,
     status_code=HTTPStatus.CREATED,
     responses=_REFUSALS,
 )

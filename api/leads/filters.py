@@ -2,17 +2,18 @@
 
 import base64
 import binascii
-from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 import msgspec
-from fastapi import Depends, HTTPException, Query
+from fastapi import Depends, Query
 
-from api.frame.addresses import Links
+from api.frame.addresses import Links, unknown_value
+from api.frame.sentences import Topics
 from streams.store.casework.queue import SORTS, Cursor, LeadFilter
 
 PAGE = 50
-STATES = ("open", "returned", "confirmed", "dismissed")
+State = Literal["open", "returned", "confirmed", "dismissed", "all"]
+STATES = get_args(State)[:-1]
 _DIGITS = 30
 
 
@@ -38,17 +39,15 @@ def lead_filter(
     topic: Annotated[str | None, Query(description="Topic of the rules")] = None,
     year: Annotated[str | None, Query(description="Service year", pattern=r"^(\d{4})?$")] = None,
     severity: Annotated[str | None, Query(description="Grade of the rule, 1 to 4", pattern=r"^[1-4]?$")] = None,
-    state: Annotated[str, Query(description="open, returned, confirmed, dismissed or all")] = "open",
-    sort: Annotated[str, Query(description=f"One of {', '.join(SORTS)}")] = "severity",
+    state: Annotated[State, Query(description="State of the lead, or all")] = "open",
+    sort: Annotated[str, Query(description="What comes first", pattern=f"^({'|'.join(SORTS)})$")] = "severity",
     after: Annotated[str | None, Query(description="Where the page before ended (its next)")] = None,
 ) -> LeadFilter:
     """The filter that an address holds; empty values, as forms send them, mean all."""
-    if sort not in SORTS or state not in (*STATES, "all"):
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
         cursor = decode_cursor(after) if after else None
     except ValueError:
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY) from None
+        raise unknown_value("after", "expected the next of a page") from None
     return LeadFilter(
         area=area or None,
         institution=institution or None,
@@ -60,6 +59,12 @@ def lead_filter(
         after=cursor,
         limit=PAGE,
     )
+
+
+def check_topic(chosen: LeadFilter, topics: Topics) -> None:
+    """Raises 422 for a topic that no rule in force has."""
+    if chosen.topic is not None and chosen.topic not in topics:
+        raise unknown_value("topic", f"expected one of {', '.join(topics)}")
 
 
 Chosen = Annotated[LeadFilter, Depends(lead_filter)]

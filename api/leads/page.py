@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from api.access.callers import MayByForm, Seer, Unrecorded
 from api.access.rights import Right
+from api.access.routes import Route
 from api.access.sessions import Session, frame_of
 from api.frame.addresses import MOST_WHOLE, PageNumber
 from api.frame.desk import Shown, desk_of, snapshot
@@ -21,7 +22,7 @@ from casework.decisions import LONGEST_REASON, Decision, Verdict
 from streams.store.casework.queue import Changes, find_changes
 from streams.store.sessions import Connection
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=Route)
 
 _LEAD_PATH = re.compile(r"/leads/(?P<lead_id>[0-9a-f]{32})")
 
@@ -58,7 +59,7 @@ async def show_lead(
     return await render_lead(request, session, lead_id, page=page, finding=finding)
 
 
-@router.post("/leads/{lead_id}/decisions")
+@router.post("/leads/{lead_id}/decisions", max_body_size=acts.MOST_REASON)
 async def decide(
     request: Request,
     session: Decider,
@@ -71,7 +72,7 @@ async def decide(
     return await _answer(request, session, lead_id, recording, Kept(reason, seen_version=version))
 
 
-@router.post("/leads/{lead_id}/undo")
+@router.post("/leads/{lead_id}/undo", max_body_size=acts.MOST_REASON)
 async def undo(
     request: Request,
     session: Decider,

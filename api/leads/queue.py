@@ -4,16 +4,17 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.access.callers import Seer
+from api.access.routes import Route
 from api.access.sessions import frame_of
 from api.frame.addresses import Links
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import render, texts_of
 from api.frame.sentences import topic_name
-from api.leads.filters import PAGE, STATES, Chosen, encode_cursor, links_of
+from api.leads.filters import PAGE, STATES, Chosen, check_topic, encode_cursor, links_of
 from streams.store.casework import queue
 from streams.store.casework.queue import SORTS, Lead
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=Route)
 
 
 @router.get("/")
@@ -21,6 +22,7 @@ async def show_queue(request: Request, session: Seer, chosen: Chosen) -> Respons
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:
         shown = await desk.find_shown(connection)
+        check_topic(chosen, shown.topics)
         leads = await queue.find_leads(connection, chosen, shown.sight)
         counts = await queue.find_state_counts(connection, chosen, shown.sight)
         institutions, years = await queue.find_choices(connection, shown.sight)

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.access.callers import Seer
+from api.access.routes import Route
 from api.access.sessions import frame_of
 from api.frame.desk import desk_of, find_lags, snapshot
 from api.frame.render import render
 from streams.store.operation import status
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=Route)
 
 
 @router.get("/status/lag")

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from api.access.callers import May, MayByForm, Seer
 from api.access.rights import Right
+from api.access.routes import KB, Route
 from api.access.sessions import Session, frame_of
 from api.frame.addresses import MOST_WHOLE, Links, Whole, as_day
 from api.frame.desk import desk_of, snapshot
@@ -24,7 +25,7 @@ from streams.store.intake.dead_letters import DeadLetter, LetterFilter
 from streams.store.intake.purges import find_purges
 from streams.store.sessions import borrowed, passes_by_itself
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=Route)
 
 PATH = "/status/dead-letters"
 REPLAYS = f"{PATH}/replays"
@@ -54,7 +55,7 @@ def letter_filter(
     seq: Annotated[int | None, Query(ge=0, le=MOST_WHOLE)] = None,
 ) -> LetterFilter:
     """The filter that an address holds; empty values, as forms send them, mean all."""
-    return LetterFilter(outcome or None, reason or None, source or None, as_day(day), STATES[state], seq)
+    return LetterFilter(outcome or None, reason or None, source or None, as_day("day", day), STATES[state], seq)
 
 
 Chosen = Annotated[LetterFilter, Depends(letter_filter)]
@@ -184,7 +185,7 @@ async def show_letter(request: Request, session: Seer, topic: str, partition: Pa
     return await _render_letter(request, session, topic, partition, offset)
 
 
-@router.post(f"{PATH}/{{topic}}/{{partition}}/{{offset}}/bytes")
+@router.post(f"{PATH}/{{topic}}/{{partition}}/{{offset}}/bytes", max_body_size=16 * KB)
 async def show_bytes(
     request: Request,
     session: Opener,

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.access.callers import PUBLIC
+from api.frame.methods import AnswersHead
 from api.operation.health import health_router
 from streams.handlers.rule_sets import RuleSets
 from streams.hosts.metrics import REGISTRY
@@ -31,7 +32,8 @@ def metrics_router(token: str | None) -> APIRouter:
 
 def create_metrics_app(pool: Pool, rule_sets: RuleSets, token: str | None) -> FastAPI:
     """What a worker serves on its metrics port: metrics, ``/health`` (its loop turns), ``/ready`` (it has a store)."""
-    app = FastAPI(title="Fundwatch", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="Fundwatch", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.add_middleware(AnswersHead)
     app.include_router(metrics_router(token))
     app.include_router(health_router(pool, rule_sets))
     return app

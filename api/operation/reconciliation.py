@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from api.access.callers import Seer
+from api.access.routes import Route
 from api.access.sessions import frame_of
 from api.frame.addresses import Links, PageNumber, as_day
 from api.frame.desk import Desk, desk_of, find_lags, snapshot
@@ -17,7 +18,7 @@ from streams.store.intake import reconciliation
 from streams.store.intake.reconciliation import LedgerFilter, Reconciliation
 from streams.store.sessions import borrowed, passes_by_itself
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=Route)
 
 PATH = "/status/reconciliation"
 PAGE = 60
@@ -30,7 +31,7 @@ def ledger_filter(
     last: Annotated[str | None, Query(max_length=10)] = None,
 ) -> LedgerFilter:
     """The filter that an address holds; empty values, as forms send them, mean all."""
-    return LedgerFilter(source or None, as_day(first), as_day(last))
+    return LedgerFilter(source or None, as_day("first", first), as_day("last", last))
 
 
 @router.get(PATH)

@@ -12,6 +12,7 @@ from starlette.routing import Mount, Route
 from api.access import sessions
 from api.access.callers import May, MayByForm, MayByHeader, anybody
 from api.access.rights import Right
+from api.frame.site import SAFE_METHODS, Site
 from api.operation.metrics import create_metrics_app, metrics_router
 from casework.sight import Sight
 from knowledge_base.cards import Words
@@ -89,7 +90,7 @@ def test_every_public_route_says_so(asked: dict[Name, list[object]], pool: async
 
 
 def test_whatever_changes_something_asks_for_the_token(asked: dict[Name, list[object]]) -> None:
-    changing = {name: asks for name, asks in asked.items() if name[0] not in sessions.SAFE_METHODS}
+    changing = {name: asks for name, asks in asked.items() if name[0] not in SAFE_METHODS}
     without = [name for name, asks in changing.items() if not isinstance(asks[0], MayByForm | MayByHeader)]
     assert without == [("POST", "/sign-in")]
 
@@ -186,10 +187,14 @@ async def test_form_without_its_token_on_a_lead_that_is_not_there(client: httpx.
 
 @pytest.mark.parametrize("part", ["decisions", "undo"])
 async def test_text_is_kept_through_signing_in_again(
-    client: httpx.AsyncClient, password: str, versions: list[FindingVersion], part: str
+    client: httpx.AsyncClient,
+    connection: asyncpg.Connection,
+    password: str,
+    versions: list[FindingVersion],
+    part: str,
 ) -> None:
     page = await _lead_page(client)
-    client.cookies.clear()
+    await connection.execute("update sessions set expires_at = now()")
     form = {"version": "1", "decision": "confirmed", "decision_id": "1", "reason": "写了一半"}
     asked = await client.post(f"{page}/{part}", data=form)
     assert asked.status_code == 401
@@ -201,7 +206,7 @@ async def test_text_is_kept_through_signing_in_again(
     assert signed.status_code == 200
     assert "您已重新登录" in signed.text
     assert "写了一半</textarea>" in signed.text
-    assert sessions.SESSION_COOKIE in client.cookies
+    assert Site().session_cookie in client.cookies
 
 
 async def test_text_of_a_form_that_no_page_keeps_is_let_go(client: httpx.AsyncClient, password: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from api.frame.site import Site
 from rules_lib.rule_set import RuleSet
 from tests.api.browser import SCREENSHOTS, Console, Visit, opened_browser, served_console, sign_in, visit
 from tests.patience import PATIENCE
@@ -222,7 +223,7 @@ def test_reason_survives_the_end_of_the_session(tab: Visit, console: Console) ->
     page = tab.page
     _open_lead(page, console)
     page.locator("#reason").fill("写了一半的理由")
-    page.context.clear_cookies(name="session")
+    page.context.add_cookies([{"name": Site().session_cookie, "value": "ended", "url": console.url}])
     page.get_by_role("button", name="排除").click()
     _has_text(page, "登录已过期")
     tab.errors.clear()
@@ -305,8 +306,8 @@ def test_context_is_private(browser: Browser, console: Console) -> None:
     with browser.new_context() as context:
         visit(context, console)
         cookies = {cookie.get("name"): cookie for cookie in context.cookies()}
-        assert cookies["session"].get("httpOnly") is True
-        assert cookies["session"].get("sameSite") == "Strict"
+        assert cookies[Site().session_cookie].get("httpOnly") is True
+        assert cookies[Site().session_cookie].get("sameSite") == "Strict"
         _is_closed_after_sign_out(context, console)
 
 

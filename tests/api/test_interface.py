@@ -16,6 +16,7 @@ import pytest
 from api import app as application
 from api.access import sessions
 from api.app import create_app
+from api.frame.site import Site
 from casework.decisions import Decision, Verdict
 from knowledge_base.findings import Change, FindingVersion
 from rules_lib.rule_set import RuleSet
@@ -74,9 +75,7 @@ async def test_part_of_a_page_is_sent_to_an_address_that_a_header_can_hold(clien
     assert answer.headers["HX-Redirect"] == "/%E4%B8%AD?institution=%E4%B8%AD&sort=x"
 
 
-@pytest.mark.parametrize(
-    "path", ["/leads/%00", "/?institution=%00", "/?topic=%00&state=all", "/leads/{lead}?finding=%00"]
-)
+@pytest.mark.parametrize("path", ["/leads/%00", "/?institution=%00", "/leads/{lead}?finding=%00"])
 async def test_text_that_the_store_cannot_hold_names_nothing(client: httpx.AsyncClient, path: str) -> None:
     page = await client.get(path.format(lead=(await _lead(client))["lead_id"]))
     assert page.status_code == 404
@@ -157,13 +156,13 @@ async def test_sign_out_with_a_wrong_token_changes_nothing(
     csrf = (await client.get("/api/session")).json()["csrf"]
     assert (await client.post("/sign-out", data={"csrf": csrf})).status_code == 303
     assert await connection.fetchval("select count(*) from sessions") == 0
-    assert sessions.SESSION_COOKIE not in client.cookies
+    assert Site().session_cookie not in client.cookies
 
 
 async def test_session_is_stored_as_its_hash_and_ends(
     client: httpx.AsyncClient, connection: asyncpg.Connection
 ) -> None:
-    token = client.cookies[sessions.SESSION_COOKIE]
+    token = client.cookies[Site().session_cookie]
     row = await connection.fetchrow("select token_hash, expires_at - created_at as lasts from sessions")
     assert row is not None
     assert token.encode() not in row["token_hash"]
@@ -303,12 +302,12 @@ async def test_lead_and_finding_are_described(client: httpx.AsyncClient) -> None
     assert len(finding["involved"]) == int(finding["limit"])
 
 
-@pytest.mark.parametrize("query", ["sort=name", "state=gone", "after=%21", "severity=9", "year=x"])
+@pytest.mark.parametrize("query", ["sort=name", "state=gone", "after=%21", "severity=9", "year=x", "topic=%00"])
 async def test_unknown_filter_is_refused(client: httpx.AsyncClient, query: str) -> None:
     assert (await client.get(f"/api/leads?{query}")).status_code == 422
     page = await client.get(f"/?{query}")
     assert page.status_code == 422
-    assert "请求不完整" in page.text
+    assert "因为不认识：query." in page.text
 
 
 def _cursor(*values: object) -> str:
