@@ -9,8 +9,10 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import platformdirs
 
@@ -36,11 +38,13 @@ class Settings:
     """How this process runs.
 
     ``home`` holds the embedded data; ``database_url`` is ``None`` for the embedded PostgreSQL; ``host`` and ``port``
-    are where the API listens; ``vault_key`` seals the bytes of dead letters, ``None`` for the key kept in ``home``.
-    ``metrics_port`` is where the worker serves its metrics, ``None`` for nowhere; ``metrics_token`` is what a reader of
-    metrics must know, and without one the API serves none; ``logs`` and ``log_level`` are how and how much is logged.
-    ``bus`` is "postgres" or "kafka", ``brokers`` are Kafka's, ``None`` for the embedded one. A topic that is made has
-    ``claims_partitions``, on Kafka ``kafka_replication`` copies, and records that stay ``kafka_kept_days`` (0: always).
+    are where the API listens; ``public_url`` is the address at which browsers find it, ``None`` where that is the same;
+    ``trusted_proxies`` are the addresses and networks whose ``X-Forwarded-*`` is believed; ``vault_key`` seals the
+    bytes of dead letters, ``None`` for the key kept in ``home``. ``metrics_port`` is where the worker serves its
+    metrics, ``None`` for nowhere; ``metrics_token`` is what a reader of metrics must know, and without one the API
+    serves none; ``logs`` and ``log_level`` are how and how much is logged. ``bus`` is "postgres" or "kafka",
+    ``brokers`` are Kafka's, ``None`` for the embedded one. A topic that is made has ``claims_partitions``, on Kafka
+    ``kafka_replication`` copies, and records that stay ``kafka_kept_days`` (0: always).
     A batch of Kafka's that cannot be read is passed over after ``kafka_damage_minutes``, unless ``kafka_on_damage`` is
     "stand".
     """
@@ -49,6 +53,8 @@ class Settings:
     database_url: str | None = field(default=None, repr=False)
     host: str = "127.0.0.1"
     port: int = 8470
+    public_url: str | None = None
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     vault_key: bytes | None = field(default=None, repr=False)
     metrics_port: int | None = None
     metrics_token: str | None = field(default=None, repr=False)
@@ -136,6 +142,29 @@ def _read_port(text: str) -> int:
     return int(text)
 
 
+def _read_public_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError("要是 https://主机[:端口] / expected https://host[:port]")
+    if parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
+        raise ValueError(
+            "主机和端口之后不能再有内容 / expected nothing beside host and port: the desk has a host of its own"
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _read_proxies(text: str) -> tuple[str, ...]:
+    """Addresses and networks; the word ``none`` for none at all."""
+    if text == "none":
+        return ()
+    try:
+        return tuple(str(ip_network(name.strip())) for name in text.split(","))
+    except ValueError as error:
+        raise ValueError(
+            f"要是地址或网段, 逗号分隔 / expected addresses or networks, with commas between: {error}"
+        ) from None
+
+
 def _read_key(text: str) -> bytes:
     key = text.strip().encode()
     if len(key) < SHORTEST_KEY:
@@ -189,6 +218,8 @@ _READERS: dict[str, Callable[[str], object]] = {
     "database_url": _read_database_url,
     "host": str,
     "port": _read_port,
+    "public_url": _read_public_url,
+    "trusted_proxies": _read_proxies,
     "vault_key": _read_key,
     "metrics_port": _read_port,
     "metrics_token": _read_token,

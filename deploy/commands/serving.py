@@ -5,6 +5,7 @@ What it imports takes as long to load as everything else together, so commands i
 
 import asyncio
 import socket
+from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 
 import uvicorn
@@ -12,6 +13,7 @@ from fastapi import FastAPI
 
 from api.access.sessions import ensure_first_user
 from api.app import create_app
+from api.frame.site import Site
 from api.operation.metrics import create_metrics_app, metrics_router
 from deploy.commands.output import Failure, notes
 from deploy.settings import Settings
@@ -48,24 +50,37 @@ async def announce(settings: Settings, service: Service) -> None:
     _check_address(settings.host, settings.port, "工作台", "FUNDWATCH_PORT")
     async with borrowed(service.pool) as connection:
         first = await ensure_first_user(connection)
-    notes.print(f"工作台 / desk: http://{settings.host}:{settings.port}/", highlight=False)
+    address = settings.public_url or f"http://{settings.host}:{settings.port}"
+    notes.print(f"工作台 / desk: {address}/", highlight=False)
     if first is not None:
         notes.print(f"首个账号（只显示这一次） / first log-in (shown once): {first[0]}  {first[1]}", highlight=False)
 
 
 async def serve(settings: Settings, service: Service) -> None:
     """Serves the desk until told to stop, and its metrics to those who know the token, where one is set."""
-    app = create_app(service.pool, service.rule_set, service.bus, service.vault)
+    site = Site(settings.public_url, settings.port)
+    app = create_app(service.pool, service.rule_set, service.bus, service.vault, site=site)
     if settings.metrics_token is not None:
         app.include_router(metrics_router(settings.metrics_token))
         service.watch()
-    await _serve_app(app, settings.host, settings.port, service.stop)
+    await _serve_app(app, settings.host, settings.port, service.stop, settings.trusted_proxies)
 
 
-async def _serve_app(app: FastAPI, host: str, port: int, stop: asyncio.Event) -> None:
-    """Serves an application until told to stop; where serving ends by itself the others are told to stop too."""
+async def _serve_app(app: FastAPI, host: str, port: int, stop: asyncio.Event, proxies: Collection[str] = ()) -> None:
+    """Serves an application until told to stop; where serving ends by itself the others are told to stop too.
+
+    ``proxies`` may say in ``X-Forwarded-*`` for whom they speak.
+    """
     config = uvicorn.Config(
-        app, host=host, port=port, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
+        timeout_graceful_shutdown=3,
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve())
