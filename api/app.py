@@ -79,7 +79,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.desk = Desk(pool, RuleSets(rule_set), bus, vault, today, site)
-    signing.mount(app, lead.go_on)
+    signing.mount(app)
     for part in (queue, lead, endpoints, status, reconciliation, letters, lag):
         app.include_router(part.router)
     app.include_router(health_router(pool, app.state.desk.rule_sets))

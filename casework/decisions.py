@@ -6,8 +6,6 @@ from enum import StrEnum
 
 import msgspec
 
-LONGEST_REASON = 2000
-
 
 class Verdict(StrEnum):
     """What a decision says of a lead."""
@@ -55,15 +53,3 @@ def state_of(decisions: Sequence[Decision]) -> str:
     """The state of a lead with these decisions: ``open``, or what the decision that holds says."""
     decision = holding(decisions)
     return "open" if decision is None else decision.decision.value
-
-
-def tidied_reason(text: str) -> str:
-    """A reason without blanks around it. Raises ``ValueError`` where nothing is left, too much, or a NUL."""
-    reason = text.strip()
-    if not reason:
-        raise ValueError("a decision needs a reason")
-    if "\x00" in reason:
-        raise ValueError("a reason holds no NUL")
-    if len(reason) > LONGEST_REASON:
-        raise ValueError(f"a reason has at most {LONGEST_REASON} characters")
-    return reason

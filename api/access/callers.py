@@ -6,50 +6,28 @@ what anybody may call says so (``PUBLIC``).
 
     Seer = Annotated[Session, Depends(May(Right.SEE))]
 
-Errors: ``SignInNeeded``, ``Forged``, and 403 for somebody who lacks the right.
+Errors: ``SignInNeeded``, ``FormRefused``, and 403 for somebody who lacks the right.
 """
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, NoReturn
 from urllib.parse import quote
 
 from fastapi import Depends, Form, Header, HTTPException, Request
 
+from api.access.kept import keep, refuse
 from api.access.rights import Right
-from api.access.sessions import Session, find_session, has_session_cookie, is_genuine
+from api.access.sessions import Ended, Session, find_visitor, is_genuine
 from api.frame.addresses import path_of, query_of
 
 
-@dataclass(frozen=True)
-class Unrecorded:
-    """A form that was not taken: ``form`` is where it was sent, ``back`` the page that holds it.
-
-    ``text`` is what somebody wrote in its field ``reason``, ``why`` the key of the text that tells why (``problems``).
-    """
-
-    form: str
-    back: str
-    text: str
-    why: Literal["signed_in_again", "forged"]
-
-
 class SignInNeeded(Exception):
-    """Nobody is signed in, or the session ended: ``back`` is the page to go on with, ``text`` what a form held."""
+    """Nobody is signed in, or the session ended: ``back`` is the page to go on with."""
 
-    def __init__(self, back: str, text: str = ""):
+    def __init__(self, back: str):
         super().__init__(back)
         self.back = back
-        self.text = text
-
-
-class Forged(HTTPException):
-    """A form came without the token of its sender's session: 403."""
-
-    def __init__(self, session: Session, unrecorded: Unrecorded):
-        super().__init__(HTTPStatus.FORBIDDEN)
-        self.session = session
-        self.unrecorded = unrecorded
 
 
 @dataclass(frozen=True)
@@ -60,14 +38,14 @@ class May:
 
     async def meet(self, request: Request) -> None:
         """Asks who is there, before anything else of a request is read. Raises 403 where the right is lacking."""
-        session = await find_session(request)
-        if session is None:
-            self.turn_away(request)
-        elif self.right not in session.rights:
+        visitor = await find_visitor(request)
+        if not isinstance(visitor, Session):
+            await self.turn_away(request, visitor)
+        elif self.right not in visitor.rights:
             raise HTTPException(HTTPStatus.FORBIDDEN)
-        request.state.session = session
+        request.state.session = visitor
 
-    def turn_away(self, request: Request) -> None:
+    async def turn_away(self, request: Request, visitor: Ended | None) -> NoReturn:
         """Raises ``SignInNeeded``."""
         raise SignInNeeded(path_of(request))
 
@@ -81,15 +59,15 @@ class MayByForm(May):
     """Whoever has a right and sends a form of ours.
 
     ``back`` is the page that holds the form, with names of parts of the form's path in braces; the form's query goes
-    with it. What somebody wrote in its field ``reason`` goes on with the errors, so that it is not lost: the form of
-    somebody whose session ended is read, that of a stranger is not.
+    with it. A form without the token of its sender's session is kept, and so is that of somebody whose session ended;
+    that of a stranger is not read.
     """
 
     back: str
 
-    def turn_away(self, request: Request) -> None:
-        if not has_session_cookie(request):
-            raise SignInNeeded(self.back_of(request))
+    async def turn_away(self, request: Request, visitor: Ended | None) -> NoReturn:
+        back = self.back_of(request)
+        raise SignInNeeded(back if visitor is None else await keep(request, visitor.login, back, "signed_in_again"))
 
     def back_of(self, request: Request) -> str:
         """The page that holds the form."""
@@ -97,18 +75,10 @@ class MayByForm(May):
         query = query_of(request)
         return f"{back}?{query}" if query else back
 
-    async def __call__(
-        self,
-        request: Request,
-        csrf: Annotated[str, Form()] = "",
-        reason: Annotated[str, Form()] = "",
-    ) -> Session:
-        session: Session | None = request.state.session
-        back = self.back_of(request)
-        if session is None:
-            raise SignInNeeded(back, reason)
+    async def __call__(self, request: Request, csrf: Annotated[str, Form()] = "") -> Session:
+        session: Session = request.state.session
         if not is_genuine(session, csrf):
-            raise Forged(session, Unrecorded(request.scope["path"], back, reason, "forged"))
+            await refuse(request, session, self.back_of(request), "forged")
         return session
 
 

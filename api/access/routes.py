@@ -21,6 +21,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Message, Receive
 
 from api.access.callers import May
+from api.access.kept import FORM_LIMITS
 from api.frame.addresses import LANGUAGE
 from api.frame.texts import LANGUAGES
 
@@ -34,7 +35,6 @@ LONGEST_BODY = 20.0
 DEEPEST = 8
 """Lists and objects in one another in a JSON body; ours have one."""
 
-MOST_FIELDS = 50
 LONGEST_NAME = 40
 """Signs of an unknown parameter's name that are repeated."""
 
@@ -44,7 +44,7 @@ class Route(APIRoute):
 
     def __init__(self, *arguments: Any, max_body_size: int | None = None, **more: Any):
         self.most = MOST_BODY if max_body_size is None else max_body_size
-        super().__init__(*arguments, form_limits={"max_fields": MOST_FIELDS, "max_files": 0}, **more)
+        super().__init__(*arguments, form_limits=FORM_LIMITS, **more)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -52,10 +52,11 @@ class Route(APIRoute):
         callers = [of.call for of in self.dependant.dependencies if isinstance(of.call, May)]
 
         async def ask_then_handle(request: Request) -> Response:
+            limited = _Limited(request, self.most)
             for caller in callers:
-                await caller.meet(request)
+                await caller.meet(limited)
             _check_query(request, known | {LANGUAGE})
-            return await handle(_Limited(request, self.most))
+            return await handle(limited)
 
         return ask_then_handle
 

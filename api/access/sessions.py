@@ -1,42 +1,29 @@
-"""Who is at the desk: the first log-in, passwords (argon2), sessions, the token of forms, and throttling.
+"""Who is at the desk: the first log-in, sessions, and the token of forms.
 
 A session is a random token in a cookie, stored as its hash, for 12 hours. The token of forms is derived from it, so
-whoever cannot read the cookie cannot write a form. Errors: ``Throttled``.
+whoever cannot read the cookie cannot write a form. Cookie and row stay a week longer than the session is open: by them
+a form that comes too late is kept for its sender, and somebody who comes back is not taken for a stranger.
+
+Errors: ``Throttled``, ``Crowded``.
 """
 
-import asyncio
 import hashlib
 import hmac
 import secrets
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import cache
 
-from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
 from fastapi import Request, Response
 
+from api.access.passwords import hash_of, is_right
 from api.access.rights import Right, rights_of
+from api.access.slowing import Slowing, sender_of
 from api.frame.desk import desk_of
 from api.frame.render import Frame, set_cookie
 from streams.store.operation.status import find_received
 from streams.store.people import users
-from streams.store.sessions import Connection, Pool, borrowed
+from streams.store.sessions import Connection, borrowed
 
 FIRST_LOGIN = "inspector"
-MOST_ATTEMPTS = 5
-SHORTEST_PASSWORD = 12
-COOKIE_LASTS = timedelta(days=7)
-MOST_HASHING = 2
-
-
-# Each hash takes 64 MiB and some of the processor: a crowd at the door waits here, in nobody's way.
-_hashing = ThreadPoolExecutor(MOST_HASHING, "hashing")
-
-
-class Throttled(Exception):
-    """Too many attempts for this log-in in the last quarter of an hour."""
 
 
 @dataclass(frozen=True)
@@ -48,36 +35,44 @@ class Session:
     rights: frozenset[Right]
 
 
+@dataclass(frozen=True)
+class Ended:
+    """Who was signed in, and is not any more."""
+
+    login: str
+
+
 async def ensure_first_user(connection: Connection) -> tuple[str, str] | None:
     """Creates the first log-in and returns (login, password), to be shown once; ``None`` where there is one."""
     if await users.has_users(connection):
         return None
     password = secrets.token_urlsafe(12)
-    password_hash = await asyncio.to_thread(_hasher().hash, password)
-    created = await users.save_first_user(connection, FIRST_LOGIN, password_hash)
+    created = await users.save_first_user(connection, FIRST_LOGIN, await hash_of(password))
     return (FIRST_LOGIN, password) if created else None
 
 
 async def set_password(connection: Connection, login: str, password: str) -> bool:
-    """Gives a log-in another password, ends its sessions and forgets its attempts; false where there is none."""
-    password_hash = await asyncio.to_thread(_hasher().hash, password)
-    return await users.save_password(connection, login, password_hash)
+    """Gives a log-in another password and ends its sessions; false where there is no such log-in."""
+    return await users.save_password(connection, login, await hash_of(password))
 
 
-async def open_session(pool: Pool, login: str, password: str) -> str | None:
-    """The token of a new session, ``None`` where log-in or password is wrong. Raises ``Throttled``.
+async def open_session(request: Request, login: str, password: str) -> str | None:
+    """The token of a new session, ``None`` where log-in or password is wrong. Raises ``Throttled``, ``Crowded``.
 
-    No connection is held while the password is verified.
+    No connection is held while somebody waits or a password is verified.
     """
+    slowing: Slowing = request.app.state.slowing
+    visitor, pool = await find_visitor(request), desk_of(request).pool
+    known = visitor is not None and visitor.login == login
+    sender = f"browser {_token_of(request)}" if known else sender_of(request)
+    await slowing.wait(sender, login, known)
     async with borrowed(pool) as connection:
-        if not await users.save_attempt(connection, login, MOST_ATTEMPTS):
-            raise Throttled
         stored = await users.find_password_hash(connection, login)
-    if not await asyncio.get_running_loop().run_in_executor(_hashing, _verifies, stored, password):
+    if not await is_right(stored, password, known):
         return None
+    slowing.forgive(sender, login)
     token = secrets.token_urlsafe(32)
     async with borrowed(pool) as connection:
-        await users.delete_attempts(connection, login)
         await users.save_session(connection, _token_hash(token), login)
     return token
 
@@ -86,22 +81,20 @@ async def close_session(request: Request) -> None:
     token = _token_of(request)
     if token is not None:
         async with borrowed(desk_of(request).pool) as connection:
-            await users.delete_session(connection, _token_hash(token))
+            await users.end_session(connection, _token_hash(token))
 
 
-async def find_session(request: Request) -> Session | None:
-    """Who sent a request."""
+async def find_visitor(request: Request) -> Session | Ended | None:
+    """Who sent a request, as far as its cookie says; ``None`` for a stranger."""
     token = _token_of(request)
     if not token:
         return None
     async with borrowed(desk_of(request).pool) as connection:
-        login = await users.find_session(connection, _token_hash(token))
-    return None if login is None else session_of(login, token)
-
-
-def has_session_cookie(request: Request) -> bool:
-    """Whether somebody was signed in here, as a browser tells that keeps cookies; nothing is proved by it."""
-    return bool(_token_of(request))
+        found = await users.find_session(connection, _token_hash(token))
+    if found is None:
+        return None
+    login, is_open = found
+    return session_of(login, token) if is_open else Ended(login)
 
 
 def session_of(login: str, token: str) -> Session:
@@ -115,17 +108,8 @@ async def frame_of(connection: Connection, session: Session) -> Frame:
 
 
 def set_session_cookie(request: Request, response: Response, token: str) -> None:
-    """The cookie stays longer than the session that it opens: who comes back with it finds the form that was kept."""
-    name = desk_of(request).site.session_cookie
-    set_cookie(request, response, name, token, int(COOKIE_LASTS.total_seconds()), "strict")
-
-
-def delete_session_cookie(request: Request, response: Response) -> None:
-    response.delete_cookie(desk_of(request).site.session_cookie)
-
-
-def _token_of(request: Request) -> str | None:
-    return request.cookies.get(desk_of(request).site.session_cookie)
+    lasts = users.SESSION_LASTS + users.ENDED_REMEMBERED
+    set_cookie(request, response, desk_of(request).site.session_cookie, token, int(lasts.total_seconds()), "strict")
 
 
 def csrf_token(token: str) -> str:
@@ -138,23 +122,9 @@ def is_genuine(session: Session, csrf: str) -> bool:
     return hmac.compare_digest(session.csrf.encode(), csrf.encode())
 
 
+def _token_of(request: Request) -> str | None:
+    return request.cookies.get(desk_of(request).site.session_cookie)
+
+
 def _token_hash(token: str) -> bytes:
     return hashlib.blake2b(token.encode(), digest_size=32).digest()
-
-
-@cache
-def _hasher() -> PasswordHasher:
-    return PasswordHasher()
-
-
-@cache
-def _hash_of_nobody() -> str:
-    return _hasher().hash(secrets.token_urlsafe(12))
-
-
-def _verifies(password_hash: str | None, password: str) -> bool:
-    """An unknown log-in costs as long as a wrong password, so that neither can be told from the time."""
-    try:
-        return _hasher().verify(password_hash or _hash_of_nobody(), password) and password_hash is not None
-    except VerificationError:
-        return False

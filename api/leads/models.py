@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.frame.addresses import MOST_WHOLE
-from casework.decisions import LONGEST_REASON, Decision
+from casework.decisions import Decision
+from casework.reasons import LONGEST_REASON
 from knowledge_base.days import as_date
 from knowledge_base.findings import Amounts, Finding, FindingVersion, LineKey, billed_lines
 from streams.store.casework.queue import Lead

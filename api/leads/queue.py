@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.access.callers import Seer
+from api.access.kept import Kept
 from api.access.routes import Route
 from api.access.sessions import frame_of
 from api.frame.addresses import Links
@@ -18,7 +19,7 @@ router = APIRouter(include_in_schema=False, route_class=Route)
 
 
 @router.get("/")
-async def show_queue(request: Request, session: Seer, chosen: Chosen) -> Response:
+async def show_queue(request: Request, session: Seer, chosen: Chosen, kept: Kept) -> Response:
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:
         shown = await desk.find_shown(connection)
@@ -32,6 +33,7 @@ async def show_queue(request: Request, session: Seer, chosen: Chosen) -> Respons
         request,
         "leads/queue.html",
         frame,
+        kept=kept,
         leads=leads,
         counts=counts,
         total=counts.get(chosen.states[0], 0) if chosen.states else sum(counts.values()),

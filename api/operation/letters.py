@@ -11,18 +11,21 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Path, Query, Reques
 from fastapi.responses import RedirectResponse, Response
 
 from api.access.callers import May, MayByForm, Seer
+from api.access.kept import Kept, refuse
 from api.access.rights import Right
 from api.access.routes import KB, Route
 from api.access.sessions import Session, frame_of
 from api.frame.addresses import MOST_WHOLE, Links, Whole, as_day
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import render
+from casework.reasons import LONGEST_PURPOSE
 from streams.acts.letters import go_on_replaying, open_letter
 from streams.messages.kinds import event_topics
 from streams.messages.vault import WrongKey
 from streams.store.intake import dead_letters
 from streams.store.intake.dead_letters import DeadLetter, LetterFilter
 from streams.store.intake.purges import find_purges
+from streams.store.people.kept_forms import KeptForm
 from streams.store.sessions import borrowed, passes_by_itself
 
 router = APIRouter(include_in_schema=False, route_class=Route)
@@ -114,7 +117,7 @@ async def show_letters(
 
 
 @router.get(f"{PATH}/replay")
-async def ask_to_replay(request: Request, session: Asker, chosen: Chosen) -> Response:
+async def ask_to_replay(request: Request, session: Asker, chosen: Chosen, kept: Kept) -> Response:
     """What a replay would send, and that it cannot be taken back."""
     async with snapshot(desk_of(request).pool) as connection:
         count = await dead_letters.count_dead_letters(connection, chosen)
@@ -127,6 +130,7 @@ async def ask_to_replay(request: Request, session: Asker, chosen: Chosen) -> Res
         "chosen": chosen,
         "action": links(REPLAYS),
         "back": links(seq=None),
+        "kept": kept,
     }
     return render(request, "operation/replay_asked.html", frame, **words)
 
@@ -141,8 +145,13 @@ async def begin(request: Request, session: Beginner, chosen: Chosen) -> Response
 
 
 @router.get(f"{REPLAYS}/{{number}}")
-async def show_replay(request: Request, session: Seer, number: Whole) -> Response:
-    return await _render_replay(request, session, number)
+async def show_replay(request: Request, session: Seer, number: Whole, kept: Kept) -> Response:
+    async with snapshot(desk_of(request).pool) as connection:
+        replay = await dead_letters.find_replay(connection, number, event_topics())
+        if replay is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        frame = await frame_of(connection, session)
+    return render(request, "operation/replay.html", frame, replay=replay, kept=kept)
 
 
 @router.post(f"{REPLAYS}/{{number}}")
@@ -152,37 +161,24 @@ async def go_on(request: Request, session: Replayer, number: Whole) -> Response:
 
 async def _go_on(request: Request, session: Session, number: int) -> Response:
     """One step of a replay. Where it cannot be done nothing of it was sent, and the page says why."""
-    desk = desk_of(request)
+    desk, page = desk_of(request), f"{REPLAYS}/{number}"
     try:
         async with borrowed(desk.pool) as connection:
             await go_on_replaying(connection, desk.bus, desk.vault, number)
     except WrongKey:
-        return await _render_replay(request, session, number, HTTPStatus.CONFLICT, "wrong_key")
+        await refuse(request, session, page, "step_sealed")
     except Exception as error:
         if not passes_by_itself(error):
             raise
-        return await _render_replay(request, session, number, HTTPStatus.SERVICE_UNAVAILABLE, "bus_away")
-    return RedirectResponse(f"{REPLAYS}/{number}", HTTPStatus.SEE_OTHER)
-
-
-async def _render_replay(
-    request: Request,
-    session: Session,
-    number: int,
-    status: HTTPStatus = HTTPStatus.OK,
-    problem: str | None = None,
-) -> Response:
-    async with snapshot(desk_of(request).pool) as connection:
-        replay = await dead_letters.find_replay(connection, number, event_topics())
-        if replay is None:
-            raise HTTPException(HTTPStatus.NOT_FOUND)
-        frame = await frame_of(connection, session)
-    return render(request, "operation/replay.html", frame, status, replay=replay, problem=problem)
+        await refuse(request, session, page, "bus_away")
+    return RedirectResponse(page, HTTPStatus.SEE_OTHER)
 
 
 @router.get(f"{PATH}/{{topic}}/{{partition}}/{{offset}}")
-async def show_letter(request: Request, session: Seer, topic: str, partition: Partition, offset: Whole) -> Response:
-    return await _render_letter(request, session, topic, partition, offset)
+async def show_letter(
+    request: Request, session: Seer, topic: str, partition: Partition, offset: Whole, kept: Kept
+) -> Response:
+    return await _render_letter(request, session, topic, partition, offset, kept=kept)
 
 
 @router.post(f"{PATH}/{{topic}}/{{partition}}/{{offset}}/bytes", max_body_size=16 * KB)
@@ -192,22 +188,24 @@ async def show_bytes(
     topic: str,
     partition: Partition,
     offset: Whole,
-    purpose: Annotated[str, Form(max_length=500)] = "",
+    purpose: Annotated[str, Form()] = "",
 ) -> Response:
     """The bytes as they came, with a purpose that is noted beside the name of whoever asked."""
-    desk, purpose = desk_of(request), purpose.strip()
-    if not purpose or "\x00" in purpose:
-        status = HTTPStatus.UNPROCESSABLE_ENTITY
-        return await _render_letter(request, session, topic, partition, offset, status, problem="purpose")
+    desk = desk_of(request)
     async with borrowed(desk.pool) as connection:
         found = await dead_letters.find_dead_letter(connection, topic, partition, offset)
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
+        seq, letter = found
+        problem, body = "", b""
         try:
-            body = await open_letter(connection, desk.vault, found[0], session.login, purpose)
+            body = await open_letter(connection, desk.vault, seq, session.login, purpose)
         except WrongKey:
-            status = HTTPStatus.CONFLICT
-            return await _render_letter(request, session, topic, partition, offset, status, problem="wrong_key")
+            problem = "letter_sealed"
+        except ValueError:
+            problem = "purpose"
+    if problem:
+        await refuse(request, session, _path_of(letter), problem)
     return await _render_letter(request, session, topic, partition, offset, body=body)
 
 
@@ -217,8 +215,7 @@ async def _render_letter(
     topic: str,
     partition: int,
     offset: int,
-    status: HTTPStatus = HTTPStatus.OK,
-    problem: str | None = None,
+    kept: KeptForm | None = None,
     body: bytes | None = None,
 ) -> Response:
     async with snapshot(desk_of(request).pool) as connection:
@@ -232,12 +229,12 @@ async def _render_letter(
         request,
         "operation/letter.html",
         frame,
-        status,
         letter=letter,
         path=_path_of(letter),
         replay_link=f"{PATH}/replay?seq={seq}",
         views=views,
-        problem=problem,
+        kept=kept,
+        longest_purpose=LONGEST_PURPOSE,
         length=None if body is None else len(body),
         shown=None if body is None else body[:MOST_SHOWN].decode("utf-8", "backslashreplace"),
     )

@@ -20,10 +20,10 @@ def password(login: Login) -> None:
 
     Example: fundwatch password inspector
     """
-    from api.access.sessions import SHORTEST_PASSWORD
+    from api.access.passwords import SHORTEST_PASSWORD, normal
 
     word = typed_password()
-    if len(word) < SHORTEST_PASSWORD:
+    if len(normal(word)) < SHORTEST_PASSWORD:
         raise Failure(f"密码至少 {SHORTEST_PASSWORD} 个字符 / a password has at least {SHORTEST_PASSWORD} characters")
     run(_password(login, word))
 

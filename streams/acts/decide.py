@@ -2,7 +2,8 @@
 
 import msgspec
 
-from casework.decisions import Decision, Verdict, holding, tidied_reason
+from casework.decisions import Decision, Verdict, holding
+from casework.reasons import tidied_reason
 from casework.sight import Sight
 from streams.bus import Message
 from streams.store.casework import decisions

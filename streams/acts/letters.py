@@ -3,6 +3,7 @@
 On a bus outside the store a crash in the middle of a step sends it twice, and the second time counts as duplicates.
 """
 
+from casework.reasons import LONGEST_PURPOSE, tidied_reason
 from streams.bus import Bus, Message
 from streams.messages.vault import Vault
 from streams.store.intake import dead_letters
@@ -13,7 +14,11 @@ STEP = 500
 
 
 async def open_letter(connection: Connection, vault: Vault, seq: int, seen_by: str, purpose: str) -> bytes:
-    """The bytes of a dead letter as they came; that somebody looked is noted with them. Raises ``WrongKey``."""
+    """The bytes of a dead letter as they came; that somebody looked is noted with them.
+
+    Raises ``ValueError`` for a purpose that says nothing, and ``WrongKey``.
+    """
+    purpose = tidied_reason(purpose, LONGEST_PURPOSE)
     async with connection.transaction():
         return vault.open(await dead_letters.save_view(connection, seq, seen_by, purpose))
 

@@ -10,7 +10,7 @@ import pytest
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
-from api.access import sessions
+from api.access import passwords
 from api.access.sessions import ensure_first_user
 from api.app import create_app
 from knowledge_base.catalogues.files import load_facts
@@ -31,7 +31,7 @@ def cheap_passwords() -> Iterator[None]:
     """Passwords are hashed as cheaply as argon2 can; what a hash costs at the desk, the tests of commands pay."""
     cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sessions, "_hasher", lambda: cheap)
+        patched.setattr(passwords, "_hasher", lambda: cheap)
         yield
 
 

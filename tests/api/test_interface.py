@@ -1,9 +1,8 @@
-"""The JSON interface and what surrounds it: signing in, throttling, headers, decisions, health, what never leaks."""
+"""The JSON interface and what surrounds it: signing in, headers, decisions, health, what never leaks."""
 
 import asyncio
 import base64
 import logging
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -24,7 +23,6 @@ from streams.buses.postgres import PostgresBus
 from streams.store.casework import decisions, queue
 from streams.store.transport.unreadable import save_unreadable
 from tests.api.story import AREA, COUNTY, TODAY, VAULT, next_version
-from tests.patience import PATIENCE
 from tests.streams.leads import apply_findings
 
 pytestmark = pytest.mark.usefixtures("versions")
@@ -94,69 +92,20 @@ async def test_log_in_that_the_store_cannot_hold_is_refused(visitor: httpx.Async
 
 async def test_sign_in_leads_to_no_other_site(visitor: httpx.AsyncClient, password: str) -> None:
     for path in ("https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example"):
-        data = {"login": "inspector", "password": password, "next": path}
-        assert (await visitor.post("/sign-in", data=data)).headers["location"] == "/"
-
-
-async def test_wrong_passwords_are_throttled_by_log_in(visitor: httpx.AsyncClient, password: str) -> None:
-    async def attempt(login: str, word: str) -> int:
-        return (await visitor.post("/sign-in", data={"login": login, "password": word})).status_code
-
-    assert [await attempt("inspector", "wrong") for _ in range(sessions.MOST_ATTEMPTS)] == [
-        401
-    ] * sessions.MOST_ATTEMPTS
-    assert await attempt("inspector", password) == 429
-    assert await attempt("nobody", "wrong") == 401
-
-
-async def test_success_forgets_earlier_attempts(visitor: httpx.AsyncClient, password: str) -> None:
-    for _ in range(3):
-        for word in ("wrong", "wrong", password):
-            answer = await visitor.post("/sign-in", data={"login": "inspector", "password": word})
-        assert answer.status_code == 303
-
-
-async def test_crowd_at_the_door_takes_two_threads_and_no_connection(
-    visitor: httpx.AsyncClient, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    busy, most, may_end = 0, 0, threading.Event()
-
-    def verify(*_: object) -> bool:
-        nonlocal busy, most
-        busy += 1
-        most = max(most, busy)
-        may_end.wait(PATIENCE)
-        busy -= 1
-        return False
-
-    monkeypatch.setattr(sessions, "_verifies", verify)
-    crowd = [
-        asyncio.create_task(visitor.post("/sign-in", data={"login": f"nobody-{number}", "password": "wrong"}))
-        for number in range(10)
-    ]
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while await connection.fetchval("select count(*) from sign_in_attempts") < len(crowd) or not busy:
-                await asyncio.sleep(0.01)
-            assert (await visitor.get("/ready")).status_code == 200
-    finally:
-        may_end.set()
-        answers = await asyncio.gather(*crowd)
-    assert {answer.status_code for answer in answers} == {401}
-    assert most == sessions.MOST_HASHING
+        data = {"login": "inspector", "password": password}
+        assert (await visitor.post("/sign-in", params={"next": path}, data=data)).headers["location"] == "/"
 
 
 async def test_sign_out_with_a_wrong_token_changes_nothing(
     client: httpx.AsyncClient, connection: asyncpg.Connection
 ) -> None:
-    refused = await client.post("/sign-out", data={"csrf": "forged"})
-    assert refused.status_code == 403
+    refused = await client.post("/sign-out", data={"csrf": "forged"}, follow_redirects=True)
     assert "没有执行" in refused.text
     assert (await client.get("/api/session")).status_code == 200
     csrf = (await client.get("/api/session")).json()["csrf"]
     assert (await client.post("/sign-out", data={"csrf": csrf})).status_code == 303
-    assert await connection.fetchval("select count(*) from sessions") == 0
-    assert Site().session_cookie not in client.cookies
+    assert await connection.fetchval("select count(*) from sessions where expires_at > now()") == 0
+    assert (await client.get("/api/session")).status_code == 401
 
 
 async def test_session_is_stored_as_its_hash_and_ends(
@@ -176,8 +125,7 @@ async def test_change_needs_the_token_of_the_session(client: httpx.AsyncClient) 
     del client.headers["X-CSRF-Token"]
     assert (await _decide(client, lead)).status_code == 403
     form = {"version": str(lead["version"]), "decision": "confirmed", "reason": "手写的理由", "csrf": "forged"}
-    answer = await client.post(f"/leads/{lead['lead_id']}/decisions", data=form)
-    assert answer.status_code == 403
+    answer = await client.post(f"/leads/{lead['lead_id']}/decisions", data=form, follow_redirects=True)
     assert "手写的理由" in answer.text
     assert (await _lead(client))["state"] == "open"
 
@@ -237,8 +185,8 @@ async def test_new_finding_refuses_what_was_seen_and_the_page_says_what_came(
     await _apply(connection, [next_version(stays[0]), next_version(stays[1], Change.WITHDRAWN)], rule_set)
     csrf = (await client.get("/api/session")).json()["csrf"]
     form = {"version": str(lead["version"]), "decision": "dismissed", "reason": "写好的理由", "csrf": csrf}
-    answer = await client.post(f"/leads/{lead['lead_id']}/decisions", data=form)
-    assert answer.status_code == 409
+    answer = await client.post(f"/leads/{lead['lead_id']}/decisions", data=form, follow_redirects=True)
+    assert "没有记录您的决定" in answer.text
     assert "疑点新增 0 条，修改 1 条，撤回 1 条，转到其他线索 0 条" in answer.text
     assert "写好的理由" in answer.text
 

@@ -1,11 +1,12 @@
-"""Who may sign in, who is signed in, and how often somebody tried. Time is the database's."""
+"""Who may sign in, who is signed in, and who was. Time is the database's."""
 
 from datetime import datetime, timedelta
 
 import asyncpg
 
 SESSION_LASTS = timedelta(hours=12)
-ATTEMPTS_REMEMBERED = timedelta(minutes=15)
+ENDED_REMEMBERED = timedelta(days=7)
+"""Whoever comes back within it finds the form that the end of the session interrupted."""
 
 
 async def save_first_user(connection: asyncpg.Connection, login: str, password_hash: str) -> bool:
@@ -29,40 +30,18 @@ async def find_password_hash(connection: asyncpg.Connection, login: str) -> str 
 
 
 async def save_password(connection: asyncpg.Connection, login: str, password_hash: str) -> bool:
-    """Replaces a password, ends the sessions that the old one opened, and forgets attempts; false without log-in."""
+    """Replaces a password, ends the sessions that the old one opened; false where there is no such log-in."""
     async with connection.transaction():
         status = await connection.execute("update users set password_hash = $2 where login = $1", login, password_hash)
-        await connection.execute("delete from sessions where login = $1", login)
-        await connection.execute("delete from sign_in_attempts where login = $1", login)
+        await connection.execute(
+            "update sessions set expires_at = now() where login = $1 and expires_at > now()", login
+        )
     return bool(status == "UPDATE 1")
 
 
-async def save_attempt(connection: asyncpg.Connection, login: str, most: int) -> bool:
-    """Notes an attempt before its password is looked at; false, and not noted, where there were ``most`` lately."""
-    async with connection.transaction():
-        await connection.execute("select pg_advisory_xact_lock(hashtext('sign-in'), hashtext($1))", login)
-        await connection.execute(
-            "delete from sign_in_attempts where tried_at < now() - $1::interval", ATTEMPTS_REMEMBERED
-        )
-        noted = await connection.fetchval(
-            """
-            insert into sign_in_attempts (login)
-            select $1 where (select count(*) from sign_in_attempts where login = $1) < $2 returning attempt
-            """,
-            login,
-            most,
-        )
-        return noted is not None
-
-
-async def delete_attempts(connection: asyncpg.Connection, login: str) -> None:
-    """Forgets the attempts of somebody who signed in."""
-    await connection.execute("delete from sign_in_attempts where login = $1", login)
-
-
 async def save_session(connection: asyncpg.Connection, token_hash: bytes, login: str) -> datetime:
-    """Opens a session and returns when it ends; sessions that ended are swept."""
-    await connection.execute("delete from sessions where expires_at < now()")
+    """Opens a session and returns when it ends; sessions that ended long ago are swept."""
+    await connection.execute("delete from sessions where expires_at < now() - $1::interval", ENDED_REMEMBERED)
     ends: datetime = await connection.fetchval(
         """
         insert into sessions (token_hash, login, expires_at) values ($1, $2, now() + $3::interval) returning expires_at
@@ -74,13 +53,15 @@ async def save_session(connection: asyncpg.Connection, token_hash: bytes, login:
     return ends
 
 
-async def find_session(connection: asyncpg.Connection, token_hash: bytes) -> str | None:
-    """The log-in of an open session."""
-    login: str | None = await connection.fetchval(
-        "select login from sessions where token_hash = $1 and expires_at > now()", token_hash
+async def find_session(connection: asyncpg.Connection, token_hash: bytes) -> tuple[str, bool] | None:
+    """The log-in of a session, and whether that is open or ended lately."""
+    row = await connection.fetchrow(
+        "select login, expires_at > now() as is_open from sessions where token_hash = $1", token_hash
     )
-    return login
+    return None if row is None else (row["login"], row["is_open"])
 
 
-async def delete_session(connection: asyncpg.Connection, token_hash: bytes) -> None:
-    await connection.execute("delete from sessions where token_hash = $1", token_hash)
+async def end_session(connection: asyncpg.Connection, token_hash: bytes) -> None:
+    await connection.execute(
+        "update sessions set expires_at = now() where token_hash = $1 and expires_at > now()", token_hash
+    )

@@ -1,0 +1,69 @@
+"""Forms that were not taken: their page is shown again, at its own address, with what was typed and why.
+
+The address carries a name that says nothing, and only the log-in that sent the form is shown it. So a page that was
+refused can be reloaded, and nothing is sent twice by that.
+"""
+
+import secrets
+from typing import Annotated, Any, NoReturn
+from urllib.parse import quote
+
+from fastapi import Depends, Query, Request
+
+from api.access.sessions import Session
+from api.frame.desk import desk_of
+from streams.store.people import kept_forms
+from streams.store.people.kept_forms import KeptForm
+from streams.store.sessions import borrowed
+
+FORM_LIMITS: Any = {"max_fields": 50, "max_files": 0}
+"""Of every form: ours have some fields and no files."""
+
+
+class FormRefused(Exception):
+    """A form was not taken, and kept: ``back`` is the address of its page, with what was typed."""
+
+    def __init__(self, back: str):
+        super().__init__(back)
+        self.back = back
+
+
+async def words_of(request: Request) -> dict[str, str]:
+    """What somebody typed in a form, by field; the token of the form is no word of theirs."""
+    form = await request.form(**FORM_LIMITS)
+    return {name: text for name, text in form.items() if isinstance(text, str) and name != "csrf"}
+
+
+async def keep(request: Request, login: str, back: str, problem: str) -> str:
+    """Keeps a request's form for somebody, and gives the address of its page with it."""
+    name = secrets.token_hex(16)
+    kept = KeptForm(request.scope["path"], await words_of(request), problem)
+    async with borrowed(desk_of(request).pool) as connection:
+        await kept_forms.save_form(connection, name, login, back.partition("?")[0], kept)
+    return f"{back}{'&' if '?' in back else '?'}kept={name}"
+
+
+async def refuse(request: Request, session: Session, back: str, problem: str) -> NoReturn:
+    """Keeps a form of somebody at the desk and raises ``FormRefused``."""
+    raise FormRefused(await keep(request, session.login, back, problem))
+
+
+async def forget(request: Request, session: Session, back: str) -> None:
+    """Forgets what somebody's forms on a page said, once one of them was taken."""
+    async with borrowed(desk_of(request).pool) as connection:
+        await kept_forms.delete_forms(connection, session.login, back)
+
+
+Name = Annotated[str, Query(pattern=r"^([0-9a-f]{32})?$")]
+
+
+async def find_kept(request: Request, kept: Name = "") -> KeptForm | None:
+    """What an address says was kept of a form on this page, for whoever is signed in."""
+    session: Session = request.state.session
+    if not kept:
+        return None
+    async with borrowed(desk_of(request).pool) as connection:
+        return await kept_forms.find_form(connection, kept, session.login, quote(request.scope["path"]))
+
+
+Kept = Annotated[KeptForm | None, Depends(find_kept)]
