@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from fastapi import Depends, Form, Header, HTTPException, Request
 
-from api.access.kept import keep, refuse
+from api.access.kept import keep, refuse, words_of
 from api.access.rights import Right
 from api.access.sessions import Ended, Session, find_visitor, is_genuine
 from api.frame.addresses import path_of, query_of
@@ -67,7 +67,9 @@ class MayByForm(May):
 
     async def turn_away(self, request: Request, visitor: Ended | None) -> NoReturn:
         back = self.back_of(request)
-        raise SignInNeeded(back if visitor is None else await keep(request, visitor.login, back, "signed_in_again"))
+        if visitor is not None and await words_of(request):
+            back = await keep(request, visitor.login, back, "signed_in_again")
+        raise SignInNeeded(back)
 
     def back_of(self, request: Request) -> str:
         """The page that holds the form."""

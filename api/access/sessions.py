@@ -20,7 +20,7 @@ from api.access.slowing import Slowing, sender_of
 from api.frame.desk import desk_of
 from api.frame.render import Frame, set_cookie
 from streams.store.operation.status import find_received
-from streams.store.people import users
+from streams.store.people import kept_forms, users
 from streams.store.sessions import Connection, borrowed
 
 FIRST_LOGIN = "inspector"
@@ -74,6 +74,7 @@ async def open_session(request: Request, login: str, password: str) -> str | Non
     token = secrets.token_urlsafe(32)
     async with borrowed(pool) as connection:
         await users.save_session(connection, _token_hash(token), login)
+        await kept_forms.delete_old_forms(connection)
     return token
 
 

@@ -14,7 +14,6 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import TypeVar
 
 from fastapi import Request
 
@@ -39,13 +38,21 @@ class Throttled(Exception):
 
 @dataclass
 class _Tries:
-    """When somebody tried which log-in, and from when on the next try is looked at."""
+    """When a sender tried which log-in, or a log-in was tried by which sender (as hashes, which take less room).
+
+    ``free_at`` is when a sender's next try may be looked at.
+    """
 
     made: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=MOST_TRIES))
     free_at: float = 0.0
 
     def since(self, then: float) -> int:
         return sum(at > then for at, _ in self.made)
+
+    def forget(self, other: str) -> None:
+        kept = [made for made in self.made if made[1] != hash(other)]
+        self.made.clear()
+        self.made.extend(kept)
 
 
 class Slowing:
@@ -59,20 +66,20 @@ class Slowing:
         self._clock = clock
         self._sleep = sleep
         self._senders: OrderedDict[str, _Tries] = OrderedDict()
-        self._logins: OrderedDict[int, _Tries] = OrderedDict()
+        self._logins: OrderedDict[str, _Tries] = OrderedDict()
         self.waiting = 0
 
     async def wait(self, sender: str, login: str, known: bool) -> None:
         """Returns once a try may be looked at. ``known`` is a browser that knows the log-in. Raises ``Throttled``."""
-        now, name = self._clock(), hash(login)
-        tries, busy = _of(self._senders, sender), _of(self._logins, name)
+        now = self._clock()
+        tries, busy = _of(self._senders, sender), _of(self._logins, login)
         ahead = max(0.0, tries.free_at - now)
-        if ahead > MOST_AHEAD or (ahead and self.waiting >= MOST_WAITING):
+        if ahead > MOST_AHEAD or (ahead and self.waiting >= MOST_WAITING and not known):
             raise Throttled(ahead)
-        tries.made.append((now, name))
+        tries.made.append((now, hash(login)))
         tries.free_at = now + ahead + _wait_after(tries.since(now - REMEMBERED))
         is_busy = busy.since(now - REMEMBERED) >= BUSY_TRIES and not known
-        busy.made.append((now, name))
+        busy.made.append((now, hash(sender)))
         if seconds := max(ahead, BUSY_WAIT if is_busy else 0.0):
             self.waiting += 1
             try:
@@ -83,9 +90,9 @@ class Slowing:
     def forgive(self, sender: str, login: str) -> None:
         """Forgets what a sender tried at a log-in whose password it knew in the end."""
         tries = _of(self._senders, sender)
-        kept = [made for made in tries.made if made[1] != hash(login)]
-        tries.made = deque(kept, maxlen=MOST_TRIES)
+        tries.forget(login)
         tries.free_at = self._clock()
+        _of(self._logins, login).forget(sender)
 
 
 def sender_of(request: Request) -> str:
@@ -105,10 +112,7 @@ def _wait_after(tries: int) -> float:
     return 0.0 if tries < FREE_TRIES else min(2.0 ** (tries - FREE_TRIES), LONGEST_WAIT)
 
 
-Name = TypeVar("Name")
-
-
-def _of(known: "OrderedDict[Name, _Tries]", name: Name) -> _Tries:
+def _of(known: OrderedDict[str, _Tries], name: str) -> _Tries:
     """The tries of one name, which is then the newest; where there are too many names the oldest goes."""
     tries = known.setdefault(name, _Tries())
     known.move_to_end(name)

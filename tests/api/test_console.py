@@ -242,6 +242,22 @@ async def _end_sessions(dsn: str) -> None:
     await connection.close()
 
 
+def test_reloading_a_refused_sign_in_sends_no_password_again(browser: Browser, console: Console) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{console.url}/status")
+        page.get_by_label("用户名").fill("inspector")
+        page.get_by_label("密码").fill("surely wrong")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        _has_text(page, "用户名或密码不对")
+        with page.expect_request("**/sign-in?next=*") as asked:
+            page.reload()
+        assert asked.value.method == "GET"
+        sign_in(page, console)
+        page.wait_for_url("**/status")
+
+
 def test_everything_works_without_script(browser: Browser, console: Console) -> None:
     with browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 844}) as context:
         page = visit(context, console).page

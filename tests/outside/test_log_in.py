@@ -91,6 +91,13 @@ async def test_a_log_in_that_many_try_waits_a_little_but_not_where_it_is_known(s
     assert waits.slept == [slowing.BUSY_WAIT]
 
 
+async def test_signing_in_often_is_no_try_too_many(slow: Slowing, waits: Waits) -> None:
+    for _ in range(100):
+        await slow.wait(OWNER, LOGIN, known=False)
+        slow.forgive(OWNER, LOGIN)
+    assert waits.slept == []
+
+
 async def test_tries_at_once_wait_in_line_and_then_are_to_come_again(waits: Waits) -> None:
     may_end = asyncio.Event()
     slept: list[float] = []
@@ -346,6 +353,7 @@ async def test_what_was_kept_is_shown_to_its_sender_alone_and_on_its_page(
 
 async def test_few_forms_are_kept_and_not_for_good(
     client: httpx.AsyncClient,
+    password: str,
     versions: list[FindingVersion],
     connection: asyncpg.Connection,
     monkeypatch: pytest.MonkeyPatch,
@@ -358,13 +366,17 @@ async def test_few_forms_are_kept_and_not_for_good(
     await connection.execute("update kept_forms set kept_at = now() - interval '8 days'")
     await client.post(f"{page}/decisions", data=_form(client, "\u200b"))
     assert await connection.fetchval("select count(*) from kept_forms") == 1
+    await connection.execute("update kept_forms set kept_at = now() - interval '8 days'")
+    assert (await client.post("/sign-in", data={"login": LOGIN, "password": password})).status_code == 303
+    assert await connection.fetchval("select count(*) from kept_forms") == 0
 
 
 async def test_a_form_with_signs_that_no_store_holds_is_kept_without_them(
     client: httpx.AsyncClient, versions: list[FindingVersion]
 ) -> None:
     page = f"/leads/{await _lead(client)}"
-    refused = await client.post(f"{page}/decisions", data=_form(client, "写\x00了"), follow_redirects=True)
+    form = {**_form(client, "写\x00了"), "n\x00": "\x00"}
+    refused = await client.post(f"{page}/decisions", data=form, follow_redirects=True)
     assert "写\ufffd了</textarea>" in refused.text
 
 

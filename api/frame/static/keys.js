@@ -51,5 +51,7 @@ if (current !== null) {
   list.scrollTop = current.offsetTop - list.offsetTop - list.clientHeight / 2;
 }
 if (window.location.hash === "#reason") decide();
+// Reloading the page to sign in asks for it again and sends no password again.
+if (document.querySelector('form[action^="/sign-in"]') !== null) window.history.replaceState(null, "", window.location.href);
 // Work that goes on in steps goes on by itself; without script its button does.
 document.querySelector("form[data-goes-on]")?.requestSubmit();

@@ -22,7 +22,7 @@ class KeptForm(NamedTuple):
 
 async def save_form(connection: Connection, name: str, login: str, page: str, kept: KeptForm) -> None:
     """Keeps a form under a name that nobody can guess; ``page`` is the one that holds it."""
-    words = json.dumps({field: text.replace("\x00", "\ufffd") for field, text in kept.words.items()})
+    words = json.dumps({_storable(field): _storable(text) for field, text in kept.words.items()})
     async with connection.transaction():
         await connection.execute(
             "insert into kept_forms (name, login, page, form, words, problem) values ($1, $2, $3, $4, $5, $6)",
@@ -33,7 +33,7 @@ async def save_form(connection: Connection, name: str, login: str, page: str, ke
             words,
             kept.problem,
         )
-        await connection.execute("delete from kept_forms where kept_at < now() - $1::interval", KEPT)
+        await delete_old_forms(connection)
         await connection.execute(
             """
             delete from kept_forms where login = $1 and name not in (
@@ -44,12 +44,22 @@ async def save_form(connection: Connection, name: str, login: str, page: str, ke
         )
 
 
+def _storable(text: str) -> str:
+    """PostgreSQL's text has no NUL."""
+    return text.replace("\x00", "\ufffd")
+
+
 async def find_form(connection: Connection, name: str, login: str, page: str) -> KeptForm | None:
     """A form that somebody sent from a page before; ``None`` where it is another's, or of another page."""
     row = await connection.fetchrow(
         "select form, words, problem from kept_forms where name = $1 and login = $2 and page = $3", name, login, page
     )
     return None if row is None else KeptForm(row["form"], json.loads(row["words"]), row["problem"])
+
+
+async def delete_old_forms(connection: Connection) -> None:
+    """Forgets what was kept for long enough."""
+    await connection.execute("delete from kept_forms where kept_at < now() - $1::interval", KEPT)
 
 
 async def delete_forms(connection: Connection, login: str, page: str) -> None:
