@@ -1,21 +1,9 @@
 """The desk of tests/api for requests from outside, in this process and served by a process of its own."""
 
-import asyncio
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection
-from typing import NamedTuple
-from urllib.parse import urlencode
 
-import asyncpg
 import pytest
 
-from api.access.sessions import ensure_first_user
 from tests.api.conftest import (
     County,
     app,
@@ -30,7 +18,8 @@ from tests.api.conftest import (
     versions,
     visitor,
 )
-from tests.patience import PATIENCE
+
+from .desk import Served, serving
 
 __all__ = [
     "app",
@@ -46,101 +35,11 @@ __all__ = [
     "visitor",
 ]
 
-LOGIN = "inspector"
-PROXY = "127.0.0.2"
-"""Where the proxy stands that the served desk trusts; nobody else may speak for others."""
-
-
-class Answer(NamedTuple):
-    """What came back: header names in small letters, the last of each name."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-class Served(NamedTuple):
-    """A desk in a process of its own, with the password of its first log-in."""
-
-    port: int
-    password: str
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        body: bytes | str | None = None,
-        headers: dict[str, str] | None = None,
-        source: str = "127.0.0.1",
-    ) -> Answer:
-        """One request; redirects are not followed."""
-        there = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE, source_address=(source, 0))
-        try:
-            there.request(method, path, body, headers or {})
-            got = there.getresponse()
-            return Answer(got.status, {name.lower(): value for name, value in got.getheaders()}, got.read())
-        finally:
-            there.close()
-
-    def sign_in(self, source: str = "127.0.0.1", **headers: str) -> Answer:
-        """The answer to the form of the page to sign in."""
-        form = urlencode({"login": LOGIN, "password": self.password})
-        headers = {"Content-Type": "application/x-www-form-urlencoded", **headers}
-        return self.ask("POST", "/sign-in", form, headers, source)
-
-    def cookie(self) -> str:
-        """The cookie of somebody who signed in, as it is sent."""
-        return self.sign_in().headers["set-cookie"].partition(";")[0]
-
 
 @pytest.fixture(scope="module")
 def served(
     county: County, copied_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
-    """The desk of the county, as ``fundwatch api`` serves it."""
-    url, port = copied_database(county.url), _free_port()
-    password = asyncio.run(_first_password(url))
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("FUNDWATCH_")}
-    environment = ours | {
-        "FUNDWATCH_HOME": str(tmp_path_factory.mktemp("home")),
-        "FUNDWATCH_DATABASE_URL": url,
-        "FUNDWATCH_PORT": str(port),
-        "FUNDWATCH_TRUSTED_PROXIES": PROXY,
-    }
-    command = [sys.executable, "-m", "deploy.commands", "api"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
-        try:
-            _wait_until_it_listens(port)
-            yield Served(port, password)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(PATIENCE) == 0
-        finally:
-            process.kill()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-async def _first_password(url: str) -> str:
-    connection = await asyncpg.connect(url)
-    try:
-        created = await ensure_first_user(connection)
-    finally:
-        await connection.close()
-    assert created is not None
-    return created[1]
-
-
-def _wait_until_it_listens(port: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("nobody listens")
+    """The desk of the county."""
+    with serving(copied_database(county.url), tmp_path_factory.mktemp("home")) as desk:
+        yield desk

@@ -19,7 +19,7 @@ from api.frame.site import Site
 from knowledge_base.findings import FindingVersion
 from tests.patience import PATIENCE
 
-from .conftest import PROXY, Served
+from .desk import PROXY, Served
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}

@@ -1,0 +1,26 @@
+"""A share of the hostile requests to every route: each is answered, and none ends in a fault of the server."""
+
+from .desk import Served
+from .hostile import EACH_AT_LEAST, answers, fault_of
+from .spoilt import Known, requests, targets
+
+EACH = 20
+NOBODY = Known("fundwatch_1=x", "x", ["0" * 32], ["0" * 32])
+
+
+def test_no_hostile_request_ends_in_a_fault(served: Served) -> None:
+    got = list(answers(served, EACH))
+    assert len(got) == EACH * len(targets())
+    assert [fault for answer in got if (fault := fault_of(answer))] == []
+    assert {2, 3, 4} <= {answer.status // 100 for answer in got}
+
+
+def test_every_route_is_sent_as_many_and_no_two_alike() -> None:
+    made = list(requests(lambda: NOBODY, 1, EACH_AT_LEAST))
+    assert [sum(request.target == target for request in made) for target in targets()] == [EACH_AT_LEAST] * len(targets())
+    assert len({request.raw for request in made}) > 0.9 * len(made)
+
+
+def test_a_seed_makes_the_same_requests_again() -> None:
+    assert list(requests(lambda: NOBODY, 7, 3)) == list(requests(lambda: NOBODY, 7, 3))
+    assert list(requests(lambda: NOBODY, 7, 3)) != list(requests(lambda: NOBODY, 8, 3))
