@@ -102,10 +102,34 @@ def test_a_setting_of_the_bus_that_cannot_be_used_is_named(name: str, value: str
         load_settings({f"FUNDWATCH_{name}": value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PUBLIC_URL", "desk.example"),
+        ("PUBLIC_URL", "ftp://desk.example"),
+        ("PUBLIC_URL", "https://desk.example/folder"),
+        ("PUBLIC_URL", "https://desk.example:99999"),
+        ("PUBLIC_URL", "https://["),
+        ("TRUSTED_PROXIES", "*"),
+        ("TRUSTED_PROXIES", "proxy.example"),
+        ("TRUSTED_PROXIES", "10.1.2.3/8"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"FUNDWATCH_{name}:"):
+        load_settings({f"FUNDWATCH_{name}": value})
+
+
+def test_nobody_is_trusted_where_that_is_said() -> None:
+    assert load_settings({"FUNDWATCH_TRUSTED_PROXIES": "none"}).trusted_proxies == ()
+
+
 def test_every_fault_is_reported_at_once_and_no_value() -> None:
     faulty = {
         "FUNDWATCH_DATABASE_URL": "mysql://u:hidden-word@db",
         "FUNDWATCH_PORT": "65536",
+        "FUNDWATCH_PUBLIC_URL": "https://hidden-word@desk.example",
+        "FUNDWATCH_TRUSTED_PROXIES": "everybody",
         "FUNDWATCH_VAULT_KEY": "hidden-word",
         "FUNDWATCH_METRICS_PORT": "0",
         "FUNDWATCH_METRICS_TOKEN": "hidden-word",
