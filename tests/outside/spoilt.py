@@ -34,8 +34,10 @@ ODD = [
     "http://evil.example/",
     "2026-02-30", "2026-13-01", "0000-00-00", "99999-01-01",
 ]  # fmt: skip
-RAW = ["%00", "%ff%fe", "%c0%ae%c0%ae/", "%2e%2e%2f" * 8, "%zz", "%u0041", ";jsessionid=1", "%0d%0aX: y", "%F0%9F%92", "*"]
-METHODS = [*"PUT DELETE PATCH OPTIONS TRACE CONNECT HEAD BREW PROPFIND get POST GET".split(), "A" * 300]
+RAW = ["%00", "%ff%fe", "%c0%ae%c0%ae/", "%2e%2e%2f" * 8, "%zz", ";jsessionid=1", "%0d%0aX: y", "%F0%9F%92", "*"]
+METHODS = [
+    "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "HEAD", "BREW", "PROPFIND", "get", "POST", "GET", "A" * 300,
+]  # fmt: skip
 CONTENT_TYPES = [
     "", "application/json", "application/json; charset=utf-7", "application/x-www-form-urlencoded",
     "multipart/form-data",
@@ -340,8 +342,8 @@ def _parts(body: bytes) -> list[bytes]:
 
 
 SPOILS = {
-    _method: 8, _part: 14, _path: 5, _query: 16, _tail: 6, _header: 14, _many_headers: 2, _cookie: 8, _type: 6, _json: 10,
-    _form: 12, _multipart: 5, _wire: 4, _chunked: 4,
+    _method: 8, _part: 14, _path: 5, _query: 16, _tail: 6, _header: 14, _many_headers: 2, _cookie: 8, _type: 6,
+    _json: 10, _form: 12, _multipart: 5, _wire: 4, _chunked: 4,
 }  # fmt: skip
 """Ways to spoil a request, and how often each is taken."""
 
