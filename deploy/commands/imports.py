@@ -9,13 +9,13 @@ import msgspec
 import typer
 
 from api.frame.formats import instant
-from deploy.commands.output import Failure, Json, Opened, console, neutral, print_json, print_table, run
+from deploy.commands.output import Failure, Json, Opened, console, neutral, notes, print_json, print_table, run
 from deploy.commands.progress import follow
 from deploy.runtime import stop_on_signals
 from knowledge_base.files.folders import look_into
 from rules_lib.rule_set import RuleSet
 from streams.hosts.service import Service
-from streams.importers import BrokenInput
+from streams.importers import BrokenInput, ForeignInput, MostlyDead
 from streams.importers.jsonl import read_messages, source_id
 from streams.importers.sampling import looked_at
 from streams.importers.sending import send_messages
@@ -87,20 +87,37 @@ def _name_of(path: Path | None) -> str:
 
 
 async def _claims(sources: Sequence[tuple[Path | None, str]], most_dead: float, json: bool) -> None:
-    reports = []
+    """Imports one source after the other; one that holds no events is named, and the others are imported."""
+    told: list[Imported | NotImported] = []
     async with Opened() as service:
         await _start(service)
         for path, name in sources:
-            with read_messages(path) as reader:
-                bodies = looked_at(name, (message.raw for message in reader), most_dead)
-                content = source_id(path) if path and path.is_file() else f"stdin {name} {service.started_at}"
-                report = await _import(service, name, content, bodies, reader.size, lambda: reader.position)
-            reports.append(report)
+            try:
+                report = await _import_file(service, path, name, most_dead)
+            except (ForeignInput, MostlyDead) as error:
+                if len(sources) == 1:
+                    raise
+                notes.print(neutral(str(error)), highlight=False, markup=False)
+                told.append(NotImported(name, str(error)))
+                continue
+            told.append(report)
             if not json:
                 _show(report, service.rule_set)
     if json:
-        print_json(reports if len(reports) > 1 else reports[0])
-    _fail_where_needed(reports)
+        print_json(told if len(sources) > 1 else told[0])
+    _fail_where_needed([one for one in told if isinstance(one, Imported)])
+    refused = sum(isinstance(one, NotImported) for one in told)
+    if refused:
+        raise Failure(
+            f"{len(sources)} 个来源中有 {refused} 个未导入 / of {len(sources)} sources {refused} not imported"
+        )
+
+
+async def _import_file(service: Service, path: Path | None, name: str, most_dead: float) -> "Imported":
+    with read_messages(path) as reader:
+        bodies = looked_at(name, (message.raw for message in reader), most_dead)
+        content = source_id(path) if path and path.is_file() else f"stdin {name} {service.started_at}"
+        return await _import(service, name, content, bodies, reader.size, lambda: reader.position)
 
 
 def us_claims(
@@ -199,6 +216,13 @@ class Imported(msgspec.Struct, frozen=True):
     claims_a_second: float
     earlier: imports.Earlier | None
     broken: str | None
+
+
+class NotImported(msgspec.Struct, frozen=True):
+    """A source of several that was not imported, and why."""
+
+    source: str
+    refused: str
 
 
 class _Standing(msgspec.Struct, frozen=True):

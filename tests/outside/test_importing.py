@@ -1,6 +1,7 @@
 """Files from outside on the command line: what a person reads, what is stored, and how the command ends."""
 
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -104,6 +105,18 @@ def test_several_sources_are_imported_in_one_call(shell: Shell, tmp_path: Path) 
         ("1.jsonl", 1),
         ("2.jsonl", 1),
     ]
+
+
+def test_of_several_sources_a_wrong_one_is_named_and_the_others_are_imported(shell: Shell, tmp_path: Path) -> None:
+    for number, body in enumerate(GOOD[:2]):
+        (tmp_path / f"{number}.jsonl").write_bytes(lines(body))
+    (tmp_path / "0b.csv").write_bytes(b"name,age\nsomebody,40\n" * 40)
+    done = shell.run("import", "claims", str(tmp_path), "--json")
+    first, wrong, last = json.loads(done.stdout)
+    assert (done.returncode, first["accepted"], last["accepted"]) == (1, 1, 1)
+    assert wrong["source"] == "0b.csv"
+    assert "nothing was imported" in wrong["refused"]
+    assert "of 3 sources 1 not imported" in done.stderr.decode()
 
 
 def test_the_same_content_again_says_so_whatever_its_name(shell: Shell, file: Path, tmp_path: Path) -> None:
