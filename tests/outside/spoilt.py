@@ -36,7 +36,8 @@ ODD = [
 ]  # fmt: skip
 RAW = ["%00", "%ff%fe", "%c0%ae%c0%ae/", "%2e%2e%2f" * 8, "%zz", ";jsessionid=1", "%0d%0aX: y", "%F0%9F%92", "*"]
 METHODS = [
-    "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "HEAD", "BREW", "PROPFIND", "get", "POST", "GET", "A" * 300,
+    "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "HEAD", "BREW", "PROPFIND", "get", "POST", "GET",
+    "A" * 300,
 ]  # fmt: skip
 CONTENT_TYPES = [
     "", "application/json", "application/json; charset=utf-7", "application/x-www-form-urlencoded",
