@@ -7,8 +7,9 @@ arose, and neither gets what was sent.
 import logging
 import secrets
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -136,10 +137,18 @@ async def _explain_text(request: Request, error: Exception) -> Response:
     return render_error(request, HTTPStatus.NOT_FOUND, "missing")
 
 
+def _fault_words(fault: Mapping[str, Any]) -> str:
+    """What is wrong with a field. What the library says of a value is English alone."""
+    kind = fault.get("type")
+    if kind is None:
+        return str(fault["msg"])
+    return "缺少 / missing" if kind == "missing" else f"值无效 / invalid: {fault['msg']}"
+
+
 async def _explain_request(request: Request, error: Exception) -> Response:
     """What is wrong with a request, field by field, without repeating what it said."""
     assert isinstance(error, RequestValidationError)
-    faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+    faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {_fault_words(fault)}" for fault in error.errors())
     if is_for_systems(request):
         return JSONResponse({"detail": faults}, HTTPStatus.UNPROCESSABLE_ENTITY)
     return render_error(request, HTTPStatus.UNPROCESSABLE_ENTITY, "unknown", faults)

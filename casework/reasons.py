@@ -11,7 +11,7 @@ _FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
 
 def tidied_reason(text: str, longest: int = LONGEST_REASON) -> str:
     """A reason without blanks around it. Raises ``ValueError`` where it shows no word, is too long, or holds a NUL."""
-    reason = text.strip()
+    reason = text.replace("\r\n", "\n").strip()  # browsers send a line's end as two signs, and count one
     if not any(_is_seen(sign) for sign in reason):
         raise ValueError("a reason holds visible words")
     if "\x00" in reason:

@@ -4,6 +4,7 @@ The address carries a name that says nothing, and only the log-in that sent the 
 refused can be reloaded, and nothing is sent twice by that.
 """
 
+import logging
 import secrets
 from typing import Annotated, Any, NoReturn
 from urllib.parse import quote
@@ -14,7 +15,9 @@ from api.access.sessions import Session
 from api.frame.desk import desk_of
 from streams.store.people import kept_forms
 from streams.store.people.kept_forms import KeptForm
-from streams.store.sessions import borrowed
+from streams.store.sessions import borrowed, passing_errors
+
+logger = logging.getLogger("api")
 
 FORM_LIMITS: Any = {"max_fields": 50, "max_files": 0}
 """Of every form: ours have some fields and no files."""
@@ -29,17 +32,17 @@ class FormRefused(Exception):
 
 
 async def words_of(request: Request) -> dict[str, str]:
-    """What somebody typed in a form, by field; the token of the form is no word of theirs."""
+    """What somebody typed in a form, by field; what the form itself carries is no word of theirs."""
     form = await request.form(**FORM_LIMITS)
-    return {name: text for name, text in form.items() if isinstance(text, str) and name != "csrf"}
+    return {name: text for name, text in form.items() if isinstance(text, str) and name not in ("csrf", "kept")}
 
 
 async def keep(request: Request, login: str, back: str, problem: str) -> str:
     """Keeps a request's form for somebody, and gives the address of its page with it."""
     name = secrets.token_hex(16)
-    kept = KeptForm(request.scope["path"], await words_of(request), problem)
+    kept = KeptForm(name, request.scope["path"], await words_of(request), problem)
     async with borrowed(desk_of(request).pool) as connection:
-        await kept_forms.save_form(connection, name, login, back.partition("?")[0], kept)
+        await kept_forms.save_form(connection, login, back.partition("?")[0], kept)
     return f"{back}{'&' if '?' in back else '?'}kept={name}"
 
 
@@ -48,10 +51,13 @@ async def refuse(request: Request, session: Session, back: str, problem: str) ->
     raise FormRefused(await keep(request, session.login, back, problem))
 
 
-async def forget(request: Request, session: Session, back: str) -> None:
-    """Forgets what somebody's forms on a page said, once one of them was taken."""
-    async with borrowed(desk_of(request).pool) as connection:
-        await kept_forms.delete_forms(connection, session.login, back)
+async def forget(request: Request, session: Session) -> None:
+    """Forgets what a form said before it was taken now. What was done is done, so nothing here makes it a failure."""
+    name = (await request.form(**FORM_LIMITS)).get("kept")
+    if isinstance(name, str) and name:
+        with passing_errors(logger, "forgetting a form"):
+            async with borrowed(desk_of(request).pool) as connection:
+                await kept_forms.delete_form(connection, name, session.login)
 
 
 Name = Annotated[str, Query(pattern=r"^([0-9a-f]{32})?$")]

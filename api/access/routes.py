@@ -67,10 +67,18 @@ class _Limited(Request):
     def __init__(self, request: Request, most: int):
         super().__init__(request.scope, _limited(request.receive, most))
 
+    def form(self, **limits: Any) -> Any:
+        """Our forms are urlencoded; the other kind would be read in an encoding of the sender's choice."""
+        if self.headers.get("content-type", "").lstrip().lower().startswith("multipart/"):
+            raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "正文不是网页表单 / body: no urlencoded form")
+        return super().form(**limits)
+
     async def json(self) -> Any:
         said = json.loads(await self.body(), object_pairs_hook=_named_once)
         if _depth_of(said) > DEEPEST:
-            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"body: deeper than {DEEPEST}")
+            raise HTTPException(
+                HTTPStatus.UNPROCESSABLE_ENTITY, f"正文嵌套超过 {DEEPEST} 层 / body: deeper than {DEEPEST}"
+            )
         return said
 
 
@@ -87,10 +95,14 @@ def _limited(receive: Receive, most: int) -> Receive:
             async with asyncio.timeout_at(ends):
                 message = await receive()
         except TimeoutError:
-            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, f"body: not there after {LONGEST_BODY:g} s") from None
+            raise HTTPException(
+                HTTPStatus.REQUEST_TIMEOUT, f"{LONGEST_BODY:g} 秒内没有收完 / body: not there after {LONGEST_BODY:g} s"
+            ) from None
         got += len(message.get("body", b""))
         if got > most:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"body: more than {most} bytes")
+            raise HTTPException(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"正文超过 {most} 字节 / body: more than {most} bytes"
+            )
         return message
 
     return receive_within
@@ -98,7 +110,7 @@ def _limited(receive: Receive, most: int) -> Receive:
 
 def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(pairs)) < len(pairs):
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "body: a name twice")
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "正文中有名称出现两次 / body: a name twice")
     return dict(pairs)
 
 
@@ -114,9 +126,9 @@ def _depth_of(said: Any) -> int:
 def _check_query(request: Request, known: set[str]) -> None:
     """Raises where an address says what its route does not know, or one thing twice."""
     said = [name for name, _ in request.query_params.multi_items()]
-    faults = [(name, "unknown") for name in said if name not in known]
-    faults += [(name, "twice") for name in known if said.count(name) > 1]
+    faults = [(name, "不认识 / unknown") for name in said if name not in known]
+    faults += [(name, "出现两次 / twice") for name in known if said.count(name) > 1]
     if request.query_params.get(LANGUAGE, next(iter(LANGUAGES))) not in LANGUAGES:
-        faults.append((LANGUAGE, f"expected one of {', '.join(LANGUAGES)}"))
+        faults.append((LANGUAGE, f"只能是 {', '.join(LANGUAGES)} 之一 / expected one of {', '.join(LANGUAGES)}"))
     if faults:
         raise RequestValidationError([{"loc": ("query", name[:LONGEST_NAME]), "msg": why} for name, why in faults])

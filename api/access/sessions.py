@@ -124,7 +124,8 @@ def is_genuine(session: Session, csrf: str) -> bool:
 
 
 def _token_of(request: Request) -> str | None:
-    return request.cookies.get(desk_of(request).site.session_cookie)
+    """The token of a session; for one release also under the name that the cookie had before."""
+    return request.cookies.get(desk_of(request).site.session_cookie) or request.cookies.get("session")
 
 
 def _token_hash(token: str) -> bytes:

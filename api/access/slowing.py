@@ -88,10 +88,14 @@ class Slowing:
                 self.waiting -= 1
 
     def forgive(self, sender: str, login: str) -> None:
-        """Forgets what a sender tried at a log-in whose password it knew in the end."""
+        """Forgets what a sender tried at a log-in whose password it knew in the end.
+
+        What it tried at other log-ins goes on to slow it.
+        """
         tries = _of(self._senders, sender)
         tries.forget(login)
-        tries.free_at = self._clock()
+        if not tries.made:
+            tries.free_at = self._clock()
         _of(self._logins, login).forget(sender)
 
 

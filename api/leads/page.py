@@ -91,7 +91,7 @@ async def _answer(request: Request, session: Session, page: str, recording: Awai
         await recording
     except acts.Refused as refused:
         await refuse(request, session, page, refused.problem)
-    await forget(request, session, page)
+    await forget(request, session)
     return RedirectResponse(f"{page}#decision", HTTPStatus.SEE_OTHER)
 
 

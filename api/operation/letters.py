@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Path, Query, Reques
 from fastapi.responses import RedirectResponse, Response
 
 from api.access.callers import May, MayByForm, Seer
-from api.access.kept import Kept, refuse
+from api.access.kept import Kept, forget, refuse
 from api.access.rights import Right
 from api.access.routes import KB, Route
 from api.access.sessions import Session, frame_of
@@ -206,6 +206,7 @@ async def show_bytes(
             problem = "purpose"
     if problem:
         await refuse(request, session, _path_of(letter), problem)
+    await forget(request, session)
     return await _render_letter(request, session, topic, partition, offset, body=body)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from difflib import get_close_matches
 from getpass import getuser
@@ -33,7 +33,7 @@ def purge(
 
     Example: fundwatch dead-letters purge --import wrong.jsonl --export wrong-letters.jsonl
     """
-    run(_purge(neutral(of), export, neutral(by or getuser()), yes, json))
+    run(_purge(of, export, neutral(by or getuser()), yes, json))
 
 
 class Purged(msgspec.Struct, frozen=True):
@@ -44,12 +44,14 @@ class Purged(msgspec.Struct, frozen=True):
     left: int
 
 
-async def _purge(source: str, path: Path, by: str, yes: bool, json: bool) -> None:
+async def _purge(of: str, path: Path, by: str, yes: bool, json: bool) -> None:
     async with Opened() as service, borrowed(service.pool) as connection:
+        known = await purges.find_names(connection)
+        source = of if of in known else next((name for name in known if neutral(name) == neutral(of)), neutral(of))
         begun = await _begun(connection, source, path)
         count = await purging.count_of(connection, source)
         if begun is None and not count.letters:
-            await _require_name(connection, source)
+            _require_name(known, source)
             done = None
         else:
             _require_consent(source, path, count, yes)
@@ -79,8 +81,7 @@ def _exists(path: Path) -> Failure:
     return Failure(f"文件已存在，请另取名 / this file exists, choose another name: {path}")
 
 
-async def _require_name(connection: Connection, source: str) -> None:
-    known = await purges.find_names(connection)
+def _require_name(known: Sequence[str], source: str) -> None:
     if source not in known:
         near = ", ".join(get_close_matches(source, known, 3, 0.5))
         others = f"相近的有 / near it: {near}" if near else "fundwatch reconcile 列出来源 / lists the names"

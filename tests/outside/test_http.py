@@ -5,7 +5,10 @@ import json
 import re
 import socket
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -249,6 +252,23 @@ def test_a_proxy_is_believed_where_it_is_trusted(served: Served, source: str, be
     answer = served.sign_in(source, **{"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.9"})
     assert answer.status == 303
     assert ("Secure" in answer.headers["set-cookie"]) is believed
+
+
+@pytest.mark.parametrize("claimed", ["192.0.2.9", "198.51.100.7, 192.0.2.9"])
+def test_who_tries_wrong_passwords_behind_a_proxy_is_slowed_and_nobody_else_there(served: Served, claimed: str) -> None:
+    """Whatever somebody claims in front of what the proxy appended."""
+    wrong = urlencode({"login": "nobody", "password": "no password of anybody"})
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    def tried(sender: str) -> int:
+        return served.ask("POST", "/sign-in", wrong, {**form, "X-Forwarded-For": sender}, PROXY).status
+
+    senders = ThreadPoolExecutor(12)
+    tries = [senders.submit(tried, claimed) for _ in range(12)]
+    assert any(of.result() == HTTPStatus.TOO_MANY_REQUESTS for of in as_completed(tries))
+    assert tried("192.0.2.10") == HTTPStatus.UNAUTHORIZED
+    assert tried(claimed.replace("198.51.100.7", "198.51.100.8")) == HTTPStatus.TOO_MANY_REQUESTS
+    senders.shutdown(wait=False, cancel_futures=True)  # the others wait in their line
 
 
 async def test_the_public_address_makes_cookies_secure_and_its_forms_ours(

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import re
 import unicodedata
 from typing import NamedTuple
 
@@ -330,11 +331,17 @@ async def test_a_refused_form_leaves_its_page_and_reloading_that_sends_and_loses
 async def test_what_was_kept_is_forgotten_once_the_form_was_taken(
     client: httpx.AsyncClient, versions: list[FindingVersion], connection: asyncpg.Connection
 ) -> None:
+    """That form alone: another tab of the same page may hold another's words."""
     page = f"/leads/{await _lead(client)}"
     refused = await client.post(f"{page}/decisions", data=_form(client, "\u200b"))
+    await client.post(f"{page}/decisions", data=_form(client, "\u200b\u200b"))
+    assert await connection.fetchval("select count(*) from kept_forms") == 2
+    shown = (await client.get(refused.headers["location"])).text
+    (name,) = set(re.findall(r'name="kept" value="([0-9a-f]{32})"', shown))
+    taken = {**_form(client, "与护理记录不符"), "kept": name}
+    assert (await client.post(f"{page}/decisions", data=taken)).status_code == 303
     assert await connection.fetchval("select count(*) from kept_forms") == 1
-    assert (await client.post(f"{page}/decisions", data=_form(client, "与护理记录不符"))).status_code == 303
-    assert await connection.fetchval("select count(*) from kept_forms") == 0
+    assert await connection.fetchval("select count(*) from kept_forms where name = $1", name) == 0
     assert (await client.get(refused.headers["location"])).status_code == 200
 
 

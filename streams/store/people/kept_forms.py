@@ -13,20 +13,24 @@ MOST = 50
 
 
 class KeptForm(NamedTuple):
-    """Where a form was sent, what its fields held, and why it was not taken: a key of the texts ``problems``."""
+    """Where a form was sent, what its fields held, and why it was not taken: a key of the texts ``problems``.
 
+    ``name`` is what its page's address calls it.
+    """
+
+    name: str
     form: str
     words: Mapping[str, str]
     problem: str
 
 
-async def save_form(connection: Connection, name: str, login: str, page: str, kept: KeptForm) -> None:
-    """Keeps a form under a name that nobody can guess; ``page`` is the one that holds it."""
+async def save_form(connection: Connection, login: str, page: str, kept: KeptForm) -> None:
+    """Keeps a form, whose name nobody can guess; ``page`` is the one that holds it."""
     words = json.dumps({_storable(field): _storable(text) for field, text in kept.words.items()})
     async with connection.transaction():
         await connection.execute(
             "insert into kept_forms (name, login, page, form, words, problem) values ($1, $2, $3, $4, $5, $6)",
-            name,
+            kept.name,
             login,
             page,
             kept.form,
@@ -54,7 +58,7 @@ async def find_form(connection: Connection, name: str, login: str, page: str) ->
     row = await connection.fetchrow(
         "select form, words, problem from kept_forms where name = $1 and login = $2 and page = $3", name, login, page
     )
-    return None if row is None else KeptForm(row["form"], json.loads(row["words"]), row["problem"])
+    return None if row is None else KeptForm(name, row["form"], json.loads(row["words"]), row["problem"])
 
 
 async def delete_old_forms(connection: Connection) -> None:
@@ -62,6 +66,6 @@ async def delete_old_forms(connection: Connection) -> None:
     await connection.execute("delete from kept_forms where kept_at < now() - $1::interval", KEPT)
 
 
-async def delete_forms(connection: Connection, login: str, page: str) -> None:
-    """Forgets what somebody sent from a page, once it was taken."""
-    await connection.execute("delete from kept_forms where login = $1 and page = $2", login, page)
+async def delete_form(connection: Connection, name: str, login: str) -> None:
+    """Forgets what somebody's form said, once it was taken."""
+    await connection.execute("delete from kept_forms where name = $1 and login = $2", name, login)
