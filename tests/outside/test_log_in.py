@@ -1,8 +1,8 @@
 """Signing in: wrong passwords slow their sender and lock nobody out; spellings; forms that were refused."""
 
 import asyncio
-import threading
 import re
+import threading
 import unicodedata
 from typing import NamedTuple
 
