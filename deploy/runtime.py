@@ -34,7 +34,7 @@ logger = logging.getLogger("fundwatch.runtime")
 
 MOST_REVIVALS = 5
 WITHIN_SECONDS = 600.0
-"""An embedded server that dies more often than that within so long is not started again."""
+"""An embedded server that dies more often than that within so long is given up."""
 
 
 @asynccontextmanager

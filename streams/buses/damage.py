@@ -21,6 +21,10 @@ LONGEST = 100_000
 """Offsets that may be passed over at once; a longer stretch is no damaged batch, but a lost log."""
 _ASKED = 2 * 2**20
 """Bytes asked for; a first batch that is larger comes all the same."""
+_PROBED = 64 * 2**10
+"""The same where it is only tried whether there is something to read."""
+_OF_DAMAGE = (aiokafka.errors.CorruptRecordException, aiokafka.errors.UnknownError)
+"""What a broker says where its own file is damaged; everything else that it refuses has another reason."""
 _BEGINNING = struct.Struct(">qi")
 """Offset of a batch's first record, and how many bytes follow this length."""
 _LAST_OFFSET = struct.Struct(">i")
@@ -33,13 +37,14 @@ class Unreadable(msgspec.Struct, frozen=True):
     """A batch that cannot be read: its records from ``first`` on, up to the one before ``next``.
 
     ``next`` is ``None`` where nobody can say how far it goes. ``held`` is the batch as it came, empty where the broker
-    does not deliver it.
+    does not deliver it. ``is_as_sent`` says that its checksum is right: no replica holds it otherwise.
     """
 
     first: int
     next: int | None
     reason: str
     held: bytes
+    is_as_sent: bool = False
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -61,9 +66,9 @@ class _Answer(msgspec.Struct, frozen=True):
 async def look(kafka: AIOKafkaConsumer, place: TopicPartition, offset: int) -> Looked:
     """Asks for a partition from an offset on, past the client's own reading.
 
-    Raises ``BusAway``, ``OffsetOutOfRange``.
+    Raises ``BusAway``, ``OffsetOutOfRange``, and the client's error where a broker refuses for another reason.
     """
-    answer = await _ask(kafka, place, offset)
+    answer = await _ask(kafka, place, offset, _ASKED)
     if answer.error is not None or (not answer.data and offset < answer.end):
         reason = f"broker: {answer.error or 'delivers nothing'}"
         end = (await kafka.end_offsets([place]))[place]
@@ -74,26 +79,25 @@ async def look(kafka: AIOKafkaConsumer, place: TopicPartition, offset: int) -> L
     held, following = _cut_out(answer, stopped_at)
     if following is None or (following < answer.end and not await _is_readable(kafka, place, following)):
         following = await _find_readable(kafka, place, stopped_at, answer.end)
-    return Looked(records, Unreadable(stopped_at, following, fault, held))
+    return Looked(records, Unreadable(stopped_at, following, fault, held, _is_as_sent(held)))
 
 
-async def _ask(kafka: AIOKafkaConsumer, place: TopicPartition, offset: int) -> _Answer:
+async def _ask(kafka: AIOKafkaConsumer, place: TopicPartition, offset: int, most: int) -> _Answer:
     client = kafka._client
     leader = client.cluster.leader_for_partition(place)
     if leader is None or leader < 0:
         raise BusAway("LeaderNotAvailableError")
-    wanted = [(place.topic, [(place.partition, offset, _ASKED)])]
-    try:
-        response = await client.send(leader, FetchRequest(0, 0, _ASKED, READ_COMMITTED, wanted))
-    except aiokafka.errors.KafkaError as error:
-        raise BusAway(type(error).__name__) from error
+    wanted = [(place.topic, [(place.partition, offset, most)])]
+    response = await client.send(leader, FetchRequest(0, 0, most, READ_COMMITTED, wanted))
+    if not response.topics:  # a client that is over its quota gets an empty answer
+        raise BusAway("throttled")
     ((_, (parts,)),) = response.topics
     _, code, _, stable, *more = parts
     refusal = aiokafka.errors.for_code(code)
     if refusal is aiokafka.errors.OffsetOutOfRangeError:
         raise OffsetOutOfRange(f"{place.topic}/{place.partition}: the brokers do not hold {offset}")
-    if refusal.retriable and refusal is not aiokafka.errors.CorruptRecordException:
-        raise BusAway(refusal.__name__)
+    if code and refusal not in _OF_DAMAGE:
+        raise refusal
     aborted = more[1] if response.API_VERSION >= 11 else more[-2]
     return _Answer(refusal.__name__ if code else None, stable, aborted, more[-1] or b"")
 
@@ -115,7 +119,7 @@ def _read(place: TopicPartition, answer: _Answer, offset: int) -> tuple[list[Any
 
 async def _is_readable(kafka: AIOKafkaConsumer, place: TopicPartition, offset: int) -> bool:
     """Whether the broker delivers something at an offset that the client can read."""
-    answer = await _ask(kafka, place, offset)
+    answer = await _ask(kafka, place, offset, _PROBED)
     return answer.error is None and _read(place, answer, offset)[2] > offset
 
 
@@ -126,6 +130,15 @@ def _fault(error: Exception) -> str:
     if isinstance(error, aiokafka.errors.UnsupportedCodecError):
         return "codec"
     return f"form ({type(error).__name__})"
+
+
+def _is_as_sent(held: bytes) -> bool:
+    """Whether a batch is whole by its checksum."""
+    try:
+        records = MemoryRecords(held)
+        return bool(records.has_next() and records.next_batch().validate_crc())
+    except Exception:  # noqa: BLE001 - whatever a library says of bytes that it cannot read
+        return False
 
 
 def _cut_out(answer: _Answer, offset: int) -> tuple[bytes, int | None]:
@@ -167,9 +180,12 @@ async def _find_readable(kafka: AIOKafkaConsumer, place: TopicPartition, offset:
     A broker finds its way by an index that has an entry every few thousand bytes: behind the next entry it delivers
     again, and everything from there on. So the step is doubled until it does, and then halved.
     """
+    last = min(end - 1, offset + LONGEST)
+    if last <= offset:
+        return None
     refused, step = offset, 1
-    while not await _is_readable(kafka, place, tried := min(offset + step, end - 1)):
-        if tried == end - 1 or step > LONGEST:
+    while not await _is_readable(kafka, place, tried := min(offset + step, last)):
+        if tried == last:
             return None
         refused, step = tried, step * 2
     while tried - refused > 1:

@@ -22,8 +22,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from kafka import TopicPartition as AdminPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
 
-from streams.bus import Bus, BusAway, Consumer, Lag, Message, OffsetOutOfRange, Record, TopicState, partition_of
-from streams.buses.damage import Unreadable, look
+from streams.bus import Bus, BusAway, Consumer, Lag, Lease, Message, OffsetOutOfRange, Record, TopicState, partition_of
+from streams.buses.damage import Looked, Unreadable, look
 from streams.buses.holding import LAST_SECONDS, AssignedConsumer, ended
 from streams.buses.threads import in_thread
 from streams.store.sessions import Pool, borrowed
@@ -47,6 +47,10 @@ _LONGEST_SOURCE = 200  # characters; PostgreSQL's index of the ledger takes no m
 _BATCH_BYTES = 512 * 2**10
 _FETCHED_BYTES = 2 * 2**20  # of one partition ahead of the worker
 _PATIENCE = 10.0  # seconds for an answer of the broker
+_LOOK_SECONDS = 3.0
+"""Seconds for looking directly: what takes longer is tried again, and holds up neither others nor the end."""
+_PUZZLED = 3
+"""Times in a row that a client's error is taken for one that passes although everything can be read."""
 _SILENT = 15.0
 """Seconds after which a partition of which nothing was heard is asked directly: there may be something after all, which
 the broker cannot deliver, and the client says nothing of that."""
@@ -173,7 +177,7 @@ class KafkaBus(Bus):
 
     async def ask(self, question: Callable[[KafkaAdminClient], Answer]) -> Answer:
         """An administrator's request. Raises ``BusAway``."""
-        with broker_errors(self.address.brokers):
+        with broker_errors(self.address.brokers, _UNKNOWN):
             return await in_thread(lambda: self._ask(question))
 
     def _ask(self, question: Callable[[KafkaAdminClient], Answer]) -> Answer:
@@ -272,7 +276,7 @@ class KafkaBus(Bus):
         by_partition: dict[int, list[Message]] = {}
         for message in messages:
             by_partition.setdefault(partition_of(message.key, partitions), []).append(message)
-        with broker_errors(self.address.brokers):
+        with broker_errors(self.address.brokers, _UNKNOWN):
             producer = await self._open_producer()
             try:
                 sent = [
@@ -344,6 +348,8 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
         self._gaps: dict[int, int] = {}
         self._heard: dict[int, float] = {}
         self._standing: dict[int, int] = {}
+        self._settled: set[int] = set()
+        self._puzzled = 0
 
     async def open(self) -> None:
         milliseconds = round(self._bus.session.total_seconds() * 1000)
@@ -381,6 +387,7 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
     def _begin(self, partition: int, offset: int) -> None:
         self._gaps.pop(partition, None)
         self._standing.pop(partition, None)
+        self._settled.discard(partition)
         self._heard[partition] = time.monotonic()
         place = self._place(partition)
         self._kafka.seek(place, offset)
@@ -396,38 +403,44 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
         reading = [partition for partition in partitions if partition not in self._standing]
         places = [self._place(partition) for partition in partitions]
         try:
+            fetched: dict[TopicPartition, list[Any]] = {}
             with self._reading_errors(), suppress(TimeoutError):
                 read = self._kafka.getmany(*places, timeout_ms=round(seconds * 1000), max_records=most)
                 fetched = await asyncio.wait_for(read, seconds + 0.2)
+            for place, records in fetched.items():
                 if assignment == self._assignment:
-                    for place, records in fetched.items():
-                        self._put_ahead(place.partition, [record_of(record) for record in records])
+                    await self._put_ahead(place.partition, [record_of(record) for record in records])
         except (BusAway, OffsetOutOfRange):
             raise
-        except Exception:  # what a client says of bytes that it cannot read is of many types
-            found = [await self._look_at(partition) for partition in reading]
-            if not any(found):
-                raise
+        except Exception as error:  # noqa: BLE001 - what a client says of bytes that it cannot read is of many types
+            await self._look_for_fault(reading, error)
 
     async def _idle(self, seconds: float) -> None:
         """Asks the client all the same: one that nobody asks leaves its group and does not join again."""
         with self._reading_errors(), suppress(TimeoutError):
             await asyncio.wait_for(self._kafka.getmany(timeout_ms=round(seconds * 1000)), seconds + 0.2)
 
-    def _put_ahead(self, partition: int, records: list[Record]) -> None:
+    async def _put_ahead(self, partition: int, records: list[Record]) -> None:
         """Puts one answer's records to those ahead, unless one is missing between: then the partition is read again.
 
-        What is missing a second time the brokers do not deliver: the mark of a sender's transaction takes an offset
-        too. Only the first record is looked at, since the client takes an answer from one stretch that it fetched: it
-        may lose a whole answer (when partitions are shared out anew), and what lies between two records of one answer
-        are marks and taken-back records.
+        What is missing a second time, and is not found by looking directly, the brokers do not deliver: the mark of a
+        sender's transaction takes an offset too. Only the first record is looked at, since the client takes an answer
+        from one stretch that it fetched: it may lose a whole answer (when partitions are shared out anew), and what lies
+        between two records of one answer are marks and taken-back records.
         """
-        if partition not in self._held:
+        if partition not in self._held or partition not in self._ahead:
             return
+        assignment = self._assignment
         self._heard[partition] = time.monotonic()
         ahead, start = self._ahead[partition], self._held[partition][1]
         expected = self._expected(partition)
-        if records[0].offset == expected or self._gaps.get(partition) == expected:
+        is_read = records[0].offset == expected
+        if not is_read and self._gaps.get(partition) == expected:
+            is_read = await self._is_empty(partition, expected, records)
+            if assignment != self._assignment or partition not in self._held:
+                return
+        if is_read:
+            self._puzzled = 0
             ahead += records
             return
         logger.warning("a gap on %s/%d: read again from the store's offset", self._topic, partition)
@@ -440,10 +453,43 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
         ahead = self._ahead[partition]
         return ahead[-1].offset + 1 if ahead else self._held[partition][1]
 
+    async def _is_empty(self, partition: int, offset: int, behind: Sequence[Record]) -> bool:
+        """Whether brokers deliver nothing from an offset up to the records behind it."""
+        looked = await self._look(partition, offset)
+        first = looked.records[0].offset if looked.records else None
+        return looked.unreadable is None and (first is None or first >= behind[0].offset)
+
+    def lost(self, lease: Lease) -> None:
+        super().lost(lease)
+        with suppress(aiokafka.errors.IllegalStateError):
+            self._kafka.pause(self._place(lease.partition))
+
     # --- what cannot be read
 
+    async def _look(self, partition: int, offset: int) -> Looked:
+        with broker_errors(self._bus.address.brokers):
+            try:
+                return await asyncio.wait_for(look(self._kafka, self._place(partition), offset), _LOOK_SECONDS)
+            except TimeoutError:
+                raise BusAway(f"{self._bus.address.brokers}: TimeoutError") from None
+
+    async def _look_for_fault(self, partitions: Sequence[int], error: Exception) -> None:
+        """Looks which partition a client's error is about. Where all can be read they are read again, a few times."""
+        assignment, found = self._assignment, False
+        for partition in partitions:
+            found |= await self._look_at(partition)
+            if assignment != self._assignment:
+                return
+        self._puzzled = 0 if found else self._puzzled + 1
+        if self._puzzled == _PUZZLED:
+            raise error
+        if not found:
+            logger.warning("%s is read again after an error of the client: %s", self._topic, type(error).__name__)
+            for partition in self._placed & self._held.keys() - self._standing.keys():
+                self._begin(partition, self._expected(partition))
+
     async def _look_at_silent(self, partitions: Sequence[int]) -> None:
-        """Asks directly for partitions that have been silent for long, or stand; who does not answer is asked again."""
+        """Asks directly for one partition that has been silent for long, or stands; one without answer is asked again."""
         now = time.monotonic()
         pause = min(_SILENT, self._bus.on_damage.after.total_seconds())
         for partition in partitions:
@@ -451,11 +497,14 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
                 self._heard[partition] = now
                 with suppress(BusAway):
                     await self._look_at(partition)
+                return
 
     async def _look_at(self, partition: int) -> bool:
         """Looks whether there is something that cannot be read where a partition is to be read on, and stands there."""
+        if partition not in self._held or partition not in self._ahead:
+            return False
         assignment, expected = self._assignment, self._expected(partition)
-        looked = await look(self._kafka, self._place(partition), expected)
+        looked = await self._look(partition, expected)
         if assignment != self._assignment or partition not in self._held or expected != self._expected(partition):
             return False
         if looked.unreadable is None:
@@ -470,26 +519,34 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
         place = (self._group, self._topic, partition)
         async with borrowed(self._pool) as connection:
             waited = await save_unreadable(connection, *place, found.first, found.next, found.reason)
-        if partition not in self._held:
+        if partition not in self._held or partition not in self._ahead:
             return
         if self._standing.get(partition) != found.first:
             logger.error("%s/%d cannot be read at %d: %s", self._topic, partition, found.first, found.reason)
             self._standing[partition] = found.first
             self._kafka.pause(self._place(partition))
         on_damage = self._bus.on_damage
-        if on_damage.passes and found.next is not None and waited >= on_damage.after.total_seconds():
+        is_due = found.is_as_sent or waited >= on_damage.after.total_seconds()
+        if on_damage.passes and found.next is not None and is_due and await self._is_still(partition, found):
             logger.error("%s/%d passed over from %d to %d", self._topic, partition, found.first, found.next - 1)
             self._ahead[partition] += _records_of(found, found.next)
             self._begin(partition, found.next)
 
+    async def _is_still(self, partition: int, found: Unreadable) -> bool:
+        """Whether a second look says the same: while brokers change places one may say this, and the next one that."""
+        assignment = self._assignment
+        again = await self._look(partition, found.first)
+        same = again.unreadable is not None and again.unreadable.next == found.next
+        return same and assignment == self._assignment and partition in self._held
+
     async def _go_on(self, partition: int, offset: int) -> None:
-        """Reads on where a partition stood and can be read again."""
-        first = self._standing.get(partition)
-        if first is not None:
+        """Reads on where a partition stood, also before this member held it, and can be read again."""
+        if partition not in self._settled:
+            self._settled.add(partition)
             async with borrowed(self._pool) as connection:
-                await delete_unreadable(connection, self._group, self._topic, partition, first)
-            if partition in self._held:
-                self._begin(partition, offset)
+                await delete_unreadable(connection, self._group, self._topic, partition, offset)
+        if partition in self._standing and partition in self._held:
+            self._begin(partition, offset)
 
     @contextmanager
     def _reading_errors(self) -> Iterator[None]:
@@ -548,12 +605,15 @@ async def _hang_up(client: Any, *places: tuple[Any, str]) -> None:
 
 
 @contextmanager
-def broker_errors(brokers: str) -> Iterator[None]:
-    """Makes of a client's error ``BusAway`` where it is known to pass by itself; every other stays what it is."""
+def broker_errors(brokers: str, beside: frozenset[str] = frozenset()) -> Iterator[None]:
+    """Makes of a client's error ``BusAway`` where it is known to pass by itself; every other stays what it is.
+
+    ``beside`` names errors that pass here as well.
+    """
     try:
         yield
     except (aiokafka.errors.KafkaError, kafka.errors.KafkaError) as error:
-        if type(error).__name__ not in _PASSING:
+        if type(error).__name__ not in _PASSING | beside:
             raise
         raise BusAway(f"{brokers}: {type(error).__name__}") from error
 
@@ -582,6 +642,8 @@ _PASSING = {
     "KafkaStorageError",
     "KafkaTimeoutError",
     "KafkaUnavailableError",
+    "ListenerNotFound",
+    "ListenerNotFoundError",
     "LeaderNotAvailableError",
     "MetadataEmptyBrokerList",
     "NetworkExceptionError",
@@ -596,12 +658,14 @@ _PASSING = {
     "OffsetNotAvailableError",
     "OutOfOrderSequenceNumber",
     "ProducerClosed",
+    "ProducerFenced",
     "RebalanceInProgressError",
     "ReplicaNotAvailableError",
     "RequestTimedOutError",
     "StaleMetadata",
     "ThrottlingQuotaExceededError",
     "TooManyInFlightRequests",
+    "UnknownBrokerIdError",
     "UnknownControllerIdError",
     "UnknownLeaderEpochError",
     "UnknownMemberIdError",
@@ -609,6 +673,8 @@ _PASSING = {
     "UnknownTopicIdError",
     "UnknownTopicOrPartitionError",
 }
+_UNKNOWN = frozenset({"UnknownError"})
+"""What a broker says that ends or begins, to requests and to what is sent; of what is read it may mean damage."""
 
 
 def _batches(producer: AIOKafkaProducer, messages: Sequence[Message]) -> Iterator[Any]:

@@ -96,17 +96,18 @@ class Worker:
         while waiting:
             current = waiting.pop(0)
             try:
-                written = await self._write(consumer, current, stop)
+                try:
+                    written = await self._write(consumer, current, stop)
+                except _DataFault as fault:
+                    if len(current.records) > 1:
+                        waiting = [*current.halves(), *waiting]
+                        continue
+                    written = await self._bury(consumer, current, stop, f"cannot be handled: {fault}")
             except Fenced:
                 logger.warning("fenced on %s/%d", current.lease.topic, current.lease.partition, extra=_fields(current))
                 metrics.count_fenced(current.lease)
                 consumer.lost(current.lease)
                 return
-            except _DataFault as fault:
-                if len(current.records) > 1:
-                    waiting = [*current.halves(), *waiting]
-                    continue
-                written = await self._bury(consumer, current, stop, f"cannot be handled: {fault}")
             if not written:
                 return
             consumer.moved(current)
@@ -115,10 +116,11 @@ class Worker:
 
     async def _bury(self, consumer: Consumer, batch: Batch, stop: asyncio.Event, reason: str) -> bool:
         """Dead-letters the one record of a batch; where its key or source is what cannot be stored, without these."""
+        (record,) = batch.records
+        reason = record.unreadable or reason
         try:
             return await self._write(consumer, batch, stop, bury=reason)
         except _DataFault as fault:
-            (record,) = batch.records
             bare = msgspec.structs.replace(batch, records=[Record(record.offset, None, record.value, "")])
             left_out = f"{reason}; key and source left out: {fault}"
             return await self._write(consumer, bare, stop, bury=left_out)

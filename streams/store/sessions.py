@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
@@ -88,6 +89,8 @@ def _place_of(dsn: str) -> str:
         host = parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", ["localhost"])[0]
     except ValueError:
         return "?"
+    if "@" in parts.path + parts.query + parts.fragment:  # a sign in the password that ends the part before it
+        return "?"
     return host if ":" in host or host.startswith("/") else f"{host}:5432"
 
 
@@ -103,6 +106,7 @@ _REMEDIES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]
     (socket.gaierror, "主机名无法解析，检查拼写 / the host's name is not known, check how it is written"),
     (FileNotFoundError, "这里没有服务器的套接字，检查目录 / no server has its socket here, check the folder"),
     (TimeoutError, "10 秒内没有应答，检查网络和防火墙 / no answer in 10 s, check network and firewall"),
+    (ssl.SSLError, "TLS 未能建立，检查 sslmode 和证书 / no TLS, check sslmode and certificates"),
     (OSError, "没有服务器应答，检查它是否运行、端口是否正确 / no server answers, check that it runs, and the port"),
     (
         (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError),
