@@ -425,8 +425,8 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
 
         What is missing a second time, and is not found by looking directly, the brokers do not deliver: the mark of a
         sender's transaction takes an offset too. Only the first record is looked at, since the client takes an answer
-        from one stretch that it fetched: it may lose a whole answer (when partitions are shared out anew), and what lies
-        between two records of one answer are marks and taken-back records.
+        from one stretch that it fetched: it may lose a whole answer (when partitions are shared out anew), and between
+        two records of one answer lie marks and taken-back records alone.
         """
         if partition not in self._held or partition not in self._ahead:
             return
@@ -489,7 +489,7 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
                 self._begin(partition, self._expected(partition))
 
     async def _look_at_silent(self, partitions: Sequence[int]) -> None:
-        """Asks directly for one partition that has been silent for long, or stands; one without answer is asked again."""
+        """Asks directly for one partition that has been silent for long, or stands; without an answer, once more."""
         now = time.monotonic()
         pause = min(_SILENT, self._bus.on_damage.after.total_seconds())
         for partition in partitions:

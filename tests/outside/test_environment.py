@@ -81,6 +81,7 @@ def test_closed_streams_end_nothing(tmp_path: Path, closed: str) -> None:
         ("postgresql://u:hidden-word@no-such-host.invalid/x", "no-such-host.invalid:5432", "not known"),
         ("postgresql:///x?host=/nowhere/hidden", "/nowhere/hidden", "no server has its socket here"),
         ("postgresql://u:hidden-word@[::1/x", "?", "the address cannot be read"),
+        ("postgresql://u:hidden-word/x@127.0.0.1/x", "?", "the address cannot be read"),
         ("postgresql://u:hidden-word@127.0.0.1:many/x", "127.0.0.1:many", "the address cannot be read"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from deploy import runtime
 from deploy.embedded.kafka import start_kafka
-from deploy.embedded.postgres import EmbeddedPostgres, start_postgres
+from deploy.embedded.postgres import EmbeddedPostgres, _is_running, start_postgres
 from deploy.embedded.postgres_programs import EmbeddedError
 from deploy.runtime import keep_running
 from streams.store.sessions import connect
@@ -40,26 +40,21 @@ async def test_a_database_that_is_killed_is_started_again_and_said(
     stop = asyncio.Event()
     with start_postgres(tmp_path / "postgres") as server:
         keeping = asyncio.create_task(keep_running("PostgreSQL", server, stop))
-        for _ in range(2):
+        for number in (1, 2):
             killed = _server_pid(server)
             os.kill(killed, signal.SIGKILL)
-            await _until_other(server, killed)
+            await _until_said(caplog, number)
+            assert _server_pid(server) != killed
             await _until_answers(server.dsn)
-        assert sum("died and was started again" in message for message in caplog.messages) == 2
         os.kill(_server_pid(server), signal.SIGKILL)
         with pytest.raises(EmbeddedError, match="keeps dying"):
             await asyncio.wait_for(keeping, PATIENCE)
         stop.set()
 
 
-async def _until_other(server: EmbeddedPostgres, pid: int) -> None:
+async def _until_said(caplog: pytest.LogCaptureFixture, times: int) -> None:
     async with asyncio.timeout(PATIENCE):
-        while True:
-            try:
-                if _server_pid(server) != pid:
-                    return
-            except (FileNotFoundError, IndexError):
-                pass
+        while sum("died and was started again" in message for message in caplog.messages) < times:
             await asyncio.sleep(0.05)
 
 
@@ -68,22 +63,15 @@ async def test_of_two_who_use_a_server_the_one_that_stays_revives_it(tmp_path: P
     guest = start_postgres(tmp_path / "postgres")
     assert not guest.is_owner
     os.kill(_server_pid(owner), signal.SIGKILL)
-    while owner.folder and _alive(owner):
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(PATIENCE):
+        while _is_running(owner.folder):
+            await asyncio.sleep(0.05)
     assert not guest.revive(), "the owner does that"
     owner.stop()
     assert guest.revive()
     await _until_answers(guest.dsn)
     assert not guest.revive()
     guest.stop()
-
-
-def _alive(server: EmbeddedPostgres) -> bool:
-    try:
-        os.kill(_server_pid(server), 0)
-    except (ProcessLookupError, FileNotFoundError):
-        return False
-    return True
 
 
 async def test_a_server_that_is_to_end_is_not_started_again(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def _is_date(value: object) -> bool:
 def _is_day(year: int, month: int, day: int) -> bool:
     is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     days = (31, 29 if is_leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-    return 1900 < year < 2199 and 1 <= month <= 12 and 1 <= day <= days[month - 1]
+    return 1900 <= year <= 2199 and 1 <= month <= 12 and 1 <= day <= days[month - 1]
 
 
 MESSAGES: dict[str, dict[str, Any]] = {"claim": claim(1), "patient_status": status(1)}
