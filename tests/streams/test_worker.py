@@ -22,7 +22,7 @@ from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
-from streams.bus import Batch, BusAway, Lag, Message
+from streams.bus import Batch, BusAway, Fenced, Lag, Lease, Message, Record
 from streams.buses.postgres import PostgresBus
 from streams.handlers import judging
 from streams.handlers.events import EventsHandler
@@ -352,3 +352,40 @@ async def test_a_batch_that_waits_for_a_lock_is_abandoned_when_the_worker_stops(
     assert worker.records == 0
     await work_off(postgres_url, claims_handler)
     assert await connection.fetchval("select count(*) from events") == 20
+
+
+async def test_a_partition_that_is_fenced_while_a_record_is_buried_is_let_go(postgres_url: str) -> None:
+    """Halving takes long enough for another member to take it."""
+    lease = Lease("group", CLAIMS, 0, 1)
+
+    class Fencing:
+        async def handle(self, connection: Connection, batch: Batch) -> Report:
+            raise ValueError
+
+        async def bury(self, connection: Connection, batch: Batch, reason: str) -> Report:
+            raise Fenced
+
+    class OneBatch:
+        backend_pid: int | None = None
+
+        def __init__(self) -> None:
+            self.lost_leases: list[Lease] = []
+            self.batches = [Batch(lease, 0, [Record(0, None, b"{", "s"), Record(1, None, b"{", "s")])]
+
+        async def fetch(self, max_records: int, max_bytes: int, wait: float) -> Batch | None:
+            return self.batches.pop() if self.batches else None
+
+        def moved(self, batch: Batch) -> None:
+            raise AssertionError("nothing was written")
+
+        def lost(self, lease: Lease) -> None:
+            self.lost_leases.append(lease)
+
+        async def close(self) -> None:
+            pass
+
+    worker, consumer = Worker(lambda: connect(postgres_url), Fencing()), OneBatch()
+    await worker.open()
+    await asyncio.wait_for(worker.run(consumer, asyncio.Event(), until_idle=True), PATIENCE)
+    assert consumer.lost_leases == [lease]
+    await worker.close()
