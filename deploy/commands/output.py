@@ -4,7 +4,6 @@ import io
 import os
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -27,17 +26,27 @@ Answer = TypeVar("Answer")
 
 
 def _open_streams() -> None:
-    """Makes both streams writable in any surroundings.
+    """Makes all three streams usable in any surroundings.
 
-    One that was closed before the start, as by cron jobs, takes what is printed nowhere; what its encoding does not
-    have is spelled out.
+    One that was closed before the start, as by cron jobs, is empty or takes what is printed nowhere: otherwise the
+    first file or socket that is opened would get its number. What an encoding does not have is spelled out.
     """
-    for name in ("stdout", "stderr"):
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - stays open
+            if not _is_open(number):
+                os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 
 
 _open_streams()
