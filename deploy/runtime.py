@@ -32,6 +32,10 @@ from streams.topics import CLAIMS
 
 logger = logging.getLogger("fundwatch.runtime")
 
+MOST_STARTS = 3
+STARTING_SECONDS = 30.0
+"""A child that gives up sooner than that is started again, so often in all."""
+
 MOST_REVIVALS = 5
 WITHIN_SECONDS = 600.0
 """An embedded server that dies more often than that within so long is given up."""
@@ -147,12 +151,25 @@ def end_child(child: "Popen[bytes]") -> None:
         child.wait()
 
 
-async def watch_child(child: "Popen[bytes]", stop: asyncio.Event) -> None:
-    """Fails when a child ends before it was told to. Raises ``ChildEnded``."""
-    while not stop.is_set():
-        if child.poll() is not None:
-            raise ChildEnded
-        await asyncio.sleep(0.5)
+async def keep_child(start: Callable[[], "Popen[bytes]"], stop: asyncio.Event) -> None:
+    """Runs a child until told to stop, and ends it then.
+
+    One that gives up while it starts, because its database is just then away, is started again a few times. Raises
+    ``ChildEnded`` where it ends otherwise.
+    """
+    for _ in range(MOST_STARTS):
+        child, began = start(), time.monotonic()
+        try:
+            while child.poll() is None and not stop.is_set():
+                await asyncio.sleep(0.5)
+        finally:
+            await asyncio.to_thread(end_child, child)
+        if stop.is_set():
+            return
+        if child.returncode < 0 or time.monotonic() - began > STARTING_SECONDS:
+            break
+        logger.warning("a child gave up while it started, and is started again")
+    raise ChildEnded
 
 
 class ChildEnded(Exception):

@@ -51,7 +51,7 @@ def as_day(name: str, text: str | None) -> date | None:
     try:
         return date.fromisoformat(text) if text else None
     except ValueError:
-        raise unknown_value(name, "expected a day") from None
+        raise unknown_value(name, "不是日期 / expected a day") from None
 
 
 class Links:

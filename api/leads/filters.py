@@ -47,7 +47,7 @@ def lead_filter(
     try:
         cursor = decode_cursor(after) if after else None
     except ValueError:
-        raise unknown_value("after", "expected the next of a page") from None
+        raise unknown_value("after", "不是某页的下一页 / expected the next of a page") from None
     return LeadFilter(
         area=area or None,
         institution=institution or None,
@@ -64,7 +64,7 @@ def lead_filter(
 def check_topic(chosen: LeadFilter, topics: Topics) -> None:
     """Raises 422 for a topic that no rule in force has."""
     if chosen.topic is not None and chosen.topic not in topics:
-        raise unknown_value("topic", f"expected one of {', '.join(topics)}")
+        raise unknown_value("topic", f"只能是 {', '.join(topics)} 之一 / expected one of them")
 
 
 Chosen = Annotated[LeadFilter, Depends(lead_filter)]

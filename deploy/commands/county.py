@@ -17,7 +17,7 @@ from deploy.commands.publishing import publish_own
 from deploy.county import CountyPlan, write_county
 from deploy.county.acts.scoring import FoundLines, Score, score, write_table
 from deploy.county.care.register import register as institutions_of
-from deploy.runtime import end_child, run_child, stop_on_signals, watch_child
+from deploy.runtime import end_child, keep_child, run_child, stop_on_signals
 from deploy.settings import Settings
 from rules_lib.rule_set import RuleSet
 from streams.hosts.service import Service
@@ -78,22 +78,19 @@ async def _demo(plan: CountyPlan, exit_after_replay: bool, json: bool) -> None:
     async with opened as service:
         stop_on_signals(service.stop)
         await publish_own(service)
-        worker = run_child(opened.settings, service.dsn, "worker", "--with-parent")
-        service.add(watch_child(worker, service.stop))
-        try:
-            if exit_after_replay:
-                await _replay(opened.settings, service, plan, json)
-                return
-            from deploy.commands.serving import announce, serve
-
-            await announce(opened.settings, service)
-            serving = asyncio.create_task(serve(opened.settings, service))
+        service.add(
+            keep_child(lambda: run_child(opened.settings, service.dsn, "worker", "--with-parent"), service.stop)
+        )
+        if exit_after_replay:
             await _replay(opened.settings, service, plan, json)
-            notes.print("Ctrl-C 结束 / ends everything")
-            await serving
-        finally:
-            service.stop.set()
-            await asyncio.to_thread(end_child, worker)
+            return
+        from deploy.commands.serving import announce, serve
+
+        await announce(opened.settings, service)
+        serving = asyncio.create_task(serve(opened.settings, service))
+        await _replay(opened.settings, service, plan, json)
+        notes.print("Ctrl-C 结束 / ends everything")
+        await serving
 
 
 async def _replay(settings: Settings, service: Service, plan: CountyPlan, json: bool) -> None:

@@ -25,9 +25,9 @@ from deploy.commands.output import Failure, Json, console, print_json, run
 from deploy.embedded.postgres import find_running, start_postgres
 from deploy.embedded.postgres_programs import EmbeddedError
 from deploy.runtime import choose_bus
-from deploy.settings import Settings
+from deploy.settings import PREFIX, Settings
 from streams.buses.postgres import PostgresBus
-from streams.store.sessions import Pool, borrowed, open_pool
+from streams.store.sessions import Pool, Unreachable, borrowed, open_pool, reach
 
 PATIENCE = 15.0
 """Seconds for all answers of the database, and again for those of the bus."""
@@ -63,6 +63,8 @@ async def _examine(start: bool) -> list[Sign]:
     found += [examine_disk(settings), examine_key(settings)]
     rules, own = examine_rules()
     found += [*examine_ports(settings), *examine_programs(settings), rules]
+    if any(sign.state is State.FAULT and sign.says.startswith(f"{PREFIX}DATABASE_URL:") for sign in found):
+        return found  # another database than the one that is meant says nothing of it
     with _database(settings, start) as dsn:
         found += [dsn] if isinstance(dsn, Sign) else await _examine_store(dsn, settings, own)
     return found
@@ -95,6 +97,7 @@ async def _examine_store(dsn: str, settings: Settings, own: str | None) -> list[
     async with AsyncExitStack() as ending:
         with _said(found, "数据库 / database"):
             async with asyncio.timeout(PATIENCE):
+                await reach(dsn)
                 pool = await ending.enter_async_context(open_pool(dsn, 2))
                 async with borrowed(pool) as connection:
                     found.append(Sign("数据库 / database", State.OK, "已连接 / reached"))
@@ -148,6 +151,8 @@ def _said(found: list[Sign], about: str) -> Iterator[None]:
     """Turns whatever stands in the way of an examination into a sign."""
     try:
         yield
+    except Unreachable as error:
+        found.append(Sign(about, State.FAULT, str(error), f"{PREFIX}DATABASE_URL"))
     except Exception as error:  # noqa: BLE001 - whatever the other side answers is a sign
         remedy = "检查地址、口令、网络，是否在运行 / check address, password and network, and whether it runs"
         found.append(Sign(about, State.FAULT, f"无法使用 / cannot be used: {type(error).__name__}", remedy))

@@ -93,10 +93,11 @@ def _require_consent(source: str, path: Path, count: Count, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise Failure("没有终端可以询问，确定清除请加 --yes / there is no terminal to ask on: --yes purges")
+    replayed = count.letters - count.left
     question = (
-        f"来源 {source}: {count.letters:,} 条死信, 其中 {count.letters - count.left:,} 条已重放; 写入 {path} 后删除,"
-        f" 不能撤销。继续? / {count.letters:,} dead letters, {count.letters - count.left:,} of them replayed,"
-        " are written to that file and then taken away for good. Go on?"
+        f"来源 {source} (同名的各次导入都算在内): {count.letters:,} 条死信, 其中 {replayed:,} 条已重放;"
+        f" 写入 {path} 后删除, 不能撤销。继续? / {count.letters:,} dead letters of everything imported under this name,"
+        f" {replayed:,} of them replayed, are written to that file and then taken away for good. Go on?"
     )
     if not typer.confirm(neutral(question), err=True):
         raise Failure("没有清除 / nothing was purged")

@@ -1,13 +1,12 @@
 """Commands that run Fundwatch: migrate, topics, worker, api, up."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
 from deploy.commands.output import Failure, Json, Opened, notes, print_json, print_table, run
 from deploy.commands.publishing import publish_own
-from deploy.runtime import end_child, follow_parent, run_child, stop_on_signals, watch_child
+from deploy.runtime import follow_parent, keep_child, run_child, stop_on_signals
 from streams.store.migrations import find_migrations
 from streams.store.sessions import borrowed
 
@@ -135,13 +134,10 @@ async def _up(opened: Opened) -> None:
     async with opened as service:
         stop_on_signals(service.stop)
         await publish_own(service)
-        child = run_child(opened.settings, service.dsn, "worker", "--with-parent")
-        service.add(watch_child(child, service.stop))
-        try:
-            await announce(opened.settings, service)
-            await serve(opened.settings, service)
-        finally:
-            service.stop.set()
-            await asyncio.to_thread(end_child, child)
+        service.add(
+            keep_child(lambda: run_child(opened.settings, service.dsn, "worker", "--with-parent"), service.stop)
+        )
+        await announce(opened.settings, service)
+        await serve(opened.settings, service)
     if service.failed:
         raise Failure("判断进程意外结束，已全部停下 / the worker ended unexpectedly; everything was stopped")

@@ -22,7 +22,7 @@ _LINES = 20
 
 
 def _packed(zh: str, en: str, command: str) -> Foreign:
-    how = f"{command} | fundwatch import claims -"
+    how = f"{command} | fundwatch import claims - --source NAME"
     return Foreign(zh, en, f"先解开: {how}", f"unpack it first: {how}")
 
 
@@ -36,7 +36,7 @@ def _other(zh: str, en: str) -> Foreign:
 
 
 def _encoded(zh: str, en: str, name: str) -> Foreign:
-    how = f"iconv -f {name} -t UTF-8 FILE | fundwatch import claims -"
+    how = f"iconv -f {name} -t UTF-8 FILE | fundwatch import claims - --source NAME"
     return Foreign(zh, en, f"先转成 UTF-8: {how}", f"turn it into UTF-8 first: {how}")
 
 
@@ -50,14 +50,14 @@ _EXCEL = _other("Excel 工作簿", "an Excel workbook")
 _ARRAY = Foreign(
     "JSON 数组",
     "a JSON array",
-    "先拆成每行一个: jq -c '.[]' FILE | fundwatch import claims -",
-    "make it one object a line first: jq -c '.[]' FILE | fundwatch import claims -",
+    "先拆成每行一个: jq -c '.[]' FILE | fundwatch import claims - --source NAME",
+    "make it one object a line first: jq -c '.[]' FILE | fundwatch import claims - --source NAME",
 )
 _INDENTED = Foreign(
     "跨多行的 JSON",
     "JSON over several lines",
-    "先合成每个对象一行: jq -c . FILE | fundwatch import claims -",
-    "make it one object a line first: jq -c . FILE | fundwatch import claims -",
+    "先合成每个对象一行: jq -c . FILE | fundwatch import claims - --source NAME",
+    "make it one object a line first: jq -c . FILE | fundwatch import claims - --source NAME",
 )
 _MAGIC: Sequence[tuple[bytes, Foreign]] = (
     (b"\xfd7zXZ\0", _packed("xz 压缩文件", "an xz file", "xz -dc FILE")),

@@ -3,7 +3,7 @@
 from datetime import date
 
 import pytest
-from fastapi import HTTPException
+from fastapi.exceptions import RequestValidationError
 
 from api.frame.addresses import Links, as_day
 
@@ -31,8 +31,8 @@ def test_filter_goes_with_whoever_goes_to_another_page() -> None:
 
 
 def test_day_of_an_address() -> None:
-    assert as_day("2026-03-01") == date(2026, 3, 1)
-    assert as_day("") is None
-    with pytest.raises(HTTPException) as refused:
-        as_day("2026-02-30")
-    assert refused.value.status_code == 422
+    assert as_day("day", "2026-03-01") == date(2026, 3, 1)
+    assert as_day("day", "") is None
+    with pytest.raises(RequestValidationError) as refused:
+        as_day("day", "2026-02-30")
+    assert refused.value.errors()[0]["loc"] == ("query", "day")

@@ -255,7 +255,7 @@ async def test_unknown_filter_is_refused(client: httpx.AsyncClient, query: str) 
     assert (await client.get(f"/api/leads?{query}")).status_code == 422
     page = await client.get(f"/?{query}")
     assert page.status_code == 422
-    assert "因为不认识：query." in page.text
+    assert "没有执行：query." in page.text
 
 
 def _cursor(*values: object) -> str:

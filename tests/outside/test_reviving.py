@@ -1,9 +1,11 @@
-"""An embedded server that dies under its owner is started again, with a bound, and that is said."""
+"""An embedded server that dies under its owner is started again, with a bound, and said; so is a child that starts."""
 
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import Popen
 
 import asyncpg
 import pytest
@@ -12,7 +14,7 @@ from deploy import runtime
 from deploy.embedded.kafka import start_kafka
 from deploy.embedded.postgres import EmbeddedPostgres, _is_running, start_postgres
 from deploy.embedded.postgres_programs import EmbeddedError
-from deploy.runtime import keep_running
+from deploy.runtime import MOST_STARTS, ChildEnded, keep_child, keep_running
 from streams.store.sessions import connect
 from tests.patience import PATIENCE
 
@@ -90,3 +92,40 @@ def test_a_broker_that_is_killed_is_started_again(tmp_path: Path, kafka_jars: Pa
         kafka._keeper.wait(PATIENCE)
         assert kafka.revive()
         assert (kafka.pid != killed, kafka.port) == (True, port)
+
+
+def _children(tmp_path: Path, script: str) -> "tuple[list[Popen[bytes]], Callable[[], Popen[bytes]]]":
+    """Children that run a script of the shell, in the order in which they are started."""
+    started: list[Popen[bytes]] = []
+
+    def start() -> "Popen[bytes]":
+        started.append(Popen(["bash", "-c", script], cwd=tmp_path, start_new_session=True))
+        return started[-1]
+
+    return started, start
+
+
+async def test_a_child_that_gives_up_while_it_starts_is_started_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its database was away just then, and comes back."""
+    started, start = _children(tmp_path, "test -e back || { touch back; exit 1; }; exec sleep 1000")
+    stop = asyncio.Event()
+    keeping = asyncio.create_task(keep_child(start, stop))
+    async with asyncio.timeout(PATIENCE):
+        while len(started) < 2:
+            await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.wait_for(keeping, PATIENCE)
+    assert [child.poll() for child in started] == [1, -signal.SIGTERM]
+    assert sum("is started again" in message for message in caplog.messages) == 1
+
+
+@pytest.mark.parametrize(("script", "times"), [("exit 1", MOST_STARTS), ("kill -KILL $$", 1)])
+async def test_a_child_that_keeps_giving_up_or_is_killed_ends_its_parent(
+    tmp_path: Path, script: str, times: int
+) -> None:
+    started, start = _children(tmp_path, script)
+    with pytest.raises(ChildEnded):
+        await asyncio.wait_for(keep_child(start, asyncio.Event()), PATIENCE)
+    assert len(started) == times
