@@ -241,7 +241,8 @@ def test_on_a_terminal_it_is_asked(shell: Shell, tmp_path: Path, file: Path, ans
     finally:
         os.close(ours)
         os.close(theirs)
-    assert f"{len(BAD)} dead letters, 0 of them replayed" in done.stderr.decode()
+    asked = done.stderr.decode()
+    assert f"{len(BAD)} dead letters of everything imported under this name, 0 of them replayed" in asked
     assert (done.returncode, file.exists(), len(names(shell))) == ((0, True, 0) if answer == "y" else (1, False, 5))
 
 
