@@ -176,10 +176,14 @@ class DeliveredConsumer(AssignedConsumer):
             await self._read_again(partition, offset)
             return
         self._missing.pop(partition, None)
-        self._ahead[partition] += new
+        unbroken = _unbroken(new)
+        self._ahead[partition] += unbroken
         self._stir()
         while assignment == self._assignment and self._ahead.get(partition):
             await self._until_stirred()
+        if len(unbroken) < len(new) and assignment == self._assignment and partition in self._held:
+            self._asked.pop(partition, None)
+            await self._read_again(partition, self._held[partition][1])
 
     async def _read_again(self, partition: int, offset: int) -> None:
         """Has Faust deliver again from the store's offset: its own was beyond it."""
@@ -224,6 +228,18 @@ class DeliveredConsumer(AssignedConsumer):
     def lost(self, lease: Any) -> None:
         super().lost(lease)
         self._stir()
+
+
+def _unbroken(records: Sequence[Record]) -> Sequence[Record]:
+    """The first records, up to one that does not follow the one before it.
+
+    Where partitions are shared out anew Faust drops what it has in hand and goes on behind it, so what an agent gathers
+    may hold a gap (faust/transport/consumer.py, ``getmany``).
+    """
+    for number in range(1, len(records)):
+        if records[number].offset != records[number - 1].offset + 1:
+            return records[:number]
+    return records
 
 
 def _make_app(bus: KafkaBus, folder: str) -> faust.App:

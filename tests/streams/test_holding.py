@@ -168,6 +168,21 @@ async def test_after_a_gap_the_stores_offset_is_delivered_again(
     assert await _next(consumer, wait=0) is None, "the gap was filled"
 
 
+async def test_a_gap_within_what_is_delivered_is_delivered_again_too(
+    consumer: DeliveredConsumer, carrier: Carrier, pool: Pool
+) -> None:
+    """Faust drops what it has in hand where partitions are shared out anew, and one gathering may hold both sides."""
+    consumer.assign({0})
+    assert await _next(consumer, wait=0) is None
+    delivering = asyncio.create_task(consumer.deliver(_events(5, 6, 9, 10)))
+    assert await _read(consumer, pool) == [5, 6]
+    await asyncio.wait_for(delivering, PATIENCE)
+    assert carrier.asked == [(0, 7)]
+    delivering = asyncio.create_task(consumer.deliver(_events(7, 8, 9, 10)))
+    assert await _read(consumer, pool) == [7, 8, 9, 10]
+    await asyncio.wait_for(delivering, PATIENCE)
+
+
 async def test_a_gap_that_stays_stops_the_reading(consumer: DeliveredConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
     consumer.assign({0})
     assert await _next(consumer, wait=0) is None
