@@ -16,12 +16,15 @@ class Shell:
     def __init__(self, home: Path, database_url: str):
         self.environment = {**os.environ, "FUNDWATCH_HOME": str(home), "FUNDWATCH_DATABASE_URL": database_url}
 
-    def run(self, *words: str | bytes, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        """One command, to its end, however it ends."""
+    def run(
+        self, *words: str | bytes, given: bytes = b"", terminal: int | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """One command, to its end, however it ends; ``terminal`` is the one that it reads from, where it has one."""
+        reading: dict[str, Any] = {"input": given} if terminal is None else {"stdin": terminal}
         return subprocess.run(
             [sys.executable, "-m", "deploy.commands", *words],
             env=self.environment,
-            input=given,
+            **reading,
             capture_output=True,
             timeout=PATIENCE,
             check=False,

@@ -63,8 +63,8 @@ async def _examine(start: bool) -> list[Sign]:
     found += [examine_disk(settings), examine_key(settings)]
     rules, own = examine_rules()
     found += [*examine_ports(settings), *examine_programs(settings), rules]
-    if any(sign.state is State.FAULT and sign.says.startswith(f"{PREFIX}DATABASE_URL:") for sign in found):
-        return found  # another database than the one that is meant says nothing of it
+    if settings.database_url is None and os.environ.get(f"{PREFIX}DATABASE_URL"):
+        return found  # it is faulty, and another database than the one that is meant says nothing of it
     with _database(settings, start) as dsn:
         found += [dsn] if isinstance(dsn, Sign) else await _examine_store(dsn, settings, own)
     return found

@@ -230,14 +230,7 @@ def test_on_a_terminal_it_is_asked(shell: Shell, tmp_path: Path, file: Path, ans
     try:
         os.write(ours, f"{answer}\n".encode())
         words = ("dead-letters", "purge", "--import", "wrong.jsonl", "--export", str(file))
-        done = subprocess.run(
-            [sys.executable, "-m", "deploy.commands", *words],
-            env=shell.environment,
-            stdin=theirs,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        done = shell.run(*words, terminal=theirs)
     finally:
         os.close(ours)
         os.close(theirs)
