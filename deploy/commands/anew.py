@@ -3,20 +3,24 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from deploy.commands.output import Failure, Json, Opened, console, notes, print_json, print_table, run
+from deploy.commands.output import Failure, Json, Opened, console, neutral, notes, print_json, print_table, run
 from deploy.runtime import stop_on_signals
 from streams.handlers.rule_sets import RuleSetUnusable
-from streams.jobs.redigesting import Redigested, find_apart
+from streams.hosts.service import Service
+from streams.jobs.redigesting import Redigested, find_apart, trim
 from streams.jobs.redigesting import redigest as make_anew
 from streams.jobs.rejudging import rejudge as judge_again
-from streams.store.events import generations, wider
+from streams.store.events import generations, padded, wider
+from streams.store.events.padded import Trimmed
 from streams.store.judgements import published
-from streams.store.sessions import borrowed
+from streams.store.sessions import Connection, borrowed
 
 _COLUMNS = (
     TextColumn("{task.description}"),
@@ -91,23 +95,51 @@ def _by_rule(changes: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
     return by_rule
 
 
-def redigest(json: Json = False) -> None:
+class Anew(msgspec.Struct, frozen=True):
+    """What came of ``redigest``; ``padded`` counts what became of identifiers in this store, by their kind."""
+
+    digests: Redigested
+    apart: int
+    padded: dict[str, dict[str, int]]
+    finished: bool
+
+
+def redigest(
+    json: Json = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="把每个首尾有空白的标识符的去向写入新文件, JSON Lines / what became of each padded identifier"
+        ),
+    ] = None,
+) -> None:
     """从原始报文重做旧摘要, 可随时中断再继续 / make old digests anew from received bytes; stop and go on at any time.
 
-    Example: fundwatch redigest
+    Example: fundwatch redigest --report identifiers.jsonl
     """
-    done, apart, finished = run(_redigest())
+    done = run(_redigest(report))
     if json:
-        print_json({**msgspec.to_builtins(done), "apart": apart, "finished": finished})
+        said = msgspec.to_builtins(done)
+        print_json({**said.pop("digests"), **said})
     else:
-        console.print(f"重做摘要 digests made anew: {done.anew:,}", highlight=False)
+        console.print(f"重做摘要 digests made anew: {done.digests.anew:,}", highlight=False)
         console.print(
-            f"新查明与其他事件无关 events newly found to have to do with no other: {apart:,}", highlight=False
+            f"新查明与其他事件无关 events newly found to have to do with no other: {done.apart:,}", highlight=False
         )
-        _say_left("无原始报文，保持原样 / left as they are, their bytes are not kept", done.without_bytes)
-        _say_left("今日校验不通过，保持原样 / left as they are, today's checks refuse their bytes", done.refused)
-    if not finished:
+        for what, outcomes in done.padded.items():
+            for outcome, count in outcomes.items():
+                says = f"{_WHAT[what]} {what}, {_OUTCOMES[outcome]} {outcome}: {count:,}"
+                console.print(f"首尾有空白的标识符 padded identifiers: {says}", highlight=False)
+        _say_left("无原始报文，保持原样 / left as they are, their bytes are not kept", done.digests.without_bytes)
+        _say_left(
+            "今日校验不通过，保持原样 / left as they are, today's checks refuse their bytes", done.digests.refused
+        )
+    if not done.finished:
         raise Failure("已中断；再运行一次即可继续 / interrupted; run it again to go on")
+
+
+_WHAT = {"patient": "患者", "event": "事件", "claim": "结算", "institution": "机构", "encounter": "就诊"}
+_OUTCOMES = {"joined": "已合并", "renamed": "已改名", "known twice": "两种写法都已收到，未动"}
 
 
 def _say_left(says: str, event_ids: Sequence[str]) -> None:
@@ -117,30 +149,58 @@ def _say_left(says: str, event_ids: Sequence[str]) -> None:
         console.print(f"{says}: {len(event_ids):,}: {named}{more}", highlight=False, markup=False)
 
 
-async def _redigest() -> tuple[Redigested, int, bool]:
-    """What became of digests, how many events are apart, and whether it came to the end."""
-    done, apart = Redigested(), 0
+async def _redigest(report: Path | None) -> Anew:
+    done = Redigested()
     async with Opened() as service, borrowed(service.pool) as connection:
         stop_on_signals(service.stop)
-        with Progress(*_COLUMNS, console=notes) as progress:
-            task = progress.add_task("重做摘要 digests", total=await generations.count_old(connection))
-            try:
-                async for piece in make_anew(connection, service.rule_sets):
-                    done.anew += piece.anew
-                    done.without_bytes += piece.without_bytes
-                    done.refused += piece.refused
-                    progress.update(task, completed=done.events)
-                    if service.stop.is_set():
-                        return done, apart, False
-                task = progress.add_task("查找关联 links", total=None)
-                async for found in find_apart(connection):
-                    apart += found
-                    progress.update(task, completed=apart)
-                    if service.stop.is_set():
-                        return done, apart, False
-                progress.update(task, total=apart)
-            except RuleSetUnusable as error:
-                raise Failure(f"生效的规则与本程序的检查逻辑不符 / {error}") from None
+        apart, finished = 0, False
+        try:
+            with Progress(*_COLUMNS, console=notes) as progress:
+                finished = await _make_anew(connection, service, progress, done)
+                if finished:
+                    apart, finished = await _find_apart(connection, service, progress)
+        except RuleSetUnusable as error:
+            raise Failure(f"生效的规则与本程序的检查逻辑不符 / {error}") from None
         if await published.find_outstanding(connection):
             notes.print("有待重判的，请运行 fundwatch rejudge / something is to be judged again: run fundwatch rejudge")
-    return done, apart, True
+        if report is not None:
+            _write_report(report, await padded.load_report(connection))
+        return Anew(done, apart, await padded.count_report(connection), finished)
+
+
+async def _make_anew(connection: Connection, service: Service, progress: Progress, done: Redigested) -> bool:
+    """Trims padded identifiers and makes old digests anew: whether it came to the end."""
+    parts = (
+        ("去除标识符空白 identifiers", None, trim(connection, service.rule_sets)),
+        ("重做摘要 digests", await generations.count_old(connection), make_anew(connection, service.rule_sets)),
+    )
+    for says, total, pieces in parts:
+        task, before = progress.add_task(says, total=total), done.events
+        async for piece in pieces:
+            done.add(piece)
+            progress.update(task, completed=done.events - before)
+            if service.stop.is_set():
+                return False
+        progress.update(task, total=done.events - before)
+    return True
+
+
+async def _find_apart(connection: Connection, service: Service, progress: Progress) -> tuple[int, bool]:
+    """Finds events that have to do with no other: how many, and whether it came to the end."""
+    apart, task = 0, progress.add_task("查找关联 links", total=None)
+    async for found in find_apart(connection):
+        apart += found
+        progress.update(task, completed=apart)
+        if service.stop.is_set():
+            return apart, False
+    progress.update(task, total=apart)
+    return apart, True
+
+
+def _write_report(path: Path, rows: Sequence[Trimmed]) -> None:
+    """One JSON object a line, in a file that was not there before."""
+    try:
+        with path.open("xb") as file:
+            file.writelines(msgspec.json.encode(row) + b"\n" for row in rows)
+    except OSError as error:
+        raise Failure(f"无法写入 / cannot write {neutral(str(path))}: {error.strerror}") from None

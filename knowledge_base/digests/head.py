@@ -28,8 +28,9 @@ class Links(NamedTuple):
 _NO_LINKS = Links()
 
 
-GENERATION = 2
-"""Of the digests that this program makes. Those of the first have no details beside them."""
+GENERATION = 3
+"""Of the digests that this program makes. Those of the first have no details beside them; those of the first two hold
+identifiers as they came, padded or not."""
 
 
 class Details(msgspec.Struct, array_like=True, frozen=True, gc=False):

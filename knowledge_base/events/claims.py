@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from knowledge_base.events.head import Code, Id, Instant, Money, Quantity, Text
+from knowledge_base.events.head import Code, Id, Instant, Money, Quantity, Reference, Text
 
 
 class Department(Struct, frozen=True, gc=False):
@@ -32,7 +32,7 @@ class Operation(Struct, frozen=True, gc=False):
     main: bool = False
     at: Instant | None = None
     incision: Code | None = None
-    practitioner: Code | None = None
+    practitioner: Reference | None = None
 
 
 class Paid(Struct, frozen=True, gc=False):
@@ -53,7 +53,7 @@ class ClaimLine(Struct, frozen=True, gc=False):
     quantity: Quantity  # cnt
     amount: Money  # det_item_fee_sumamt
     at: Instant  # fee_ocur_time
-    item_code: Code | None = None  # med_list_codg
+    item_code: Reference | None = None  # med_list_codg
     item_name: Text | None = None  # medins_list_name
     item_kind: Code | None = None  # drug | service | consumable | herb_piece (list_type)
     unit_price: Money | None = None  # pric
@@ -61,13 +61,13 @@ class ClaimLine(Struct, frozen=True, gc=False):
     own_pay: Money | None = None  # fulamt_ownpay_amt
     approved: bool | None = None  # hosp_appr_flag
     sent_out: bool = False  # etip_flag: examined at another institution
-    sent_to: Code | None = None  # etip_hosp_code
+    sent_to: Reference | None = None  # etip_hosp_code
     discharge_drug: bool = False  # dscg_tkdrug_flag
     days: int | None = None  # prd_days: days that a supply covers
     department: Department | None = None  # bilg_dept_codg, bilg_dept_name
-    practitioner: Code | None = None  # bilg_dr_codg
-    order_id: Code | None = None  # rxno / drord_no
-    trace_codes: tuple[Code, ...] = ()  # drug_trac_codg
+    practitioner: Reference | None = None  # bilg_dr_codg
+    order_id: Reference | None = None  # rxno / drord_no
+    trace_codes: tuple[Reference, ...] = ()  # drug_trac_codg
     refund_of: Id | None = None  # init_feedetl_sn: the line of this encounter that it takes back
 
 
@@ -99,7 +99,7 @@ class Claim(Struct, frozen=True, gc=False):
     institution_kind: Code | None = None  # hospital | clinic | pharmacy | village
     treated_in: Code | None = None  # mdtrtarea_admvs
     department: Department | None = None
-    practitioner: Code | None = None  # atddr_no
+    practitioner: Reference | None = None  # atddr_no
     admitted_at: Instant | None = None  # begntime
     discharged_at: Instant | None = None  # endtime
     mid_stay: bool = False  # mid_setl_flag

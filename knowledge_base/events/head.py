@@ -13,6 +13,11 @@ SCHEMA_VERSION = 1
 
 
 Id = Annotated[str, Meta(min_length=1, max_length=100)]
+"""By what something is known: an event, a patient, a settlement. Kept without what nobody sees at its ends."""
+
+
+Reference = Annotated[str, Meta(max_length=60, extra={"names": "something"})]
+"""A code by which something else is known: an item, a practitioner, a pack, an institution. Kept like an ``Id``."""
 
 
 Code = Annotated[str, Meta(max_length=60)]

@@ -93,27 +93,35 @@ async def _accept(
     connection: Connection, area: str, incoming: Sequence[Incoming], account: Account, rule_set: RuleSet | None
 ) -> dict[int, Arrival]:
     """Enters what is new; known ids with the same content are duplicates, with other content conflicts."""
+    ids = await _ids_of(connection, area, incoming)
     first: dict[str, Incoming] = {}
-    for item in incoming:
-        first.setdefault(item.event.event_id, item)
+    for event_id, item in zip(ids, incoming, strict=True):
+        first.setdefault(event_id, item)
     new, known = await stored.save_event_ids(connection, area, {name: item.hash for name, item in first.items()})
     accepted: dict[int, Arrival] = {}
-    doubtful: list[Incoming] = []
-    for item in incoming:
-        event_id = item.event.event_id
+    doubtful: dict[str, list[Incoming]] = {}
+    for event_id, item in zip(ids, incoming, strict=True):
         if first[event_id] is item and event_id in new:
             accepted[new[event_id]] = account.accepted(item)
         elif item.hash == known.get(event_id, first[event_id].hash):
             account.duplicate(item)
         else:
-            doubtful.append(item)
+            doubtful.setdefault(event_id, []).append(item)
     whole_items = None if rule_set is None else rule_set.of(PATIENT).whole_item_codes
     await stored.save_events(connection, area, accepted, whole_items)
     if doubtful:
-        bodies = await stored.load_bodies(connection, area, {item.event.event_id for item in doubtful})
-        for item in doubtful:
-            account.known(item, bodies[item.event.event_id])
+        bodies = await stored.load_bodies(connection, area, doubtful)
+        for event_id, items in doubtful.items():
+            for item in items:
+                account.known(item, bodies[event_id])
     return accepted
+
+
+async def _ids_of(connection: Connection, area: str, incoming: Sequence[Incoming]) -> list[str]:
+    """By which id each event is known, or becomes so: its own, unless a door of before kept it as it came, padded."""
+    padded = {item.padded_id for item in incoming if item.padded_id is not None}
+    kept = await stored.find_event_ids(connection, area, padded) if padded else set()
+    return [item.padded_id if item.padded_id in kept else item.event.event_id for item in incoming]
 
 
 async def _judge(

@@ -15,6 +15,7 @@ from knowledge_base.subjects import Subject, patient
 from rules_lib.rules_of import RulesOf
 from rules_lib.scope import ALL_DAYS, Interval
 from rules_lib.supplement import Supplement
+from streams.messages.identifiers import least
 from streams.messages.kinds import KINDS, details_of, digest_of
 from streams.messages.packing import decode_digest
 from streams.pipeline.arrivals import Arrival
@@ -91,7 +92,7 @@ async def find_with(connection: Connection, event: Event, rules: RulesOf) -> tup
     while window is None or not _hold(near, window.days):
         near = near if window is None else _hull(near, window.days)
         by_name = await histories.read_person(connection, area, subject.name, near, digest.links)
-        person = min(by_name)
+        person = least(by_name)
         events = {person: [event for of in by_name.values() for event in of]}
         window = window_of(Matter(area, patient(person), [*_heads(events[person]), asked], frozenset({_ASKED})), rules)
     digests = {_ASKED: digest} | await _load_digests(connection, area, events, _seqs([window]) - {_ASKED}, {})

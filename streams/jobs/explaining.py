@@ -20,7 +20,7 @@ from rules_lib.rule_set import RuleSet
 from rules_lib.scope import ALL_DAYS
 from rules_lib.supplement import Supplement
 from streams.jobs.detecting import source_of, suspicion_of
-from streams.messages.codec import decode_stored
+from streams.messages.codec import decode_as_it_came, decode_stored
 from streams.messages.kinds import KINDS, details_of, digest_of
 from streams.messages.versions import pack_finding, unpack_finding
 from streams.pipeline.touching import merged_persons
@@ -63,8 +63,17 @@ async def explain(connection: Connection, area: str, name: str, version: int | N
     rule_set = await published.load_rule_set(connection, stored.maker.set)
     if rule_set is None:
         raise LookupError(f"rule set {stored.maker.set} is not in the store")
-    replayed = [decode_stored(body) for body in await _load_received(connection, area, stored)]
-    again = _judged_again(area, stored, replayed, rule_set)
+    bodies = await _load_received(connection, area, stored)
+    explanation = _explained(stored, list(map(decode_stored, bodies)), rule_set)
+    if explanation.verdict is Reproduced.SAME:
+        return explanation
+    # What doors of before kept padded was judged so, until it was trimmed.
+    as_it_was = _explained(stored, list(map(decode_as_it_came, bodies)), rule_set)
+    return as_it_was if as_it_was.verdict is Reproduced.SAME else explanation
+
+
+def _explained(stored: FindingVersion, replayed: Sequence[Event], rule_set: RuleSet) -> Explanation:
+    again = _judged_again(stored, replayed, rule_set)
     return Explanation(_verdict(stored, again, _source_now(stored, rule_set)), stored, again, len(replayed))
 
 
@@ -84,7 +93,7 @@ async def _load_received(connection: Connection, area: str, stored: FindingVersi
     return await wider.load_subject_received(connection, area, stored.subject, stored.as_of)
 
 
-def _judged_again(area: str, stored: FindingVersion, replayed: Sequence[Event], rule_set: RuleSet) -> Finding | None:
+def _judged_again(stored: FindingVersion, replayed: Sequence[Event], rule_set: RuleSet) -> Finding | None:
     own = _own_events(stored, replayed)
     if own is None:
         return None
@@ -92,7 +101,7 @@ def _judged_again(area: str, stored: FindingVersion, replayed: Sequence[Event], 
     history = HISTORIES[stored.subject.kind](stored.subject, map(digest_of, own), rules.by_code)
     supplement = Supplement({event.event_id: details_of(event) for event in own})
     for finding in judge(history, ALL_DAYS, rules, supplement).findings:
-        if finding_id(area, finding.maker_id, finding.occurrence) == stored.finding_id:
+        if finding_id(stored.area, finding.maker_id, finding.occurrence) == stored.finding_id:
             return finding
     return None
 

@@ -1,5 +1,6 @@
-"""Redigesting: digests of an earlier generation are made anew from the bytes as they were received, and events of
-before are looked at for what they have to do with others.
+"""Redigesting: digests of an earlier generation are made anew from the bytes as they were received; before that the
+identifiers that doors of before kept padded become the trimmed ones; after it events of before are looked at for what
+they have to do with others.
 
 Piece by piece, each a transaction, beside the workers and in several processes at once; what is done is told by the
 digests themselves, so that a stopped run is gone on with. Nobody has to wait: who still judged by an old digest did so
@@ -7,22 +8,26 @@ before what its successor may change became outstanding, or noted as touched, an
 (``streams.jobs.rejudging``).
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import groupby
 
 import msgspec
+from msgspec.structs import replace
 
-from knowledge_base.digests.head import GENERATION
+from knowledge_base.digests.head import GENERATION, Digest
 from knowledge_base.events.head import Event
 from knowledge_base.subjects import PATIENT, patient
 from rules_lib.rule_set import RuleSet
 from streams.handlers.rule_sets import RuleSets
 from streams.messages.codec import decode_event
 from streams.messages.faults import Undecodable
+from streams.messages.identifiers import trimmed
 from streams.messages.kinds import KINDS, Place, details_of, digest_of
-from streams.messages.packing import encode_details, encode_digest
-from streams.store.events import generations, histories, persons, wider
+from streams.messages.packing import decode_digest, encode_details, encode_digest
+from streams.pipeline.touching import merged_persons
+from streams.store.events import generations, histories, padded, persons, stored, wider
 from streams.store.events.generations import NewDigest, OldDigest, Own
+from streams.store.events.padded import Trimmed
 from streams.store.judgements import published
 from streams.store.sessions import Connection
 
@@ -41,6 +46,85 @@ class Redigested(msgspec.Struct):
     @property
     def events(self) -> int:
         return self.anew + len(self.without_bytes) + len(self.refused)
+
+    def add(self, piece: "Redigested") -> None:
+        self.anew += piece.anew
+        self.without_bytes += piece.without_bytes
+        self.refused += piece.refused
+
+
+async def trim(connection: Connection, sets: RuleSets, most: int = MOST) -> AsyncIterator[Redigested]:
+    """Joins padded pseudonyms with the trimmed ones as merges do, renames what else is padded, and makes the digests of
+    such events anew. Says after each piece what became of those in it. Raises ``RuleSetUnusable``.
+
+    What it changes is outstanding from then on; what became of each name is kept (``streams.store.events.padded``).
+    """
+    after = ("", "")
+    while upcoming := await padded.find_next_padded(connection, after, most):
+        for area, together in groupby(upcoming, key=lambda place: place[0]):
+            piece = Redigested()
+            async with connection.transaction():
+                rule_set = await sets.hold(connection)
+                await _trim_some(connection, area, [name for _, name in together], rule_set, piece)
+            yield piece
+        after = upcoming[-1]
+
+
+async def _trim_some(
+    connection: Connection, area: str, names: Sequence[str], rule_set: RuleSet, piece: Redigested
+) -> None:
+    """The padded names of some pseudonyms of an area, and of their events, with these persons locked."""
+    await published.hold_outstanding(connection, area)  # before the locks, as who judges again does
+    pairs = [(name, trimmed(name)) for name in names if trimmed(name) != name]
+    everybody = {name for pair in pairs for name in pair} | set(names)
+    await persons.lock_area(connection, area, exclusive=bool(pairs))
+    members = await persons.find_persons(connection, area, everybody)
+    await persons.lock_subjects(connection, area, [patient(name) for name in members])
+    apart = [pair for pair in pairs if not any(pair[0] in of and pair[1] in of for of in members.values())]
+    if apart:
+        mark = await stored.find_last_seq(connection, area)
+        await persons.save_merges(connection, area, merged_persons(members, apart), mark)
+    anew, report = await _rename(connection, area, names, rule_set)
+    report += [Trimmed(area, "patient", was, now, "joined") for was, now in apart]
+    await padded.save_report(connection, report)
+    if apart or anew:
+        await padded.link_all(connection, area, names)
+        await published.mark_people_outstanding(connection, area, [rule.id for rule in rule_set.rules], "")
+    piece.anew += anew
+
+
+async def _rename(
+    connection: Connection, area: str, names: Sequence[str], rule_set: RuleSet
+) -> tuple[int, list[Trimmed]]:
+    """Gives events of some pseudonyms trimmed names, and digests with these: of how many, and what became of names."""
+    read = [(old, _read_again(old, Redigested())) for old in await padded.load_padded(connection, area, names)]
+    found = [(old, event) for old, event in read if event is not None]
+    renamed = await padded.rename_event_ids(connection, area, [old.event_id for old, _ in found])
+    report = [
+        Trimmed(area, "event", old.event_id, event.event_id, "known twice")
+        for old, event in found
+        if event.event_id != old.event_id and old.event_id not in renamed
+    ]
+    anew: list[NewDigest] = []
+    for old, event in found:
+        name = event.event_id if old.event_id in renamed else old.event_id
+        new = _anew(old, event, name, rule_set)
+        if new.digest != old.digest:
+            anew.append(new)
+            report += _renamed(area, decode_digest(event.kind, old.digest), new)
+    await generations.save_new(connection, area, anew)
+    return len(anew), report
+
+
+def _renamed(area: str, was: Digest, now: NewDigest) -> Iterator[Trimmed]:
+    """The names by which others find an event, of those that are trimmed now."""
+    names = [
+        ("event", was.event_id, now.event_id),
+        ("claim", was.links.claim_id, now.links.claim_id),
+        ("institution", was.links.encounter[0], now.links.encounter[0]),
+        ("encounter", was.links.encounter[1], now.links.encounter[1]),
+    ]
+    return (Trimmed(area, what, before, after, "renamed") for what, before, after in names if before != after)
 
 
 async def redigest(connection: Connection, sets: RuleSets, most: int = MOST) -> AsyncIterator[Redigested]:
@@ -77,7 +161,7 @@ async def _redigest_some(
     for old in await generations.load_old(connection, area, kind, names):
         event = _read_again(old, piece)
         if event is not None:
-            new = _anew(old, event, rule_set)
+            new = _anew(old, event, old.event_id, rule_set)
             anew.append(new)
             rules |= _concerned(rule_set, old, new)
             places.update(KINDS[event.kind].subjects(event))
@@ -122,10 +206,11 @@ def _read_again(old: OldDigest, piece: Redigested) -> Event | None:
         return None
 
 
-def _anew(old: OldDigest, event: Event, rule_set: RuleSet) -> NewDigest:
-    digest, details = digest_of(event), details_of(event)
+def _anew(old: OldDigest, event: Event, event_id: str, rule_set: RuleSet) -> NewDigest:
+    """A digest anew, and details, with the id under which the event is known."""
+    digest, details = replace(digest_of(event), event_id=event_id), details_of(event)
     chained = digest.holds_any(rule_set.of(PATIENT).whole_item_codes)
-    return NewDigest(old.name, old.seq, encode_digest(digest), encode_details(details), chained)
+    return NewDigest(old.name, old.seq, event_id, digest.links, encode_digest(digest), encode_details(details), chained)
 
 
 def _concerned(rule_set: RuleSet, old: OldDigest, new: NewDigest) -> set[str]:

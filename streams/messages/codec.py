@@ -1,13 +1,13 @@
 """The codec: received bytes to events and back, and when two events mean the same."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from itertools import chain
 from operator import attrgetter
-from typing import Any, get_args, get_origin
+from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 from msgspec.structs import astuple, replace
@@ -25,29 +25,69 @@ from streams.messages.faults import (
     type_faults,
     without_value,
 )
+from streams.messages.identifiers import show_everything, trimmed, unseen_faults, with_trimmed
 from streams.messages.kinds import KINDS, Kind
+from streams.messages.names import stand_once, twice_faults
 from streams.messages.numbers import are_plain, has_fields, read_any_spelling, with_decimals
 
 _decode_claim = msgspec.json.Decoder(Claim).decode
+_decode_plainly = msgspec.json.Decoder().decode
 _decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode_json = msgspec.json.Encoder().encode
 _ESCAPED_NUL = rb"\u0000"
+_NAMES_OF_LINE = attrgetter("line_id", "item_code", "practitioner", "order_id", "refund_of", "sent_to")
 _ZERO = Decimal(0)
 _EARLY = datetime(FIRST_YEAR, 1, 2, tzinfo=UTC)
 _LATE = datetime(LAST_YEAR, 12, 30, tzinfo=UTC)
 """Between these every time zone is in the years that may be."""
 
 
+class Decoded(NamedTuple):
+    """An event, and its id as it came where that is padded: under it a door of before may have kept the event."""
+
+    event: Event
+    padded_id: str | None = None
+
+
 def decode_event(body: bytes) -> Event:
-    """One event from its JSON. Raises ``Undecodable`` with every fault of the message.
+    """One event from its JSON. Raises ``Undecodable`` with every fault of the message."""
+    return decode_message(body).event
+
+
+def decode_message(body: bytes) -> Decoded:
+    """One event from its JSON, its identifiers trimmed. Raises ``Undecodable`` with every fault of the message.
 
     Nearly every message is a claim without a fault and is decoded at once; the others go the long way round.
     """
     try:
-        claim = _decode_claim(body)
+        data = _decode_plainly(body)
+        claim = msgspec.convert(data, Claim)
     except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
         return decode_slowly(body)
-    return claim if _ESCAPED_NUL not in body and _is_plain(claim) else decode_slowly(body)
+    is_plain = (
+        _ESCAPED_NUL not in body
+        and stand_once(body, data, _parts_of_claim(data))
+        and show_everything(_identifiers_of(claim))
+        and _is_plain(claim)
+    )
+    return Decoded(claim) if is_plain else decode_slowly(body)
+
+
+def _parts_of_claim(claim: dict[str, Any]) -> Iterable[Any]:
+    """The objects in a claim, as far as its schema knows them."""
+    lines = claim["lines"]
+    departments = [line["department"] for line in lines if line.get("department")]
+    own = [claim[name] for name in ("department", "paid") if claim.get(name)]
+    return chain(lines, departments, own, claim.get("diagnoses") or (), claim.get("operations") or ())
+
+
+def _identifiers_of(claim: Claim) -> Iterable[str]:
+    """Every identifier of a claim and every reference to one, as ``streams.messages.identifiers`` finds them."""
+    head = (claim.event_id, claim.sender, claim.claim_id, claim.encounter_id, claim.patient, claim.institution)
+    of_lines = chain.from_iterable(map(_NAMES_OF_LINE, claim.lines))
+    operators = [operation.practitioner for operation in claim.operations or ()]
+    references = filter(None, chain(of_lines, operators, (claim.practitioner, claim.reverses, claim.corrects)))
+    return chain(head, references, chain.from_iterable([line.trace_codes for line in claim.lines if line.trace_codes]))
 
 
 def _is_plain(claim: Claim) -> bool:
@@ -89,25 +129,35 @@ def _numbers_of(claim: Claim) -> list[str]:
     return numbers + list(astuple(claim.paid)) if claim.paid else numbers
 
 
-def decode_slowly(body: bytes) -> Event:
+def decode_slowly(body: bytes) -> Decoded:
     """One event of any kind from its JSON. Raises ``Undecodable`` with every fault of the message."""
     data = _decode_data(body)
     kind = _kind_of(data)
     if kind is None:
-        raise Undecodable([f"kind: expected one of {', '.join(KINDS)}"], _money(data))
+        names = [name for of in KINDS.values() for name in _names_in(of)]
+        faults = told_faults(chain(twice_faults(body, names), [f"kind: expected one of {', '.join(KINDS)}"]))
+        raise Undecodable(faults, _money(data))
     try:
-        event: Event = read_any_spelling(body, kind.event)
+        came: Event = read_any_spelling(body, kind.event)
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
-        faults = told_faults(type_faults(data, kind.event)) or [without_value(error)]
+        fields = chain(twice_faults(body, _names_in(kind)), type_faults(data, kind.event))
+        faults = told_faults(fields) or [without_value(error)]
         raise Undecodable(faults, _money(data)) from None
-    faults = told_faults(chain(type_faults(data, kind.event), kind.faults(event)))
+    event = with_trimmed(came)
+    fields = chain(twice_faults(body, _names_in(kind)), type_faults(data, kind.event), unseen_faults(event))
+    faults = told_faults(chain(fields, kind.faults(event)))
     if faults:
         raise Undecodable(faults, _money(data))
-    return event
+    return Decoded(event, came.event_id if came.event_id != event.event_id else None)
 
 
 def decode_stored(body: bytes) -> Event:
-    """One event from bytes that were accepted once, whatever today's door would say of them."""
+    """One event from bytes that were accepted once, whatever today's door would say of them; identifiers trimmed."""
+    return with_trimmed(decode_as_it_came(body))
+
+
+def decode_as_it_came(body: bytes) -> Event:
+    """The same with identifiers as they came, which doors of before kept so."""
     with suppress(msgspec.DecodeError, ValueError, OverflowError):
         claim = _decode_claim(body)
         if are_plain(_numbers_of(claim)):
@@ -154,6 +204,18 @@ def _parts_of(kind: Any) -> dict[str, Any]:
         for name, field in fields_of(kind).items()
     }
     return {name: part for name, part in inside.items() if has_fields(part)}
+
+
+def _names_in(kind: Kind) -> frozenset[str]:
+    event: Any = kind.event
+    return _all_fields(event)
+
+
+@cache
+def _all_fields(kind: Any) -> frozenset[str]:
+    """The names of the fields of an event's type and of all of its parts."""
+    inside = [_all_fields(part) for part in _parts_of(kind).values()]
+    return frozenset(fields_of(kind)).union(*inside)
 
 
 def _decode_data(body: bytes) -> dict[str, Any]:
@@ -215,7 +277,7 @@ def address_reader(otherwise: str) -> Callable[[bytes], Address]:
             return otherwise, None
         topic, key_of = places.get(read.kind, without_kind) if isinstance(read.kind, str) else without_kind
         try:
-            return topic, "/".join(key_of(read)).encode()
+            return topic, "/".join(map(trimmed, key_of(read))).encode()
         except TypeError:
             return topic, None
 

@@ -13,11 +13,11 @@ from typing import Any, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
-from knowledge_base.events.head import Code, Event, Id, Money, Quantity, Text
+from knowledge_base.events.head import Code, Event, Id, Money, Quantity, Reference, Text
 
 E = TypeVar("E", bound=Event)
 
-_TEXTS = (Id, Code, Text)
+_TEXTS = (Id, Reference, Code, Text)
 
 DECIMAL = r"-?[0-9]{1,14}(?:\.[0-9]{1,6})?"
 """How money, prices and quantities are to be written."""
@@ -98,11 +98,11 @@ def _with_texts(part: Any, kind: Any) -> Any:
         return tuple([_with_texts(item, get_args(kind)[0]) for item in part])
     if part is None or not has_fields(kind):
         return part
-    return kind(*[_with_texts(getattr(part, name), of) for name, of in _fields_of(kind)])
+    return kind(*[_with_texts(getattr(part, name), of) for name, of in typed_fields(kind)])
 
 
 @cache
-def _fields_of(kind: Any) -> list[tuple[str, Any]]:
+def typed_fields(kind: Any) -> list[tuple[str, Any]]:
     """The fields of an event's type, or of a part of one, each with its type where it is told."""
     return [
         (of.name, get_args(of.type)[0] if type(None) in get_args(of.type) else of.type)

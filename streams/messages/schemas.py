@@ -1,8 +1,9 @@
 """JSON Schemas of the events, generated from their types, for whoever writes the other end.
 
-They say what a single field may hold. What fields may hold together (a claim reverses or corrects, not both; line ids
-are unique in a claim; days lie in 1900 to 2199), and how many digits a number without quotes may have behind the point,
-is said by ``streams.messages.codec`` alone, which also accepts unknown fields.
+They say what a single field may hold. The codec alone (``streams.messages.codec``) says what fields may hold together
+(a claim reverses or corrects, not both; line ids are unique in a claim; days lie in 1900 to 2199), how many digits a
+number without quotes may have behind the point, that identifiers show something, and that no object gives a name
+twice. It also accepts unknown fields.
 """
 
 from pathlib import Path

@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from streams.bus import Record
-from streams.messages.codec import count_unknown_fields, decode_event, decode_stored, same_content
+from streams.messages.codec import count_unknown_fields, decode_message, decode_stored, same_content
 from streams.messages.faults import Undecodable
 from streams.messages.vault import Vault
 from streams.pipeline.arrivals import Arrival, Incoming, arrival_of, incoming_of
@@ -101,14 +101,14 @@ def decode_records(records: Sequence[Record], account: Account) -> list[Incoming
             continue
         body = record.value or b""
         try:
-            event = decode_event(body)
+            event, padded_id = decode_message(body)
         except Undecodable as error:
             account.dead(record, error.faults, error.money)
             continue
         hash = hashlib.blake2b(body, digest_size=16).digest()
         if hash[0] % _LOOKED_AT == 0:
             account.unknown_fields(record)
-        incoming.append(incoming_of(record, event, hash))
+        incoming.append(incoming_of(record, event, padded_id, hash))
     return incoming
 
 

@@ -20,11 +20,13 @@ _compress = zstandard.ZstdCompressor(level=1).compress
 class Incoming(msgspec.Struct, frozen=True):
     """A decoded message: whom it is about (its own subject first), and 16 bytes that are equal for equal bytes.
 
-    ``joins`` is another pseudonym of its patient; ``money`` is what its lines sum to, in yuan.
+    ``padded_id`` is its id as it came, where that was trimmed; ``joins`` is another pseudonym of its patient; ``money``
+    is what its lines sum to, in yuan.
     """
 
     record: Record
     event: Event
+    padded_id: str | None
     hash: bytes
     subjects: Sequence[Place]
     joins: str | None
@@ -59,9 +61,9 @@ class Arrival(msgspec.Struct, frozen=True):
     body: bytes
 
 
-def incoming_of(record: Record, event: Event, hash: bytes) -> Incoming:
+def incoming_of(record: Record, event: Event, padded_id: str | None, hash: bytes) -> Incoming:
     kind = KINDS[event.kind]
-    return Incoming(record, event, hash, kind.subjects(event), kind.joins(event), kind.money(event))
+    return Incoming(record, event, padded_id, hash, kind.subjects(event), kind.joins(event), kind.money(event))
 
 
 def arrival_of(item: Incoming) -> Arrival:

@@ -10,6 +10,7 @@ from knowledge_base.days import FIRST_DAY, LAST_DAY, Day
 from knowledge_base.digests.head import GENERATION, Digest
 from knowledge_base.subjects import Subject
 from rules_lib.scope import ALL_DAYS, Scope
+from streams.messages.identifiers import least
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
@@ -96,7 +97,7 @@ def merged_persons(members: Mapping[str, Sequence[str]], joined: Iterable[tuple[
         together = group_of.get(one, {one}) | group_of.get(other, {other})
         group_of.update(dict.fromkeys(together, together))
         merged |= together
-    return {min(group_of[patient]): sorted(group_of[patient]) for patient in merged}
+    return {least(group_of[patient]): sorted(group_of[patient]) for patient in merged}
 
 
 def touched(matter: Matter) -> Touched:

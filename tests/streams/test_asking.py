@@ -1,9 +1,11 @@
 """An event that is not stored is judged as if it came now, by a read that locks and writes nothing."""
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 
 import asyncpg
@@ -186,3 +188,19 @@ async def _strong_locks(connection: asyncpg.Connection) -> list[str]:
         """
     )
     return [f"{row['mode']} on {row['locktype']}" for row in rows]
+
+
+async def test_the_lines_in_the_docs_ask_so(postgres_url: str, handler: EventsHandler, rule_set: RuleSet) -> None:
+    docs = (Path(__file__).resolve().parents[2] / "docs" / "concepts.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(.*?)```", docs, re.DOTALL)
+    known = {"find_with": find_with, "PatientHistory": PatientHistory, "judge": judge, "PATIENT": PATIENT}
+    body = "".join(f"    {line}\n" for line in lines.splitlines())
+    exec(f"async def ask(rule_set, connection, event):\n{body}    return judgement", known)
+    first, asked = (cases.visit(str(n), cases.line(str(n), cases.HBA1C, f"03-0{n}")) for n in (1, 2))
+    connection = await connect(postgres_url)
+    try:
+        await take_in(connection, handler, [message_of(first)], 1, 1, Random(0))
+        judgement: Judgement = await known["ask"](rule_set, connection, asked)  # type: ignore[operator]
+    finally:
+        await connection.close()
+    assert [finding.maker_id for finding in judgement.findings] == ["FW10000003"]

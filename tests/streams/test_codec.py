@@ -27,6 +27,7 @@ from streams.messages.codec import (
     same_content,
 )
 from streams.messages.faults import Undecodable
+from streams.messages.identifiers import UNSEEN
 from streams.messages.kinds import KINDS, digest_of
 from streams.messages.numbers import has_fields, is_number
 from streams.messages.packing import decode_digest, encode_digest
@@ -154,7 +155,7 @@ _AT = st.builds(
 )
 _DECIMAL = st.decimals(-(10**14) + 1, 10**14 - 1, places=6) | st.decimals(-1000, 1000, places=2)
 _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
-    str: _TEXT,
+    str: _TEXT.map(lambda text: text.strip(UNSEEN) or "0"),
     datetime: _AT,
     date: st.dates(date(1900, 1, 1), date(2199, 12, 31)),
     bool: st.booleans(),
@@ -251,7 +252,7 @@ def test_the_short_way_and_the_long_way_agree() -> None:
     """What the codec takes at once the long way takes too, with the same event."""
     for seed in range(10):
         for event in mixed(seed):
-            assert decode_slowly(encode_event(event)) == decode_event(encode_event(event)) == event
+            assert decode_slowly(encode_event(event)).event == decode_event(encode_event(event)) == event
 
 
 def test_every_fault_is_told_at_once_with_the_money_that_can_be_read() -> None:

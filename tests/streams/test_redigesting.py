@@ -1,7 +1,7 @@
 """Digests of an earlier generation: what rules say of them, and how they become new beside the workers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import date, timedelta
@@ -88,13 +88,17 @@ async def others(postgres_url: str) -> AsyncIterator[list[Connection]]:
 
 
 async def take(connection: Connection, rule_set: RuleSet, *events: Event, most: int = 50) -> None:
+    await take_bodies(connection, rule_set, [encode_event(event) for event in events], most)
+
+
+async def take_bodies(connection: Connection, rule_set: RuleSet, bodies: Sequence[bytes], most: int = 50) -> None:
     handler = EventsHandler(RuleSets(rule_set), VAULT)
-    for first in range(0, len(events), most):
+    for first in range(0, len(bodies), most):
         taken = await offsets.take(connection, JUDGES, CLAIMS, 0, "tests", None, timedelta(minutes=5))
         assert taken is not None
         lease, start = taken
-        bodies = [encode_event(event) for event in events[first : first + most]]
-        records = [Record(start + number, b"k", body, "tests") for number, body in enumerate(bodies)]
+        together = bodies[first : first + most]
+        records = [Record(start + number, b"k", body, "tests") for number, body in enumerate(together)]
         await handler.handle(connection, Batch(lease, start, records))
 
 
@@ -309,7 +313,7 @@ def test_every_field_of_details_is_one_that_rules_may_need() -> None:
     inside = [f"operations.{name}" for name in OperationDetails.__struct_fields__]
     inside += [f"lines.{name}" for name in LineDetails._fields]
     assert set(SINCE) == {*own, *inside} <= set(get_args(Needed))
-    assert max(SINCE.values()) == GENERATION
+    assert max(SINCE.values()) <= GENERATION
 
 
 def test_cases_of_rule_files_may_tell_details(detailed: Rule, rule_set: RuleSet) -> None:

@@ -1,11 +1,11 @@
 """Digests of an earlier generation than this program makes: which there are, and what takes their place."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import asyncpg
 import msgspec
 
-from knowledge_base.digests.head import GENERATION
+from knowledge_base.digests.head import GENERATION, Links
 from streams.store.events.stored import decompressed
 
 
@@ -21,10 +21,12 @@ class OldDigest(msgspec.Struct, frozen=True):
 
 
 class NewDigest(msgspec.Struct, frozen=True):
-    """What takes the place of one."""
+    """What takes the place of one, and the names by which others find its event."""
 
     name: str
     seq: int
+    event_id: str
+    links: Links
     digest: bytes
     details: bytes
     chained: bool
@@ -78,6 +80,11 @@ async def load_old(connection: asyncpg.Connection, area: str, kind: str, names: 
         kind,
         list(names),
     )
+    return old_digests(rows)
+
+
+def old_digests(rows: Iterable[asyncpg.Record]) -> list[OldDigest]:
+    """Rows of pseudonym, number, id, generation, digest and the message as it is kept."""
     return [
         OldDigest(name, seq, event_id, generation, digest, None if body is None else decompressed(body))
         for name, seq, event_id, generation, digest, body in rows
@@ -88,14 +95,24 @@ async def save_new(connection: asyncpg.Connection, area: str, digests: Sequence[
     """Puts digests in place of those of an earlier generation."""
     await connection.execute(
         f"""
-        update events e set digest = new.digest, details = new.details, generation = {GENERATION}, chained = new.chained
-        from unnest($2::text[], $3::bigint[], $4::bytea[], $5::bytea[], $6::bool[])
-            as new (name, seq, digest, details, chained)
+        update events e set digest = new.digest, details = new.details, generation = {GENERATION},
+            chained = new.chained, event_id = new.event_id, claim_id = new.claim_id, institution = new.institution,
+            encounter_id = new.encounter_id, reverses = new.reverses, corrects = new.corrects
+        from unnest($2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+                $10::bytea[], $11::bytea[], $12::bool[])
+            as new (name, seq, event_id, claim_id, institution, encounter_id, reverses, corrects,
+                digest, details, chained)
         where e.area = $1 and e.patient = new.name and e.seq = new.seq
         """,
         area,
         [of.name for of in digests],
         [of.seq for of in digests],
+        [of.event_id for of in digests],
+        [of.links.claim_id or None for of in digests],
+        [of.links.encounter[0] or None for of in digests],
+        [of.links.encounter[1] or None for of in digests],
+        [of.links.reverses for of in digests],
+        [of.links.corrects for of in digests],
         [of.digest for of in digests],
         [of.details for of in digests],
         [of.chained for of in digests],

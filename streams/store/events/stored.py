@@ -47,6 +47,14 @@ async def save_event_ids(
     return new, {row["event_id"]: row["content_hash"] for row in known}
 
 
+async def find_event_ids(connection: asyncpg.Connection, area: str, event_ids: Collection[str]) -> set[str]:
+    """Those of some event ids that are known."""
+    rows = await connection.fetch(
+        "select event_id from event_ids where area = $1 and event_id = any($2::text[])", area, list(event_ids)
+    )
+    return {row["event_id"] for row in rows}
+
+
 _EVENT_COLUMNS = (
     "area", "subject_kind", "patient", "seq", "event_id", "kind", "claim_id", "encounter_id", "institution",
     "first_day", "last_day",

@@ -151,6 +151,11 @@ async def mark_people_outstanding(connection: asyncpg.Connection, area: str, rul
     )
 
 
+async def hold_outstanding(connection: asyncpg.Connection, area: str) -> None:
+    """Holds what is outstanding of an area until the caller's transaction ends, where anything is."""
+    await connection.execute("select from outstanding where area = $1 for update", area)
+
+
 async def find_outstanding(connection: asyncpg.Connection) -> list[Outstanding]:
     """What has not been judged again yet, by area."""
     rows = await connection.fetch("select area, rules, judged_to, since from outstanding order by area")

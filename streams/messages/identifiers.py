@@ -1,0 +1,84 @@
+"""Identifiers and references (``Id``, ``Reference``) without white space and invisible signs at their ends.
+
+Senders pad them: columns of fixed width, copied cells, scanners. "P-24" and "P-24 " are one patient. What stands inside
+one is kept as it is.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import chain
+from typing import Any, TypeVar, get_args, get_origin
+
+from msgspec.structs import replace
+
+from knowledge_base.events.head import Id, Reference
+from streams.messages.numbers import has_fields, typed_fields
+
+P = TypeVar("P")
+
+_RANGES = (
+    (0x0000, 0x0020), (0x007F, 0x00A0), (0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160),
+    (0x1680, 0x1680), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2000, 0x200F), (0x2028, 0x202F), (0x205F, 0x206F),
+    (0x2800, 0x2800), (0x3000, 0x3000), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0),
+    (0xFFF0, 0xFFFB), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
+)  # fmt: skip
+"""White space, controls and what nobody is shown (Unicode 16.0: White_Space, Default_Ignorable_Code_Point),
+with the blank of braille. Ranges and not categories: who is one patient must not change with a release of Python."""
+
+UNSEEN = "".join(map(chr, chain.from_iterable(range(first, last + 1) for first, last in _RANGES)))
+
+
+def trimmed(text: str) -> str:
+    """An identifier without what nobody sees at its ends; one that shows nothing at all stays as it is."""
+    return text.strip(UNSEEN) or text
+
+
+def least(names: Iterable[str]) -> str:
+    """The least of several names of one thing, of those that are not padded where any is not."""
+    return min(names, key=lambda name: (trimmed(name) != name, name))
+
+
+def show_everything(names: Iterable[str]) -> bool:
+    """Whether there is surely nothing to trim: each sign of all of them is a visible one of ASCII."""
+    together = "".join(names)
+    return together.isascii() and together.isprintable() and " " not in together
+
+
+def with_trimmed(part: P) -> P:
+    """An event, or a part of one, with its identifiers trimmed."""
+    event: P = _trimmed(part, type(part))
+    return event
+
+
+def _trimmed(value: Any, kind: Any) -> Any:
+    if isinstance(value, str):
+        return trimmed(value) if kind in (Id, Reference) else value
+    if isinstance(value, tuple):
+        return tuple([_trimmed(item, get_args(kind)[0]) for item in value])
+    if value is None or not has_fields(kind):
+        return value
+    return replace(value, **{name: _trimmed(getattr(value, name), of) for name, of in _holding(kind)})
+
+
+@cache
+def _holding(kind: Any) -> list[tuple[str, Any]]:
+    """The fields of an event's type, or of a part of one, that are identifiers or may hold some."""
+    return [(name, of) for name, of in typed_fields(kind) if _names(of)]
+
+
+def _names(kind: Any) -> bool:
+    if get_origin(kind) is tuple:
+        return _names(get_args(kind)[0])
+    return kind in (Id, Reference) or has_fields(kind)
+
+
+def unseen_faults(part: Any, where: str = "") -> Iterator[str]:
+    """The fault of every ``Id`` of an event, or of a part of one, that shows nothing: it is no name of anything."""
+    kind: Any = type(part)
+    for name, of in _holding(kind):
+        value = getattr(part, name)
+        if of is Id and value is not None and not value.strip(UNSEEN):
+            yield f"{where}{name}: expected a visible sign"
+        elif isinstance(value, tuple) and has_fields(get_args(of)[0]):
+            for index, item in enumerate(value):
+                yield from unseen_faults(item, f"{where}{name}[{index}].")

@@ -1,0 +1,151 @@
+"""Names given twice: a fault of the message, wherever and however it is written; nothing else is taken for one."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from deploy.county import CountyPlan, simulate
+from streams.messages.codec import decode_event, decode_stored, encode_event
+from streams.messages.faults import Undecodable
+from tests.reference.cases import line, visit
+
+Pairs = list[tuple[str, Any]]
+"""An object as it is written; a dictionary could not hold a name twice."""
+
+
+def _pairs(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_pairs(item) for item in part]
+    return [(name, _pairs(value)) for name, value in part.items()] if isinstance(part, dict) else part
+
+
+def _is_object(part: Any) -> bool:
+    return isinstance(part, list) and all(isinstance(item, tuple) for item in part)
+
+
+def _written(part: Any, blanks: tuple[str, str, str]) -> str:
+    """JSON of pairs, with blanks before colons, behind them and behind commas."""
+    before, behind, comma = blanks
+    if isinstance(part, list) and part and _is_object(part):
+        said = [f"{json.dumps(name)}{before}:{behind}{_written(value, blanks)}" for name, value in part]
+        return "{" + f",{comma}".join(said) + "}"
+    if isinstance(part, list):
+        return "[" + f",{comma}".join(_written(item, blanks) for item in part) + "]"
+    return json.dumps(part, ensure_ascii=False)
+
+
+def _objects(part: Any, inside: str = "") -> list[tuple[str, Pairs]]:
+    """Every object of a message, with where it stands."""
+    if not isinstance(part, list) or not part:
+        return []
+    if _is_object(part):
+        deeper = [_objects(value, f"{inside}.{name}" if inside else name) for name, value in part]
+        return [(inside, part), *(found for of in deeper for found in of)]
+    return [found for index, item in enumerate(part) for found in _objects(item, f"{inside}[{index}]")]
+
+
+def _full() -> dict[str, Any]:
+    """A claim with an object of every kind, and what no schema knows."""
+    lines = [line("1", "c1", "03-01"), line("2", "c1", "03-02", refund_of="1", practitioner="d1")]
+    message: dict[str, Any] = json.loads(encode_event(visit("S1", *lines)))
+    message |= {"department": {"code": "k"}, "diagnoses": [{"code": "i", "name": '":"'}], "operations": [{"code": "o"}]}
+    message |= {"more": {"of": [{"theirs": 1, "other": {}}]}}
+    message["lines"][0]["department"] = {"code": "k", "name": "ward"}
+    return message
+
+
+BLANKS = [("", "", ""), ("", " ", " "), (" ", "", ""), ("\n", "\t", "\r\n")]
+
+
+@pytest.mark.parametrize("blanks", BLANKS, ids=["packed", "as Python writes", "before colons", "in lines"])
+def test_every_name_of_every_object_may_stand_once(blanks: tuple[str, str, str]) -> None:
+    message = _pairs(_full())
+    decode_event(_written(message, blanks).encode())
+    objects = _objects(message)
+    assert {where.partition("[")[0] for where, _ in objects} >= {
+        "",
+        "lines",
+        "paid",
+        "diagnoses",
+        "operations",
+        "more.of",
+    }
+    for where, pairs in objects:
+        for name, value in list(pairs):
+            for other in (value, None):
+                pairs.append((name, other))
+                with pytest.raises(Undecodable) as raised:
+                    decode_event(_written(message, blanks).encode())
+                pairs.pop()
+                path = f"{where}.{name}" if where else name
+                told = "message: an unknown name" if path.startswith("more") else path
+                assert f"{told}: twice" in raised.value.faults
+
+
+def test_a_name_twice_is_found_in_any_message_and_nothing_else_is_taken_for_one() -> None:
+    random = Random(12)
+    events = list(simulate(CountyPlan(scale=1 / 3000, seed=4)))
+    for event in random.sample(events, 300):
+        data = json.loads(encode_event(event))
+        if random.random() < 0.5:
+            data = {name: value for name, value in data.items() if value not in (None, [], False)}
+        if random.random() < 0.3:
+            data["remark"] = random.choice(('"x":', "a: b", '": "', "\\", '{"area":1,"area":2}', "张三"))
+        message, blanks = _pairs(data), random.choice(BLANKS)
+        assert decode_event(_written(message, blanks).encode())
+        _, pairs = random.choice(_objects(message))
+        name, value = random.choice(pairs)
+        pairs.insert(random.randrange(len(pairs) + 1), (name, random.choice((value, None, "x", 0, False))))
+        with pytest.raises(Undecodable, match="twice"):
+            decode_event(_written(message, blanks).encode())
+
+
+def test_one_name_spelled_in_two_ways_is_given_twice() -> None:
+    body = json.dumps(_full()).encode().replace(b'"sex":', b'"s\\u0065x":"2","sex":')
+    with pytest.raises(Undecodable, match="sex: twice"):
+        decode_event(body)
+
+
+def test_of_names_that_no_schema_knows_nothing_is_told() -> None:
+    body = json.dumps(_full(), ensure_ascii=False).encode()[:-1] + ',"张三":1,"张三":2}'.encode()
+    with pytest.raises(Undecodable) as raised:
+        decode_event(body)
+    assert raised.value.faults == ["message: an unknown name: twice"]
+
+
+def test_a_status_and_a_faulty_message_are_looked_at_too() -> None:
+    status = b'{"event_id":"e","area":"a","kind":"patient_status","happened_at":"2026-01-01T00:00:00Z","sender":"s",'
+    with pytest.raises(Undecodable) as raised:
+        decode_event(status + b'"patient":"p","patient":"q","change":"death","died_on":"2025-12-31"}')
+    assert raised.value.faults == ["patient: twice"]
+    with pytest.raises(Undecodable) as raised:
+        decode_event(status + b'"patient":"p","patient":"q","change":"dead"}')
+    assert raised.value.faults == ["patient: twice", "change: Invalid enum value"]
+
+
+def test_what_was_accepted_with_a_name_twice_is_read_as_it_was() -> None:
+    body = json.dumps(_full()).encode().replace(b'"sex":', b'"sex":"2","sex":')
+    claim: Any = decode_stored(body)
+    assert claim.sex == "1", "the last one counted"
+
+
+def test_a_message_nested_too_deep_is_refused_and_no_more() -> None:
+    deep = b"[" * 700 + b'{"a":1,"a":2}' + b"]" * 700
+    for depth in (deep, b"[" * 5_000 + b"]" * 5_000):
+        body = json.dumps(_full()).encode()[:-1] + b',"x":' + depth + b"}"
+        with pytest.raises(Undecodable):
+            decode_event(body)
+
+
+def test_the_line_of_the_case_names_what_it_gives_twice() -> None:
+    path = Path(__file__).resolve().parents[3] / "shared" / "cases" / "text" / "n9-name-twice.jsonl"
+    if not path.exists():
+        pytest.skip("the cases are not here")
+    with pytest.raises(Undecodable) as raised:
+        decode_event(path.read_bytes())
+    faults: Sequence[str] = raised.value.faults
+    assert faults == ["lines[0].quantity: twice", "lines[0].amount: twice"]
