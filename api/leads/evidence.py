@@ -11,6 +11,7 @@ from knowledge_base.digests.head import Digest
 from knowledge_base.events.claims import Claim, ClaimLine
 from knowledge_base.findings import Amounts, Finding, LineKey, billed_lines
 from rules_lib.histories.patient import PatientHistory
+from streams.messages.identifiers import trimmed
 
 
 class MarkedLine(msgspec.Struct, frozen=True):
@@ -43,15 +44,23 @@ class Sources(msgspec.Struct, frozen=True):
 
 def line_keys(finding: Finding) -> list[LineKey]:
     """Every line that a finding names, those in dispute first."""
-    return billed_lines([guilty.part for guilty in finding.guilty] + list(finding.involved))
+    return _bare(billed_lines([guilty.part for guilty in finding.guilty] + list(finding.involved)))
+
+
+def _bare(lines: Iterable[LineKey]) -> list[LineKey]:
+    """Lines by trimmed names: findings of before name them as they came, padded or not."""
+    return [(trimmed(institution), trimmed(encounter), trimmed(line)) for institution, encounter, line in lines]
 
 
 def sources_of(finding: Finding, history: PatientHistory, events: Mapping[int, Digest]) -> Sources:
     """The standing claims of the encounters that a finding's lines belong to."""
     encounters = {key[:2] for key in line_keys(finding)}
-    standing = {claim.event_id for encounter in encounters for claim in history.by_encounter.get(encounter, ())}
-    claims = {seq: digest for seq, digest in events.items() if isinstance(digest, ClaimDigest)}
-    of_encounters = {s: c for s, c in claims.items() if (c.institution, c.encounter_id) in encounters}
+    of_each = {seq: digest for seq, digest in events.items() if isinstance(digest, ClaimDigest)}
+    of_encounters = {
+        s: c for s, c in of_each.items() if (trimmed(c.institution), trimmed(c.encounter_id)) in encounters
+    }
+    places = {(claim.institution, claim.encounter_id) for claim in of_encounters.values()}
+    standing = {claim.event_id for place in places for claim in history.by_encounter.get(place, ())}
     seqs = [seq for seq, claim in of_encounters.items() if claim.event_id in standing]
     return Sources(sorted(seqs), len(of_encounters) - len(seqs))
 
@@ -61,8 +70,12 @@ def marked_claims(finding: Finding, claims: Iterable[Claim]) -> tuple[list[Marke
 
     Where two claims carry one line, that of the greatest (happened_at, event_id) bears the mark, as in judging.
     """
-    marks: dict[LineKey, tuple[str, Amounts | None]] = dict.fromkeys(billed_lines(finding.involved), ("involved", None))
-    marks.update({key: ("guilty", guilty.amounts) for guilty in finding.guilty for key in billed_lines([guilty.part])})
+    marks: dict[LineKey, tuple[str, Amounts | None]] = dict.fromkeys(
+        _bare(billed_lines(finding.involved)), ("involved", None)
+    )
+    marks.update(
+        {key: ("guilty", guilty.amounts) for guilty in finding.guilty for key in _bare(billed_lines([guilty.part]))}
+    )
     expected = len(marks)
     marked = []
     for claim in sorted(claims, key=lambda claim: (claim.happened_at, claim.event_id), reverse=True):

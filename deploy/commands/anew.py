@@ -1,10 +1,13 @@
 """Commands that do again what was done: rejudge, by the rules of today; redigest, from the bytes as they came."""
 
 import asyncio
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import msgspec
 import typer
@@ -18,7 +21,6 @@ from streams.jobs.redigesting import Redigested, find_apart, trim
 from streams.jobs.redigesting import redigest as make_anew
 from streams.jobs.rejudging import rejudge as judge_again
 from streams.store.events import generations, padded, wider
-from streams.store.events.padded import Trimmed
 from streams.store.judgements import published
 from streams.store.sessions import Connection, borrowed
 
@@ -108,16 +110,15 @@ def redigest(
     json: Json = False,
     report: Annotated[
         Path | None,
-        typer.Option(
-            help="把每个首尾有空白的标识符的去向写入新文件, JSON Lines / what became of each padded identifier"
-        ),
+        typer.Option(help="首尾有空白的标识符去向, 写入新文件 / a new file: what became of padded identifiers"),
     ] = None,
 ) -> None:
     """从原始报文重做旧摘要, 可随时中断再继续 / make old digests anew from received bytes; stop and go on at any time.
 
     Example: fundwatch redigest --report identifiers.jsonl
     """
-    done = run(_redigest(report))
+    with nullcontext() if report is None else _new_file(report) as file:
+        done = run(_redigest(file))
     if json:
         said = msgspec.to_builtins(done)
         print_json({**said.pop("digests"), **said})
@@ -149,7 +150,7 @@ def _say_left(says: str, event_ids: Sequence[str]) -> None:
         console.print(f"{says}: {len(event_ids):,}: {named}{more}", highlight=False, markup=False)
 
 
-async def _redigest(report: Path | None) -> Anew:
+async def _redigest(file: IO[bytes] | None) -> Anew:
     done = Redigested()
     async with Opened() as service, borrowed(service.pool) as connection:
         stop_on_signals(service.stop)
@@ -163,8 +164,8 @@ async def _redigest(report: Path | None) -> Anew:
             raise Failure(f"生效的规则与本程序的检查逻辑不符 / {error}") from None
         if await published.find_outstanding(connection):
             notes.print("有待重判的，请运行 fundwatch rejudge / something is to be judged again: run fundwatch rejudge")
-        if report is not None:
-            _write_report(report, await padded.load_report(connection))
+        if file is not None:
+            file.writelines(msgspec.json.encode(row) + b"\n" for row in await padded.load_report(connection))
         return Anew(done, apart, await padded.count_report(connection), finished)
 
 
@@ -197,10 +198,15 @@ async def _find_apart(connection: Connection, service: Service, progress: Progre
     return apart, True
 
 
-def _write_report(path: Path, rows: Sequence[Trimmed]) -> None:
-    """One JSON object a line, in a file that was not there before."""
+@contextmanager
+def _new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that was not there, for this user alone, because it tells pseudonyms; gone where anything fails."""
     try:
-        with path.open("xb") as file:
-            file.writelines(msgspec.json.encode(row) + b"\n" for row in rows)
+        with open(path, "xb", opener=partial(os.open, mode=0o600)) as file:
+            try:
+                yield file
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
     except OSError as error:
         raise Failure(f"无法写入 / cannot write {neutral(str(path))}: {error.strerror}") from None

@@ -4,8 +4,9 @@ It reads no window: the whole history of the subject up to ``as_of`` is decoded 
 of the windows would show as "different". A detector is run again over the events up to its mark.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,6 +22,7 @@ from rules_lib.scope import ALL_DAYS
 from rules_lib.supplement import Supplement
 from streams.jobs.detecting import source_of, suspicion_of
 from streams.messages.codec import decode_as_it_came, decode_stored
+from streams.messages.identifiers import least, trimmed
 from streams.messages.kinds import KINDS, details_of, digest_of
 from streams.messages.versions import pack_finding, unpack_finding
 from streams.pipeline.touching import merged_persons
@@ -64,16 +66,31 @@ async def explain(connection: Connection, area: str, name: str, version: int | N
     if rule_set is None:
         raise LookupError(f"rule set {stored.maker.set} is not in the store")
     bodies = await _load_received(connection, area, stored)
-    explanation = _explained(stored, list(map(decode_stored, bodies)), rule_set)
-    if explanation.verdict is Reproduced.SAME:
-        return explanation
-    # What doors of before kept padded was judged so, until it was trimmed.
-    as_it_was = _explained(stored, list(map(decode_as_it_came, bodies)), rule_set)
-    return as_it_was if as_it_was.verdict is Reproduced.SAME else explanation
+    explained = [_explained(stored, bodies, reading, rule_set) for reading in _readings_of(stored)]
+    return next((told for told in explained if told.verdict is Reproduced.SAME), explained[0])
 
 
-def _explained(stored: FindingVersion, replayed: Sequence[Event], rule_set: RuleSet) -> Explanation:
-    again = _judged_again(stored, replayed, rule_set)
+class _Reading(NamedTuple):
+    """How stored bytes are read, and by which of several pseudonyms a person goes."""
+
+    decode: Callable[[bytes], Event]
+    named: Callable[[Iterable[str]], str]
+
+
+_TRIMMED = _Reading(decode_stored, least)
+_AS_IT_CAME = _Reading(decode_as_it_came, min)
+"""So doors of before kept what they took in, and what was found then was found by it."""
+
+
+def _readings_of(stored: FindingVersion) -> Sequence[_Reading]:
+    """The likelier reading first: who is named by a padded pseudonym was so before it was trimmed."""
+    name = stored.subject.name
+    return (_TRIMMED, _AS_IT_CAME) if trimmed(name) == name else (_AS_IT_CAME, _TRIMMED)
+
+
+def _explained(stored: FindingVersion, bodies: Sequence[bytes], reading: _Reading, rule_set: RuleSet) -> Explanation:
+    replayed = [reading.decode(body) for body in bodies]
+    again = _judged_again(stored, replayed, reading, rule_set)
     return Explanation(_verdict(stored, again, _source_now(stored, rule_set)), stored, again, len(replayed))
 
 
@@ -93,8 +110,10 @@ async def _load_received(connection: Connection, area: str, stored: FindingVersi
     return await wider.load_subject_received(connection, area, stored.subject, stored.as_of)
 
 
-def _judged_again(stored: FindingVersion, replayed: Sequence[Event], rule_set: RuleSet) -> Finding | None:
-    own = _own_events(stored, replayed)
+def _judged_again(
+    stored: FindingVersion, replayed: Sequence[Event], reading: _Reading, rule_set: RuleSet
+) -> Finding | None:
+    own = _own_events(stored, replayed, reading)
     if own is None:
         return None
     rules = rule_set.of(stored.subject.kind)
@@ -106,14 +125,14 @@ def _judged_again(stored: FindingVersion, replayed: Sequence[Event], rule_set: R
     return None
 
 
-def _own_events(stored: FindingVersion, replayed: Sequence[Event]) -> Sequence[Event] | None:
+def _own_events(stored: FindingVersion, replayed: Sequence[Event], reading: _Reading) -> Sequence[Event] | None:
     """The events of the subject as it was then; ``None`` where a patient had become part of another person."""
     if stored.subject.kind != PATIENT:
         return replayed
     own = [(KINDS[event.kind].subjects(event)[0][1], event) for event in replayed]
     alone = {subject.name: [subject.name] for subject, _ in own}
     pairs = [(subject.name, other) for subject, event in own if (other := KINDS[event.kind].joins(event)) is not None]
-    members = {**alone, **merged_persons(alone, pairs)}
+    members = {**alone, **merged_persons(alone, pairs, reading.named)}
     name = stored.subject.name
     if any(name in together for person, together in members.items() if person != name):
         return None

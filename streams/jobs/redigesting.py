@@ -8,7 +8,8 @@ before what its successor may change became outstanding, or noted as touched, an
 (``streams.jobs.rejudging``).
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Container, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 
 import msgspec
@@ -29,7 +30,7 @@ from streams.store.events import generations, histories, padded, persons, stored
 from streams.store.events.generations import NewDigest, OldDigest, Own
 from streams.store.events.padded import Trimmed
 from streams.store.judgements import published
-from streams.store.sessions import Connection
+from streams.store.sessions import Connection, through_deadlocks
 
 MOST = 200
 """Subjects a piece."""
@@ -62,58 +63,87 @@ async def trim(connection: Connection, sets: RuleSets, most: int = MOST) -> Asyn
     after = ("", "")
     while upcoming := await padded.find_next_padded(connection, after, most):
         for area, together in groupby(upcoming, key=lambda place: place[0]):
-            piece = Redigested()
-            async with connection.transaction():
-                rule_set = await sets.hold(connection)
-                await _trim_some(connection, area, [name for _, name in together], rule_set, piece)
-            yield piece
+            names = [name for _, name in together]
+            yield await through_deadlocks(partial(_trim_piece, connection, sets, area, names))
         after = upcoming[-1]
 
 
-async def _trim_some(
-    connection: Connection, area: str, names: Sequence[str], rule_set: RuleSet, piece: Redigested
-) -> None:
-    """The padded names of some pseudonyms of an area, and of their events, with these persons locked."""
-    await published.hold_outstanding(connection, area)  # before the locks, as who judges again does
-    pairs = [(name, trimmed(name)) for name in names if trimmed(name) != name]
-    everybody = {name for pair in pairs for name in pair} | set(names)
-    await persons.lock_area(connection, area, exclusive=bool(pairs))
-    members = await persons.find_persons(connection, area, everybody)
-    await persons.lock_subjects(connection, area, [patient(name) for name in members])
-    apart = [pair for pair in pairs if not any(pair[0] in of and pair[1] in of for of in members.values())]
-    if apart:
-        mark = await stored.find_last_seq(connection, area)
-        await persons.save_merges(connection, area, merged_persons(members, apart), mark)
-    anew, report = await _rename(connection, area, names, rule_set)
-    report += [Trimmed(area, "patient", was, now, "joined") for was, now in apart]
-    await padded.save_report(connection, report)
-    if apart or anew:
+class _Padded(msgspec.Struct, frozen=True):
+    """Events of an area that hold padded names, each with what its message says, and padded pseudonyms."""
+
+    area: str
+    pseudonyms: Sequence[str]
+    events: Sequence[tuple[OldDigest, Event]]
+
+
+async def _trim_piece(connection: Connection, sets: RuleSets, area: str, names: Sequence[str]) -> Redigested:
+    """The padded names of some pseudonyms of an area, and of their events.
+
+    They are read before anything is locked; where there is something to do the area is held alone for a moment, as by a
+    merge, because whose event an id names may change.
+    """
+    read = [(old, _read_again(old, Redigested())) for old in await padded.load_padded(connection, area, names)]
+    events = [(old, event) for old, event in read if event is not None]
+    of = _Padded(area, [name for name in names if trimmed(name) != name], events)
+    async with connection.transaction():
+        rule_set = await sets.hold(connection)
+        everybody = {*names, *map(trimmed, of.pseudonyms)}
+        members = await persons.find_persons(connection, area, everybody)
+        if not _joined(members, of) and not await _find_renameable(connection, of, rule_set):
+            await padded.save_report(connection, _known_twice(of, set()))
+            return Redigested()
+        await published.hold_outstanding(connection, area)  # before the locks, as who judges again does
+        await persons.lock_area(connection, area, exclusive=True)
+        members = await persons.find_persons(connection, area, everybody)
+        await persons.lock_subjects(connection, area, [patient(name) for name in members])
+        joined = _joined(members, of)
+        if joined:
+            mark = await stored.find_last_seq(connection, area)
+            await persons.save_merges(connection, area, joined, mark)
+        anew, report = await _rename(connection, of, rule_set)
+        report += [Trimmed(area, "patient", name, trimmed(name), "joined") for name in of.pseudonyms]
+        await padded.save_report(connection, report)
         await padded.link_all(connection, area, names)
         await published.mark_people_outstanding(connection, area, [rule.id for rule in rule_set.rules], "")
-    piece.anew += anew
+        return Redigested(anew=anew)
 
 
-async def _rename(
-    connection: Connection, area: str, names: Sequence[str], rule_set: RuleSet
-) -> tuple[int, list[Trimmed]]:
-    """Gives events of some pseudonyms trimmed names, and digests with these: of how many, and what became of names."""
-    read = [(old, _read_again(old, Redigested())) for old in await padded.load_padded(connection, area, names)]
-    found = [(old, event) for old, event in read if event is not None]
-    renamed = await padded.rename_event_ids(connection, area, [old.event_id for old, _ in found])
-    report = [
-        Trimmed(area, "event", old.event_id, event.event_id, "known twice")
-        for old, event in found
-        if event.event_id != old.event_id and old.event_id not in renamed
-    ]
+def _joined(members: Mapping[str, Sequence[str]], of: _Padded) -> dict[str, list[str]]:
+    """Persons as they become by joining padded pseudonyms with the trimmed ones, of those that are not so already."""
+    merged = merged_persons(members, [(name, trimmed(name)) for name in of.pseudonyms])
+    return {person: together for person, together in merged.items() if set(members.get(person, ())) != set(together)}
+
+
+async def _find_renameable(connection: Connection, of: _Padded, rule_set: RuleSet) -> bool:
+    """Whether an event may get another id, or gets another digest."""
+    ids = {trimmed(old.event_id) for old, _ in of.events if trimmed(old.event_id) != old.event_id}
+    known = await stored.find_event_ids(connection, of.area, ids)
+    return ids != known or any(
+        _anew(old, event, old.event_id, rule_set).digest != old.digest for old, event in of.events
+    )
+
+
+async def _rename(connection: Connection, of: _Padded, rule_set: RuleSet) -> tuple[int, list[Trimmed]]:
+    """Gives events trimmed names, and digests with these: of how many, and what became of names."""
+    renamed = await padded.rename_event_ids(connection, of.area, [old.event_id for old, _ in of.events])
+    report = _known_twice(of, renamed)
     anew: list[NewDigest] = []
-    for old, event in found:
-        name = event.event_id if old.event_id in renamed else old.event_id
-        new = _anew(old, event, name, rule_set)
+    for old, event in of.events:
+        new = _anew(old, event, event.event_id if old.event_id in renamed else old.event_id, rule_set)
         if new.digest != old.digest:
             anew.append(new)
-            report += _renamed(area, decode_digest(event.kind, old.digest), new)
-    await generations.save_new(connection, area, anew)
+            report += _renamed(of.area, decode_digest(event.kind, old.digest), new)
+    await generations.save_new(connection, of.area, anew)
     return len(anew), report
+
+
+def _known_twice(of: _Padded, renamed: Container[str]) -> list[Trimmed]:
+    """The padded ids that were not renamed, because an event is known by the trimmed one."""
+    return [
+        Trimmed(of.area, "event", old.event_id, trimmed(old.event_id), "known twice")
+        for old, _ in of.events
+        if trimmed(old.event_id) != old.event_id and old.event_id not in renamed
+    ]
 
 
 def _renamed(area: str, was: Digest, now: NewDigest) -> Iterator[Trimmed]:
@@ -129,20 +159,26 @@ def _renamed(area: str, was: Digest, now: NewDigest) -> Iterator[Trimmed]:
 
 async def redigest(connection: Connection, sets: RuleSets, most: int = MOST) -> AsyncIterator[Redigested]:
     """Makes old digests anew, and says after each piece what became of those in it. Raises ``RuleSetUnusable``."""
-    after: Own = ("", "", "")
-    while True:
-        piece = Redigested()
-        async with connection.transaction():
-            rule_set = await sets.hold(connection)
-            upcoming = await generations.find_next_old(connection, after, most)
-            for (area, kind), together in groupby(upcoming, key=lambda own: own[:2]):
-                names = [name for _, _, name in together]
-                before = after[2] if after[0] == area else ""
-                await _redigest_some(connection, area, kind, names, before, rule_set, piece)
-        if not upcoming:
-            return
-        after = upcoming[-1]
-        yield piece
+    after: Own | None = ("", "", "")
+    while after is not None:
+        piece, after = await through_deadlocks(partial(_redigest_piece, connection, sets, after, most))
+        if after is not None:
+            yield piece
+
+
+async def _redigest_piece(
+    connection: Connection, sets: RuleSets, after: Own, most: int
+) -> tuple[Redigested, Own | None]:
+    """The next subjects' digests, and which of them is the last; ``None`` where there are none left."""
+    piece = Redigested()
+    async with connection.transaction():
+        rule_set = await sets.hold(connection)
+        upcoming = await generations.find_next_old(connection, after, most)
+        for (area, kind), together in groupby(upcoming, key=lambda own: own[:2]):
+            names = [name for _, _, name in together]
+            before = after[2] if after[0] == area else ""
+            await _redigest_some(connection, area, kind, names, before, rule_set, piece)
+    return piece, upcoming[-1] if upcoming else None
 
 
 async def _redigest_some(
@@ -217,4 +253,5 @@ def _concerned(rule_set: RuleSet, old: OldDigest, new: NewDigest) -> set[str]:
     """The rules that may say something else by the new digest: all where it differs, else those that need details."""
     if old.digest != new.digest:
         return {rule.id for rule in rule_set.rules}
-    return {rule.id for rule in rule_set.rules if rule.generation > old.generation}
+    known = 1 if old.details is not None and old.details != new.details else old.generation
+    return {rule.id for rule in rule_set.rules if rule.generation > known}

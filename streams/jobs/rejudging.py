@@ -5,6 +5,7 @@ what a killed one leaves, the next one takes up.
 """
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 from knowledge_base.subjects import PATIENT, patient
 from rules_lib.rule_set import RuleSet
@@ -17,7 +18,7 @@ from streams.store.casework import leads
 from streams.store.events import persons
 from streams.store.judgements import published
 from streams.store.judgements.published import Outstanding
-from streams.store.sessions import Connection
+from streams.store.sessions import Connection, through_deadlocks
 
 MOST = 200
 """People a piece."""
@@ -29,20 +30,24 @@ async def rejudge(connection: Connection, sets: RuleSets, most: int = MOST) -> A
     Ends when nothing is left that no other process is at. Raises ``RuleSetUnusable``.
     """
     await published.know_events(connection)
-    while True:
-        report = Report()
-        async with connection.transaction():
-            rule_set = await sets.hold(connection)
-            outstanding = await published.take_outstanding(connection)
-            if outstanding is None:
-                break
-            people = await _judge_piece(connection, rule_set, outstanding, most, report)
-        yield people, report
+    while (piece := await through_deadlocks(partial(_judge_next, connection, sets, most))) is not None:
+        yield piece
     while True:
         subjects, report = await judge_touched(connection, sets, most)
         if not subjects:
             return
         yield subjects, report
+
+
+async def _judge_next(connection: Connection, sets: RuleSets, most: int) -> tuple[int, Report] | None:
+    """The next people of the next area, ``None`` where no area is left."""
+    report = Report()
+    async with connection.transaction():
+        rule_set = await sets.hold(connection)
+        outstanding = await published.take_outstanding(connection)
+        if outstanding is None:
+            return None
+        return await _judge_piece(connection, rule_set, outstanding, most, report), report
 
 
 async def _judge_piece(

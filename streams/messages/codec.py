@@ -223,6 +223,8 @@ def _decode_data(body: bytes) -> dict[str, Any]:
         data = _decode_json(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Undecodable([f"not JSON: {error}"]) from None
+    except ArithmeticError:
+        raise Undecodable(["message: a number whose exponent nobody can reckon with"]) from None
     if not isinstance(data, dict):
         raise Undecodable(["not a JSON object"])
     return data
@@ -278,7 +280,7 @@ def address_reader(otherwise: str) -> Callable[[bytes], Address]:
         topic, key_of = places.get(read.kind, without_kind) if isinstance(read.kind, str) else without_kind
         try:
             return topic, "/".join(map(trimmed, key_of(read))).encode()
-        except TypeError:
+        except (TypeError, AttributeError):  # a name is missing, or no text
             return topic, None
 
     return address_of

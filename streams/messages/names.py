@@ -4,8 +4,12 @@ Decoders keep the last and say nothing. So what is written is counted, and held 
 """
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+_DEEPEST = 8
+"""Steps into a message, more than any schema has."""
 
 
 def stand_once(body: bytes, kept: dict[str, Any], parts: Iterable[dict[str, Any]]) -> bool:
@@ -14,8 +18,8 @@ def stand_once(body: bytes, kept: dict[str, Any], parts: Iterable[dict[str, Any]
 
     Names are counted by their ends: of some texts and spellings too many, and then the answer is no.
     """
-    if b"\t" in body or b"\n" in body or b"\r" in body or (b" " in body and b'" ' in body):
-        return False  # a blank may part a name from its colon
+    if any(blank in body and blank + b":" in body for blank in (b" ", b"\t", b"\n", b"\r")):
+        return False  # the blank may part a name from its colon
     written = body.count(b'":')
     try:
         return written == len(kept) + sum(map(len, parts)) or written == _count(kept)
@@ -47,26 +51,26 @@ def twice_faults(body: bytes, known: Collection[str]) -> Iterator[str]:
     unread: list[tuple[str | None, Any]] = [("", read)]
     while unread:
         where, part = unread.pop()
-        if isinstance(part, list):
-            inside = [(None if where is None else f"{where}[{index}]", item) for index, item in enumerate(part)]
-        elif isinstance(part, _Object):
-            yield from [f"{_path(where, name, known) or 'message: an unknown name'}: twice" for name in part.twice]
-            inside = [(_path(where, name, known), item) for name, item in part.items()]
-        else:
-            continue
-        unread += reversed([(path, item) for path, item in inside if isinstance(item, (list, _Object))])
+        for name in getattr(part, "twice", ()):
+            yield f"{_path(where, name, known) or 'message: an unknown name'}: twice"
+        inside = part.items() if isinstance(part, dict) else enumerate(part)
+        deeper = [(name, item) for name, item in inside if isinstance(item, (list, dict))]
+        unread += [(_path(where, name, known), item) for name, item in reversed(deeper)]
 
 
 def _read_object(pairs: Sequence[tuple[str, Any]]) -> Mapping[str, Any]:
     read = _Object(pairs)
     if len(read) < len(pairs):
-        names = [name for name, _ in pairs]
-        read.twice = [name for name in read if names.count(name) > 1]
+        read.twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
     return read
 
 
-def _path(where: str | None, name: str, known: Collection[str]) -> str | None:
-    """Where a name stands, ``None`` where it or what it stands in is unknown."""
-    if where is None or name not in known:
+def _path(where: str | None, name: str | int, known: Collection[str]) -> str | None:
+    """Where a name or an item of a list stands, ``None`` where no schema has such a place."""
+    if where is None or where.count("[") + where.count(".") > _DEEPEST:
+        return None
+    if isinstance(name, int):
+        return f"{where}[{name}]"
+    if name not in known:
         return None
     return f"{where}.{name}" if where else name

@@ -9,6 +9,7 @@ import msgspec
 from knowledge_base.days import Day
 from knowledge_base.findings import Change, Finding, FindingVersion, Maker, NotEvaluated, finding_id
 from knowledge_base.subjects import Subject
+from streams.messages.identifiers import trimmed
 from streams.messages.versions import pack_finding, unpack_finding
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -101,17 +102,21 @@ def _says(body: bytes, finding: Finding) -> bool:
 
 
 def _heir(withdrawn: Finding, heirs: Iterable[FindingVersion]) -> str | None:
-    """The finding that goes on with a withdrawn one: of the same maker, with a guilty part in common."""
-    parts = {guilty.part for guilty in withdrawn.guilty}
+    """The finding that goes on with a withdrawn one: of the same maker, with a guilty part in common, padded or not."""
+    parts = {_bare(guilty.part) for guilty in withdrawn.guilty}
     return min(
         (
             version.finding_id
             for version in heirs
             if version.finding.maker_id == withdrawn.maker_id
-            and any(guilty.part in parts for guilty in version.finding.guilty)
+            and any(_bare(guilty.part) in parts for guilty in version.finding.guilty)
         ),
         default=None,
     )
+
+
+def _bare(part: Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(trimmed, part))
 
 
 def compared_anchors(

@@ -1,6 +1,6 @@
 """Touching: which of a subject's days and events new events concern."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -86,8 +86,12 @@ class Touched(NamedTuple):
     seqs: frozenset[int]
 
 
-def merged_persons(members: Mapping[str, Sequence[str]], joined: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Who becomes one person by pairs of pseudonyms: the least pseudonym with all that belong to it.
+def merged_persons(
+    members: Mapping[str, Sequence[str]],
+    joined: Iterable[tuple[str, str]],
+    named: Callable[[Iterable[str]], str] = least,
+) -> dict[str, list[str]]:
+    """Who becomes one person by pairs of pseudonyms: the one by which it is ``named``, with all that belong to it.
 
     ``members`` are the persons known before, each with all its pseudonyms.
     """
@@ -97,7 +101,7 @@ def merged_persons(members: Mapping[str, Sequence[str]], joined: Iterable[tuple[
         together = group_of.get(one, {one}) | group_of.get(other, {other})
         group_of.update(dict.fromkeys(together, together))
         merged |= together
-    return {least(group_of[patient]): sorted(group_of[patient]) for patient in merged}
+    return {named(group_of[patient]): sorted(group_of[patient]) for patient in merged}
 
 
 def touched(matter: Matter) -> Touched:

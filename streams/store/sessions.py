@@ -4,13 +4,15 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
-from typing import cast
+from typing import TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+
+T = TypeVar("T")
 
 Connection = asyncpg.Connection
 Pool = asyncpg.Pool
@@ -67,6 +69,15 @@ def passing_errors(logger: logging.Logger, work: str) -> Iterator[None]:
         if not passes_by_itself(error):
             raise
         logger.warning("%s tried again: %s", work, type(error).__name__)
+
+
+async def through_deadlocks(work: Callable[[], Awaitable[T]]) -> T:
+    """What a transaction gives, done again where it and another kept each other waiting and the database ended it."""
+    while True:
+        try:
+            return await work()
+        except asyncpg.DeadlockDetectedError:
+            logging.getLogger(__name__).info("a transaction is done again: another one waited for it, and it for that")
 
 
 class Unreachable(Exception):

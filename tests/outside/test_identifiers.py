@@ -2,20 +2,25 @@
 
 import asyncio
 import json
+import stat
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+from api.leads.evidence import marked_claims, sources_of
 from deploy.county import CountyPlan, simulate
 from knowledge_base.catalogues.files import load_facts
+from knowledge_base.findings import Change
+from rules_lib.histories.patient import PatientHistory
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
-from streams.handlers.rule_sets import RuleSets, publish_first
+from streams.handlers.rule_sets import RuleSets, publish_first, publish_own
 from streams.jobs.explaining import Reproduced, explain
 from streams.jobs.redigesting import Redigested, find_apart, redigest, trim
 from streams.jobs.rejudging import rejudge
@@ -23,15 +28,18 @@ from streams.messages import codec
 from streams.messages.codec import address_reader, decode_event, decode_stored, encode_event, same_content
 from streams.messages.faults import Undecodable
 from streams.messages.identifiers import UNSEEN
+from streams.store.events.evidence import find_person_events, load_claims
 from streams.store.events.padded import Trimmed, load_report
 from streams.store.judgements import published
+from streams.store.judgements.findings import load_version
 from streams.store.sessions import Connection, connect
 from tests.reference.cases import HBA1C, NURSING, line, status, visit
+from tests.shell import Shell
 from tests.streams.disturbed import load_kept
 from tests.streams.test_redigesting import take_bodies
 
 PADS = (" ", "   ", "\t", "\r\n", "\u00a0", "\u3000", "\u200b", "\ufeff", "\u2060", "\x7f", "\u0085", "\ufe0f")
-PERIOD = "FW10000003"
+PERIOD, CAP = "FW10000003", "GZ10000102014000"
 OF_CLAIM = ("event_id", "patient", "institution", "encounter_id", "practitioner", "claim_id")
 OF_LINE = ("item_code", "line_id", "order_id", "practitioner", "sent_to", "refund_of")
 """What readings 5a names of a claim, beside ``reverses``, ``corrects``, ``same_as`` and trace codes."""
@@ -109,6 +117,13 @@ def test_a_padded_patient_goes_where_the_patient_goes() -> None:
     address_of = address_reader("claims")
     plain, padded = (address_of(json.dumps(_full(patient=name)).encode()) for name in ("p1", "\ufeffp1 \t"))
     assert plain == padded == ("claims", b"420281/p1")
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"kind":"claim","area":"a"}', b'{"kind":"claim","area":"a","patient":5}', b"["]
+)
+def test_a_message_that_names_no_patient_has_no_key(body: bytes) -> None:
+    assert address_reader("claims")(body) == ("claims", None)
 
 
 def test_what_is_trimmed_holds_all_white_space_and_controls() -> None:
@@ -318,6 +333,60 @@ async def test_persons_that_a_merge_named_padded_are_joined(
     assert await load_report(connection) == [Trimmed("420281", "patient", "p2 ", "p2", "joined")]
 
 
+async def test_a_person_who_went_by_a_padded_name_goes_by_the_trimmed_one(
+    stores: Sequence[Connection], whole: RuleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blanks in front come before all letters, so a merge of before named the person so."""
+    connection, *_ = stores
+    merge = status("m", "05-01", "merge", same_as="p1", patient=" p1")
+    visits = [visit(str(n), line(str(n), HBA1C, f"03-0{n}"), patient=name) for n, name in ((1, " p1"), (2, "p1"))]
+    await _take_as_before(connection, whole, _bodies(merge, *visits), monkeypatch)
+    await connection.execute("update persons set person = ' p1'")
+    await _bring_up(connection, whole)
+    assert {row["person"] for row in await connection.fetch("select person from persons")} == {"p1"}
+    await _judge_again(connection, whole)
+    rows = await connection.fetch("select person from findings where is_open")
+    assert {row["person"] for row in rows} == {"p1"}
+
+
+async def test_a_finding_goes_on_in_the_one_by_trimmed_names_and_its_lines_are_shown(
+    stores: Sequence[Connection], whole: RuleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, *_ = stores
+    told = visit("1", line("1 ", NURSING, "03-01", quantity="2"), encounter_id="E ", institution="A\u3000")
+    await _take_as_before(connection, whole, _bodies(told), monkeypatch)
+    (before,) = await connection.fetch("select area, finding_id from findings where rule_id = $1", CAP)
+    await _bring_up(connection, whole)
+    await _judge_again(connection, whole)
+    (after,) = await connection.fetch("select finding_id from findings where rule_id = $1 and is_open", CAP)
+    last = await load_version(connection, before["area"], before["finding_id"])
+    assert last is not None
+    assert (last.change, last.continued_by) == (Change.WITHDRAWN, after["finding_id"])
+    for name in (before["finding_id"], after["finding_id"]):
+        version = await load_version(connection, before["area"], name)
+        assert version is not None
+        events = await find_person_events(connection, version.area, version.subject.name)
+        sources = sources_of(version.finding, PatientHistory(version.subject, events.values(), ()), events)
+        claims, missing = marked_claims(version.finding, await load_claims(connection, version.area, sources.seqs))
+        assert ([len(claim.marked) for claim in claims], missing) == ([1], 0)
+
+
+async def test_rules_that_need_details_are_asked_where_only_these_were_padded(
+    stores: Sequence[Connection], whole: RuleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, *_ = stores
+    needing = whole.rules[0].model_copy(update={"needs": ("lines.practitioner",)})
+    del needing.__dict__["generation"]  # reckoned from what it needed before
+    asking = replace(whole, rules=(needing,))
+    told = visit("1", line("1", HBA1C, "03-01", practitioner="d1 "))
+    await _take_as_before(connection, whole, _bodies(told), monkeypatch)
+    await publish_own(connection, asking)
+    await _judge_again(connection, asking)
+    await _bring_up(connection, asking)
+    (left,) = await published.find_outstanding(connection)
+    assert left.rules == [needing.id]
+
+
 async def test_what_has_no_bytes_keeps_its_names_and_is_joined_all_the_same(
     stores: Sequence[Connection], whole: RuleSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -344,3 +413,29 @@ def test_a_message_padded_everywhere_is_one_that_is_not() -> None:
     body = json.dumps(_full()).encode()
     wild = body.replace(b'"p1"', b'"\\u00a0p1\\t"').replace(b'"H2"', b'"H2 "')
     assert same_content(decode_event(wild), decode_event(body))
+
+
+async def test_redigest_tells_what_became_of_padded_identifiers(
+    postgres_url: str, tmp_path: Path, whole: RuleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = await connect(postgres_url)
+    try:
+        await publish_first(connection, whole)
+        bodies = [json.dumps(_full(event_id=f"s:{n} ", patient=name)).encode() for n, name in ((1, "p1"), (2, "p1 "))]
+        await _take_as_before(connection, whole, bodies, monkeypatch)
+    finally:
+        await connection.close()
+    shell, report = Shell(tmp_path, postgres_url), tmp_path / "report.jsonl"
+    said = await asyncio.to_thread(shell, "redigest", "--report", str(report))
+    assert "患者 patient, 已合并 joined: 1" in said
+    assert "事件 event, 已改名 renamed: 2" in said
+    rows = [json.loads(line) for line in report.read_text().splitlines()]
+    assert {(row["what"], row["was"], row["now"]) for row in rows} == {
+        ("patient", "p1 ", "p1"), ("event", "s:1 ", "s:1"), ("event", "s:2 ", "s:2"),
+    }  # fmt: skip
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+    refused = await asyncio.to_thread(shell, "redigest", "--report", str(report), code=1)
+    assert "File exists" in refused
+    again = await asyncio.to_thread(shell.json, "redigest")
+    assert again["padded"] == {"event": {"renamed": 2}, "patient": {"joined": 1}}
+    assert (again["anew"], again["finished"]) == (0, True)

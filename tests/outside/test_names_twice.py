@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from deploy.county import CountyPlan, simulate
-from streams.messages.codec import decode_event, decode_stored, encode_event
+from streams.messages import codec
+from streams.messages.codec import decode_event, decode_stored, encode_event, readable_money
 from streams.messages.faults import Undecodable
 from tests.reference.cases import line, visit
 
@@ -53,7 +54,7 @@ def _full() -> dict[str, Any]:
     lines = [line("1", "c1", "03-01"), line("2", "c1", "03-02", refund_of="1", practitioner="d1")]
     message: dict[str, Any] = json.loads(encode_event(visit("S1", *lines)))
     message |= {"department": {"code": "k"}, "diagnoses": [{"code": "i", "name": '":"'}], "operations": [{"code": "o"}]}
-    message |= {"more": {"of": [{"theirs": 1, "other": {}}]}}
+    message |= {"their": {"of": [{"theirs": 1, "other": {}}]}}
     message["lines"][0]["department"] = {"code": "k", "name": "ward"}
     return message
 
@@ -72,7 +73,7 @@ def test_every_name_of_every_object_may_stand_once(blanks: tuple[str, str, str])
         "paid",
         "diagnoses",
         "operations",
-        "more.of",
+        "their.of",
     }
     for where, pairs in objects:
         for name, value in list(pairs):
@@ -82,7 +83,7 @@ def test_every_name_of_every_object_may_stand_once(blanks: tuple[str, str, str])
                     decode_event(_written(message, blanks).encode())
                 pairs.pop()
                 path = f"{where}.{name}" if where else name
-                told = "message: an unknown name" if path.startswith("more") else path
+                told = "message: an unknown name" if path.startswith("their") else path
                 assert f"{told}: twice" in raised.value.faults
 
 
@@ -131,6 +132,33 @@ def test_what_was_accepted_with_a_name_twice_is_read_as_it_was() -> None:
     body = json.dumps(_full()).encode().replace(b'"sex":', b'"sex":"2","sex":')
     claim: Any = decode_stored(body)
     assert claim.sex == "1", "the last one counted"
+
+
+def test_blanks_that_part_no_name_from_its_colon_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def long_way(body: bytes) -> None:
+        raise AssertionError(body)
+
+    packed = encode_event(visit("S1", line("1", "c1", "03-01"), event_id="e", encounter_id="v"))
+    monkeypatch.setattr(codec, "decode_slowly", long_way)
+    for body in (packed, packed + b"\r\n", json.dumps(json.loads(packed), indent=2).encode()):
+        assert decode_event(body)
+
+
+def test_an_object_of_many_names_and_one_of_many_levels_are_looked_at() -> None:
+    many = ",".join(f'"x{number}":1' for number in range(50_000))
+    for more in (f'{{{many},"x7":2}}', '{"lines":' * 300 + "[0,0]" + "}" * 300 + ',"y":1,"y":2'):
+        with pytest.raises(Undecodable) as raised:
+            decode_event(json.dumps(_full()).encode()[:-1] + f',"more":{more}}}'.encode())
+        assert "message: an unknown name: twice" in raised.value.faults
+
+
+@pytest.mark.parametrize("number", ["1e99999999999999999999", "1e-99999999999999999999", "-1E+99999999999999999999"])
+@pytest.mark.parametrize("name", ["more", "quantity"])
+def test_a_number_that_nobody_can_reckon_with_is_a_fault(name: str, number: str) -> None:
+    body = json.dumps(_full()).encode()[:-1] + f',"{name}":{number}}}'.encode()
+    with pytest.raises(Undecodable, match="exponent"):
+        decode_event(body)
+    assert readable_money(body) is None
 
 
 def test_a_message_nested_too_deep_is_refused_and_no_more() -> None:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -38,7 +39,7 @@ from streams.messages.packing import decode_details, encode_details
 from streams.store.events import generations, stored
 from streams.store.judgements import published
 from streams.store.operation.overview import find_findings
-from streams.store.sessions import Connection, connect
+from streams.store.sessions import Connection, connect, through_deadlocks
 from streams.store.transport import offsets
 from streams.topics import CLAIMS, JUDGES
 from tests.pipeline.made_up import rule
@@ -322,3 +323,21 @@ def test_cases_of_rule_files_may_tell_details(detailed: Rule, rule_set: RuleSet)
         return run_case({"events": [{"lines": lines}]}, detailed, rule_set)[0]
 
     assert [said("D1", "D1"), said("D1", "D2"), said("D1", None)] == ["hit", "near_miss", "not_evaluated"]
+
+
+async def test_a_transaction_that_the_database_ended_for_another_is_done_again(others: list[Connection]) -> None:
+    both_hold_one, tries = asyncio.Barrier(2), []
+
+    async def take_both(connection: Connection, first: int, second: int) -> int:
+        tries.append(first)
+        async with connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock($1)", first)
+            if len(tries) <= 2:
+                await both_hold_one.wait()
+            await connection.execute("select pg_advisory_xact_lock($1)", second)
+        return first
+
+    one, other, _ = others
+    works = [partial(take_both, one, 7, 8), partial(take_both, other, 8, 7)]
+    assert await asyncio.gather(*map(through_deadlocks, works)) == [7, 8]
+    assert len(tries) == 3

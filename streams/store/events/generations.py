@@ -10,13 +10,15 @@ from streams.store.events.stored import decompressed
 
 
 class OldDigest(msgspec.Struct, frozen=True):
-    """A stored event whose digest is of an earlier generation. ``body`` is ``None`` where its bytes are not kept."""
+    """A stored event whose digest is of an earlier generation. ``body`` is ``None`` where its bytes are not kept,
+    ``details`` where its generation has none."""
 
     name: str
     seq: int
     event_id: str
     generation: int
     digest: bytes
+    details: bytes | None
     body: bytes | None
 
 
@@ -67,7 +69,7 @@ async def load_old(connection: asyncpg.Connection, area: str, kind: str, names: 
     """
     rows = await connection.fetch(
         f"""
-        select e.patient, e.seq, e.event_id, e.generation, e.digest, r.body
+        select e.patient, e.seq, e.event_id, e.generation, e.digest, e.details, r.body
         from unnest($3::text[]) as wanted (name)
         cross join lateral (
             select * from events where area = $1 and patient = wanted.name and subject_kind = $2 and {_OLD}
@@ -84,10 +86,10 @@ async def load_old(connection: asyncpg.Connection, area: str, kind: str, names: 
 
 
 def old_digests(rows: Iterable[asyncpg.Record]) -> list[OldDigest]:
-    """Rows of pseudonym, number, id, generation, digest and the message as it is kept."""
+    """Rows of pseudonym, number, id, generation, digest, details and the message as it is kept."""
     return [
-        OldDigest(name, seq, event_id, generation, digest, None if body is None else decompressed(body))
-        for name, seq, event_id, generation, digest, body in rows
+        OldDigest(name, seq, event_id, generation, digest, details, None if body is None else decompressed(body))
+        for name, seq, event_id, generation, digest, details, body in rows
     ]
 
 

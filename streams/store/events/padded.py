@@ -51,7 +51,7 @@ async def load_padded(connection: asyncpg.Connection, area: str, names: Collecti
     """The events of some pseudonyms that hold padded names, of every generation, each with the received message."""
     rows = await connection.fetch(
         f"""
-        select e.patient, e.seq, e.event_id, e.generation, e.digest, r.body
+        select e.patient, e.seq, e.event_id, e.generation, e.digest, e.details, r.body
         from unnest($2::text[]) as wanted (name)
         cross join lateral (
             select * from events e where e.area = $1 and e.patient = wanted.name and e.subject_kind = 'patient'
