@@ -25,7 +25,7 @@ from streams.messages.faults import (
     type_faults,
     without_value,
 )
-from streams.messages.identifiers import show_everything, trimmed, unseen_faults, with_trimmed
+from streams.messages.identifiers import are_trimmed, trimmed, unseen_faults, with_trimmed
 from streams.messages.kinds import KINDS, Kind
 from streams.messages.names import stand_once, twice_faults
 from streams.messages.numbers import are_plain, has_fields, read_any_spelling, with_decimals
@@ -67,7 +67,7 @@ def decode_message(body: bytes) -> Decoded:
     is_plain = (
         _ESCAPED_NUL not in body
         and stand_once(body, data, _parts_of_claim(data))
-        and show_everything(_identifiers_of(claim))
+        and are_trimmed(_identifiers_of(claim))
         and _is_plain(claim)
     )
     return Decoded(claim) if is_plain else decode_slowly(body)
@@ -81,13 +81,14 @@ def _parts_of_claim(claim: dict[str, Any]) -> Iterable[Any]:
     return chain(lines, departments, own, claim.get("diagnoses") or (), claim.get("operations") or ())
 
 
-def _identifiers_of(claim: Claim) -> Iterable[str]:
+def _identifiers_of(claim: Claim) -> list[str]:
     """Every identifier of a claim and every reference to one, as ``streams.messages.identifiers`` finds them."""
     head = (claim.event_id, claim.sender, claim.claim_id, claim.encounter_id, claim.patient, claim.institution)
     of_lines = chain.from_iterable(map(_NAMES_OF_LINE, claim.lines))
+    traces = chain.from_iterable([line.trace_codes for line in claim.lines if line.trace_codes])
     operators = [operation.practitioner for operation in claim.operations or ()]
-    references = filter(None, chain(of_lines, operators, (claim.practitioner, claim.reverses, claim.corrects)))
-    return chain(head, references, chain.from_iterable([line.trace_codes for line in claim.lines if line.trace_codes]))
+    others = (claim.practitioner, claim.reverses, claim.corrects)
+    return [*head, *filter(None, chain(of_lines, traces, operators, others))]
 
 
 def _is_plain(claim: Claim) -> bool:

@@ -4,7 +4,7 @@ Senders pad them: columns of fixed width, copied cells, scanners. "P-24" and "P-
 one is kept as it is.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, TypeVar, get_args, get_origin
@@ -38,10 +38,12 @@ def least(names: Iterable[str]) -> str:
     return min(names, key=lambda name: (trimmed(name) != name, name))
 
 
-def show_everything(names: Iterable[str]) -> bool:
-    """Whether there is surely nothing to trim: each sign of all of them is a visible one of ASCII."""
+def are_trimmed(names: Sequence[str]) -> bool:
+    """Whether each of some identifiers begins and ends in a visible sign. Nearly always every sign is one of ASCII."""
     together = "".join(names)
-    return together.isascii() and together.isprintable() and " " not in together
+    if together.isascii() and together.isprintable() and " " not in together:
+        return True
+    return all(name.strip(UNSEEN) == name for name in names)
 
 
 def with_trimmed(part: P) -> P:

@@ -95,6 +95,14 @@ def test_what_stands_inside_an_identifier_and_other_texts_are_kept() -> None:
     assert (claim.department.code, claim.department.name) == (" k ", " ward ")
 
 
+def test_messages_of_senders_with_chinese_names_go_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    def long_way(body: bytes) -> None:
+        raise AssertionError(body)
+
+    monkeypatch.setattr(codec, "decode_slowly", long_way)
+    assert decode_event(json.dumps(_full(sender="黄石市 医院", event_id="黄石市 医院:1")).encode())
+
+
 @pytest.mark.parametrize("name", ["patient", "event_id", "institution", "encounter_id", "claim_id", "line_id"])
 def test_an_identifier_that_shows_nothing_is_a_fault_of_its_field(name: str) -> None:
     message = _full()
