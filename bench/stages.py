@@ -38,7 +38,7 @@ from streams.topics import CLAIMS, JUDGES
 
 _COUNTY = CountyPlan(scale=1 / 350)
 STAGES: dict[str, list[tuple[ModuleType, str]]] = {
-    "decode the message and check it": [(account, "decode_event")],
+    "decode the message and check it": [(account, "decode_message")],
     "make the digest and encode it": [(arrivals, "digest_of"), (arrivals, "encode_digest")],
     "judge, compare with what is stored": [
         (judging, "judge_again"),

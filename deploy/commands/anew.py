@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from json import dumps
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -73,6 +74,11 @@ async def _rejudge() -> Rejudged:
     people, changes = 0, Counter[tuple[str, str]]()
     async with Opened() as service, borrowed(service.pool) as connection:
         stop_on_signals(service.stop)
+        if old := await generations.count_old(connection):
+            notes.print(
+                f"{old:,} 条事件是旧代摘要，请先运行 fundwatch redigest，否则之后须再重判 /"
+                " digests of an earlier generation: run fundwatch redigest first, or judge again after it"
+            )
         with Progress(*_COLUMNS, console=notes) as progress:
             task = progress.add_task("重判 judging again", total=await published.count_outstanding(connection))
             while await published.find_outstanding(connection) or await wider.count_touched(connection):
@@ -113,7 +119,7 @@ def redigest(
         typer.Option(help="首尾有空白的标识符去向, 写入新文件 / a new file: what became of padded identifiers"),
     ] = None,
 ) -> None:
-    """从原始报文重做旧摘要, 可随时中断再继续 / make old digests anew from received bytes; stop and go on at any time.
+    """去除旧标识符首尾空白, 重做旧摘要, 可中断再继续 / trim old identifiers, make old digests anew; go on at any time.
 
     Example: fundwatch redigest --report identifiers.jsonl
     """
@@ -130,7 +136,9 @@ def redigest(
         for what, outcomes in done.padded.items():
             for outcome, count in outcomes.items():
                 says = f"{_WHAT[what]} {what}, {_OUTCOMES[outcome]} {outcome}: {count:,}"
-                console.print(f"首尾有空白的标识符 padded identifiers: {says}", highlight=False)
+                console.print(
+                    f"首尾有空白的标识符, 本库累计 padded identifiers, in this store so far: {says}", highlight=False
+                )
         _say_left("无原始报文，保持原样 / left as they are, their bytes are not kept", done.digests.without_bytes)
         _say_left(
             "今日校验不通过，保持原样 / left as they are, today's checks refuse their bytes", done.digests.refused
@@ -165,7 +173,8 @@ async def _redigest(file: IO[bytes] | None) -> Anew:
         if await published.find_outstanding(connection):
             notes.print("有待重判的，请运行 fundwatch rejudge / something is to be judged again: run fundwatch rejudge")
         if file is not None:
-            file.writelines(msgspec.json.encode(row) + b"\n" for row in await padded.load_report(connection))
+            rows = await padded.load_report(connection)
+            file.writelines(dumps(msgspec.structs.asdict(row)).encode() + b"\n" for row in rows)
         return Anew(done, apart, await padded.count_report(connection), finished)
 
 

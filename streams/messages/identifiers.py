@@ -75,11 +75,11 @@ def _names(kind: Any) -> bool:
 
 
 def unseen_faults(part: Any, where: str = "") -> Iterator[str]:
-    """The fault of every ``Id`` of an event, or of a part of one, that shows nothing: it is no name of anything."""
+    """The fault of every ``Id`` of an event, or of a part of one, whose signs show nothing: it names nothing."""
     kind: Any = type(part)
     for name, of in _holding(kind):
         value = getattr(part, name)
-        if of is Id and value is not None and not value.strip(UNSEEN):
+        if of is Id and value and not value.strip(UNSEEN):
             yield f"{where}{name}: expected a visible sign"
         elif isinstance(value, tuple) and has_fields(get_args(of)[0]):
             for index, item in enumerate(value):

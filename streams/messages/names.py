@@ -41,8 +41,8 @@ class _Object(dict[str, Any]):
 
 
 def twice_faults(body: bytes, known: Collection[str]) -> Iterator[str]:
-    """The fault of every name that an object of a message, which is JSON, gives twice. Of names that are not ``known``
-    nothing is told: they may be anybody's."""
+    """The fault of every name that an object of a message, which is JSON, gives twice. Those that are not ``known`` are
+    not told: they may be anybody's."""
     try:
         read = json.loads(body, object_pairs_hook=_read_object, parse_int=str, parse_float=str, parse_constant=str)
     except RecursionError:
@@ -52,7 +52,8 @@ def twice_faults(body: bytes, known: Collection[str]) -> Iterator[str]:
     while unread:
         where, part = unread.pop()
         for name in getattr(part, "twice", ()):
-            yield f"{_path(where, name, known) or 'message: an unknown name'}: twice"
+            path = _path(where, name, known)
+            yield f"{path}: twice" if path else f"{where or 'message'}: an unknown name: twice"
         inside = part.items() if isinstance(part, dict) else enumerate(part)
         deeper = [(name, item) for name, item in inside if isinstance(item, (list, dict))]
         unread += [(_path(where, name, known), item) for name, item in reversed(deeper)]

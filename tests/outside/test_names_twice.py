@@ -83,7 +83,7 @@ def test_every_name_of_every_object_may_stand_once(blanks: tuple[str, str, str])
                     decode_event(_written(message, blanks).encode())
                 pairs.pop()
                 path = f"{where}.{name}" if where else name
-                told = "message: an unknown name" if path.startswith("their") else path
+                told = "message: an unknown name" if f"{path}.".startswith("their.") else path
                 assert f"{told}: twice" in raised.value.faults
 
 

@@ -118,7 +118,7 @@ def _messages(random: Random) -> list[Sent]:
         for number, event in enumerate(good[:40])
     ]
     for number, event in enumerate(good[40:80]):
-        other = replace(event, sender=event.sender + " ")
+        other = replace(event, sender=event.sender + "x")
         again.append(_sent(30_000 + number, event.area, event.patient, _encoded(other), "conflict", "event_id"))
     random.shuffle(again)
     return first + again

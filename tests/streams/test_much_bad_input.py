@@ -134,8 +134,8 @@ def _good(random: Random) -> list[Sent]:
 def _contradicting(event: Event, number: int) -> Event:
     """The same id with another content, in one field or another."""
     if isinstance(event, Claim) and number % 2:
-        return replace(event, encounter_id=event.encounter_id + " ")
-    return replace(event, sender=event.sender + " ")
+        return replace(event, encounter_id=event.encounter_id + "x")
+    return replace(event, sender=event.sender + "x")
 
 
 def _sent(source: str, event: Event, body: bytes, outcome: str, names: str = "") -> Sent:

@@ -162,7 +162,7 @@ def _neighbours(count: int) -> list[Event]:
 
 
 @pytest.mark.parametrize(
-    ("module", "broken"), [(judging, "judge_again"), (arrivals, "digest_of"), (account, "decode_event")]
+    ("module", "broken"), [(judging, "judge_again"), (arrivals, "digest_of"), (account, "decode_message")]
 )
 async def test_a_poisonous_record_is_buried_alone_among_499_neighbours(
     postgres_url: str,

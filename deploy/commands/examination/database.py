@@ -127,7 +127,8 @@ def examine_digests(old: int, in_force: RuleSet | None) -> Sign:
     says = f"{old:,} 条为旧代 / of an earlier generation"
     if in_force is not None and any(rule.generation > 1 for rule in in_force.rules):
         return warning(about, f"{says}，有规则需要更新的 / a rule needs newer ones", "fundwatch redigest")
-    return ok(about, f"{says}，可用 / may be made anew: fundwatch redigest")
+    # Those whose bytes are not kept stay so for good.
+    return ok(about, f"{says}；升级后运行一次 / once after an upgrade: fundwatch redigest, then fundwatch rejudge")
 
 
 def examine_standing(standing: Sequence[Standing]) -> Iterator[Sign]:
