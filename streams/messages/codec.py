@@ -1,6 +1,6 @@
 """The codec: received bytes to events and back, and when two events mean the same."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -27,11 +27,9 @@ from streams.messages.faults import (
 )
 from streams.messages.identifiers import are_trimmed, trimmed, unseen_faults, with_trimmed
 from streams.messages.kinds import KINDS, Kind
-from streams.messages.names import stand_once, twice_faults
 from streams.messages.numbers import are_plain, has_fields, read_any_spelling, with_decimals
 
 _decode_claim = msgspec.json.Decoder(Claim).decode
-_decode_plainly = msgspec.json.Decoder().decode
 _decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode_json = msgspec.json.Encoder().encode
 _ESCAPED_NUL = rb"\u0000"
@@ -60,25 +58,11 @@ def decode_message(body: bytes) -> Decoded:
     Nearly every message is a claim without a fault and is decoded at once; the others go the long way round.
     """
     try:
-        data = _decode_plainly(body)
-        claim = msgspec.convert(data, Claim)
+        claim = _decode_claim(body)
     except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
         return decode_slowly(body)
-    is_plain = (
-        _ESCAPED_NUL not in body
-        and stand_once(body, data, _parts_of_claim(data))
-        and are_trimmed(_identifiers_of(claim))
-        and _is_plain(claim)
-    )
+    is_plain = _ESCAPED_NUL not in body and are_trimmed(_identifiers_of(claim)) and _is_plain(claim)
     return Decoded(claim) if is_plain else decode_slowly(body)
-
-
-def _parts_of_claim(claim: dict[str, Any]) -> Iterable[Any]:
-    """The objects in a claim, as far as its schema knows them."""
-    lines = claim["lines"]
-    departments = [line["department"] for line in lines if line.get("department")]
-    own = [claim[name] for name in ("department", "paid") if claim.get(name)]
-    return chain(lines, departments, own, claim.get("diagnoses") or (), claim.get("operations") or ())
 
 
 def _identifiers_of(claim: Claim) -> list[str]:
@@ -135,18 +119,14 @@ def decode_slowly(body: bytes) -> Decoded:
     data = _decode_data(body)
     kind = _kind_of(data)
     if kind is None:
-        names = [name for of in KINDS.values() for name in _names_in(of)]
-        faults = told_faults(chain(twice_faults(body, names), [f"kind: expected one of {', '.join(KINDS)}"]))
-        raise Undecodable(faults, _money(data))
+        raise Undecodable([f"kind: expected one of {', '.join(KINDS)}"], _money(data))
     try:
         came: Event = read_any_spelling(body, kind.event)
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
-        fields = chain(twice_faults(body, _names_in(kind)), type_faults(data, kind.event))
-        faults = told_faults(fields) or [without_value(error)]
+        faults = told_faults(type_faults(data, kind.event)) or [without_value(error)]
         raise Undecodable(faults, _money(data)) from None
     event = with_trimmed(came)
-    fields = chain(twice_faults(body, _names_in(kind)), type_faults(data, kind.event), unseen_faults(event))
-    faults = told_faults(chain(fields, kind.faults(event)))
+    faults = told_faults(chain(type_faults(data, kind.event), unseen_faults(event), kind.faults(event)))
     if faults:
         raise Undecodable(faults, _money(data))
     return Decoded(event, came.event_id if came.event_id != event.event_id else None)
@@ -205,18 +185,6 @@ def _parts_of(kind: Any) -> dict[str, Any]:
         for name, field in fields_of(kind).items()
     }
     return {name: part for name, part in inside.items() if has_fields(part)}
-
-
-def _names_in(kind: Kind) -> frozenset[str]:
-    event: Any = kind.event
-    return _all_fields(event)
-
-
-@cache
-def _all_fields(kind: Any) -> frozenset[str]:
-    """The names of the fields of an event's type and of all of its parts."""
-    inside = [_all_fields(part) for part in _parts_of(kind).values()]
-    return frozenset(fields_of(kind)).union(*inside)
 
 
 def _decode_data(body: bytes) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from streams.messages.codec import (
     decode_slowly,
     decode_stored,
     encode_event,
+    readable_money,
     same_content,
 )
 from streams.messages.faults import Undecodable
@@ -326,3 +327,11 @@ def test_a_message_of_two_megabytes_is_one_claim() -> None:
     decoded = decode_event(json.dumps(big_claim(1)).encode())
     assert isinstance(decoded, Claim)
     assert len(decoded.lines) == 16_000
+
+
+@pytest.mark.parametrize("number", ["1e99999999999999999999", "1e-99999999999999999999", "-1E+99999999999999999999"])
+def test_a_number_that_nobody_can_reckon_with_is_a_fault(number: str) -> None:
+    body = json.dumps(claim(1)).encode()[:-1] + f',"quantity":{number},"settled_at":7}}'.encode()
+    with pytest.raises(Undecodable, match="exponent"):
+        decode_event(body)
+    assert readable_money(body) is None
