@@ -9,7 +9,7 @@ from knowledge_base.days import Day, day_of
 from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.digests.head import Digest
 from knowledge_base.events.claims import Claim, ClaimLine
-from knowledge_base.findings import Amounts, Finding, LineKey, billed_lines
+from knowledge_base.findings import Amounts, Finding, LineKey, Part, billed_lines
 from rules_lib.histories.patient import PatientHistory
 from streams.messages.identifiers import trimmed
 
@@ -44,12 +44,12 @@ class Sources(msgspec.Struct, frozen=True):
 
 def line_keys(finding: Finding) -> list[LineKey]:
     """Every line that a finding names, those in dispute first."""
-    return _bare(billed_lines([guilty.part for guilty in finding.guilty] + list(finding.involved)))
+    return _lines_of([guilty.part for guilty in finding.guilty] + list(finding.involved))
 
 
-def _bare(lines: Iterable[LineKey]) -> list[LineKey]:
-    """Lines by trimmed names: findings of before name them as they came, padded or not."""
-    return [(trimmed(institution), trimmed(encounter), trimmed(line)) for institution, encounter, line in lines]
+def _lines_of(parts: Iterable[Part]) -> list[LineKey]:
+    """The billed lines among some parts, by trimmed names: findings of before name them as they came, padded or not."""
+    return [(trimmed(house), trimmed(encounter), trimmed(line)) for house, encounter, line in billed_lines(parts)]
 
 
 def sources_of(finding: Finding, history: PatientHistory, events: Mapping[int, Digest]) -> Sources:
@@ -57,7 +57,9 @@ def sources_of(finding: Finding, history: PatientHistory, events: Mapping[int, D
     encounters = {key[:2] for key in line_keys(finding)}
     of_each = {seq: digest for seq, digest in events.items() if isinstance(digest, ClaimDigest)}
     of_encounters = {
-        s: c for s, c in of_each.items() if (trimmed(c.institution), trimmed(c.encounter_id)) in encounters
+        seq: claim
+        for seq, claim in of_each.items()
+        if (trimmed(claim.institution), trimmed(claim.encounter_id)) in encounters
     }
     places = {(claim.institution, claim.encounter_id) for claim in of_encounters.values()}
     standing = {claim.event_id for place in places for claim in history.by_encounter.get(place, ())}
@@ -70,12 +72,8 @@ def marked_claims(finding: Finding, claims: Iterable[Claim]) -> tuple[list[Marke
 
     Where two claims carry one line, that of the greatest (happened_at, event_id) bears the mark, as in judging.
     """
-    marks: dict[LineKey, tuple[str, Amounts | None]] = dict.fromkeys(
-        _bare(billed_lines(finding.involved)), ("involved", None)
-    )
-    marks.update(
-        {key: ("guilty", guilty.amounts) for guilty in finding.guilty for key in _bare(billed_lines([guilty.part]))}
-    )
+    marks: dict[LineKey, tuple[str, Amounts | None]] = dict.fromkeys(_lines_of(finding.involved), ("involved", None))
+    marks.update({key: ("guilty", guilty.amounts) for guilty in finding.guilty for key in _lines_of([guilty.part])})
     expected = len(marks)
     marked = []
     for claim in sorted(claims, key=lambda claim: (claim.happened_at, claim.event_id), reverse=True):

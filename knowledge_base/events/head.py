@@ -17,7 +17,8 @@ Id = Annotated[str, Meta(min_length=1, max_length=100)]
 
 
 Reference = Annotated[str, Meta(max_length=60, extra={"names": "something"})]
-"""A code by which something else is known: an item, a practitioner, a pack, an institution. Kept like an ``Id``."""
+"""A code by which something else is known: an item, a practitioner, a pack, an institution. Kept like an ``Id``; what
+is extra tells it from a ``Code``."""
 
 
 Code = Annotated[str, Meta(max_length=60)]

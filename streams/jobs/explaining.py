@@ -66,8 +66,12 @@ async def explain(connection: Connection, area: str, name: str, version: int | N
     if rule_set is None:
         raise LookupError(f"rule set {stored.maker.set} is not in the store")
     bodies = await _load_received(connection, area, stored)
-    explained = [_explained(stored, bodies, reading, rule_set) for reading in _readings_of(stored)]
-    return next((told for told in explained if told.verdict is Reproduced.SAME), explained[0])
+    likelier, other = _readings_of(stored)
+    explanation = _explained(stored, bodies, likelier, rule_set)
+    if explanation.verdict is Reproduced.SAME:
+        return explanation
+    by_the_other = _explained(stored, bodies, other, rule_set)
+    return by_the_other if by_the_other.verdict is Reproduced.SAME else explanation
 
 
 class _Reading(NamedTuple):
@@ -82,7 +86,7 @@ _AS_IT_CAME = _Reading(decode_as_it_came, min)
 """So doors of before kept what they took in, and what was found then was found by it."""
 
 
-def _readings_of(stored: FindingVersion) -> Sequence[_Reading]:
+def _readings_of(stored: FindingVersion) -> tuple[_Reading, _Reading]:
     """The likelier reading first: who is named by a padded pseudonym was so before it was trimmed."""
     name = stored.subject.name
     return (_TRIMMED, _AS_IT_CAME) if trimmed(name) == name else (_AS_IT_CAME, _TRIMMED)

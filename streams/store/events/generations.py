@@ -10,7 +10,7 @@ from streams.store.events.stored import decompressed
 
 
 class OldDigest(msgspec.Struct, frozen=True):
-    """A stored event whose digest is of an earlier generation. ``body`` is ``None`` where its bytes are not kept,
+    """A stored event whose digest may be made anew. ``body`` is ``None`` where its bytes are not kept,
     ``details`` where its generation has none."""
 
     name: str

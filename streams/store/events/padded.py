@@ -10,8 +10,17 @@ from streams.store.events.generations import OldDigest, old_digests
 
 _EDGE = r"^[^\u0021-\u007e]|[^\u0021-\u007e]$"
 """What may be padded: its first or last sign is none of the visible ones of ASCII."""
-_NAMES = ("patient", "event_id", "claim_id", "encounter_id", "institution", "reverses", "corrects")
-_IS_PADDED = " or ".join(f"e.{name} ~ '{_EDGE}'" for name in _NAMES)
+_NAMES = ("claim_id", "encounter_id", "institution", "reverses", "corrects")
+
+
+def _is_left(what: str, name: str) -> str:
+    """Whether a name is padded, and nothing became of it yet. ``offset 0``: one look at a row, not all rows at once."""
+    told = f"select from trimmed_names t where t.area = e.area and t.what = '{what}' and t.was = e.{name} offset 0"
+    return f"(e.{name} ~ '{_EDGE}' and not exists ({told}))"
+
+
+_IS_PADDED = " or ".join([_is_left("event", "event_id"), *[f"e.{name} ~ '{_EDGE}'" for name in _NAMES]])
+_IS_UNJOINED = _is_left("patient", "patient")
 
 
 class Trimmed(msgspec.Struct, frozen=True):
@@ -26,18 +35,18 @@ class Trimmed(msgspec.Struct, frozen=True):
 
 
 async def find_next_padded(connection: asyncpg.Connection, after: tuple[str, str], most: int) -> list[tuple[str, str]]:
-    """Areas and pseudonyms that are padded, or whose events hold padded names, in their order, from behind one on.
+    """Areas and pseudonyms that are padded and not joined, or whose events hold padded names, from behind one on.
 
-    More than those: whatever neither begins nor ends in a visible sign of ASCII is looked at by the caller.
+    More than those: whatever begins or ends in another sign than a visible one of ASCII is looked at by the caller.
     """
     rows = await connection.fetch(
         f"""
         select area, patient from (
             (select distinct e.area, e.patient from events e
-                where e.subject_kind = 'patient' and (e.area, e.patient) > ($1, $2) and ({_IS_PADDED})
+                where e.subject_kind = 'patient' and (e.area, e.patient) > ($1, $2) and ({_IS_UNJOINED} or {_IS_PADDED})
                 order by 1, 2 limit $3)
             union
-            (select p.area, p.patient from persons p where (p.area, p.patient) > ($1, $2) and p.patient ~ '{_EDGE}'
+            (select e.area, e.patient from persons e where (e.area, e.patient) > ($1, $2) and {_IS_UNJOINED}
                 order by 1, 2 limit $3)
         ) as padded order by 1, 2 limit $3
         """,
