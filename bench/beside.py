@@ -8,6 +8,7 @@ machine does meets both. Prints medians over the rounds and their ratio, and the
 import argparse
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -42,7 +43,8 @@ from bench import results
 results.measure_interleaved = in_turn
 import msgspec
 module = importlib.import_module("bench." + name)
-if county and hasattr(module, "_COUNTY"):
+if county:
+    hasattr(module, "_COUNTY") or sys.exit(name + " takes in no county: leave out --county")
     module._COUNTY = module.CountyPlan(scale=1 / county)
 print(msgspec.json.encode(module.run()).decode(), file=answers, flush=True)
 """
@@ -89,7 +91,18 @@ def measure(folders: Sequence[Path], name: str, rounds: int, county: int) -> lis
             for side in sides:
                 _tell(side, END)
             heard = [_answer(side) for side in sides]
-    return [{f"{job.job} ({job.unit})": job for job in msgspec.json.decode(jobs, type=list[Job])} for jobs in heard]
+    return [_by_name(msgspec.json.decode(jobs, type=list[Job])) for jobs in heard]
+
+
+def _by_name(jobs: Sequence[Job]) -> dict[str, Job]:
+    """Jobs by what they are called; parts of several jobs may be called alike and are numbered."""
+    named: dict[str, Job] = {}
+    called = Counter[str]()
+    for job in jobs:
+        name = f"{job.job} ({job.unit})"
+        called[name] += 1
+        named[name if called[name] == 1 else f"{name} [{called[name]}]"] = job
+    return named
 
 
 def main(arguments: Sequence[str]) -> None:

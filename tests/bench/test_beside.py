@@ -29,7 +29,7 @@ def run():
     first = measure_interleaved({{"first": lambda: noted("first")}})
     second = measure_interleaved({{"second": lambda: noted("second")}})
     report = Reporter("tiny", {{**first, **second, "county": [float(_COUNTY or 0)]}})
-    return [report.result(job, job, "notes", "less") for job in ("first", "second", "county")]
+    return [report.result(job, job, "notes", "less") for job in ("first", "second", "county", "first")]
 """
 
 
@@ -50,6 +50,7 @@ def test_both_work_in_turn_and_the_first_round_is_thrown_away(tmp_path: Path) ->
     in_turn = ["own", "other", "other", "own", "own", "other"]
     assert notes.read_text().split("\n")[:-1] == [f"{side} {part}" for part in ("first", "second") for side in in_turn]
     assert other["first (notes)"] == Job("first", (3 + 6) / 2, "notes")
+    assert other["first (notes) [2]"] == other["first (notes)"], "parts of two jobs may be called alike"
     assert own["second (notes)"] == Job("second", (10 + 11) / 2, "notes")
     assert other["county (notes)"].value == own["county (notes)"].value == 60
 
@@ -59,3 +60,11 @@ def test_a_benchmark_that_breaks_ends_the_run(tmp_path: Path) -> None:
     (sides[0] / "bench" / "tiny.py").write_text("def run(): raise ValueError")
     with pytest.raises(SystemExit, match="before its time, with 1"):
         measure(sides, "tiny", 2, 0)
+
+
+def test_a_county_for_a_benchmark_without_one_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    sides = checkout(tmp_path / "other", tmp_path / "notes"), checkout(tmp_path / "own", tmp_path / "notes")
+    (sides[0] / "bench" / "tiny.py").write_text("def run(): return []")
+    with pytest.raises(SystemExit, match="before its time"):
+        measure(sides, "tiny", 2, 60)
+    assert "tiny takes in no county" in capfd.readouterr().err
