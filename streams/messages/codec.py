@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from itertools import chain
@@ -10,14 +9,11 @@ from operator import attrgetter
 from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
-from msgspec.structs import astuple, replace
+from msgspec.structs import replace
 
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
 from streams.messages.faults import (
-    FIRST_YEAR,
-    LAST_YEAR,
-    LONGEST_SUPPLY,
     MOST,
     Undecodable,
     fields_of,
@@ -25,19 +21,15 @@ from streams.messages.faults import (
     type_faults,
     without_value,
 )
-from streams.messages.identifiers import are_trimmed, trimmed, unseen_faults, with_trimmed
+from streams.messages.identifiers import trimmed, unseen_faults, with_trimmed
 from streams.messages.kinds import KINDS, Kind
 from streams.messages.numbers import are_plain, has_fields, read_any_spelling, with_decimals
+from streams.messages.plain import is_plain, numbers_of
 
 _decode_claim = msgspec.json.Decoder(Claim).decode
 _decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode_json = msgspec.json.Encoder().encode
-_ESCAPED_NUL = rb"\u0000"
-_NAMES_OF_LINE = attrgetter("line_id", "item_code", "practitioner", "order_id", "refund_of", "sent_to")
 _ZERO = Decimal(0)
-_EARLY = datetime(FIRST_YEAR, 1, 2, tzinfo=UTC)
-_LATE = datetime(LAST_YEAR, 12, 30, tzinfo=UTC)
-"""Between these every time zone is in the years that may be."""
 
 
 class Decoded(NamedTuple):
@@ -61,57 +53,7 @@ def decode_message(body: bytes) -> Decoded:
         claim = _decode_claim(body)
     except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
         return decode_slowly(body)
-    is_plain = _ESCAPED_NUL not in body and are_trimmed(_identifiers_of(claim)) and _is_plain(claim)
-    return Decoded(claim) if is_plain else decode_slowly(body)
-
-
-def _identifiers_of(claim: Claim) -> list[str]:
-    """Every identifier of a claim and every reference to one, as ``streams.messages.identifiers`` finds them."""
-    head = (claim.event_id, claim.sender, claim.claim_id, claim.encounter_id, claim.patient, claim.institution)
-    of_lines = chain.from_iterable(map(_NAMES_OF_LINE, claim.lines))
-    traces = chain.from_iterable([line.trace_codes for line in claim.lines if line.trace_codes])
-    operators = [operation.practitioner for operation in claim.operations or ()]
-    others = (claim.practitioner, claim.reverses, claim.corrects)
-    return [*head, *filter(None, chain(of_lines, traces, operators, others))]
-
-
-def _is_plain(claim: Claim) -> bool:
-    """Whether a claim is surely without the faults that types cannot tell (``streams.messages.faults``).
-
-    All is looked at together, because nearly all claims are.
-    """
-    lines = claim.lines
-    moments = _moments_of(claim)
-    return (
-        are_plain(_numbers_of(claim))
-        and min(moments) > _EARLY
-        and max(moments) < _LATE
-        and (claim.birth_date is None or FIRST_YEAR <= claim.birth_date.year <= LAST_YEAR)
-        and len({line.line_id for line in lines}) == len(lines)
-        and not [line for line in lines if line.days and not 0 < line.days <= LONGEST_SUPPLY]
-        and not [line for line in lines if line.refund_of == line.line_id]
-        and claim.claim_id not in (claim.reverses, claim.corrects)
-        and (claim.reverses is None or claim.corrects is None)
-    )
-
-
-def _moments_of(claim: Claim) -> list[datetime]:
-    moments = [line.at for line in claim.lines]
-    moments += [claim.happened_at, claim.settled_at]
-    moments += [moment for moment in (claim.admitted_at, claim.discharged_at) if moment is not None]
-    moments += [part.at for part in claim.diagnoses or () if part.at is not None]
-    moments += [part.at for part in claim.operations or () if part.at is not None]
-    return moments
-
-
-def _numbers_of(claim: Claim) -> list[str]:
-    lines = claim.lines
-    numbers = [line.quantity for line in lines]
-    numbers += [line.amount for line in lines]
-    numbers += [line.unit_price for line in lines if line.unit_price is not None]
-    numbers += [line.in_fund_scope for line in lines if line.in_fund_scope is not None]
-    numbers += [line.own_pay for line in lines if line.own_pay is not None]
-    return numbers + list(astuple(claim.paid)) if claim.paid else numbers
+    return Decoded(claim) if is_plain(claim, body) else decode_slowly(body)
 
 
 def decode_slowly(body: bytes) -> Decoded:
@@ -141,7 +83,7 @@ def decode_as_it_came(body: bytes) -> Event:
     """The same with identifiers as they came, which doors of before kept so."""
     with suppress(msgspec.DecodeError, ValueError, OverflowError):
         claim = _decode_claim(body)
-        if are_plain(_numbers_of(claim)):
+        if are_plain(numbers_of(claim)):
             return claim
     kind = _kind_of(_decode_data(body))
     if kind is None:
