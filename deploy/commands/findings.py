@@ -69,7 +69,8 @@ def _row(row: FindingRow, rule_set: RuleSet, names: Names) -> tuple[str, ...]:
     rule = rule_set.cards.get(finding.maker_id)
     sentence = finding_sentence(rule, finding, names, "zh") if rule else ""
     place = names.institutions.get(finding.institution, finding.institution)
-    return row.finding_id, finding.maker_id, place, sentence, f"{finding.amounts.in_question:,.2f}"
+    what = sentence if row.is_open else f"已撤回 withdrawn: {sentence}".rstrip(": ")
+    return row.finding_id, finding.maker_id, place, what, f"{finding.amounts.in_question:,.2f}"
 
 
 def _words(row: FindingRow) -> dict[str, Any]:

@@ -279,8 +279,8 @@ def _show(report: Imported, rule_set: RuleSet) -> None:
     if report.earlier is not None:
         ended = instant(report.earlier.ended_at)
         console.print(
-            f"相同内容已于 {ended} 导入 (来源 {report.earlier.source}), 没有再发送 / "
-            f"the same content was imported on {ended} as {report.earlier.source}; it was not sent again",
+            f"相同内容已于北京时间 {ended} 导入 (来源 {report.earlier.source}), 没有再发送 / "
+            f"the same content was imported on {ended} Beijing time as {report.earlier.source}; it was not sent again",
             highlight=False,
             markup=False,
         )

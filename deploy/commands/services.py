@@ -7,6 +7,7 @@ import typer
 from deploy.commands.output import Failure, Json, Opened, notes, print_json, print_table, run
 from deploy.commands.publishing import publish_own
 from deploy.runtime import follow_parent, keep_child, run_child, stop_on_signals
+from streams.store.events import generations
 from streams.store.migrations import find_migrations
 from streams.store.sessions import borrowed
 
@@ -34,10 +35,17 @@ async def _migrate(json: bool) -> None:
     async with Opened() as service, borrowed(service.pool) as connection:
         await publish_own(service)
         names = await find_migrations(connection)
+        old = await generations.count_old(connection)
     if json:
-        print_json({"migrations": names})
-    else:
-        notes.print(f"数据库已是最新 / the database is up to date: {names[-1]}")
+        print_json({"migrations": names, "old_digests": old})
+        return
+    notes.print(f"数据库已是最新 / the database is up to date: {names[-1]}")
+    if old:
+        notes.print(
+            f"{old:,} 条事件是旧代摘要；工作进程都更新后先运行 fundwatch redigest，再运行 fundwatch rejudge /"
+            " digests of an earlier generation: once every worker is new, fundwatch redigest, then fundwatch rejudge",
+            highlight=False,
+        )
 
 
 def topics(bus: Bus = None, brokers: Brokers = None, json: Json = False) -> None:

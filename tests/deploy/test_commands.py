@@ -172,6 +172,8 @@ def test_rules_are_switched_and_judged_again(shell: Shell, tmp_path: Path) -> No
     done = shell.json("rejudge")
     assert done["people"] == status["people_outstanding"] > 0
     assert done["findings"] == {gone: {"withdrawn": before[gone]}}
+    assert "已撤回 withdrawn" in shell("findings", "--withdrawn", "--most", "1000")
+    assert "withdrawn" not in shell("findings", "--most", "1000")
     assert shell.json("rules", "status")["people_outstanding"] == 0
     assert shell.json("migrate")["migrations"]
     assert shell.json("rules", "status")["in_force"] == switch["after"]

@@ -433,7 +433,9 @@ async def test_redigest_tells_what_became_of_padded_identifiers(
     finally:
         await connection.close()
     shell, report = Shell(tmp_path, postgres_url), tmp_path / "report.jsonl"
+    assert (await asyncio.to_thread(shell.json, "migrate"))["old_digests"] == 2
     said = await asyncio.to_thread(shell, "redigest", "--report", str(report))
+    assert (await asyncio.to_thread(shell.json, "migrate"))["old_digests"] == 0
     assert "患者 patient, 已合并 joined: 1" in said
     assert "事件 event, 已改名 renamed: 2" in said
     rows = [json.loads(line) for line in report.read_text().splitlines()]
