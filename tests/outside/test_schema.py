@@ -141,6 +141,16 @@ def test_a_leap_second_is_told_as_one() -> None:
         decode_event(json.dumps(message).encode())
 
 
+@pytest.mark.parametrize("name", ["birth_date", "mid_stay", "kind", "diagnoses"])
+def test_a_leap_second_where_no_instant_belongs_is_the_fault_of_its_field(name: str) -> None:
+    body = claim(1) | {name: "2016-12-31T23:59:60Z"}
+    with pytest.raises(Undecodable) as raised:
+        decode_event(json.dumps(body).encode())
+    (fault,) = raised.value.faults
+    assert fault.startswith(f"{name}: ")
+    assert "leap" not in fault
+
+
 @pytest.mark.parametrize("lines", [30, 100_000])
 def test_of_many_faults_the_first_are_told_and_how_many_more_there_are(lines: int) -> None:
     body = (
