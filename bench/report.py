@@ -39,7 +39,7 @@ def _table(results: Sequence[Result]) -> str:
         for kind, words in (("Floor", result.floor_is), ("Peer", result.peer_is))
         if words is not None
     )
-    rows = [_row(result, _whole(results, result)) for result in results]
+    rows = [row_of(result, _whole(results, result)) for result in results]
     return "\n".join([_HEAD, *rows, "", " ".join([taken, *beside]), ""])
 
 
@@ -50,12 +50,13 @@ def _whole(results: Sequence[Result], part: Result) -> Result | None:
     return next(r for r in reversed(results[: results.index(part)]) if not r.job.startswith(PART))
 
 
-def _row(result: Result, whole: Result | None) -> str:
+def row_of(result: Result, whole: Result | None) -> str:
+    """A job as a row of its table, with its share of the ``whole`` that it is a part of."""
     share = f" ({result.value / whole.value:.0%})" if whole else ""
     cells = [
         result.job,
         f"{_number(result.value)} {result.unit}{share}",
-        _number(result.aim),
+        _aim(result),
         _number(result.floor),
         _ratio(result.value, result.floor),
         _number(result.peer),
@@ -66,6 +67,14 @@ def _row(result: Result, whole: Result | None) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:,g}"
+
+
+def _aim(result: Result) -> str:
+    """The aim, and whether it was missed."""
+    if result.aim is None:
+        return ""
+    is_met = result.value >= result.aim if result.better == "more" else result.value <= result.aim
+    return _number(result.aim) if is_met else f"{_number(result.aim)}, missed"
 
 
 def _ratio(value: float, beside: float | None) -> str:

@@ -92,7 +92,7 @@ def explain(
 ) -> None:
     """按当时的数据和规则重算一条疑点 / judge a finding again as it was.
 
-    Example: fundwatch explain 4f2a...
+    Example: fundwatch explain 0062678de60aeea8087a1d6ec242f8d8
     """
     run(_explain(finding, version, json))
 

@@ -1,10 +1,12 @@
 """The result files fit the format, and the README is made from them."""
 
+from typing import Literal
+
 import msgspec
 import pytest
 
 from bench.__main__ import BENCHMARKS, main
-from bench.report import README, with_tables
+from bench.report import README, row_of, with_tables
 from bench.results import RESULTS, Result, load_results, measure_interleaved
 
 FIELDS = [
@@ -64,3 +66,12 @@ def test_contenders_take_turns_and_the_first_run_is_thrown_away() -> None:
 def test_an_unknown_benchmark_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["decoding", "guessing"]) == 2
     assert "guessing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("value", "better", "says"),
+    [(9, "more", "10, missed"), (10, "more", "10"), (11, "less", "10, missed"), (10, "less", "10")],
+)
+def test_an_aim_that_is_missed_says_so(value: float, better: Literal["more", "less"], says: str) -> None:
+    result = msgspec.structs.replace(load_results("decoding")[0], value=value, better=better, aim=10.0)
+    assert row_of(result, None).split(" | ")[2] == says

@@ -186,7 +186,7 @@ def test_a_person_gets_a_table_with_what_to_do(doctor: Doctor, free_port: int) -
     doctor.environment["FUNDWATCH_DATABASE_URL"] = f"postgresql://127.0.0.1:{free_port}/x"
     done = subprocess.run(
         [sys.executable, "-m", "deploy.commands", "doctor"],
-        env={**doctor.environment, "COLUMNS": "200"},
+        env={**doctor.environment, "FUNDWATCH_PORT": str(free_port)},  # a desk that runs here would widen the table
         capture_output=True,
         text=True,
         timeout=PATIENCE,
