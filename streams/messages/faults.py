@@ -101,7 +101,7 @@ def _value_fault(data: Any, kind: Any) -> str | None:
     try:
         value = msgspec.convert(float(data) if isinstance(data, Decimal) and not is_number(kind) else data, wanted)
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
-        is_leap = kind is Instant and isinstance(data, str) and _LEAP_SECOND.search(data) is not None
+        is_leap = kind == Instant and isinstance(data, str) and _LEAP_SECOND.search(data) is not None
         return "leap second, to be written as the second before" if is_leap else without_value(error)
     return _DECIMAL_FAULT if isinstance(value, Decimal) and not _is_plain_decimal(value) else None
 

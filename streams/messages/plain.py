@@ -66,6 +66,7 @@ def _moments_of(claim: Claim) -> list[datetime]:
 
 
 def numbers_of(claim: Claim) -> list[str]:
+    """Every number of a claim, as it is spelled."""
     lines = claim.lines
     numbers = [line.quantity for line in lines]
     numbers += [line.amount for line in lines]
