@@ -37,10 +37,7 @@ def _identifiers_of(claim: Claim) -> list[str]:
 
 
 def _is_faultless(claim: Claim) -> bool:
-    """Whether a claim is surely without the faults that types cannot tell (``streams.messages.faults``).
-
-    All is looked at together, because nearly all claims are.
-    """
+    """Whether its numbers are plain, its days in bounds, and what it refers to may be so."""
     lines = claim.lines
     moments = _moments_of(claim)
     return (
