@@ -23,6 +23,7 @@ from streams.messages.faults import (
 )
 from streams.messages.identifiers import trimmed, unseen_faults, with_trimmed
 from streams.messages.kinds import KINDS, Kind
+from streams.messages.names import fields_stand_once, stand_once, twice_faults
 from streams.messages.numbers import are_plain, has_fields, read_any_spelling, with_decimals
 from streams.messages.plain import is_plain, numbers_of
 
@@ -53,22 +54,25 @@ def decode_message(body: bytes) -> Decoded:
         claim = _decode_claim(body)
     except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
         return decode_slowly(body)
-    return Decoded(claim) if is_plain(claim, body) else decode_slowly(body)
+    if is_plain(claim, body) and (fields_stand_once(body, Claim) or stand_once(body, _decode_data(body))):
+        return Decoded(claim)
+    return decode_slowly(body)
 
 
 def decode_slowly(body: bytes) -> Decoded:
     """One event of any kind from its JSON. Raises ``Undecodable`` with every fault of the message."""
     data = _decode_data(body)
     kind = _kind_of(data)
+    of_names = [] if stand_once(body, data) else twice_faults(body, _names_in(kind))
     if kind is None:
-        raise Undecodable([f"kind: expected one of {', '.join(KINDS)}"], _money(data))
+        raise Undecodable(told_faults(chain(of_names, [f"kind: expected one of {', '.join(KINDS)}"])), _money(data))
     try:
         came: Event = read_any_spelling(body, kind.event)
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
-        faults = told_faults(type_faults(data, kind.event)) or [without_value(error)]
+        faults = told_faults(chain(of_names, type_faults(data, kind.event))) or [without_value(error)]
         raise Undecodable(faults, _money(data)) from None
     event = with_trimmed(came)
-    faults = told_faults(chain(type_faults(data, kind.event), unseen_faults(event), kind.faults(event)))
+    faults = told_faults(chain(of_names, type_faults(data, kind.event), unseen_faults(event), kind.faults(event)))
     if faults:
         raise Undecodable(faults, _money(data))
     return Decoded(event, came.event_id if came.event_id != event.event_id else None)
@@ -127,6 +131,18 @@ def _parts_of(kind: Any) -> dict[str, Any]:
         for name, field in fields_of(kind).items()
     }
     return {name: part for name, part in inside.items() if has_fields(part)}
+
+
+def _names_in(kind: Kind | None) -> frozenset[str]:
+    """The names of the fields of an event and of all of its parts, of any event where it is of no kind."""
+    events: list[Any] = [of.event for of in KINDS.values() if kind in (of, None)]
+    return frozenset().union(*map(_all_fields, events))
+
+
+@cache
+def _all_fields(kind: Any) -> frozenset[str]:
+    inside = [_all_fields(part) for part in _parts_of(kind).values()]
+    return frozenset(fields_of(kind)).union(*inside)
 
 
 def _decode_data(body: bytes) -> dict[str, Any]:

@@ -5,7 +5,7 @@ its decimal, which of plain numbers is what came. What doors of before took is r
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -31,7 +31,7 @@ DIGITS, PLACES = 14, 6
 _SPELLED_ALIKE = re.compile(rf"(?:-?(?:0|[1-9][0-9]{{0,{DIGITS - 1}}}+)(?:\.[0-9]{{1,{PLACES}}}+)?+ )*+")
 
 
-def are_plain(numbers: Sequence[str]) -> bool:
+def are_plain(numbers: Collection[str]) -> bool:
     """Whether all are spelled as ``DECIMAL`` says, without a zero too many before: as ``str`` of a ``Decimal`` does.
 
     Looked at together, each closed by one space; a number that holds a space itself shows in their count.

@@ -14,7 +14,7 @@ from streams.messages.faults import FIRST_YEAR, LAST_YEAR, LONGEST_SUPPLY
 from streams.messages.identifiers import are_trimmed
 from streams.messages.numbers import are_plain
 
-_ESCAPED_NUL = rb"\u0000"
+_ESCAPE, _ESCAPED_NUL = b"\\", rb"\u0000"
 _NAMES_OF_LINE = attrgetter("line_id", "item_code", "practitioner", "order_id", "refund_of", "sent_to")
 _EARLY = datetime(FIRST_YEAR, 1, 2, tzinfo=UTC)
 _LATE = datetime(LAST_YEAR, 12, 30, tzinfo=UTC)
@@ -23,7 +23,8 @@ _LATE = datetime(LAST_YEAR, 12, 30, tzinfo=UTC)
 
 def is_plain(claim: Claim, body: bytes) -> bool:
     """Whether a claim is surely without the faults that types cannot tell. ``body`` is what it was decoded from."""
-    return _ESCAPED_NUL not in body and are_trimmed(_identifiers_of(claim)) and _is_faultless(claim)
+    has_nul = _ESCAPE in body and _ESCAPED_NUL in body
+    return not has_nul and are_trimmed(_identifiers_of(claim)) and _is_faultless(claim)
 
 
 def _identifiers_of(claim: Claim) -> list[str]:
@@ -41,7 +42,7 @@ def _is_faultless(claim: Claim) -> bool:
     lines = claim.lines
     moments = _moments_of(claim)
     return (
-        are_plain(numbers_of(claim))
+        are_plain(set(numbers_of(claim)))  # of the many most are spelled alike
         and min(moments) > _EARLY
         and max(moments) < _LATE
         and (claim.birth_date is None or FIRST_YEAR <= claim.birth_date.year <= LAST_YEAR)

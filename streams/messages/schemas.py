@@ -2,7 +2,8 @@
 
 They say what a single field may hold. The codec alone (``streams.messages.codec``) says what fields may hold together
 (a claim reverses or corrects, not both; line ids are unique in a claim; days lie in 1900 to 2199), how many digits a
-number without quotes may have behind the point, and that identifiers show something. It also accepts unknown fields.
+number without quotes may have behind the point, that identifiers show something, and that no object gives a name
+twice. It also accepts unknown fields.
 """
 
 from pathlib import Path

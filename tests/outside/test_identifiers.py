@@ -408,14 +408,6 @@ async def test_what_has_no_bytes_keeps_its_names_and_is_joined_all_the_same(
     assert await connection.fetchval("select count(distinct person) from persons") == 1
 
 
-def test_the_two_claims_of_the_case_are_of_one_patient() -> None:
-    folder = Path(__file__).resolve().parents[3] / "shared" / "cases" / "identity"
-    if not folder.exists():
-        pytest.skip("the cases are not here")
-    one, two = map(decode_event, (folder / "24-blank-behind.jsonl").read_bytes().splitlines())
-    assert {getattr(of, "patient", "") for of in (one, two)} == {"P-24"}
-
-
 def test_a_message_padded_everywhere_is_one_that_is_not() -> None:
     body = json.dumps(_full()).encode()
     wild = body.replace(b'"p1"', b'"\\u00a0p1\\t"').replace(b'"H2"', b'"H2 "')
