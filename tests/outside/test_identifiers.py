@@ -17,6 +17,7 @@ from api.leads.evidence import marked_claims, sources_of
 from deploy.county import CountyPlan, simulate
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.findings import Change
+from knowledge_base.signs import UNSEEN
 from rules_lib.histories.patient import PatientHistory
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
@@ -27,7 +28,6 @@ from streams.jobs.rejudging import rejudge
 from streams.messages import codec
 from streams.messages.codec import address_reader, decode_event, decode_stored, encode_event, same_content
 from streams.messages.faults import Undecodable
-from streams.messages.identifiers import UNSEEN
 from streams.store.events.evidence import find_person_events, load_claims
 from streams.store.events.padded import Trimmed, load_report
 from streams.store.judgements import published

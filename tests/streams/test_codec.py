@@ -18,6 +18,7 @@ from msgspec.structs import fields, replace
 from knowledge_base.events.claims import Claim, ClaimLine, Department, Diagnosis, Operation, Paid
 from knowledge_base.events.head import Event
 from knowledge_base.events.persons import InsuredPeriod, PatientStatus
+from knowledge_base.signs import UNSEEN
 from streams.messages.codec import (
     count_unknown_fields,
     decode_event,
@@ -28,7 +29,6 @@ from streams.messages.codec import (
     same_content,
 )
 from streams.messages.faults import Undecodable
-from streams.messages.identifiers import UNSEEN
 from streams.messages.kinds import KINDS, digest_of
 from streams.messages.numbers import has_fields, is_number
 from streams.messages.packing import decode_digest, encode_digest
