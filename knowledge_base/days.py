@@ -13,6 +13,8 @@ Day = int
 FIRST_DAY: Day = date(1900, 1, 1).toordinal()
 LAST_DAY: Day = date(2199, 12, 31).toordinal()
 
+_FIRST_LIKELY, _LAST_LIKELY = date(1900, 1, 2).toordinal(), date(2090, 12, 31).toordinal()
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _MICROSECONDS_A_DAY = 86_400_000_000
@@ -49,6 +51,11 @@ def moments(instants: Iterable[datetime]) -> list[tuple[int, Day]]:
         day = days + epoch_day if seconds < midnight else days + epoch_day + 1
         found.append((days * a_day + seconds * 1_000_000 + since.microseconds, day))
     return found
+
+
+def is_likely(day: Day) -> bool:
+    """Whether a day lies in 1900-01-02 to 2090-12-31: others stand for "not told" in other programs."""
+    return _FIRST_LIKELY <= day <= _LAST_LIKELY
 
 
 def day_of(instant: datetime) -> Day:

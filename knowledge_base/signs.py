@@ -1,5 +1,6 @@
 """Signs that nobody sees, and signs of double width: what identifiers should not hold."""
 
+from collections.abc import Iterable
 from itertools import chain
 
 _RANGES = (
@@ -11,4 +12,24 @@ _RANGES = (
 """White space, controls and what nobody is shown (Unicode 16.0: White_Space, Default_Ignorable_Code_Point),
 with the blank of braille. Ranges and not categories: who is one patient must not change with a release of Python."""
 
-UNSEEN = "".join(map(chr, chain.from_iterable(range(first, last + 1) for first, last in _RANGES)))
+_WIDE_RANGES = ((0xFF01, 0xFF60), (0xFFE0, 0xFFE6))
+"""Full-width forms (Unicode 16.0: East_Asian_Width F), which look like another sign."""
+
+
+def _all_in(ranges: Iterable[tuple[int, int]]) -> str:
+    return "".join(map(chr, chain.from_iterable(range(first, last + 1) for first, last in ranges)))
+
+
+UNSEEN, FULL_WIDTH = _all_in(_RANGES), _all_in(_WIDE_RANGES)
+_ODD = frozenset(UNSEEN + FULL_WIDTH)
+
+
+def are_clear(names: Iterable[str]) -> bool:
+    """Whether no name holds, between its ends, white space, controls, invisible signs or full-width ones.
+
+    What stands at the ends is passed over: new names are trimmed, and stored ones of before need not be yet.
+    """
+    together = "".join(names)
+    if together.isascii() and together.isprintable() and " " not in together:
+        return True
+    return not any(_ODD & set(name.strip(UNSEEN)) for name in names)

@@ -208,10 +208,10 @@ async def _of_patient(connection: Connection, version: FindingVersion, texts: Te
     history = PatientHistory(version.subject, events.values(), ())
     sources = sources_of(finding, history, events)
     claims, missing = marked_claims(finding, await load_claims(connection, version.area, sources.seqs))
-    of_person = next((claim for claim in reversed(history.claims) if claim.born or claim.sex), None)
+    of_person = next((claim for claim in reversed(history.claims) if claim.birth or claim.sex), None)
     return {
         "sex": history.sex_on_file or (of_person.sex if of_person else None),
-        "age": formats.age(of_person.born, finding.last_day) if of_person else None,
+        "age": formats.age(of_person.birth, finding.last_day) if of_person else None,
         "claims": claims,
         "missing_lines": missing,
         "fallen_claims": sources.fallen,

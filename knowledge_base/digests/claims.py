@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from knowledge_base.days import LAST_DAY, Day, day_of, microseconds, moments
+from knowledge_base.days import LAST_DAY, Day, day_of, is_likely, microseconds, moments
 from knowledge_base.digests.head import Digest, Links
 from knowledge_base.events.claims import Claim, ClaimLine, Paid
 from knowledge_base.numbers import number
@@ -30,7 +30,8 @@ class LineDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class ClaimDigest(Digest, array_like=True, frozen=True, gc=False):
-    """One claim; ``fund_paid`` is what pooled fund, serious illness and aid paid together, ``None`` where not told.
+    """One claim; ``born`` is the day of birth as it is told, however unlikely; ``fund_paid`` is what pooled fund,
+    serious illness and aid paid together, ``None`` where not told.
 
     ``first_day`` and ``last_day`` are its ``span``, kept so that claims that lie elsewhere are passed over
     without a look at their lines. A new field comes last and has a default, so that stored digests stay readable.
@@ -63,6 +64,11 @@ class ClaimDigest(Digest, array_like=True, frozen=True, gc=False):
         if self.first_day is not None and self.last_day is not None:
             return self.first_day, self.last_day
         return span_of_claim(self.lines, self.admitted, self.discharged, self.settled_day)
+
+    @property
+    def birth(self) -> Day | None:
+        """The day of birth, where it is told and likely."""
+        return self.born if self.born is not None and is_likely(self.born) else None
 
     @property
     def links(self) -> Links:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
+from itertools import chain
 
 from knowledge_base.codes import is_item_code
 from knowledge_base.days import FIRST_DAY, Day
 from knowledge_base.dictionaries import ITEM_KINDS, SEXES, VISIT_TYPES
 from knowledge_base.digests.claims import ClaimDigest
+from knowledge_base.signs import are_clear
 from rules_lib.histories.history import ZERO, Encounter
 from rules_lib.histories.patient import PatientHistory
 from rules_lib.questions import Measure, Question, Undecided
@@ -37,7 +39,7 @@ def odd_details(question: Question[PatientHistory]) -> Iterator[Measure | Undeci
 
 
 def _odd_in(claim: ClaimDigest) -> list[Odd]:
-    settled, born = claim.settled_day, claim.born or FIRST_DAY
+    settled, born = claim.settled_day, claim.birth or FIRST_DAY
     # One pass over all lines: nearly none is odd.
     lines = [
         line
@@ -51,6 +53,10 @@ def _odd_in(claim: ClaimDigest) -> list[Odd]:
         odd += [("unknown_item_kind", line.line_id) for line in lines if line.item_kind not in _ITEM_KINDS]
         odd += [("line_after_settlement", line.line_id) for line in lines if line.day > settled]
         odd += [("born_after_line", line.line_id) for line in lines if line.day < born]
+    if claim.born is not None and claim.birth is None:
+        odd.append(("unlikely_birth_date", None))
+    if not are_clear(_names_in(claim)):
+        odd.append(("odd_identifier", None))
     if claim.visit_type not in VISIT_TYPES:
         odd.append(("unknown_visit_type", None))
     if claim.sex is not None and claim.sex not in SEXES:
@@ -58,6 +64,13 @@ def _odd_in(claim: ClaimDigest) -> list[Odd]:
     if claim.admitted is not None and claim.discharged is not None and claim.discharged < claim.admitted:
         odd.append(("discharged_before_admitted", None))
     return odd
+
+
+def _names_in(claim: ClaimDigest) -> list[str]:
+    """The identifiers of a claim and its lines, and those that they refer to; of item codes the form is looked at."""
+    head = (claim.event_id, claim.patient, claim.claim_id, claim.encounter_id, claim.institution)
+    others = (claim.reverses, claim.corrects, *chain(*[(of.line_id, of.refund_of, of.sent_to) for of in claim.lines]))
+    return [*head, *filter(None, others)]
 
 
 def _odd(

@@ -150,7 +150,6 @@ def _head_faults(claim: Claim) -> Iterator[str]:
         ("settled_at", claim.settled_at),
         ("admitted_at", claim.admitted_at),
         ("discharged_at", claim.discharged_at),
-        ("birth_date", claim.birth_date),
     )
     for index, diagnosis in enumerate(claim.diagnoses or ()):
         yield from _day_faults(f"diagnoses[{index}].", ("at", diagnosis.at))

@@ -45,7 +45,6 @@ def _is_faultless(claim: Claim) -> bool:
         are_plain(set(numbers_of(claim)))  # of the many most are spelled alike
         and min(moments) > _EARLY
         and max(moments) < _LATE
-        and (claim.birth_date is None or FIRST_YEAR <= claim.birth_date.year <= LAST_YEAR)
         and len({line.line_id for line in lines}) == len(lines)
         and not [line for line in lines if line.days and not 0 < line.days <= LONGEST_SUPPLY]
         and not [line for line in lines if line.refund_of == line.line_id]

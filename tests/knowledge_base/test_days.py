@@ -1,12 +1,12 @@
 """Instants as microseconds and civil days, held against the calendar, in whatever zones they are told."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from knowledge_base.days import day_of, microseconds, moments
+from knowledge_base.days import day_of, is_likely, microseconds, moments
 
 CHINA = timezone(timedelta(hours=8))
 NEWFOUNDLAND = timezone(timedelta(hours=-3, minutes=-30))
@@ -26,3 +26,8 @@ def test_days_are_those_of_the_calendar_in_china(instants: list[datetime]) -> No
     expected = list(map(_by_calendar, instants))
     assert [(microseconds(instant), day_of(instant)) for instant in instants] == expected
     assert moments(instants) == expected
+
+
+def test_likely_days_are_those_that_no_program_writes_for_not_told() -> None:
+    days = [date(1, 1, 1), date(1900, 1, 1), date(1900, 1, 2), date(2090, 12, 31), date(2091, 1, 1)]
+    assert [is_likely(day.toordinal()) for day in days] == [False, False, True, True, False]

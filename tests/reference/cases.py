@@ -81,8 +81,8 @@ def visit(name: str, *lines: ClaimLine, **fields: Any) -> Claim:
     """An outpatient claim of a man at institution A, settled on 06-30, paid by item, half of it by the fund."""
     settled_at = fields.pop("settled_at", at("06-30"))
     told: dict[str, Any] = {
-        "event_id": f"event {name}",
-        "encounter_id": f"visit {name}",
+        "event_id": f"event-{name}",
+        "encounter_id": f"visit-{name}",
         "institution": "A",
         "patient": "p1",
         "visit_type": "11",
@@ -107,7 +107,7 @@ def stay(name: str, first: str, last: str | None, *lines: ClaimLine, **fields: A
 
 def status(name: str, day: str, change: Any, **fields: Any) -> PatientStatus:
     told = {"patient": "p1", **fields}
-    return PatientStatus(f"event {name}", "420281", "patient_status", at(day), "s", change=change, **told)
+    return PatientStatus(f"event-{name}", "420281", "patient_status", at(day), "s", change=change, **told)
 
 
 def operation(day: str | None) -> Operation:

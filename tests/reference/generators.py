@@ -230,7 +230,7 @@ def _dispense(story: Story, lines: list[ClaimLine], until: int, *, in_a_stay: bo
 def _odd(story: Story) -> None:
     """A claim with an odd detail, or with one at the very edge of odd."""
     line = story.line(story.code("daily_caps"), story.day(3))
-    kind = story.random.randrange(7)
+    kind = story.random.randrange(9)
     day: date = story.day(story.random.choice([2, 3, 3, 4]))
     if kind == 0:
         story.claim([line], settled=day)
@@ -244,6 +244,12 @@ def _odd(story: Story) -> None:
         story.claim([line], visit_type=story.random.choice(["11", "9901", "99"]))
     elif kind == 5:
         story.claim([replace(line, item_kind=story.random.choice([None, "drug", "other"]))])
+    elif kind == 6:
+        born = ["0001-01-01", "1899-12-30", "1900-01-01", "1900-01-02", "2090-12-31", "2091-01-01"]
+        story.claim([line], birth_date=date.fromisoformat(story.random.choice(born)))
+    elif kind == 7:
+        sign = story.random.choice([" ", "\t", "\u3000", "\u200b", "\uff0d", "-", "\u4e00"])
+        story.claim([replace(line, line_id=f"{line.line_id}{sign}1")])
     else:
         odd = story.random.choice([None, "A000000001", "00110900001", "XB01AXA223B00201010015", "hospital-17"])
         story.claim([replace(line, item_code=odd), story.line(line.item_code, story.day(3))])

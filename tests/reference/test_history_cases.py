@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from knowledge_base.events.claims import Claim, ClaimLine, Paid
 
@@ -71,7 +72,7 @@ class TestElsewhere:
         self, day: str, count: int
     ) -> None:
         found = hits(ELSEWHERE, self.STAY, self.seen(day))
-        assert set(found) == {("p1", "A", "visit 1", "B", f"2026-{day}")} if count else not found
+        assert set(found) == {("p1", "A", "visit-1", "B", f"2026-{day}")} if count else not found
 
     def test_the_value_is_the_number_of_lines_and_not_their_units(self) -> None:
         found = only(ELSEWHERE, self.STAY, visit("2", line("x", cases.PLAIN, "03-03", "7"), institution="B"))
@@ -116,8 +117,8 @@ class TestElsewhere:
         one = stay("1", "03-01", "03-05", line("a", cases.PLAIN, "03-03"))
         two = stay("2", "03-02", "03-06", line("b", cases.PLAIN, "03-04"), institution="B")
         assert {occurrence[1:] for occurrence in hits(ELSEWHERE, one, two)} == {
-            ("A", "visit 1", "B", "2026-03-04"),
-            ("B", "visit 2", "A", "2026-03-03"),
+            ("A", "visit-1", "B", "2026-03-04"),
+            ("B", "visit-2", "A", "2026-03-03"),
         }
 
 
@@ -178,7 +179,7 @@ class TestCourse:
         stays = [stay(one.line_id, one.line_id, "03-09", one) for one in lines[:2]]
         assert hits(COURSE, *stays, visit("v", lines[2])) == {}
         whole = stay("1", "03-01", "03-09", *lines)
-        assert set(hits(COURSE, whole)) == {("p1", "peptide", "2026-03-01", "A", "visit 1")}
+        assert set(hits(COURSE, whole)) == {("p1", "peptide", "2026-03-01", "A", "visit-1")}
 
     @pytest.mark.parametrize(("last", "count"), [("03-03", 0), ("03-04", 1)])
     def test_of_one_stay_days_after_discharge_do_not_count(self, last: str, count: int) -> None:
@@ -195,19 +196,48 @@ class TestOddDetails:
         on_the_day, after = line("a", cases.PLAIN, "03-01", clock="23:50"), line("b", cases.PLAIN, "03-02")
         assert hits(ODD_DETAILS, visit("1", on_the_day, settled_at=settled_at)) == {}
         found = hits(ODD_DETAILS, visit("1", on_the_day, after, settled_at=settled_at))
-        assert set(found) == {("p1", "A", "visit 1", "line_after_settlement")}
+        assert set(found) == {("p1", "A", "visit-1", "line_after_settlement")}
         assert ids(only(ODD_DETAILS, visit("1", on_the_day, after, settled_at=settled_at)).guilty) == {"b"}
 
     def test_birth_on_the_day_of_the_line_is_fine_and_on_the_next_odd(self) -> None:
         item = line("a", cases.PLAIN, "03-01", clock="00:10")
         assert hits(ODD_DETAILS, visit("1", item, birth_date=at("03-01").date())) == {}
         found = hits(ODD_DETAILS, visit("1", item, birth_date=at("03-02").date()))
-        assert set(found) == {("p1", "A", "visit 1", "born_after_line")}
+        assert set(found) == {("p1", "A", "visit-1", "born_after_line")}
+
+    @pytest.mark.parametrize(
+        ("born", "kinds"),
+        [
+            (date(1, 1, 1), {"unlikely_birth_date"}),
+            (date(1899, 12, 30), {"unlikely_birth_date"}),
+            (date(1900, 1, 1), {"unlikely_birth_date"}),
+            (date(1900, 1, 2), set()),
+            (date(2090, 12, 31), {"born_after_line"}),
+            (date(2091, 1, 1), {"unlikely_birth_date"}),
+            (date(9999, 12, 31), {"unlikely_birth_date"}),
+        ],
+    )
+    def test_a_birth_that_stands_for_not_told_is_odd_and_counts_as_not_told(self, born: date, kinds: set[str]) -> None:
+        found = hits(ODD_DETAILS, visit("1", line("a", cases.PLAIN, "03-01"), birth_date=born))
+        assert {occurrence[-1] for occurrence in found} == kinds
+
+    @pytest.mark.parametrize(
+        "name", ["event_id", "patient", "claim_id", "encounter_id", "corrects", "line_id", "sent_to", "refund_of"]
+    )
+    @pytest.mark.parametrize("sign", [" ", "\u3000", "\u200b", "\uff0d", "-", "\u4e00"], ids=ascii)
+    def test_a_sign_that_nobody_sees_as_it_is_makes_an_identifier_odd(self, name: str, sign: str) -> None:
+        item, inside = line("a", cases.PLAIN, "03-01"), {name: f"x{sign}y"}
+        odd = visit("1", replace(item, **inside)) if hasattr(item, name) else replace(visit("1", item), **inside)
+        found = {occurrence[-1] for occurrence in hits(ODD_DETAILS, odd)}
+        assert found == (set() if sign in "-\u4e00" else {"odd_identifier"})
+
+    def test_a_stored_identifier_that_is_not_trimmed_yet_is_not_odd(self) -> None:
+        assert hits(ODD_DETAILS, visit("1", line("a ", cases.PLAIN, "03-01"))) == {}
 
     def test_discharge_on_the_day_of_admission_is_fine_and_the_day_before_odd(self) -> None:
         assert hits(ODD_DETAILS, stay("1", "03-02", "03-02", discharged_at=at("03-02", "00:10"))) == {}
         assert set(hits(ODD_DETAILS, stay("1", "03-02", "03-01"))) == {
-            ("p1", "A", "visit 1", "discharged_before_admitted")
+            ("p1", "A", "visit-1", "discharged_before_admitted")
         }
 
     def test_one_line_id_in_two_standing_claims_is_odd_and_in_a_reversed_one_not(self) -> None:

@@ -20,8 +20,8 @@ class TestBedDays:
 
     def test_half_a_unit_more_is_in_dispute_alone(self) -> None:
         found = hits(BED_DAYS, stay("1", "03-01", "03-04", line("a", cases.BED, "03-04", "3.5", amount=Decimal(70))))
-        assert set(found) == {("p1", "A", "visit 1")}
-        assert found["p1", "A", "visit 1"].in_question == Decimal("10.00")  # 0.5 of 3.5 units at 20
+        assert set(found) == {("p1", "A", "visit-1")}
+        assert found["p1", "A", "visit-1"].in_question == Decimal("10.00")  # 0.5 of 3.5 units at 20
 
     def test_a_day_case_is_allowed_one_unit_and_not_two(self) -> None:
         assert hits(BED_DAYS, stay("1", "03-01", "03-01", line("a", cases.BED, "03-01"))) == {}
@@ -75,7 +75,7 @@ class TestDailyCap:
     @pytest.mark.parametrize(("units", "count"), [("3", 0), ("4", 0), ("4.5", 1)])
     def test_posted_at_discharge_four_days_allow_four_units(self, units: str, count: int) -> None:
         found = hits(DAILY_CAP, stay("1", "03-01", "03-04", line("a", cases.NURSING, "03-04", units)))
-        assert set(found) == {("p1", "A", cases.NURSING, "visit 1")} if count else not found
+        assert set(found) == {("p1", "A", cases.NURSING, "visit-1")} if count else not found
 
     def test_a_unit_before_the_discharge_day_makes_it_no_batch(self) -> None:
         lines = line("a", cases.NURSING, "03-03"), line("b", cases.NURSING, "03-04", "2")
@@ -123,7 +123,7 @@ class TestPairs:
         return stay("1", "03-01", "03-09", *lines, **{"operations": tuple(map(operation, days)), **fields})
 
     def test_of_one_visit_on_the_same_day_it_is_a_finding_whatever_was_operated(self) -> None:
-        key = ("p1", "A", "visit", "visit 1", cases.WIDE_RESECTION, cases.RESECTION)
+        key = ("p1", "A", "visit", "visit-1", cases.WIDE_RESECTION, cases.RESECTION)
         assert set(hits(PAIRS, self.operated("03-02", "03-02"))) == {key}
         assert set(hits(PAIRS, self.operated("03-02", operations=None))) == {key}
 
@@ -140,7 +140,7 @@ class TestPairs:
         assert hits(PAIRS, self.operated("03-05", "03-02", None)) == {}
 
     def test_one_claim_of_the_encounter_without_the_field_leaves_operations_unknown(self) -> None:
-        silent = stay("2", "03-01", "03-09", encounter_id="visit 1", operations=None)
+        silent = stay("2", "03-01", "03-09", encounter_id="visit-1", operations=None)
         assert hits(PAIRS, self.operated("03-05"), silent) == {}
 
     def test_two_encounters_are_two_visits(self) -> None:
@@ -192,7 +192,7 @@ class TestSex:
         assert len(hits(SEX_OF_SERVICES, visit("1", self.TEST, diagnoses=diagnoses))) == count
 
     def test_a_diagnosis_on_another_claim_does_not_excuse(self) -> None:
-        other = visit("2", encounter_id="visit 1", diagnoses=diagnosis("Q56.000"))
+        other = visit("2", encounter_id="visit-1", diagnoses=diagnosis("Q56.000"))
         assert len(hits(SEX_OF_SERVICES, visit("1", self.TEST), other)) == 1
 
     def test_of_two_lines_only_the_one_without_excuse_is_guilty(self) -> None:

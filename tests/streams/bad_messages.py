@@ -176,7 +176,7 @@ _VALUES: list[tuple[str, tuple[Any, ...]]] = [
     ("happened_at", (_GONE, None, *_INSTANTS)),
     ("settled_at", (_GONE, *_INSTANTS)),
     ("admitted_at", _INSTANTS),
-    ("birth_date", ("1800-01-01", "2200-01-01", "1990-01-01T00:00:00Z", "19900101", 19900101)),
+    ("birth_date", ("0000-00-00", "1899-02-29", "1990-01-01T00:00:00Z", "19900101", 19900101)),
     ("lines", (_GONE, None, "13800138000", {}, 3)),
     ("lines[1]", (None, "13800138000", [])),
     ("lines[0].line_id", (_GONE, 1, "")),

@@ -121,7 +121,7 @@ async def test_lines_in_order_of_arrival(compare: Compare, rule_set: RuleSet, mo
     broken = await compare(events, rule_set)
     assert list(broken) == [NURSED_TWICE]
     assert (
-        "guilty is frozenset({('A', 'visit 1', 'a')}), not frozenset({('A', 'visit 2', 'b')})" in broken[NURSED_TWICE]
+        "guilty is frozenset({('A', 'visit-1', 'a')}), not frozenset({('A', 'visit-2', 'b')})" in broken[NURSED_TWICE]
     )
 
 
@@ -145,7 +145,7 @@ async def test_a_duplicate_counted_twice(compare: Compare, rule_set: RuleSet, mo
     assert await compare(events, rule_set) == {}
     monkeypatch.setattr(stored, "save_event_ids", accept_everything)
     monkeypatch.setattr(patient, "standing_claims", list)
-    assert await compare(events, rule_set) == {(ODD_DETAILS, ("p1", "A", "visit 1", "line_twice")): TOO_MUCH}
+    assert await compare(events, rule_set) == {(ODD_DETAILS, ("p1", "A", "visit-1", "line_twice")): TOO_MUCH}
 
 
 async def accept_everything(

@@ -271,15 +271,21 @@ def test_every_fault_is_told_at_once_with_the_money_that_can_be_read() -> None:
 
 
 def test_faults_beyond_the_types_are_told_at_once() -> None:
-    data = claim(1) | {"birth_date": "1800-01-01", "reverses": "C-a", "corrects": "C-b"}
+    data = claim(1) | {"settled_at": "1800-01-01T00:00:00Z", "reverses": "C-a", "corrects": "C-b"}
     data["lines"][0] |= {"amount": "0.1234567", "days": -1}
     data["lines"][1] |= {"line_id": "1", "item_name": "\0"}
     with pytest.raises(Undecodable) as raised:
         decode_event(json.dumps(data).encode())
     fields = {fault.partition(":")[0] for fault in raised.value.faults}
     assert fields == {
-        "birth_date", "reverses", "lines[0].amount", "lines[0].days", "lines[1].line_id", "lines[1].item_name"
+        "settled_at", "reverses", "lines[0].amount", "lines[0].days", "lines[1].line_id", "lines[1].item_name"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("born", ["0001-01-01", "1899-12-30", "1900-01-01", "2999-12-31", "9999-12-31"])
+def test_a_birth_date_that_stands_for_not_known_is_no_fault(born: str) -> None:
+    decoded: Any = decode_event(json.dumps(claim(1) | {"birth_date": born}).encode())
+    assert (decoded.birth_date.isoformat(), KINDS["claim"].digest_of(decoded).birth) == (born, None)
 
 
 def test_money_is_the_sum_of_lines() -> None:

@@ -149,7 +149,7 @@ async def test_a_worker_of_before_makes_known_what_it_links_to(connection: Conne
     assert await marked(connection) == set()
     columns = "area, subject_kind, patient, seq, event_id, kind, claim_id, encounter_id, corrects, institution"
     for number, (name, claim, encounter, target) in enumerate(
-        [("a", "0", "other", None), ("b", "cb", "visit 1", None), ("c", "cc", "another", "2")]
+        [("a", "0", "other", None), ("b", "cb", "visit-1", None), ("c", "cc", "another", "2")]
     ):
         await connection.execute(
             f"insert into events ({columns}, first_day, last_day, money, source, digest)"
@@ -161,7 +161,7 @@ async def test_a_worker_of_before_makes_known_what_it_links_to(connection: Conne
             target,
             day[0].area,
         )
-    assert await marked(connection) == {"a", "b", "c", "event 0", "event 1", "event 2"} == await linked(connection)
+    assert await marked(connection) == {"a", "b", "c", "event-0", "event-1", "event-2"} == await linked(connection)
 
 
 async def test_a_batch_reads_of_a_long_history_as_much_as_of_a_short_one(

@@ -96,7 +96,7 @@ async def test_a_finding_outlives_a_check_that_raises(
 ) -> None:
     """What cannot be judged again is neither confirmed nor withdrawn."""
     await take_in_all(connection, rule_set, NURSED)
-    refund = cases.visit("2", cases.line("c", cases.NURSING, "03-01", "-1", refund_of="b"), encounter_id="visit 1")
+    refund = cases.visit("2", cases.line("c", cases.NURSING, "03-01", "-1", refund_of="b"), encounter_id="visit-1")
     with monkeypatch.context() as broken:
         broken.setattr("rules_lib.engine.find_check", broken_check(rule_set.by_id[DAILY_CAP], ZeroDivisionError))
         await take_in_all(connection, rule_set, NURSED, refund)
