@@ -13,6 +13,13 @@ from typing import Any, Protocol
 
 import msgspec
 
+LONGEST_SOURCE = 1_024
+"""Bytes (UTF-8) of a source's name, on every bus, in the ledger, and where somebody asks for one.
+
+A file's name of 255 bytes fits with each of them spelled out by four signs; PostgreSQL's index of the ledger takes no
+more than about 2,700.
+"""
+
 
 class Message(msgspec.Struct, frozen=True, gc=False):
     """What is sent: a key that decides the partition, bytes, and where they came from (a file, a hospital)."""

@@ -20,6 +20,7 @@ from api.frame.desk import desk_of, snapshot
 from api.frame.render import render
 from casework.reasons import LONGEST_PURPOSE
 from streams.acts.letters import go_on_replaying, open_letter
+from streams.bus import LONGEST_SOURCE
 from streams.messages.kinds import event_topics
 from streams.messages.vault import WrongKey
 from streams.store.intake import dead_letters
@@ -41,6 +42,7 @@ STATES = {"left": False, "replayed": True, "all": None}
 State = Literal["left", "replayed", "all"]
 Outcome = Literal["conflict", "dead", ""]
 Text = Annotated[str, Query(max_length=500)]
+SourceName = Annotated[str, Query(max_length=LONGEST_SOURCE)]
 Partition = Annotated[int, Path(ge=0, le=2**31 - 1)]
 
 Asker = Annotated[Session, Depends(May(Right.REPLAY))]
@@ -52,7 +54,7 @@ Opener = Annotated[Session, Depends(MayByForm(Right.OPEN_LETTERS, f"{PATH}/{{top
 def letter_filter(
     outcome: Outcome = "",
     reason: Text = "",
-    source: Text = "",
+    source: SourceName = "",
     day: Annotated[str, Query(max_length=10)] = "",
     state: State = "left",
     seq: Annotated[int | None, Query(ge=0, le=MOST_WHOLE)] = None,

@@ -13,6 +13,7 @@ from api.access.sessions import frame_of
 from api.frame.addresses import Links, PageNumber, as_day
 from api.frame.desk import Desk, desk_of, find_lags, snapshot
 from api.frame.render import render
+from streams.bus import LONGEST_SOURCE
 from streams.jobs.reconciling import find_partitions, reconcile
 from streams.store.intake import reconciliation
 from streams.store.intake.reconciliation import LedgerFilter, Reconciliation
@@ -26,7 +27,7 @@ _PATIENCE = 300
 
 
 def ledger_filter(
-    source: Annotated[str | None, Query(max_length=500)] = None,
+    source: Annotated[str | None, Query(max_length=LONGEST_SOURCE)] = None,
     first: Annotated[str | None, Query(max_length=10)] = None,
     last: Annotated[str | None, Query(max_length=10)] = None,
 ) -> LedgerFilter:

@@ -14,6 +14,7 @@ from deploy.commands.progress import follow
 from deploy.runtime import stop_on_signals
 from knowledge_base.files.folders import look_into
 from rules_lib.rule_set import RuleSet
+from streams.bus import LONGEST_SOURCE
 from streams.hosts.service import Service
 from streams.importers import BrokenInput, ForeignInput, MostlyDead
 from streams.importers.jsonl import read_messages, source_id
@@ -26,9 +27,6 @@ from streams.pipeline.account import Tally
 from streams.store.intake import imports, reconciliation
 from streams.store.operation import overview
 from streams.store.sessions import borrowed
-
-SOURCE_LIMIT = 1_024
-"""Bytes of a source's name, which the ledger is kept by."""
 
 
 def register(app: typer.Typer) -> None:
@@ -60,11 +58,7 @@ def claims(
     Example: fundwatch import claims claims.jsonl.zst
     """
     paths = [path for file in files for path in _paths(file)]
-    if source is not None and len(source.encode(errors="replace")) > SOURCE_LIMIT:
-        raise Failure(
-            f"--source: 来源名太长，最多 {SOURCE_LIMIT} 字节 / a name in the ledger has {SOURCE_LIMIT} bytes at most"
-        )
-    run(_claims([(path, neutral(source or _name_of(path))) for path in paths], most_dead, json))
+    run(_claims([(path, _source_of(path, source)) for path in paths], most_dead, json))
 
 
 def _paths(file: str) -> list[Path | None]:
@@ -82,8 +76,15 @@ def _paths(file: str) -> list[Path | None]:
     return inside
 
 
-def _name_of(path: Path | None) -> str:
-    return "stdin" if path is None else path.name
+def _source_of(path: Path | None, given: str | None) -> str:
+    """The name of a source in the ledger: the one given, or its file's. Raises ``Failure`` where it is too long."""
+    name = neutral(given or ("stdin" if path is None else path.name))
+    if len(name.encode()) > LONGEST_SOURCE:
+        raise Failure(
+            f"--source: 来源名太长，不可见的字符写出后最多 {LONGEST_SOURCE:,} 字节 / a source's name has"
+            f" {LONGEST_SOURCE:,} bytes at most, signs that cannot be seen spelled out"
+        )
+    return name
 
 
 async def _claims(sources: Sequence[tuple[Path | None, str]], most_dead: float, json: bool) -> None:

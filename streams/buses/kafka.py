@@ -22,7 +22,19 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from kafka import TopicPartition as AdminPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
 
-from streams.bus import Bus, BusAway, Consumer, Lag, Lease, Message, OffsetOutOfRange, Record, TopicState, partition_of
+from streams.bus import (
+    LONGEST_SOURCE,
+    Bus,
+    BusAway,
+    Consumer,
+    Lag,
+    Lease,
+    Message,
+    OffsetOutOfRange,
+    Record,
+    TopicState,
+    partition_of,
+)
 from streams.buses.damage import Looked, Unreadable, look
 from streams.buses.holding import LAST_SECONDS, AssignedConsumer, ended
 from streams.buses.threads import in_thread
@@ -43,7 +55,6 @@ LARGEST_MESSAGE = 16 * 2**20  # bytes
 KEPT = timedelta(days=14)
 
 _SOURCE = "source"
-_LONGEST_SOURCE = 200  # characters; PostgreSQL's index of the ledger takes no more than about 2,700 bytes
 _BATCH_BYTES = 512 * 2**10
 _FETCHED_BYTES = 2 * 2**20  # of one partition ahead of the worker
 _PATIENCE = 10.0  # seconds for an answer of the broker
@@ -694,7 +705,7 @@ def record_of(read: Any) -> Record:
     """A record as a client read it. Its source is cut and mended to text that the store can keep, whatever was sent."""
     source = next((value for name, value in read.headers if name == _SOURCE), b"") or b""
     text = source.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return Record(read.offset, read.key, read.value, text[:_LONGEST_SOURCE])
+    return Record(read.offset, read.key, read.value, text.encode()[:LONGEST_SOURCE].decode("utf-8", "ignore"))
 
 
 def _records_of(found: Unreadable, following: int) -> list[Record]:

@@ -16,7 +16,7 @@ from api.app import create_app
 from api.operation import letters
 from rules_lib.rule_set import RuleSet
 from streams.acts import purging
-from streams.bus import Bus, Message
+from streams.bus import LONGEST_SOURCE, Bus, Message
 from streams.buses.kafka import KafkaAddress, KafkaBus
 from streams.buses.postgres import PostgresBus
 from streams.hosts.service import Service, open_service
@@ -138,6 +138,7 @@ async def test_filters_choose_letters(desk: httpx.AsyncClient) -> None:
     assert len(await _names(desk, "?outcome=conflict")) == 1
     assert len(await _names(desk, "?source=hospital-a")) == 4
     assert await _names(desk, "?source=hospital-b") == []
+    assert await _names(desk, f"?source={'a' * LONGEST_SOURCE}") == []
     assert await _names(desk, "?state=replayed") == []
     assert await _names(desk, "?day=2020-01-01") == []
     assert len(await _names(desk, "?reason=kind%3A+expected+one+of+claim%2C+patient_status")) == 1

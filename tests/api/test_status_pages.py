@@ -11,6 +11,7 @@ import pytest
 from api.operation import reconciliation
 from rules_lib.publication import pack
 from rules_lib.rule_set import RuleSet
+from streams.bus import LONGEST_SOURCE
 from streams.buses.postgres import PostgresBus
 from streams.handlers.rule_sets import publish_own
 from tests.api.story import TODAY
@@ -89,6 +90,7 @@ async def test_ledger_is_narrowed_and_pages_on(client: httpx.AsyncClient, monkey
     today = TODAY.isoformat()
     assert _rows(await client.get(PATH, params={"first": today})) == [today]
     assert _rows(await client.get(PATH, params={"source": "elsewhere"})) == []
+    assert (await client.get(PATH, params={"source": "a" * LONGEST_SOURCE})).status_code == 200
     monkeypatch.setattr(reconciliation, "PAGE", 1)
     first = await client.get(PATH, params={"source": "sim"})
     following = re.search(r'href="([^"]+)#ledger" rel="next"', first.text)

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from deploy.commands.imports import SOURCE_LIMIT
+from streams.bus import LONGEST_SOURCE
+from streams.store.migrations import migrate
+from streams.store.sessions import connect
 from tests.patience import PATIENCE
 from tests.shell import Shell
 
@@ -173,6 +175,44 @@ def test_a_file_of_any_name_is_imported_and_its_name_is_harmless(
 
 
 def test_a_name_in_the_ledger_that_is_too_long_is_refused_at_the_door(shell: Shell, file: Path) -> None:
-    error = shell("import", "claims", str(file), "--source", "源" * SOURCE_LIMIT, code=1)
-    assert f"{SOURCE_LIMIT} bytes at most" in error
-    assert shell.json("import", "claims", str(file), "--source", "源" * (SOURCE_LIMIT // 3))["accepted"] == len(GOOD)
+    for name in ("源" * LONGEST_SOURCE, "\x07" * (LONGEST_SOURCE // 4 + 1)):
+        error = shell("import", "claims", str(file), "--source", name, code=1)
+        assert f"{LONGEST_SOURCE:,} bytes at most" in error
+    assert shell.json("import", "claims", str(file), "--source", "源" * (LONGEST_SOURCE // 3))["accepted"] == len(GOOD)
+
+
+@pytest.mark.parametrize("name", ["源" * (LONGEST_SOURCE // 3), None], ids=["--source", "a file's name in GBK"])
+def test_on_kafka_the_longest_name_is_the_same_everywhere(
+    shell: Shell, tmp_path: Path, kafka_brokers: str, name: str | None
+) -> None:
+    shell.environment |= {
+        "FUNDWATCH_BUS": "kafka",
+        "FUNDWATCH_BROKERS": kafka_brokers,
+        "FUNDWATCH_KAFKA_PREFIX": f"{tmp_path.name}-{os.getpid()}-",
+    }
+    path = os.fsencode(tmp_path) + b"/" + "结".encode("gbk") * 127 + b"1"
+    Path(os.fsdecode(path)).write_bytes(lines(*GOOD))
+    report = shell.json("import", "claims", path, *([] if name is None else ["--source", name]))
+    assert (report["accepted"], report["lost"]) == (len(GOOD), 0)
+    account = shell.json("reconcile")
+    assert account["lost"] == 0
+    assert [row["source"] for row in account["sources"]] == [name or "\\xbd\\xe1" * 127 + "1"]
+
+
+async def test_imports_whose_names_kafka_had_cut_are_found_again(postgres_url: str) -> None:
+    connection = await connect(postgres_url)
+    try:
+        await connection.execute("delete from migrations where name = '0023_names_of_sources'")
+        await connection.execute(
+            "insert into imports (source_id, source) select n, repeat(n, 300) from unnest($1::text[]) n",
+            ["cut", "kept", "alone"],
+        )
+        for source in (("cut" * 300)[:200], "kept" * 300, ("kept" * 300)[:200]):
+            await connection.execute(
+                "insert into ledger (topic, partition, source, day) values ('claims', 0, $1, '2026-03-01')", source
+            )
+        assert await migrate(postgres_url) == ["0023_names_of_sources"]
+        names = dict(await connection.fetch("select source_id, source from imports"))
+    finally:
+        await connection.close()
+    assert names == {"cut": ("cut" * 300)[:200], "kept": "kept" * 300, "alone": "alone" * 300}
