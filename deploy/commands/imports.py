@@ -116,7 +116,7 @@ async def _claims(sources: Sequence[tuple[Path | None, str]], most_dead: float, 
 
 async def _import_file(service: Service, path: Path | None, name: str, most_dead: float) -> "Imported":
     with read_messages(path) as reader:
-        bodies = looked_at(name, (message.raw for message in reader), most_dead)
+        bodies = looked_at(name, reader, most_dead)
         content = source_id(path) if path and path.is_file() else f"stdin {name} {service.started_at}"
         return await _import(service, name, content, bodies, reader.size, lambda: reader.position)
 

@@ -28,21 +28,26 @@ class BrokenInput(ImporterError):
 
 
 class Foreign(NamedTuple):
-    """What a source is that holds no events, and what to do with it, in Chinese and English."""
+    """What a source is that holds no events, and what to do with it, in Chinese and English.
+
+    ``command`` does it, where one does: a line for the shell in which FILE and NAME stand for those of the reader.
+    """
 
     zh: str
     en: str
     remedy_zh: str
     remedy_en: str
+    command: str | None = None
 
 
 class ForeignInput(ImporterError):
     """Input that is no JSON Lines of events; ``foreign`` says what it is and what to do."""
 
     def __init__(self, source: str, foreign: Foreign):
+        how = f": {foreign.command}" if foreign.command else ""
         super().__init__(
-            f"{source}: 这是{foreign.zh}，不是事件的 JSON Lines，什么也没有导入。{foreign.remedy_zh}"
-            f" / this is {foreign.en}, no JSON Lines of events; nothing was imported. {foreign.remedy_en}"
+            f"{source}: 这是{foreign.zh}，不是事件的 JSON Lines，什么也没有导入。{foreign.remedy_zh}{how}"
+            f" / this is {foreign.en}, no JSON Lines of events; nothing was imported. {foreign.remedy_en}{how}"
         )
         self.foreign = foreign
 

@@ -22,7 +22,7 @@ from typing import NamedTuple, Self
 
 from streams.importers import BrokenInput, ForeignInput
 from streams.importers.recognising import wide_zstd
-from streams.importers.unfolding import Bytes, Damaged, TooWide, unfolded
+from streams.importers.unfolding import Bytes, Damaged, Packing, TooWide, packing_of, unfolded
 
 #: Bytes that one message holds at most; a CR before the line's end counts.
 LINE_LIMIT = 16 * 2**20
@@ -41,13 +41,15 @@ class RawLine(NamedTuple):
 class MessageReader(Iterator[RawLine]):
     """The messages of one input, with how far it has been read: ``position`` of ``size`` bytes as they lie there.
 
-    ``size`` is ``None`` where it cannot be known (a pipe, a terminal). Closes itself once read to the end; leave
-    it earlier through ``with``. Raises ``BrokenInput`` and ``ForeignInput`` while it is read.
+    ``size`` is ``None`` where it cannot be known (a pipe, a terminal); ``packing`` says as what it is unfolded, once a
+    message was read. Closes itself once read to the end; leave it earlier through ``with``. Raises ``BrokenInput`` and
+    ``ForeignInput`` while it is read.
     """
 
     def __init__(self, source: Path | None):
         self.name = "stdin" if source is None else str(source)
         self.position = 0
+        self.packing: Packing | None = None
         self._file = os.fdopen(0, "rb", closefd=False) if source is None else source.open("rb")
         self.size = _size(self._file)
         self._messages = self._read()
@@ -70,7 +72,9 @@ class MessageReader(Iterator[RawLine]):
         lines = _Lines()
         with self._file:
             try:
-                for block in unfolded(Bytes(self._take)):
+                source = Bytes(self._take)
+                self.packing = packing_of(source)
+                for block in unfolded(source):
                     yield from lines.take(block)
             except Damaged as error:
                 raise BrokenInput(self.name, lines.number - 1, str(error)) from error

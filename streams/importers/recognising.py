@@ -5,10 +5,11 @@ of it is sent, and whoever brought it is told what it is and what to do.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from streams.importers import Foreign
+from streams.importers.unfolding import WINDOW_LIMIT, Packing
 
 SAMPLE = 64 * 2**10
 """How many bytes are looked at."""
@@ -21,23 +22,26 @@ _OURS = re.compile(
 _LINES = 20
 
 
+def _turned(command: str) -> str:
+    """The line that imports what a command makes of FILE."""
+    return f"{command} | fundwatch import claims - --source NAME"
+
+
 def _packed(zh: str, en: str, command: str) -> Foreign:
-    how = f"{command} | fundwatch import claims - --source NAME"
-    return Foreign(zh, en, f"先解开: {how}", f"unpack it first: {how}")
+    return Foreign(zh, en, "先解开", "unpack it first", _turned(command))
 
 
 def _other(zh: str, en: str) -> Foreign:
     return Foreign(
         zh,
         en,
-        "请导出为 JSON Lines: 每行一个对象, 字段见 docs/schemas",
-        "export JSON Lines: one object a line, with the fields of docs/schemas",
+        "请导出为 UTF-8 的 JSON Lines: 每行一个对象, 字段见 docs/schemas",
+        "export JSON Lines in UTF-8: one object a line, with the fields of docs/schemas",
     )
 
 
 def _encoded(zh: str, en: str, name: str) -> Foreign:
-    how = f"iconv -f {name} -t UTF-8 FILE | fundwatch import claims - --source NAME"
-    return Foreign(zh, en, f"先转成 UTF-8: {how}", f"turn it into UTF-8 first: {how}")
+    return Foreign(zh, en, "先转成 UTF-8", "turn it into UTF-8 first", _turned(f"iconv -f {name} -t UTF-8 FILE"))
 
 
 def wide_zstd(long: int) -> Foreign:
@@ -46,18 +50,39 @@ def wide_zstd(long: int) -> Foreign:
     return _packed(zh, en, f"zstd -dc --long={long} FILE")
 
 
+def inside(packing: Packing, foreign: Foreign) -> Foreign:
+    """What was found in a file that is packed: it is unpacked into a file first, since some programs read no pipe."""
+    command = _after(f"{_UNPACKING[packing]} FILE", "FILE.unpacked", foreign.command)
+    zh, en = f"{foreign.zh} (在 {packing} 文件之内)", f"{foreign.en} inside {packing}"
+    return foreign._replace(zh=zh, en=en, command=command)
+
+
+def _in_gbk(foreign: Foreign) -> Foreign:
+    """What was found in a file whose text is GBK."""
+    command = _after("iconv -f GB18030 -t UTF-8 FILE", "FILE.utf8", foreign.command)
+    return foreign._replace(zh=f"GBK 编码的{foreign.zh}", en=f"{foreign.en} in GBK", command=command)
+
+
+def _after(step: str, made: str, command: str | None) -> str | None:
+    """A command that reads what a step made of FILE."""
+    return command and f"{step} > {made} && {command.replace('FILE', made)}"
+
+
+_UNPACKING: Mapping[Packing, str] = {"gzip": "gzip -dc", "zstd": f"zstd -dc --long={WINDOW_LIMIT.bit_length() - 1}"}
 _EXCEL = _other("Excel 工作簿", "an Excel workbook")
 _ARRAY = Foreign(
     "JSON 数组",
     "a JSON array",
-    "先拆成每行一个: jq -c '.[]' FILE | fundwatch import claims - --source NAME",
-    "make it one object a line first: jq -c '.[]' FILE | fundwatch import claims - --source NAME",
+    "先拆成每行一个",
+    "make it one object a line first",
+    _turned("jq -c '.[]' FILE"),
 )
 _INDENTED = Foreign(
     "跨多行的 JSON",
     "JSON over several lines",
-    "先合成每个对象一行: jq -c . FILE | fundwatch import claims - --source NAME",
-    "make it one object a line first: jq -c . FILE | fundwatch import claims - --source NAME",
+    "先合成每个对象一行",
+    "make it one object a line first",
+    _turned("jq -c . FILE"),
 )
 _MAGIC: Sequence[tuple[bytes, Foreign]] = (
     (b"\xfd7zXZ\0", _packed("xz 压缩文件", "an xz file", "xz -dc FILE")),
@@ -68,8 +93,8 @@ _MAGIC: Sequence[tuple[bytes, Foreign]] = (
     (b"\x5d\x00\x00", _packed("lzma 压缩文件", "an lzma file", "xz --format=lzma -dc FILE")),
     (b"\xff\x06\x00\x00sNaPpY", _packed("snappy 压缩文件", "a snappy file", "snzip -dc FILE")),
     (b"\x1f\x9d", _packed("compress 压缩文件 (.Z)", "a compress file (.Z)", "gzip -dc FILE")),
-    (b"\x1f\x8b", _packed("压缩了两次的 gzip", "a gzip file packed twice", "gzip -dc FILE | gzip -dc")),
-    (b"\x28\xb5\x2f\xfd", _packed("压缩了两次的 zstd", "a zstd file packed twice", "zstd -dc FILE | zstd -dc")),
+    (b"\x1f\x8b", _packed("gzip 压缩文件", "a gzip file", "gzip -dc FILE")),
+    (b"\x28\xb5\x2f\xfd", _packed("zstd 压缩文件", "a zstd file", "zstd -dc FILE")),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _EXCEL),
     (b"%PDF", _other("PDF 文档", "a PDF document")),
     (b"PAR1", _other("Parquet 文件", "a Parquet file")),
@@ -103,6 +128,7 @@ _ENVELOPE = _other("医保接口报文", "a message of the national interface")
 _JSON = _other("别的 JSON", "other JSON")
 _TABLE = _other("表格 (CSV)", "a table (CSV)")
 _TEXT = _other("文字", "plain text")
+_GBK = _encoded("GBK 编码的文字", "text in GBK", "GB18030")
 _BINARY = _other("二进制文件", "a binary file")
 _SEPARATORS = ",\t;|"
 
@@ -117,7 +143,7 @@ def recognise(sample: bytes) -> Foreign | None:
         return None
     around = _around(lines[0].strip())
     if around is not None:
-        return around
+        return _in_gbk(around) if _encoding_of(sample) == "gb18030" else around
     if not all(map(_is_of_others, _OURS.findall(sample))):
         return _by_encoding(lines)
     return _by_text(sample, [line for line in lines if line.lstrip().startswith(b"{")])
@@ -160,7 +186,11 @@ def _by_encoding(lines: Sequence[bytes]) -> Foreign | None:
     wrong = [line for line in lines if not _is_text(line, "utf-8")]
     if 2 * len(wrong) <= len(lines) or not all(_is_text(line, "gb18030") for line in wrong):
         return None
-    return _encoded("GBK 编码的文字", "text in GBK", "GB18030")
+    return _GBK
+
+
+def _encoding_of(text: bytes) -> str | None:
+    return next((name for name in ("utf-8", "gb18030") if _is_text(text, name)), None)
 
 
 def _is_text(line: bytes, encoding: str) -> bool:
@@ -180,10 +210,17 @@ def _by_text(sample: bytes, objects: Sequence[bytes]) -> Foreign:
             name = "UTF-16LE" if every_other[0] > every_other[1] else "UTF-16BE"
             return _encoded(f"{name} 编码的文字", f"text in {name}", name)
         return _BINARY
-    encoding = next((name for name in ("utf-8", "gb18030") if _is_text(body, name)), None)
+    encoding = _encoding_of(body)
     if encoding is None:
         return _BINARY
-    text = body.decode(encoding, errors="ignore")
+    kind = _kind_of(body, body.decode(encoding, errors="ignore"), objects)
+    if encoding == "utf-8":
+        return kind or _TEXT
+    return _in_gbk(kind) if kind else _GBK
+
+
+def _kind_of(body: bytes, text: str, objects: Sequence[bytes]) -> Foreign | None:
+    """What a text is; ``None`` where it is just that."""
     if text.startswith(("{", "[")) and _is_of_others(body):
         return _FHIR if b'"resourceType"' in body else _ENVELOPE
     told = next((foreign for shape, foreign in _TEXTS if shape.match(text)), None)
@@ -191,9 +228,7 @@ def _by_text(sample: bytes, objects: Sequence[bytes]) -> Foreign:
         return told
     if objects:
         return _JSON
-    if _is_table(text):
-        return _TABLE
-    return _encoded("GBK 编码的文字", "text in GBK", "GB18030") if encoding == "gb18030" else _TEXT
+    return _TABLE if _is_table(text) else None
 
 
 def _is_table(text: str) -> bool:

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from streams.importers import ForeignInput, ImporterError, MostlyDead
-from streams.importers.recognising import SAMPLE, recognise
+from streams.importers.jsonl import MessageReader
+from streams.importers.recognising import SAMPLE, inside, recognise
 from streams.messages.codec import decode_event
 from streams.messages.faults import Undecodable
 
@@ -14,12 +15,13 @@ _MOST_BYTES = 64 * 2**20
 _REASONS = 3
 
 
-def looked_at(source: str, bodies: Iterator[bytes], most_dead: float) -> Iterator[bytes]:
+def looked_at(source: str, reader: MessageReader, most_dead: float) -> Iterator[bytes]:
     """The messages of a source, once the first ones are found to be meant as events, and most of them to be some.
 
     Raises ``ForeignInput``, or ``MostlyDead`` where of the first ``LOOKED`` more than a share would be dead, before the
     first one; and what reading raises, behind what came before.
     """
+    bodies = (message.raw for message in reader)
     first: list[bytes] = []
     size, error = 0, None
     try:
@@ -30,7 +32,7 @@ def looked_at(source: str, bodies: Iterator[bytes], most_dead: float) -> Iterato
         error = raised
     foreign = recognise(b"\n".join(first)[:SAMPLE])
     if foreign is not None:
-        raise ForeignInput(source, foreign)
+        raise ForeignInput(source, inside(reader.packing, foreign) if reader.packing else foreign)
     if len(first) == LOOKED:
         faults = [fault for fault in map(_fault, first) if fault is not None]
         if len(faults) > most_dead * LOOKED:

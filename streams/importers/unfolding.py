@@ -6,12 +6,14 @@ say nothing. What is packed otherwise is left as it is.
 
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Literal, Protocol
 
 import zstandard
 
 WINDOW_LIMIT = 2**28
 """Bytes of what was unfolded last that a frame of zstd may refer to: so much memory unfolding takes (``--long=28``)."""
+
+Packing = Literal["gzip", "zstd"]
 
 _GZIP = b"\x1f\x8b\x08"
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -80,9 +82,17 @@ class _Decoder(Protocol):
     def decompress(self, data: bytes, /) -> bytes: ...
 
 
+def packing_of(source: Bytes) -> Packing | None:
+    """As what a source begins that is unfolded; ``None`` where it is left as it is."""
+    start = source.ahead(_HEADER)
+    if start.startswith(_GZIP):
+        return "gzip"
+    return "zstd" if start.startswith(_ZSTD) or _is_skippable(start) else None
+
+
 def unfolded(source: Bytes) -> Iterator[bytes]:
     """The blocks of a source, unfolded where it begins as something packed. Raises ``Damaged`` and ``TooWide``."""
-    if not _is_packed(source.ahead(_HEADER)):
+    if packing_of(source) is None:
         yield from source.blocks(_BLOCK)
         return
     while start := source.ahead(_HEADER):
@@ -96,10 +106,6 @@ def unfolded(source: Bytes) -> Iterator[bytes]:
             yield from _member(source, _frame(start))
         else:
             raise Damaged("what follows the compressed input is not compressed")
-
-
-def _is_packed(start: bytes) -> bool:
-    return start.startswith((_GZIP, _ZSTD)) or _is_skippable(start)
 
 
 def _is_skippable(start: bytes) -> bool:

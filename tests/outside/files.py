@@ -45,6 +45,11 @@ def _tar(content: bytes) -> bytes:
     return file.getvalue()
 
 
+def _lz4(content: bytes) -> bytes:
+    """A frame of lz4 with one block that is stored as it is."""
+    return b"\x04\x22\x4d\x18\x60\x40\x82" + (len(content) | 2**31).to_bytes(4, "little") + content + bytes(4)
+
+
 def _sqlite() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "claims.db"
@@ -63,7 +68,7 @@ FOREIGN: Mapping[str, tuple[str, bytes]] = {
     "xz": ("an xz file", lzma.compress(lines(*GOOD))),
     "lzma": ("an lzma file", lzma.compress(lines(*GOOD), lzma.FORMAT_ALONE)),
     "bzip2": ("a bzip2 file", bz2.compress(lines(*GOOD))),
-    "lz4": ("an lz4 file", b"\x04\x22\x4d\x18\x60\x40\x82" + lines(*GOOD)),
+    "lz4": ("an lz4 file", _lz4(lines(*GOOD))),
     "snappy": ("a snappy file", b"\xff\x06\x00\x00sNaPpY" + lines(*GOOD)),
     "compress": ("a compress file", b"\x1f\x9d\x90" + bytes(range(3, 200))),
     "zip": ("a zip archive", _zip("claims.jsonl", lines(*GOOD))),
@@ -96,16 +101,22 @@ FOREIGN: Mapping[str, tuple[str, bytes]] = {
     "GBK prose": ("text in GBK", "本目录存放一季度的结算数据\n".encode("gbk")),
     "table": ("a table (CSV)", _TABLE.encode()),
     "table of Excel": ("a table (CSV)", b"\xef\xbb\xbf" + _TABLE.replace("\n", "\r\n").encode()),
-    "table in GBK": ("a table (CSV)", _TABLE.encode("gbk")),
+    "table in GBK": ("a table (CSV) in GBK", _TABLE.encode("gbk")),
     "table with tabs": ("a table (CSV)", _TABLE.replace(",", "\t").encode()),
     "table with semicolons": ("a table (CSV)", _TABLE.replace(",", ";").encode()),
     "JSON array": ("a JSON array", b"[" + b", ".join(GOOD) + b"]"),
     "JSON array, indented": ("a JSON array", json.dumps([json.loads(of) for of in GOOD], indent=2).encode()),
     "JSON array, a claim a line": ("a JSON array", b"[\n" + b",\n".join(b" " + of for of in GOOD) + b"\n]\n"),
     "JSON array from its first line": ("a JSON array", b"[" + b",\n".join(GOOD) + b"]\n"),
+    "JSON array in GBK": ("a JSON array in GBK", b"[" + CHINESE.encode("gbk") + b", " + CHINESE.encode("gbk") + b"]"),
+    "JSON array in GBK, a claim a line": ("a JSON array in GBK", b"[\n" + CHINESE.encode("gbk") + b"\n]\n"),
     "JSON object around an array": (
         "JSON over several lines",
         b'{"claims": [\n' + b",\n".join(GOOD) + b"\n]}\n",
+    ),
+    "JSON in GBK, indented": (
+        "JSON over several lines in GBK",
+        json.dumps(json.loads(CHINESE), ensure_ascii=False, indent=2).encode("gbk"),
     ),
     "JSON, indented": ("JSON over several lines", json.dumps(json.loads(GOOD[0]), indent=2).encode()),
     "other JSON": ("other JSON", b'{"name": "a", "value": 1}\n{"name": "b", "value": 2}\n'),
@@ -118,6 +129,7 @@ FOREIGN: Mapping[str, tuple[str, bytes]] = {
     "HL7 v2": ("HL7 v2 messages", b"MSH|^~\\&|HIS|H1|FUND|A|20260301||DFT^P03|1|P|2.5\rFT1|1\r"),
     "XML": ("XML or a web page", b'<?xml version="1.0"?>\n<claims><claim id="1"/></claims>\n'),
     "web page": ("XML or a web page", b"<!DOCTYPE html>\n<html><body>404</body></html>\n"),
+    "SQL in GBK": ("SQL in GBK", "insert into 结算 values ('S-1', 'P-1');\n".encode("gbk")),
     "SQL": ("SQL", b"insert into claims values ('S-1', 'P-1');\n"),
     "README": ("plain text", "# 数据\n\n本目录存放一季度的结算数据。\n- claims.jsonl: 结算\n".encode()),
     "log": ("plain text", b"2026-03-01 12:00:00 INFO started\n2026-03-01 12:00:01 INFO read 12 rows, 3 bad\n"),

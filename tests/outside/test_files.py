@@ -1,6 +1,10 @@
 """A file that holds no events is told by what it is, and nothing of it is sent; a good one is read in any packing."""
 
 import gzip
+import json
+import re
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,9 +17,10 @@ from streams.importers import BrokenInput, ForeignInput, MostlyDead
 from streams.importers.jsonl import read_messages
 from streams.importers.recognising import recognise
 from streams.importers.sampling import LOOKED, looked_at
+from tests.patience import PATIENCE
 from tests.streams.bad_messages import Bad, all_bad
 
-from .files import FOREIGN, GOOD, PACKS, lines, skippable, wide
+from .files import CHINESE, FOREIGN, GOOD, PACKS, lines, skippable, wide
 
 Pack = Callable[[bytes], bytes]
 
@@ -24,7 +29,7 @@ def messages(folder: Path, content: bytes, most_dead: float = 0.5) -> Iterator[b
     path = folder / "claims"
     path.write_bytes(content)
     with read_messages(path) as reader:
-        yield from looked_at("claims", (message.raw for message in reader), most_dead)
+        yield from looked_at("claims", reader, most_dead)
 
 
 @pytest.mark.parametrize("pack", PACKS.values(), ids=PACKS)
@@ -37,6 +42,52 @@ def test_what_holds_no_events_is_named_and_nothing_of_it_is_read(
     assert refused.value.foreign.en.startswith(says)
     assert "\n" not in str(refused.value)
     assert refused.value.foreign.remedy_en.startswith(("unpack", "turn", "make", "export"))
+
+
+REMEDIED = {
+    "xz": GOOD, "lzma": GOOD, "bzip2": GOOD, "lz4": GOOD, "zip": GOOD, "zip, stored": GOOD, "tar": GOOD,
+    "UTF-16 with a mark": [CHINESE], "UTF-16 big, with a mark": [CHINESE], "UTF-16 without a mark": [CHINESE],
+    "UTF-16 big, without a mark": [CHINESE], "UTF-32": [CHINESE], "GBK": [CHINESE] * 2,
+    "JSON array": GOOD, "JSON array, indented": GOOD, "JSON array, a claim a line": GOOD, "JSON, indented": GOOD[:1],
+    "JSON array in GBK": [CHINESE] * 2, "JSON array in GBK, a claim a line": [CHINESE],
+    "JSON in GBK, indented": [CHINESE],
+    "gzip": GOOD, "zstd": GOOD,
+}  # fmt: skip
+"""The messages that files hold whose remedy is a command."""
+INNER = {kind: content for kind, (_, content) in FOREIGN.items()} | {
+    "gzip": gzip.compress(lines(*GOOD)),
+    "zstd": zstandard.compress(lines(*GOOD)),
+}
+
+
+@pytest.mark.parametrize("pack", PACKS.values(), ids=PACKS)
+def test_the_command_that_is_told_makes_messages_of_it(tmp_path: Path, pack: Pack) -> None:
+    """Each as it is printed, where its programs are here: tar, gzip and iconv are everywhere."""
+    tried = set()
+    for kind, held in REMEDIED.items():
+        content = pack(INNER[kind])
+        if pack is bytes and kind in PACKS:
+            continue
+        with pytest.raises(ForeignInput) as refused:
+            next(messages(tmp_path, content))
+        command = refused.value.foreign.command
+        assert command is not None
+        assert f"{refused.value.foreign.remedy_en}: {command}" in str(refused.value)
+        steps, _, rest = command.rpartition(" | ")
+        assert rest == "fundwatch import claims - --source NAME", kind
+        if not all(shutil.which(step.split()[0]) for step in re.split(r" (?:&&|\|) ", steps)):
+            continue
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", steps.replace("FILE", str(tmp_path / "claims"))],
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, f"{kind}: {done.stderr.decode()}"
+        made = [json.loads(line) for line in done.stdout.decode("utf-8-sig").splitlines()]
+        assert made == [json.loads(body) for body in held], kind
+        tried.add(kind)
+    assert tried >= {"tar", "GBK"}
 
 
 @pytest.mark.parametrize("content", [content for _, content in FOREIGN.values()], ids=FOREIGN)
@@ -54,6 +105,31 @@ def test_behind_good_messages_it_is_read_line_by_line(tmp_path: Path, content: b
     assert b"".join(read[len(GOOD) :]).translate(None, b"\r\n\xef\xbb\xbf") == content.translate(
         None, b"\r\n\xef\xbb\xbf"
     )
+
+
+OF_LINES = {
+    "noise", "zeros", "UTF-16 without a mark", "UTF-16 big, without a mark", "GBK", "GBK prose", "table",
+    "table of Excel", "table in GBK", "table with tabs", "table with semicolons", "JSON array", "JSON array in GBK",
+    "JSON, indented", "JSON in GBK, indented", "other JSON", "FHIR", "FHIR, indented", "interface",
+    "interface, indented", "X12", "EDIFACT", "HL7 v2", "XML", "web page", "SQL", "SQL in GBK", "README", "log",
+}  # fmt: skip
+"""Kinds that no first bytes and no open bracket tell for sure: one good message behind them counts for more."""
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FOREIGN if kind not in OF_LINES])
+def test_what_its_first_bytes_tell_is_refused_with_all_that_was_joined_to_it(tmp_path: Path, kind: str) -> None:
+    says, content = FOREIGN[kind]
+    with pytest.raises(ForeignInput) as refused:
+        next(messages(tmp_path, content + b"\n" + lines(*GOOD)))
+    assert refused.value.foreign.en.startswith(says)
+
+
+@pytest.mark.parametrize("kind", sorted(OF_LINES))
+def test_before_good_messages_it_is_read_line_by_line(tmp_path: Path, kind: str) -> None:
+    both = FOREIGN[kind][1] + b"\n" + lines(*GOOD)
+    read = list(messages(tmp_path, both))
+    assert read[-len(GOOD) :] == GOOD
+    assert b"".join(read).translate(None, b"\r\n\xef\xbb\xbf") == both.translate(None, b"\r\n\xef\xbb\xbf")
 
 
 @pytest.mark.parametrize("bad", all_bad(), ids=lambda bad: f"{bad.kind} {bad.names}")

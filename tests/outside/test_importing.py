@@ -45,6 +45,24 @@ def test_a_wrong_file_is_refused_in_one_sentence_and_leaves_nothing(shell: Shell
     assert shell.json("dead-letters", "list")["letters"] == []
 
 
+def test_what_a_wrong_file_is_answered_with_imports_what_it_holds(shell: Shell, tmp_path: Path) -> None:
+    wrong = tmp_path / "claims.txt.gz"
+    wrong.write_bytes(gzip.compress(lines(*GOOD).decode().encode("utf-16")))
+    error = shell("import", "claims", str(wrong), code=1)
+    command = error.rpartition("turn it into UTF-8 first: ")[2].strip()
+    mended = command.replace("FILE", str(wrong)).replace("fundwatch", f"{sys.executable} -m deploy.commands")
+    done = subprocess.run(
+        ["bash", "-c", f"{mended} --json"],
+        env=shell.environment,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    report = json.loads(done.stdout)
+    assert (report["source"], report["accepted"]) == ("NAME", len(GOOD))
+
+
 def _plain(folder: Path, content: bytes) -> str:
     (folder / "a.jsonl").write_bytes(content)
     return str(folder / "a.jsonl")
