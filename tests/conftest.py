@@ -129,6 +129,18 @@ def kafka_jars() -> Path:
 
 
 @pytest.fixture(scope="session")
+def lend_jars(kafka_jars: Path) -> Callable[[Path], None]:
+    """Lays Kafka's jars into the folder of a broker that would fetch them, as that of a command does."""
+    jars = fetch_jars(kafka_jars).resolve()
+
+    def lend(folder: Path) -> None:
+        folder.mkdir(parents=True)
+        (folder / jars.name).symlink_to(jars)
+
+    return lend
+
+
+@pytest.fixture(scope="session")
 def kafka_server(kafka_jars: Path) -> Iterator[EmbeddedKafka]:
     """One broker a test session. A test that kills it starts one of its own."""
     with tempfile.TemporaryDirectory(prefix="fundwatch-kafka-") as name, start_kafka(Path(name), kafka_jars) as server:

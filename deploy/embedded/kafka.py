@@ -23,7 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.embedded import kafka_keeper
-from deploy.embedded.kafka_programs import fetch_jars, java_command, run_kafka_program
+from deploy.embedded.folders import make_folder
+from deploy.embedded.kafka_programs import fetch_jars, java_command, program_environment, run_kafka_program
 from deploy.embedded.postgres_programs import EmbeddedError
 
 START_SECONDS = 120
@@ -94,12 +95,18 @@ class EmbeddedKafka:
         if not self.is_owner or self._keeper is not None:
             return
         assert self._jars is not None
-        options = [f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"]
-        java = java_command(self._jars, "kafka.Kafka", self.folder / "server.properties", options=options)
-        keeper = [sys.executable, kafka_keeper.__file__, str(self.folder / "server.log"), str(self._address), *java]
+        options = ["-Dlog4j2.configurationFile=log4j2.properties"]
+        java = java_command(self.folder, self._jars, "kafka.Kafka", "server.properties", options=options)
+        keeper = [sys.executable, kafka_keeper.__file__, "server.log", self._address.name, *java]
         assert self._lock is not None
         self._keeper = subprocess.Popen(
-            keeper, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, pass_fds=(self._lock,)
+            keeper,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=program_environment(),
+            cwd=self.folder,
+            start_new_session=True,
+            pass_fds=(self._lock,),
         )
         assert self._keeper.stdout is not None
         self.pid = int(self._keeper.stdout.readline())
@@ -163,8 +170,7 @@ def start_kafka(folder: Path, cache: Path | None = None) -> EmbeddedKafka:
 
     The first start fetches them. Raises ``EmbeddedError``.
     """
-    folder = folder.expanduser().resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     jars = fetch_jars(cache or folder)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -199,9 +205,8 @@ def _start(folder: Path, jars: Path, lock: int) -> EmbeddedKafka:
     try:
         _save_settings(kafka, controller_port)
         if not (folder / "data" / "meta.properties").exists():
-            run_kafka_program(
-                jars, "kafka.tools.StorageTool", "format", "-t", _new_cluster_id(), "-c", folder / "server.properties"
-            )
+            words = ("format", "-t", _new_cluster_id(), "-c", "server.properties")
+            run_kafka_program(folder, jars, "kafka.tools.StorageTool", *words)
         kafka.restart()
     except BaseException:
         kafka.stop()
@@ -223,7 +228,7 @@ def _save_settings(kafka: EmbeddedKafka, controller_port: int) -> None:
         "listeners": f"PLAINTEXT://{HOST}:{kafka.port},CONTROLLER://{HOST}:{controller_port}",
         "advertised.listeners": f"PLAINTEXT://{HOST}:{kafka.port}",
         "controller.quorum.voters": f"1@{HOST}:{controller_port}",
-        "log.dirs": str(kafka.folder / "data"),
+        "log.dirs": "data",  # from inside the folder, whose own name may hold signs that mean something in this file
     }
     lines = [f"{name}={value}\n" for name, value in settings.items()]
     (kafka.folder / "server.properties").write_text("".join(lines), encoding="utf-8")

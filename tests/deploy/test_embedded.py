@@ -13,8 +13,10 @@ import asyncpg
 import psutil
 import pytest
 
+from deploy.embedded.kafka import start_kafka
 from deploy.embedded.postgres import find_running, start_postgres
 from deploy.embedded.postgres_programs import EmbeddedError, find_server_user, run_program
+from tests.deploy.names import ODD_NAMES
 from tests.patience import PATIENCE
 
 # Starts the server of folder argv[1], says whether it owns it, and waits for its input to end.
@@ -183,14 +185,20 @@ async def test_the_server_of_another_folder_is_never_taken_for_this_ones(folder:
         assert await _fetch(running.dsn, "show data_directory") == str(one / "data")
 
 
-@pytest.mark.parametrize(
-    "name", ["a b", 'say "x"', "o'clock", "back\\slash", "大冶, 2026", "100%", "$HOME", "a;b#c?d=e&f"]
-)
+@pytest.mark.parametrize("name", ODD_NAMES)
 async def test_a_folder_of_any_name_works(folder: Path, name: str) -> None:
     with start_postgres(folder / name) as server:
         assert await _fetch(server.dsn, "select 1") == 1
         assert find_running(folder / name) is not None
         assert await _fetch(find_running(folder / name) or "", "select 1") == 1
+
+
+def test_a_folder_that_is_not_named_in_utf8_is_refused_in_one_sentence(folder: Path) -> None:
+    name = folder / os.fsdecode(b"a\xffb")
+    for start in (start_postgres, start_kafka):
+        with pytest.raises(EmbeddedError, match=r"not UTF-8: .*a\\xffb$"):
+            start(name)
+    assert not folder.exists()
 
 
 async def test_first_start_that_was_cut_short_is_made_anew(folder: Path) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -20,6 +20,7 @@ from deploy.embedded import kafka_programs
 from deploy.embedded.kafka import EmbeddedKafka, answers, start_kafka
 from deploy.embedded.kafka_programs import fetch_jars, find_java
 from deploy.embedded.postgres_programs import EmbeddedError
+from tests.deploy.names import ODD_NAMES
 from tests.patience import PATIENCE
 
 TOPIC = "trial"
@@ -62,6 +63,25 @@ def test_a_second_run_listens_where_the_first_did(folder: Path, kafka_jars: Path
             assert kafka.port != port
 
 
+async def test_a_folder_of_any_name_works_at_every_start(folder: Path, lend_jars: Callable[[Path], None]) -> None:
+    """All odd signs are in one name, since each start takes seconds; nothing is left beside the folder."""
+    name = folder / " ".join(ODD_NAMES)
+    lend_jars(name / "kafka")
+    with start_kafka(name / "kafka") as kafka:
+        _make_topic(kafka)
+        await _send(kafka.brokers, b"before")
+    with start_kafka(name / "kafka") as kafka:
+        assert await _read(kafka.brokers, 1) == [b"before"]
+    assert list(folder.iterdir()) == [name]
+    assert [path.name for path in name.iterdir()] == ["kafka"]
+
+
+def _make_topic(kafka: EmbeddedKafka) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=kafka.brokers)
+    admin.create_topics([NewTopic(TOPIC, 1, 1)])
+    admin.close()
+
+
 async def _send(brokers: str, value: bytes) -> None:
     async with AIOKafkaProducer(bootstrap_servers=brokers, acks="all") as producer:
         await producer.send_and_wait(TOPIC, value, partition=0)
@@ -80,9 +100,7 @@ async def _read(brokers: str, count: int) -> list[bytes]:
 
 
 async def test_what_was_acknowledged_is_there_after_a_kill_on_the_same_port(kafka: EmbeddedKafka) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=kafka.brokers)
-    admin.create_topics([NewTopic(TOPIC, 1, 1)])
-    admin.close()
+    _make_topic(kafka)
     await _send(kafka.brokers, b"before")
     brokers, pid = kafka.brokers, kafka.pid
     kafka.kill()
