@@ -2,8 +2,8 @@
 
 Whoever holds the lock on ``owner.lock`` owns the broker, and it ends with its owner, however the owner ends: a keeper
 (kafka_keeper.py) ends it, and holds the lock until it is gone. Others on the same folder are guests: they find
-its address in the file ``address``. For demonstrations, tests and one machine; with one broker, what is not yet on the
-disk is lost when the power fails. Errors: ``EmbeddedError``, one sentence each.
+its address in the file ``address``, with what proves that broker ours. For demonstrations, tests and one machine; with
+one broker, what is not yet on the disk is lost when the power fails. Errors: ``EmbeddedError``, one sentence each.
 """
 
 import atexit
@@ -22,8 +22,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from deploy.embedded import kafka_keeper
-from deploy.embedded.folders import make_folder
+from deploy.embedded.folders import birth, is_server, make_folder
 from deploy.embedded.kafka_programs import fetch_jars, java_command, program_environment, run_kafka_program
 from deploy.embedded.postgres_programs import EmbeddedError
 
@@ -79,6 +81,7 @@ class EmbeddedKafka:
     _lock: int | None = field(repr=False)
     _keeper: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
     _owner: int = field(default_factory=os.getpid, repr=False)
+    _born: float = field(default=0.0, repr=False)
     pid: int | None = None
 
     @property
@@ -111,19 +114,21 @@ class EmbeddedKafka:
         assert self._keeper.stdout is not None
         self.pid = int(self._keeper.stdout.readline())
         deadline = time.monotonic() + START_SECONDS
-        while not answers(self.port):
+        while not (_listens(self.pid, self.port) and answers(self.port)):
             if self._keeper.poll() is not None or time.monotonic() > deadline:
                 self._end_keeper()
                 complaint = _last_complaint(self.folder / "server.log")
                 raise EmbeddedError(f"Kafka 未能启动 / Kafka did not start: {complaint}")
             time.sleep(0.05)
-        self._address.write_text(self.brokers, encoding="ascii")
+        self._born = birth(self.pid)
+        self._address.write_text(f"{self.brokers} {self.pid} {self._born}\n", encoding="ascii")
 
     def kill(self) -> None:
         """Ends the broker at once with SIGKILL; what it had acknowledged is there after ``restart``."""
         if self.is_owner and self.pid is not None and self._keeper is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+            if is_server(self.pid, self._born, self.folder):
+                with suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGKILL)
             self._end_keeper()
 
     def revive(self) -> bool:
@@ -198,6 +203,14 @@ def answers(port: int, patience: float = 1.0) -> bool:
         return False
 
 
+def _listens(pid: int, port: int) -> bool:
+    """Whether a process listens on a port; somebody else may have taken it since it was seen to be free."""
+    with suppress(psutil.NoSuchProcess):
+        listening = psutil.Process(pid).net_connections("tcp")
+        return any(there.status == psutil.CONN_LISTEN and there.laddr.port == port for there in listening)
+    return False
+
+
 def _start(folder: Path, jars: Path, lock: int) -> EmbeddedKafka:
     port, controller_port = _ports(folder)
     kafka = EmbeddedKafka(folder, port, jars, controller_port, lock)
@@ -217,8 +230,9 @@ def _start(folder: Path, jars: Path, lock: int) -> EmbeddedKafka:
 def _find_running(folder: Path) -> EmbeddedKafka | None:
     """The broker of another owner as its guest, ``None`` while it does not answer."""
     with suppress(FileNotFoundError, ValueError):
-        port = int((folder / "address").read_text(encoding="ascii").rpartition(":")[2])
-        if answers(port):
+        brokers, pid, born = (folder / "address").read_text(encoding="ascii").split()
+        port = int(brokers.rpartition(":")[2])
+        if is_server(int(pid), float(born), folder) and answers(port):
             return EmbeddedKafka(folder, port, None, 0, None)
     return None
 

@@ -27,7 +27,7 @@ from urllib.parse import quote
 
 import psutil
 
-from deploy.embedded.folders import make_folder
+from deploy.embedded.folders import birth, is_server, make_folder
 from deploy.embedded.postgres_programs import (
     EmbeddedError,
     ServerUser,
@@ -221,7 +221,7 @@ def _release(lock: int) -> None:
 
 
 def _pid_file(folder: Path) -> list[str]:
-    """The lines of postmaster.pid, none where there is none: process id first, state eighth."""
+    """The lines of postmaster.pid, none where there is none: process id first, start third, state eighth."""
     with suppress(FileNotFoundError):
         return (_data(folder) / "postmaster.pid").read_text().splitlines()
     return []
@@ -233,17 +233,24 @@ def _server_state(folder: Path) -> str:
 
 
 def _is_running(folder: Path) -> bool:
-    """Whether the process named in postmaster.pid lives and is the PostgreSQL of this very folder.
-
-    After a restart of the machine its id may be that of another program, or of the PostgreSQL of another folder, which
-    is to be left alone. Every process of a PostgreSQL works in its data folder.
-    """
+    """Whether the process named in postmaster.pid is the PostgreSQL of this folder, working in its data."""
     lines = _pid_file(folder)
-    with suppress(psutil.NoSuchProcess, psutil.AccessDenied, ValueError, IndexError, FileNotFoundError):
-        process = psutil.Process(int(lines[0]))
-        is_server = process.name().startswith("postgres") and process.status() != psutil.STATUS_ZOMBIE
-        return is_server and Path(process.cwd()).samefile(_data(folder))
+    with suppress(ValueError, IndexError):
+        return is_server(int(lines[0]), _born(folder, lines), _data(folder))
     return False
+
+
+def _born(folder: Path, lines: list[str]) -> float:
+    """When the server of postmaster.pid began, as `birth` tells it.
+
+    It was noted at its start. Where its owner was killed before that, PostgreSQL's own third line says it, which is
+    true until somebody sets the clock.
+    """
+    with suppress(FileNotFoundError, ValueError):
+        pid, born = (folder / "birth").read_text(encoding="ascii").split()
+        if pid == lines[0].strip():
+            return float(born)
+    return int(lines[2]) - psutil.boot_time()
 
 
 # --- making and starting
@@ -278,6 +285,9 @@ def _start_server(folder: Path, sockets: Path, user: ServerUser) -> None:
     except EmbeddedError:
         complaint = _last_complaint(server_log)
         raise EmbeddedError(f"数据库未能启动 / PostgreSQL did not start: {complaint}") from None
+    with suppress(psutil.NoSuchProcess, IndexError):  # it may have died already, which is for the next who looks
+        pid = int(_pid_file(folder)[0])
+        (folder / "birth").write_text(f"{pid} {birth(pid)}\n", encoding="ascii")
 
 
 def _told(folder: Path) -> tuple[str, str, str]:

@@ -1,6 +1,7 @@
 """The embedded PostgreSQL: who owns it, what is left behind by processes that were killed, what its log holds."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import asyncpg
 import psutil
 import pytest
 
+from deploy.embedded.folders import birth
 from deploy.embedded.kafka import start_kafka
 from deploy.embedded.postgres import find_running, start_postgres
 from deploy.embedded.postgres_programs import EmbeddedError, find_server_user, run_program
@@ -183,6 +185,38 @@ async def test_the_server_of_another_folder_is_never_taken_for_this_ones(folder:
         with start_postgres(other) as server:
             assert await _fetch(server.dsn, "show data_directory") == str(other / "data")
         assert await _fetch(running.dsn, "show data_directory") == str(one / "data")
+
+
+async def test_a_process_that_began_at_another_time_is_not_this_folders_server(folder: Path) -> None:
+    """It is called as a server is, has the id of one that is gone, and works in its very data folder."""
+    with start_postgres(folder):
+        lines = (folder / "data" / "postmaster.pid").read_text().split("\n")
+    lines[2] = str(int(lines[2]) - 3600)
+    (folder / "postgres").symlink_to(shutil.which("sleep") or "sleep")
+    place = find_server_user().start_arguments() | {"cwd": folder / "data"}
+    with subprocess.Popen([str(folder / "postgres"), "1000"], **place) as other:
+        try:
+            for note in ("", f"{other.pid} {birth(other.pid) - 3600}\n"):
+                (folder / "birth").write_text(note)
+                (folder / "data" / "postmaster.pid").write_text("\n".join([str(other.pid), *lines[1:]]))
+                assert find_running(folder) is None
+            with start_postgres(folder) as server:
+                assert await _fetch(server.dsn, "select 1") == 1
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
+def test_a_server_is_known_after_the_clock_was_set_and_where_its_owner_did_not_note_its_start(folder: Path) -> None:
+    with start_postgres(folder) as server:
+        pid_file, note = folder / "data" / "postmaster.pid", folder / "birth"
+        as_written, noted = pid_file.read_text(), note.read_text()
+        note.unlink()
+        assert find_running(folder) == server.dsn
+        note.write_text(noted)
+        lines = as_written.split("\n")
+        pid_file.write_text("\n".join([*lines[:2], str(int(lines[2]) - 86400), *lines[3:]]))
+        assert find_running(folder) == server.dsn
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)

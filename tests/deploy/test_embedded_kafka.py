@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from deploy.embedded import kafka_programs
-from deploy.embedded.kafka import EmbeddedKafka, answers, start_kafka
+from deploy.embedded.kafka import EmbeddedKafka, _find_running, answers, start_kafka
 from deploy.embedded.kafka_programs import fetch_jars, find_java
 from deploy.embedded.postgres_programs import EmbeddedError
 from tests.deploy.names import ODD_NAMES
@@ -116,6 +116,39 @@ def test_a_second_starter_is_a_guest_of_the_running_broker(kafka: EmbeddedKafka)
     assert (guest.is_owner, guest.brokers) == (False, kafka.brokers)
     guest.stop()
     assert answers(kafka.port)
+
+
+def test_a_broker_of_another_folder_is_never_taken_for_this_ones(folder: Path, kafka_jars: Path) -> None:
+    """A loss of power leaves an address behind, where another broker may listen by now."""
+    one, other = folder / "one", folder / "other"
+    with start_kafka(one, kafka_jars) as mine:
+        left = (one / "address").read_text()
+        mine.kill()
+        other.mkdir()
+        shutil.copy(one / "server.properties", other)
+        with start_kafka(other, kafka_jars) as running:
+            assert running.brokers == mine.brokers
+            for stale in (left, (other / "address").read_text(), running.brokers):
+                (one / "address").write_text(stale)
+                assert _find_running(one) is None
+            with pytest.raises(EmbeddedError, match="Kafka did not start"):
+                mine.restart()
+            assert not (one / "address").exists()
+            assert answers(running.port)
+
+
+def test_a_process_that_has_the_brokers_id_by_now_is_not_killed(kafka: EmbeddedKafka) -> None:
+    with subprocess.Popen(["sleep", "1000"], cwd=kafka.folder) as other:
+        try:
+            kafka.pid, pid = other.pid, kafka.pid
+            kafka._born -= 3600
+            kafka.kill()
+            assert other.poll() is None
+            assert pid is not None
+            assert not psutil.pid_exists(pid)
+        finally:
+            other.kill()
+            kafka.restart()
 
 
 def kafka_jars_of(kafka: EmbeddedKafka) -> Path:
