@@ -140,9 +140,7 @@ def redigest(
                     f"首尾有空白的标识符, 本库累计 padded identifiers, in this store so far: {says}", highlight=False
                 )
         _say_left("无原始报文，保持原样 / left as they are, their bytes are not kept", done.digests.without_bytes)
-        _say_left(
-            "今日校验不通过，保持原样 / left as they are, today's checks refuse their bytes", done.digests.refused
-        )
+        _say_left("原始报文无法读取，保持原样 / left as they are, their bytes cannot be read", done.digests.unreadable)
     if not done.finished:
         raise Failure("已中断；再运行一次即可继续 / interrupted; run it again to go on")
 

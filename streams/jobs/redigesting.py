@@ -20,7 +20,7 @@ from knowledge_base.events.head import Event
 from knowledge_base.subjects import PATIENT, patient
 from rules_lib.rule_set import RuleSet
 from streams.handlers.rule_sets import RuleSets
-from streams.messages.codec import decode_event
+from streams.messages.codec import decode_stored
 from streams.messages.faults import Undecodable
 from streams.messages.identifiers import trimmed
 from streams.messages.kinds import KINDS, Place, details_of, digest_of
@@ -42,16 +42,16 @@ class Redigested(msgspec.Struct):
 
     anew: int = 0
     without_bytes: list[str] = []
-    refused: list[str] = []
+    unreadable: list[str] = []
 
     @property
     def events(self) -> int:
-        return self.anew + len(self.without_bytes) + len(self.refused)
+        return self.anew + len(self.without_bytes) + len(self.unreadable)
 
     def add(self, piece: "Redigested") -> None:
         self.anew += piece.anew
         self.without_bytes += piece.without_bytes
-        self.refused += piece.refused
+        self.unreadable += piece.unreadable
 
 
 async def trim(connection: Connection, sets: RuleSets, most: int = MOST) -> AsyncIterator[Redigested]:
@@ -236,9 +236,9 @@ def _read_again(old: OldDigest, piece: Redigested) -> Event | None:
         piece.without_bytes.append(old.event_id)
         return None
     try:
-        return decode_event(old.body)
+        return decode_stored(old.body)
     except Undecodable:
-        piece.refused.append(old.event_id)
+        piece.unreadable.append(old.event_id)
         return None
 
 

@@ -93,12 +93,19 @@ def with_decimals(event: Event) -> Any:
 def _with_texts(part: Any, kind: Any) -> Any:
     """A part of an event with decimals as one of its own type, whose numbers are texts."""
     if isinstance(part, Decimal):
-        return str(part)
+        return str(_kept(part))
     if isinstance(part, tuple):
         return tuple([_with_texts(item, get_args(kind)[0]) for item in part])
     if part is None or not has_fields(kind):
         return part
     return kind(*[_with_texts(getattr(part, name), of) for name, of in typed_fields(kind)])
+
+
+def _kept(number: Decimal) -> Decimal:
+    """A number as it was kept: of one without quotes a door of before cut off the digits that no double holds."""
+    exponent = number.as_tuple().exponent
+    is_longer = isinstance(exponent, int) and exponent < -PLACES
+    return Decimal(str(float(number))) if is_longer else number
 
 
 @cache

@@ -195,7 +195,7 @@ async def _take_as_before(
     await connection.execute("update events set generation = 2")
 
 
-async def _bring_up(connection: Connection, whole: RuleSet, most: int = 200) -> Redigested:
+async def bring_up(connection: Connection, whole: RuleSet, most: int = 200) -> Redigested:
     sets, done = RuleSets(whole), Redigested()
     for pieces in (trim(connection, sets, most), redigest(connection, sets, most)):
         async for piece in pieces:
@@ -205,7 +205,7 @@ async def _bring_up(connection: Connection, whole: RuleSet, most: int = 200) -> 
     return done
 
 
-async def _judge_again(connection: Connection, whole: RuleSet) -> int:
+async def judge_again(connection: Connection, whole: RuleSet) -> int:
     return sum([report.findings.total() async for _, report in rejudge(connection, RuleSets(whole))])
 
 
@@ -237,8 +237,8 @@ async def test_two_spellings_of_a_patient_are_one_person(
     else:
         await _take_as_before(connection, whole, _bodies(*visits), monkeypatch)
         assert await connection.fetchval("select count(*) from findings where rule_id = $1", PERIOD) == 0
-        await _bring_up(connection, whole)
-        await _judge_again(connection, whole)
+        await bring_up(connection, whole)
+        await judge_again(connection, whole)
     (row,) = await connection.fetch("select is_open, person from findings where rule_id = $1", PERIOD)
     assert (row["is_open"], row["person"]) == (True, "p1")
 
@@ -251,7 +251,7 @@ async def test_claims_of_one_encounter_are_linked_once_it_is_known_to_be_one(
     visits = [visit(str(n), line(str(n), HBA1C, day), encounter_id=name) for n, name, day in told]
     await _take_as_before(connection, whole, _bodies(*visits), monkeypatch)
     assert not await connection.fetchval("select bool_or(linked) from events")
-    await _bring_up(connection, whole)
+    await bring_up(connection, whole)
     rows = await connection.fetch("select encounter_id, linked from events order by seq")
     assert [tuple(row) for row in rows] == [("E", True), ("E", True), ("F", False)]
 
@@ -266,9 +266,9 @@ async def test_a_store_of_before_becomes_what_today_makes_of_the_same_messages(
     await take_bodies(afresh, whole, bodies)
     await _take_as_before(connection, whole, before, monkeypatch)
     apart = await load_kept(connection)
-    await asyncio.gather(_bring_up(connection, whole, 7), take_bodies(beside, whole, after))
-    await _bring_up(connection, whole)
-    await _judge_again(connection, whole)
+    await asyncio.gather(bring_up(connection, whole, 7), take_bodies(beside, whole, after))
+    await bring_up(connection, whole)
+    await judge_again(connection, whole)
     as_today, expected = await load_kept(connection), await load_kept(afresh)
     assert expected.findings
     assert apart.findings != expected.findings, "padding had cost something"
@@ -281,7 +281,7 @@ async def test_a_store_of_before_becomes_what_today_makes_of_the_same_messages(
     assert {row.what for row in await load_report(connection)} == {
         "patient", "event", "claim", "institution", "encounter",
     }  # fmt: skip
-    assert (await _bring_up(connection, whole)).events == 0
+    assert (await bring_up(connection, whole)).events == 0
     assert not await published.find_outstanding(connection), "nothing is left to be done, or done again"
     await _every_version_is_explained(connection)
 
@@ -304,7 +304,7 @@ async def test_what_is_resent_before_the_store_is_brought_up_is_a_duplicate(
     await _take_as_before(connection, whole, [body], monkeypatch)
     await take_bodies(connection, whole, [body, json.dumps(_full(event_id="s:1 ", sex="2")).encode()])
     assert await _outcomes(connection) == (1, 1, 1)
-    await _bring_up(connection, whole)
+    await bring_up(connection, whole)
     await take_bodies(connection, whole, [body, json.dumps(_full(event_id="s:1")).encode()])
     assert await _outcomes(connection) == (1, 3, 1)
 
@@ -316,7 +316,7 @@ async def test_an_event_known_in_both_forms_stays_and_is_named(
     bodies = [json.dumps(_full(event_id=name)).encode() for name in ("s:1", " s:1", "s:1 ", "s:2  ", "s:2 ")]
     await _take_as_before(connection, whole, bodies, monkeypatch, most=1)
     for _ in range(2):
-        await _bring_up(connection, whole)
+        await bring_up(connection, whole)
         told = {(row.was, row.outcome) for row in await load_report(connection) if row.what == "event"}
         assert told == {
             (" s:1", "known twice"), ("s:1 ", "known twice"), ("s:2  ", "renamed"), ("s:2 ", "known twice"),
@@ -324,8 +324,8 @@ async def test_an_event_known_in_both_forms_stays_and_is_named(
         ids = {row["event_id"] for row in await connection.fetch("select event_id from event_ids")}
         assert ids == {row["event_id"] for row in await connection.fetch("select event_id from events")}
         assert ids == {"s:1", " s:1", "s:1 ", "s:2", "s:2 "}
-        await _judge_again(connection, whole)
-    assert await _bring_up(connection, whole) == Redigested()
+        await judge_again(connection, whole)
+    assert await bring_up(connection, whole) == Redigested()
 
 
 async def test_persons_that_a_merge_named_padded_are_joined(
@@ -335,7 +335,7 @@ async def test_persons_that_a_merge_named_padded_are_joined(
     merge = status("m", "05-01", "merge", same_as="p2 ")
     visits = [visit(str(n), line(str(n), NURSING, "03-01"), patient=f"p{n}") for n in (1, 2)]
     await _take_as_before(connection, whole, _bodies(merge, *visits), monkeypatch)
-    await _bring_up(connection, whole)
+    await bring_up(connection, whole)
     rows = await connection.fetch("select patient, person from persons order by 1")
     assert [(row["patient"], row["person"]) for row in rows] == [("p1", "p1"), ("p2", "p1"), ("p2 ", "p1")]
     assert await load_report(connection) == [Trimmed("420281", "patient", "p2 ", "p2", "joined")]
@@ -350,9 +350,9 @@ async def test_a_person_who_went_by_a_padded_name_goes_by_the_trimmed_one(
     visits = [visit(str(n), line(str(n), HBA1C, f"03-0{n}"), patient=name) for n, name in ((1, " p1"), (2, "p1"))]
     await _take_as_before(connection, whole, _bodies(merge, *visits), monkeypatch)
     await connection.execute("update persons set person = ' p1'")
-    await _bring_up(connection, whole)
+    await bring_up(connection, whole)
     assert {row["person"] for row in await connection.fetch("select person from persons")} == {"p1"}
-    await _judge_again(connection, whole)
+    await judge_again(connection, whole)
     rows = await connection.fetch("select person from findings where is_open")
     assert {row["person"] for row in rows} == {"p1"}
 
@@ -364,8 +364,8 @@ async def test_a_finding_goes_on_in_the_one_by_trimmed_names_and_its_lines_are_s
     told = visit("1", line("1 ", NURSING, "03-01", quantity="2"), encounter_id="E ", institution="A\u3000")
     await _take_as_before(connection, whole, _bodies(told), monkeypatch)
     (before,) = await connection.fetch("select area, finding_id from findings where rule_id = $1", CAP)
-    await _bring_up(connection, whole)
-    await _judge_again(connection, whole)
+    await bring_up(connection, whole)
+    await judge_again(connection, whole)
     (after,) = await connection.fetch("select finding_id from findings where rule_id = $1 and is_open", CAP)
     last = await load_version(connection, before["area"], before["finding_id"])
     assert last is not None
@@ -389,8 +389,8 @@ async def test_rules_that_need_details_are_asked_where_only_these_were_padded(
     told = visit("1", line("1", HBA1C, "03-01", practitioner="d1 "))
     await _take_as_before(connection, whole, _bodies(told), monkeypatch)
     await publish_own(connection, asking)
-    await _judge_again(connection, asking)
-    await _bring_up(connection, asking)
+    await judge_again(connection, asking)
+    await bring_up(connection, asking)
     (left,) = await published.find_outstanding(connection)
     assert left.rules == [needing.id]
 
@@ -402,7 +402,7 @@ async def test_what_has_no_bytes_keeps_its_names_and_is_joined_all_the_same(
     bodies = [json.dumps(_full(event_id=f"s:{n} ", patient=name)).encode() for n, name in ((1, "p1"), (2, "p1 "))]
     await _take_as_before(connection, whole, bodies, monkeypatch)
     await connection.execute("delete from received")
-    done = await _bring_up(connection, whole)
+    done = await bring_up(connection, whole)
     assert (done.anew, sorted(done.without_bytes)) == (0, ["s:1 ", "s:2 "])
     assert [row.outcome for row in await load_report(connection)] == ["joined"]
     assert await connection.fetchval("select count(distinct person) from persons") == 1
