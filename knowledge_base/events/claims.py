@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from knowledge_base.events.head import Code, Id, Instant, Money, Quantity, Reference, Text
+from knowledge_base.events.head import Code, Id, Instant, Money, Quantity, Reference, SupplyDays, Text
 
 
 class Department(Struct, frozen=True, gc=False):
@@ -63,7 +63,7 @@ class ClaimLine(Struct, frozen=True, gc=False):
     sent_out: bool = False  # etip_flag: examined at another institution
     sent_to: Reference | None = None  # etip_hosp_code
     discharge_drug: bool = False  # dscg_tkdrug_flag
-    days: int | None = None  # prd_days: days that a supply covers
+    days: SupplyDays | None = None  # prd_days: days that a supply covers
     department: Department | None = None  # bilg_dept_codg, bilg_dept_name
     practitioner: Reference | None = None  # bilg_dr_codg
     order_id: Reference | None = None  # rxno / drord_no

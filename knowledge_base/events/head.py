@@ -30,6 +30,14 @@ Text = Annotated[str, Meta(max_length=500)]
 Instant = Annotated[datetime, Meta(tz=True)]
 
 
+LONGEST_SUPPLY = 3660
+
+
+SupplyDays = Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": LONGEST_SUPPLY})]
+"""Civil days for which a drug is given out. The bounds are for the schema; ``streams.messages.faults`` looks at them,
+so that they are told together with what else fields may not hold."""
+
+
 _DECIMAL = {"type": "string", "format": "decimal"}
 
 

@@ -15,14 +15,12 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from knowledge_base.events.claims import Claim
-from knowledge_base.events.head import Instant
+from knowledge_base.events.head import LONGEST_SUPPLY, Instant
 from knowledge_base.events.persons import PatientStatus
 from streams.messages.numbers import DIGITS, PLACES, has_fields, is_number, is_written
 
 MOST = Decimal(10) ** DIGITS
 FIRST_YEAR, LAST_YEAR = 1900, 2199
-LONGEST_SUPPLY = 3660
-"""Days for which a drug is given out, at most."""
 _DECIMAL_FAULT = f"expected a decimal in a string, at most {DIGITS} digits before and {PLACES} after the point"
 
 

@@ -10,7 +10,8 @@ from operator import attrgetter
 from msgspec.structs import astuple
 
 from knowledge_base.events.claims import Claim
-from streams.messages.faults import FIRST_YEAR, LAST_YEAR, LONGEST_SUPPLY
+from knowledge_base.events.head import LONGEST_SUPPLY
+from streams.messages.faults import FIRST_YEAR, LAST_YEAR
 from streams.messages.identifiers import are_trimmed
 from streams.messages.numbers import are_plain
 

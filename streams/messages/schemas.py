@@ -1,9 +1,12 @@
 """JSON Schemas of the events, generated from their types, for whoever writes the other end.
 
 They say what a single field may hold. The codec alone (``streams.messages.codec``) says what fields may hold together
-(a claim reverses or corrects, not both; line ids are unique in a claim; days lie in 1900 to 2199), how many digits a
-number without quotes may have behind the point, that identifiers show something, and that no object gives a name
-twice. It also accepts unknown fields.
+(a claim reverses or corrects, not both; line ids are unique in a claim), how many digits a number without quotes may
+have behind the point, that identifiers show something, in which years somebody may be born, and that no object gives a
+name twice. It also accepts unknown fields.
+
+How days and instants are written their patterns say; that there is such a day (no 30 February) their ``format`` says.
+Validators that hold ``format`` against RFC 3339 refuse a blank for T and an offset without its colon, which we take.
 """
 
 from pathlib import Path
@@ -14,14 +17,21 @@ import msgspec
 from streams.messages.kinds import KINDS
 from streams.messages.numbers import DECIMAL, DIGITS
 
+_DAY = "-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_TIME = (
+    r"[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?"
+    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])"
+)
+_WRITTEN = {"date": _DAY, "date-time": _DAY + _TIME}
+_YEAR, _ANY_YEAR = "(?:19|20|21)[0-9]{2}", "(?!0000)[0-9]{4}"
+_OF_ANY_YEAR = ("received_at", "birth_date", "first", "last")
+
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def event_schemas() -> dict[str, dict[str, Any]]:
     """The JSON Schema (draft 2020-12) of each kind of event, by kind."""
-    return {
-        name: {"$schema": DIALECT, **_with_decimals(msgspec.json.schema(kind.event))} for name, kind in KINDS.items()
-    }
+    return {name: {"$schema": DIALECT, **_as_written(msgspec.json.schema(kind.event))} for name, kind in KINDS.items()}
 
 
 def encode_schema(schema: dict[str, Any]) -> bytes:
@@ -35,16 +45,18 @@ def save_schemas(folder: Path) -> None:
         (folder / f"{kind}.json").write_bytes(encode_schema(schema))
 
 
-def _with_decimals(part: Any) -> Any:
-    """The schema with the way in which decimals are written, which the types do not say."""
+def _as_written(part: Any, year: str = _YEAR) -> Any:
+    """The schema with the way in which decimals, days and instants are written, which the types do not say."""
     if isinstance(part, list):
-        return [_with_decimals(item) for item in part]
+        return [_as_written(item, year) for item in part]
     if not isinstance(part, dict):
         return part
-    whole = {name: _with_decimals(value) for name, value in part.items()}
-    bounds = {"exclusiveMinimum": -(10**DIGITS), "exclusiveMaximum": 10**DIGITS}
-    written = {"type": ["string", "number"], "pattern": f"^{DECIMAL}$", **bounds}
-    return {**whole, **written} if part.get("format") == "decimal" else whole
+    whole = {name: _as_written(value, _ANY_YEAR if name in _OF_ANY_YEAR else year) for name, value in part.items()}
+    form = part.get("format")
+    if form == "decimal":
+        bounds = {"exclusiveMinimum": -(10**DIGITS), "exclusiveMaximum": 10**DIGITS}
+        return {**whole, "type": ["string", "number"], "pattern": f"^{DECIMAL}$", **bounds}
+    return {**whole, "pattern": f"^{year}{_WRITTEN[form]}$"} if form in _WRITTEN else whole
 
 
 if __name__ == "__main__":
