@@ -6,6 +6,7 @@ says nothing at all. So a partition is asked for once more, directly, and its by
 
 import struct
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import aiokafka.errors
@@ -16,11 +17,14 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 
 from streams.bus import BusAway, OffsetOutOfRange
+from streams.buses.unpacking import Enough, Oversized, little_at_once
 
 LONGEST = 100_000
 """Offsets that may be passed over at once; a longer stretch is no damaged batch, but a lost log."""
 _ASKED = 2 * 2**20
 """Bytes asked for; a first batch that is larger comes all the same."""
+_MOST_RECORDS = 2_000
+"""Records that are taken from an answer: more than a worker asks its client for, which then fails before the last."""
 _PROBED = 64 * 2**10
 """The same where it is only tried whether there is something to read."""
 _OF_DAMAGE = (aiokafka.errors.CorruptRecordException, aiokafka.errors.UnknownError)
@@ -111,7 +115,10 @@ def _read(place: TopicPartition, answer: _Answer, offset: int) -> tuple[list[Any
         if not records.has_next() and answer.data:
             return found, "length", offset
         reading = PartitionRecords(place, records, answer.aborted, offset, None, None, True, READ_COMMITTED)
-        found.extend(reading)
+        with little_at_once():
+            found.extend(islice(reading, _MOST_RECORDS))
+    except Enough:
+        return found, None, offset if reading is None else reading.next_fetch_offset
     except Exception as error:  # noqa: BLE001 - whatever a library says of bytes that it cannot read
         return found, _fault(error), offset if reading is None else reading.next_fetch_offset
     return found, None, reading.next_fetch_offset
@@ -125,6 +132,8 @@ async def _is_readable(kafka: AIOKafkaConsumer, place: TopicPartition, offset: i
 
 def _fault(error: Exception) -> str:
     """What is wrong with a batch, in a few words that hold nothing of its bytes."""
+    if isinstance(error, Oversized):
+        return "size, unpacked"
     if isinstance(error, aiokafka.errors.CorruptRecordException):
         return "CRC" if "CRC" in str(error) else "form"
     if isinstance(error, aiokafka.errors.UnsupportedCodecError):

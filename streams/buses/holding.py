@@ -174,8 +174,9 @@ class AssignedConsumer(Consumer):
         first = self._turn % max(1, len(readable))
         for partition in readable[first:] + readable[:first]:
             self._turn += 1
-            wanted = max_records - len(self._ahead.get(partition, ()))
-            if wanted > 0:
+            ahead = self._ahead.get(partition, [])
+            wanted = max_records - len(ahead)
+            if wanted > 0 and sum(len(record.value or b"") for record in ahead) < max_bytes:
                 await self._read_ahead([partition], 0, wanted)
             if partition in self._held and self._ahead.get(partition):
                 lease, start = self._held[partition]

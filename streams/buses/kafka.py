@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from traceback import clear_frames
 from typing import Any, TypeVar
 
 import aiokafka.errors
@@ -38,6 +39,7 @@ from streams.bus import (
 from streams.buses.damage import Looked, Unreadable, look
 from streams.buses.holding import LAST_SECONDS, AssignedConsumer, ended
 from streams.buses.threads import in_thread
+from streams.buses.unpacking import Enough, little_at_once
 from streams.store.sessions import Pool, borrowed
 from streams.store.transport import offsets
 from streams.store.transport.unreadable import delete_unreadable, save_unreadable
@@ -57,6 +59,8 @@ KEPT = timedelta(days=14)
 _SOURCE = "source"
 _BATCH_BYTES = 512 * 2**10
 _FETCHED_BYTES = 2 * 2**20  # of one partition ahead of the worker
+_MOST_RECORDS = 1024
+"""Records that a client is asked for at once; fewer after they unpacked to too much."""
 _PATIENCE = 10.0  # seconds for an answer of the broker
 _LOOK_SECONDS = 3.0
 """Seconds for looking directly: what takes longer is tried again, and holds up neither others nor the end."""
@@ -349,7 +353,7 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
     """One member of a group, with a client of aiokafka's.
 
     The client fetches ahead up to two MB of a partition and no more until they are read, which is all the backpressure
-    there is to keep.
+    there is to keep. Where they unpack to very much (``streams.buses.unpacking``) it is asked for fewer at once.
     """
 
     def __init__(self, bus: KafkaBus, group: str, topic: str, member: str, backend_pid: int | None):
@@ -361,6 +365,7 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
         self._standing: dict[int, int] = {}
         self._settled: set[int] = set()
         self._puzzled = 0
+        self._most = _MOST_RECORDS
 
     async def open(self) -> None:
         milliseconds = round(self._bus.session.total_seconds() * 1000)
@@ -415,14 +420,20 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
         places = [self._place(partition) for partition in partitions]
         try:
             fetched: dict[TopicPartition, list[Any]] = {}
-            with self._reading_errors(), suppress(TimeoutError):
-                read = self._kafka.getmany(*places, timeout_ms=round(seconds * 1000), max_records=most)
+            with self._reading_errors(), suppress(TimeoutError), little_at_once():
+                read = self._kafka.getmany(*places, timeout_ms=round(seconds * 1000), max_records=min(most, self._most))
                 fetched = await asyncio.wait_for(read, seconds + 0.2)
+            if fetched:
+                self._most = min(2 * self._most, _MOST_RECORDS)
             for place, records in fetched.items():
                 if assignment == self._assignment:
                     await self._put_ahead(place.partition, [record_of(record) for record in records])
         except (BusAway, OffsetOutOfRange):
             raise
+        except Enough as error:
+            clear_frames(error.__traceback__)  # they hold what was unpacked, in a ring that only the collector ends
+            self._most = max(1, self._most // 2)
+            self._read_again()
         except Exception as error:  # noqa: BLE001 - what a client says of bytes that it cannot read is of many types
             await self._look_for_fault(reading, error)
 
@@ -496,8 +507,12 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
             raise error
         if not found:
             logger.warning("%s is read again after an error of the client: %s", self._topic, type(error).__name__)
-            for partition in self._placed & self._held.keys() - self._standing.keys():
-                self._begin(partition, self._expected(partition))
+            self._read_again()
+
+    def _read_again(self) -> None:
+        """Reads every partition that does not stand from behind what is ahead: the client lost what it had."""
+        for partition in self._placed & self._held.keys() - self._standing.keys():
+            self._begin(partition, self._expected(partition))
 
     async def _look_at_silent(self, partitions: Sequence[int]) -> None:
         """Asks directly for one partition that has been silent for long, or stands; without an answer, once more."""
