@@ -21,7 +21,7 @@ from api.access import page as signing
 from api.frame.addresses import is_for_systems, path_of
 from api.frame.desk import STATIC, Desk, desk_of
 from api.frame.formats import today_in_china
-from api.frame.methods import AnswersHead, methods_of
+from api.frame.methods import AnswersHead, say_methods
 from api.frame.render import render_error
 from api.frame.site import HERE, Site
 from api.leads import endpoints, queue
@@ -127,8 +127,7 @@ async def _explain(request: Request, error: Exception) -> Response:
     else:
         response = render_error(request, status, KINDS.get(status, "request"), error.detail)
     response.headers.update(error.headers or {})
-    if status == HTTPStatus.METHOD_NOT_ALLOWED and (methods := methods_of(request.app, request.scope["path"])):
-        response.headers["Allow"] = ", ".join(sorted(methods))
+    say_methods(request, response)
     return response
 
 

@@ -124,8 +124,7 @@ def is_genuine(session: Session, csrf: str) -> bool:
 
 
 def _token_of(request: Request) -> str | None:
-    """The token of a session; for one release also under the name that the cookie had before."""
-    return request.cookies.get(desk_of(request).site.session_cookie) or request.cookies.get("session")
+    return request.cookies.get(desk_of(request).site.session_cookie)
 
 
 def _token_hash(token: str) -> bytes:

@@ -1,6 +1,8 @@
 """Methods of HTTP: HEAD is answered wherever GET is, and which methods an address has."""
 
-from fastapi import FastAPI
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
 from fastapi.routing import iter_route_contexts
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,7 +23,15 @@ class AnswersHead:
             await self.app(scope, receive, send)
 
 
-def methods_of(app: FastAPI, path: str) -> set[str]:
+def say_methods(request: Request, response: Response) -> None:
+    """Says in an answer of 405 which methods the address has; of static files it is said already."""
+    if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+        return
+    if methods := _methods_of(request.app, request.scope["path"]):
+        response.headers["Allow"] = ", ".join(sorted(methods))
+
+
+def _methods_of(app: FastAPI, path: str) -> set[str]:
     """The methods that an application's routes have for a path."""
     contexts = [context for context in iter_route_contexts(app.routes) if context.methods]
     found = {method for of in contexts if of.path_regex.match(path) for method in of.methods or ()}

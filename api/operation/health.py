@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from api.access.callers import PUBLIC
+from api.access.routes import Route
 from streams.handlers.rule_sets import RuleSets
 from streams.store.operation import status
 from streams.store.sessions import Pool, borrowed
@@ -24,7 +25,7 @@ class Health(BaseModel):
 
 def health_router(pool: Pool, rule_sets: RuleSets) -> APIRouter:
     """``GET /health`` and ``GET /ready``."""
-    router = APIRouter(tags=["operation"], dependencies=[PUBLIC])
+    router = APIRouter(tags=["operation"], dependencies=[PUBLIC], route_class=Route)
 
     @router.get("/health", summary="Is the process alive?")
     async def health() -> Health:
