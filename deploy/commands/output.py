@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
+from getpass import getuser
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -64,6 +65,18 @@ class Failure(Exception):
 def neutral(text: str) -> str:
     """Text from outside as a terminal may see it: what no eye can see (also bytes that are no text) is spelled out."""
     return "".join(sign if sign.isprintable() else _spelled(sign) for sign in text)
+
+
+LONGEST_NAME = 100
+"""Signs of who does something."""
+
+
+def acting(by: str | None) -> str:
+    """Who does something, as it is kept: as told, or the user of the system. ``Failure`` where it is too long."""
+    name = neutral(by or getuser())
+    if len(name) > LONGEST_NAME:
+        raise Failure(f"--by: 姓名太长，最多 {LONGEST_NAME} 字 / a name has {LONGEST_NAME} signs at most")
+    return name
 
 
 def _spelled(sign: str) -> str:

@@ -6,14 +6,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from difflib import get_close_matches
-from getpass import getuser
 from pathlib import Path
 from typing import IO, Annotated
 
 import msgspec
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, console, neutral, print_json, run
+from deploy.commands.output import Failure, Json, Opened, acting, console, neutral, print_json, run
 from streams.acts import purging
 from streams.acts.purging import SealedOtherwise
 from streams.hosts.service import Service
@@ -33,7 +32,7 @@ def purge(
 
     Example: fundwatch dead-letters purge --import wrong.jsonl --export wrong-letters.jsonl
     """
-    run(_purge(of, export, neutral(by or getuser()), yes, json))
+    run(_purge(of, export, acting(by), yes, json))
 
 
 class Purged(msgspec.Struct, frozen=True):

@@ -1,14 +1,13 @@
 """Commands on rules and facts: rules check, list, publish, status; knowledge list."""
 
 from datetime import date
-from getpass import getuser
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, console, print_json, print_table, run
+from deploy.commands.output import Failure, Json, Opened, acting, console, print_json, print_table, run
 from deploy.commands.publishing import say_switch
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.days import as_date
@@ -86,6 +85,7 @@ def publish(
 
     Example: fundwatch rules publish my-rules/
     """
+    who = PROGRAM if folder == RULES else acting(by)
     rule_set = load_rule_set(load_facts(), folder)
     if not rule_set.rules:
         raise Failure(f"目录中没有规则文件 / no rule files in the folder: {folder}")
@@ -93,7 +93,7 @@ def publish(
         raise Failure("\n".join(faults))
     if by == PROGRAM:
         raise Failure(f"{PROGRAM} 是本程序自带规则的发布人 / is who publishes the rules of this program itself")
-    switch = run(_publish(rule_set, PROGRAM if folder == RULES else by or getuser()))
+    switch = run(_publish(rule_set, who))
     if json:
         print_json(switch)
     else:

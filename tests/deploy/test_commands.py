@@ -94,6 +94,11 @@ def test_findings_page_through_and_explain_says_same(shell: Shell, tmp_path: Pat
         (("import", "claims", "/nowhere.jsonl"), "no such file"),
         (("knowledge", "list", "--on", "yesterday"), "expected a day like 2026-03-01"),
         (("rules", "check", "/nowhere"), "/nowhere: 不存在 / does not exist"),
+        (("rules", "publish", "/nowhere", "--by", "名" * 101), "a name has 100 signs at most"),
+        (
+            ("dead-letters", "purge", "--import", "a", "--export", "/nowhere/b", "--by", "名" * 101),
+            "a name has 100 signs at most",
+        ),
     ],
 )
 def test_what_a_person_can_mend_is_one_sentence(shell: Shell, words: tuple[str, ...], says: str) -> None:
@@ -165,10 +170,11 @@ def test_rules_are_switched_and_judged_again(shell: Shell, tmp_path: Path) -> No
     gone = max(before, key=lambda rule: before[rule])
     (path,) = [path for path in fewer.rglob("*.yaml") if f"id: {gone}" in path.read_text(encoding="utf-8")]
     path.unlink()
-    switch = shell.json("rules", "publish", str(fewer))
+    switch = shell.json("rules", "publish", str(fewer), "--by", "𠮷" * 100)
     assert (switch["rules"], len(switch["areas"])) == ([gone], 1)
     status = shell.json("rules", "status")
     assert status["in_force"] == switch["after"] != status["own"]
+    assert status["by"] == "𠮷" * 100
     done = shell.json("rejudge")
     assert done["people"] == status["people_outstanding"] > 0
     assert done["findings"] == {gone: {"withdrawn": before[gone]}}

@@ -1,14 +1,21 @@
 """Long and odd text: every stored field at its limit, and beyond it; whatever cannot be stored is buried without it."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Iterator
+from datetime import date
+from random import Random
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
+from casework.decisions import Verdict
+from casework.reasons import LONGEST_REASON
+from casework.sight import Sight
 from knowledge_base.catalogues.files import load_facts
+from knowledge_base.events.head import Instant, Money, Quantity, SupplyDays
+from knowledge_base.events.persons import PatientStatus
 from rules_lib.rule_files import load_rule_set
+from streams.acts.decide import decide
 from streams.bus import Message
 from streams.buses.postgres import PostgresBus
 from streams.handlers import events
@@ -18,80 +25,120 @@ from streams.hosts.stations import create_topics
 from streams.jobs.reconciling import reconcile
 from streams.messages.codec import decode_event, encode_event
 from streams.messages.faults import Undecodable
+from streams.messages.kinds import KINDS
+from streams.messages.numbers import has_fields, typed_fields
+from streams.store.events.stored import decompressed
 from streams.store.sessions import borrowed, connect, open_pool
 from streams.topics import CLAIMS
-from tests.reference.cases import HBA1C, line, visit
+from tests.reference.cases import HBA1C, NURSING, line, visit
 from tests.streams.replay import VAULT, replay
 from tests.streams.test_worker import work_off
 
-SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "schemas" / "claim.json").read_bytes())
-WIDE = "\U00020000"
-"""A sign of four bytes, as rare names hold it."""
-JUDGED = ("item_code", "visit_type", "sex", "payment_method", "kind")
-"""Fields that stay as they are, so that there is something to find."""
-OF_ONE = ("event_id", "claim_id", "encounter_id", "line_id")
-"""Fields that name one thing: their last sign tells them apart."""
+JUDGED = ("item_code", "visit_type", "sex", "payment_method", "item_kind")
+"""Fields that stay as they are in some claims, so that there is something to find."""
+NAMES_ANOTHER = ("reverses", "corrects")
+"""Fields of which a claim has one at most."""
 
 
-def _limits(part: dict[str, Any], name: str) -> int | None:
-    """How many signs a field takes, where it is a text with a bound."""
-    said = part["properties"][name]
-    return next((of["maxLength"] for of in (said, *said.get("anyOf", ())) if "maxLength" in of), None)
+def _limit_of(kind: Any) -> int | None:
+    """How many signs a field of this type takes, where it is a text with a bound."""
+    return next((of.max_length for of in getattr(kind, "__metadata__", ()) if of.max_length is not None), None)
 
 
-def _is_free(name: str) -> bool:
-    """Whether a field may hold any text without changing what is found."""
-    return name not in (*JUDGED, "reverses", "corrects", "refund_of")
+def _bounded(kind: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The bounded texts of an event's type and of its parts."""
+    item = get_args(kind)[0] if get_origin(kind) is tuple else kind
+    if has_fields(item):
+        for name, of in typed_fields(item):
+            yield from _bounded(of, (*path, name))
+    elif _limit_of(item) is not None:
+        yield path
 
 
-def _definition(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = SCHEMA["$defs"][name]
-    return found
+def _signs(count: int, random: Random) -> str:
+    """Signs of three and four bytes that nothing packs, as rare names hold them."""
+    return "".join(
+        chr(random.choice((random.randint(0x4E00, 0x9FFF), random.randint(0x20000, 0x2A6DF)))) for _ in range(count)
+    )
 
 
-def _filled(number: int, more: int = 0, only: str | None = None) -> dict[str, Any]:
-    """A claim with every bounded text at its limit, or one of them (``Type.field``) by ``more`` signs beyond it."""
-    event = visit(f"{number}", line("1", HBA1C, f"03-0{number}"))
-    message: dict[str, Any] = json.loads(encode_event(event))
-    message |= {"department": {}, "diagnoses": [{}], "operations": [{}]}
-    places = [("Claim", message), ("ClaimLine", message["lines"][0]), ("Department", message["department"])]
-    places += [("Diagnosis", message["diagnoses"][0]), ("Operation", message["operations"][0])]
-    for kind, part in places:
-        for name in _definition(kind)["properties"]:
-            limit = _limits(_definition(kind), name)
-            if limit is not None and _is_free(name):
-                length = limit + more if only == f"{kind}.{name}" else limit
-                part[name] = WIDE * (length - 1) + (str(number) if name in OF_ONE else WIDE)
-    message["lines"][0]["trace_codes"] = [WIDE * 60]
-    return message
+def _filled(kind: Any, random: Random, beyond: tuple[str, ...] = (), path: tuple[str, ...] = ()) -> Any:
+    """A value of a type with every text at its limit, or the one at the path ``beyond`` by one sign more."""
+    if get_origin(kind) is tuple:
+        return [_filled(get_args(kind)[0], random, beyond, path)]
+    if get_origin(kind) is Literal:
+        return get_args(kind)[0]
+    if has_fields(kind):
+        return {name: _filled(of, random, beyond, (*path, name)) for name, of in typed_fields(kind)}
+    limit = _limit_of(kind)
+    if limit is not None:
+        return _signs(limit + (path == beyond), random)
+    return _OTHERS[kind]
 
 
-def _bounded() -> Iterator[str]:
-    for kind in ("Claim", "ClaimLine", "Department", "Diagnosis", "Operation"):
-        for name in _definition(kind)["properties"]:
-            if _limits(_definition(kind), name) is not None and _is_free(name):
-                yield f"{kind}.{name}"
+_OTHERS: dict[Any, Any] = {
+    Money: "1", Quantity: "2", SupplyDays: 1, bool: False, date: "2026-03-01", Instant: "2026-03-01T04:00:00Z",
+}  # fmt: skip
 
 
-async def test_every_text_at_its_limit_is_stored_judged_and_in_a_lead(postgres_url: str) -> None:
-    claims = [decode_event(json.dumps(_filled(number)).encode()) for number in (1, 5)]
-    await replay(postgres_url, claims, source="x" * 1024)
+def _message(kind: str, seed: int, beyond: tuple[str, ...] = (), without: Collection[str] = NAMES_ANOTHER) -> Any:
+    """A message of a kind with every field but some."""
+    message = _filled(KINDS[kind].event, Random(seed), beyond)
+    return {name: value for name, value in message.items() if name not in without}
+
+
+def _messages() -> Iterator[dict[str, Any]]:
+    """Claims of one patient that are found; one of codes that no rule knows, its reversal, its correction; statuses."""
+    first = _message("claim", 1)
+    shared = {name: first[name] for name in ("area", "patient", "institution", "encounter_id")}
+    judged = json.loads(encode_event(visit("1", line("1", NURSING, "03-01", quantity="2"))))
+    for seed in (1, 2):
+        message = _message("claim", seed) | shared | {name: judged[name] for name in JUDGED if name in judged}
+        message["lines"][0] |= {name: judged["lines"][0][name] for name in JUDGED if name in judged["lines"][0]}
+        yield message | {"lines": [*message["lines"], _refunding(message["lines"][0])]}
+    alone = _message("claim", 3)
+    yield alone
+    for seed, name in enumerate(NAMES_ANOTHER, 4):
+        yield _message("claim", seed) | {of: alone[of] for of in shared} | {name: alone["claim_id"]}
+    for seed, change in enumerate(get_args(dict(typed_fields(PatientStatus))["change"]), 10):
+        yield _message("patient_status", seed) | {"area": first["area"], "patient": first["patient"], "change": change}
+
+
+def _refunding(line: dict[str, Any]) -> dict[str, Any]:
+    """A line that takes half of another back."""
+    numbers = {"quantity": "-1", "amount": "-0.5", "in_fund_scope": "-0.5", "own_pay": "0"}
+    return {**line, **numbers, "line_id": _signs(len(line["line_id"]), Random(20)), "refund_of": line["line_id"]}
+
+
+async def test_every_text_at_its_limit_is_stored_judged_in_a_lead_and_decided_on(postgres_url: str) -> None:
+    events = [decode_event(json.dumps(message).encode()) for message in _messages()]
+    await replay(postgres_url, events, source=_signs(256, Random(30)))
+    reason, by = _signs(LONGEST_REASON, Random(31)), _signs(200, Random(32))
     connection = await connect(postgres_url)
-    assert await connection.fetchval("select count(*) from events") == 2
-    found = await connection.fetch("select rule_id from lead_findings where is_open")
-    assert "FW10000003" in {row["rule_id"] for row in found}
-    assert (await reconcile(connection)).lost == 0
-    await connection.close()
+    try:
+        rows = await connection.fetch("select body from received order by seq")
+        assert {decode_event(decompressed(row["body"])).event_id for row in rows} == {of.event_id for of in events}
+        assert all(decode_event(decompressed(row["body"])) in events for row in rows)
+        (lead, *_) = await connection.fetch("select lead_id, version from leads where findings > 0")
+        assert (await reconcile(connection)).lost == 0
+        day = Sight(date(2026, 12, 1).toordinal())
+        await decide(connection, lead["lead_id"], lead["version"], Verdict.CONFIRMED, reason, by, day)
+        (kept,) = await connection.fetch("select reason, decided_by from decisions")
+        assert tuple(kept) == (reason, by)
+    finally:
+        await connection.close()
 
 
-@pytest.mark.parametrize("field", list(_bounded()))
-def test_a_text_beyond_its_limit_is_a_fault_of_its_field(field: str) -> None:
-    name = field.partition(".")[2]
+@pytest.mark.parametrize(("kind", "path"), [(kind, path) for kind, of in KINDS.items() for path in _bounded(of.event)])
+def test_a_text_beyond_its_limit_is_a_fault_of_its_field(kind: str, path: tuple[str, ...]) -> None:
+    """Whatever fields a kind of event has: they are found by its type."""
+    without = [name for name in NAMES_ANOTHER if name != path[0]]
     with pytest.raises(Undecodable) as raised:
-        decode_event(json.dumps(_filled(1, 1, field)).encode())
+        decode_event(json.dumps(_message(kind, 1, path, without)).encode())
     (fault,) = raised.value.faults
-    assert fault.split(":")[0].endswith(name)
-    assert "length <=" in fault
+    where, _, says = fault.partition(": ")
+    assert tuple(where.replace("[0]", "").split(".")) == path
+    assert "length <=" in says
 
 
 @pytest.mark.parametrize("culprit", ["source", "key"])
