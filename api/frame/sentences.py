@@ -14,6 +14,7 @@ Topics = Mapping[str, Words]
 """What topics are called, by their folder."""
 
 _TYPES = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_LONGEST = re.compile(r"Expected `str` of length <= ([0-9]+)")
 _FURTHER = re.compile(r"further faults: ([0-9]+\+?)")
 _FAULTS = {
     "missing": "missing",
@@ -21,12 +22,17 @@ _FAULTS = {
     "expected an object": "object",
     "expected a decimal": "decimal",
     "expected a day": "day",
+    "expected 0 to": "supply",
     "expected one of": "choice",
     "Invalid enum value": "choice",
     "twice in one claim": "twice",
     "twice": "name_twice",
     "an unknown name: twice": "unknown_twice",
     "expected a visible sign": "unseen",
+    "Expected `str` of length >= 1": "empty",
+    "Invalid RFC3339 encoded datetime": "instant",
+    "Expected `datetime` with a timezone": "zone",
+    "Invalid RFC3339 encoded date": "date",
     "a number whose exponent": "exponent",
     "nested too deep": "deep",
     "leap second": "leap",
@@ -100,9 +106,14 @@ def fault_words(fault: str, texts: Texts) -> str:
     if mismatch:
         expected, got = (texts.find("types", name) for name in mismatch.groups())
         return texts("faults.at", field=field, fault=texts("faults.types", expected=expected, got=got))
+    longest = _LONGEST.fullmatch(fault_text)
+    if longest:
+        return texts("faults.at", field=field, fault=texts("faults.longest", count=longest[1]))
     further = _FURTHER.fullmatch(fault_text)
     if further:
         return texts("faults.further", count=further[1])
+    if fault == "not a JSON object":
+        return texts("faults.not_object")
     if field == "not JSON":
         return texts("faults.not_json", detail=fault_text)
     for beginning, key in _FAULTS.items():

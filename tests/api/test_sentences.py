@@ -6,9 +6,13 @@ from decimal import Decimal
 import pytest
 
 from api.frame import formats
-from api.frame.sentences import loss_words, method_words, reason_words
+from api.frame.sentences import fault_words, loss_words, method_words, reason_words
 from api.frame.texts import load_texts
 from knowledge_base.findings import Amounts
+from streams.messages.codec import decode_event
+from streams.messages.faults import Undecodable
+from tests.streams.bad_messages import Bad, all_bad
+from tests.streams.more_bad_messages import more_bad
 
 
 def test_loss_and_its_method_have_words() -> None:
@@ -36,3 +40,21 @@ def test_keyed_pseudonyms_are_shortened_and_told_apart() -> None:
     assert formats.pseudonym(one) != formats.pseudonym(other)
     assert len(formats.pseudonym(one)) == 17
     assert formats.pseudonym("demo-p-0001") == "demo-p-0001"
+
+
+def _faults_of(bad: Bad) -> list[str]:
+    body = bad.body(1)
+    if body is None:
+        return []
+    with pytest.raises(Undecodable) as raised:
+        decode_event(body)
+    return list(raised.value.faults)
+
+
+def test_every_fault_of_a_message_has_words_in_both_languages() -> None:
+    """English words are those of the fault itself, or of our own; Chinese ones are never its English."""
+    faults = {fault for bad in (*all_bad(), *more_bad()) for fault in _faults_of(bad)}
+    assert len({fault.rpartition(": ")[2] for fault in faults}) > 20
+    zh, en = load_texts("zh"), load_texts("en")
+    assert [fault for fault in faults if fault_words(fault, zh) == fault] == []
+    assert not [fault for fault in faults if "{" in fault_words(fault, zh) + fault_words(fault, en)]
