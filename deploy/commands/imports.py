@@ -13,10 +13,11 @@ from deploy.commands.output import Failure, Json, Opened, console, neutral, note
 from deploy.commands.progress import follow
 from deploy.runtime import stop_on_signals
 from knowledge_base.files.folders import look_into
+from knowledge_base.files.yaml_files import FileFaults
 from rules_lib.rule_set import RuleSet
 from streams.bus import LONGEST_SOURCE
 from streams.hosts.service import Service
-from streams.importers import BrokenInput, ForeignInput, MostlyDead
+from streams.importers import BrokenInput, ForeignInput, ImporterError, MostlyDead, UnreadableInput, UnusableTable
 from streams.importers.jsonl import read_messages, source_id
 from streams.importers.sampling import looked_at
 from streams.importers.sending import send_messages
@@ -57,8 +58,31 @@ def claims(
 
     Example: fundwatch import claims claims.jsonl.zst
     """
-    paths = [path for file in files for path in _paths(file)]
-    run(_claims([(path, _source_of(path, source)) for path in paths], most_dead, json))
+    sources = [found for file in files for found in _sources(file, source)]
+    if len(sources) == 1 and isinstance(sources[0], NotImported):
+        raise Failure(sources[0].refused)
+    run(_claims(sources, most_dead, json))
+
+
+class NotImported(msgspec.Struct, frozen=True):
+    """A source of several that was not imported, and why."""
+
+    source: str
+    refused: str
+
+
+Source = tuple[Path | None, str] | NotImported
+"""A file or pipe (``None``: stdin) with its name in the ledger, or what is none that could be read."""
+
+
+def _sources(file: str, given: str | None) -> Sequence[Source]:
+    try:
+        paths = _paths(file)
+    except OSError as error:
+        return [NotImported(neutral(file), str(UnreadableInput(file, error)))]
+    except (Failure, FileFaults) as error:
+        return [NotImported(neutral(file), str(error))]
+    return [(path, _source_of(path, given)) for path in paths]
 
 
 def _paths(file: str) -> list[Path | None]:
@@ -87,31 +111,33 @@ def _source_of(path: Path | None, given: str | None) -> str:
     return name
 
 
-async def _claims(sources: Sequence[tuple[Path | None, str]], most_dead: float, json: bool) -> None:
-    """Imports one source after the other; one that holds no events is named, and the others are imported."""
+async def _claims(sources: Sequence[Source], most_dead: float, json: bool) -> None:
+    """Imports one source after the other; one that cannot be is named, and the others are imported."""
     told: list[Imported | NotImported] = []
     async with Opened() as service:
         await _start(service)
-        for path, name in sources:
-            try:
-                report = await _import_file(service, path, name, most_dead)
-            except (ForeignInput, MostlyDead) as error:
-                if len(sources) == 1:
-                    raise
-                notes.print(neutral(str(error)), highlight=False, markup=False)
-                told.append(NotImported(name, str(error)))
-                continue
+        for source in sources:
+            report = await _import_one(service, source, most_dead)
             told.append(report)
-            if not json:
+            if isinstance(report, NotImported):
+                if len(sources) == 1:
+                    raise Failure(report.refused)
+                notes.print("\n".join(map(neutral, report.refused.split("\n"))), highlight=False, markup=False)
+            elif not json:
                 _show(report, service.rule_set)
     if json:
         print_json(told if len(sources) > 1 else told[0])
-    _fail_where_needed([one for one in told if isinstance(one, Imported)])
-    refused = sum(isinstance(one, NotImported) for one in told)
-    if refused:
-        raise Failure(
-            f"{len(sources)} 个来源中有 {refused} 个未导入 / of {len(sources)} sources {refused} not imported"
-        )
+    _fail_where_needed(told)
+
+
+async def _import_one(service: Service, source: Source, most_dead: float) -> "Imported | NotImported":
+    if isinstance(source, NotImported):
+        return source
+    path, name = source
+    try:
+        return await _import_file(service, path, name, most_dead)
+    except (ForeignInput, MostlyDead, UnreadableInput) as error:
+        return NotImported(name, str(error))
 
 
 async def _import_file(service: Service, path: Path | None, name: str, most_dead: float) -> "Imported":
@@ -168,32 +194,39 @@ async def _import(
     before = await _standing(service, source)
     async with borrowed(service.pool) as connection:
         earlier = await imports.find_earlier(connection, content)
-    broken: list[BrokenInput] = []
+    broken: list[ImporterError] = []
     sending = _until_broken(send_messages(service.pool, service.bus, source, content, bodies), broken)
     messages, seconds = await follow(service, sending, size, position)
     return await _report(service, source, before, messages, seconds, earlier, broken)
 
 
-async def _until_broken(sending: AsyncIterator[int], broken: list[BrokenInput]) -> AsyncIterator[int]:
+async def _until_broken(sending: AsyncIterator[int], broken: list[ImporterError]) -> AsyncIterator[int]:
     try:
         async for sent in sending:
             yield sent
-    except BrokenInput as error:
+    except (BrokenInput, UnusableTable) as error:
         broken.append(error)
 
 
-def _fail_where_needed(reports: Sequence["Imported"]) -> None:
-    """Ends the command with what a person has to look after."""
-    for report in reports:
-        if report.broken is not None:
-            raise Failure(
-                f"没有读完, 之前的都已导入 / not read to its end; what came before is imported: {report.broken}"
-            )
-        if report.lost:
-            raise Failure(f"少了 {report.lost} 条 / {report.lost} messages are missing")
+def _fail_where_needed(told: Sequence["Imported | NotImported"]) -> None:
+    """Ends the command with all that a person has to look after, a line each."""
+    reports = [one for one in told if isinstance(one, Imported)]
+    troubles = [
+        f"没有读完, 之前的都已导入 / not read to its end; what came before is imported: {report.broken}"
+        for report in reports
+        if report.broken is not None
+    ]
+    lost = sum({report.source: report.lost for report in reports}.values())
     dead = sum(report.dead for report in reports)
+    if lost:
+        troubles.append(f"少了 {lost} 条 / {lost} messages are missing")
     if dead:
-        raise Failure(f"{dead:,} 条无法入库 / {dead:,} messages are dead: fundwatch dead-letters list")
+        troubles.append(f"{dead:,} 条无法入库 / {dead:,} messages are dead: fundwatch dead-letters list")
+    refused = len(told) - len(reports)
+    if refused:
+        troubles.append(f"{len(told)} 个来源中有 {refused} 个未导入 / of {len(told)} sources {refused} not imported")
+    if troubles:
+        raise Failure("\n".join(troubles))
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -217,13 +250,6 @@ class Imported(msgspec.Struct, frozen=True):
     claims_a_second: float
     earlier: imports.Earlier | None
     broken: str | None
-
-
-class NotImported(msgspec.Struct, frozen=True):
-    """A source of several that was not imported, and why."""
-
-    source: str
-    refused: str
 
 
 class _Standing(msgspec.Struct, frozen=True):
@@ -250,7 +276,7 @@ async def _report(
     messages: int,
     seconds: float,
     earlier: imports.Earlier | None,
-    broken: Sequence[BrokenInput],
+    broken: Sequence[ImporterError],
 ) -> Imported:
     """The difference that an import made."""
     after = await _standing(service, source)

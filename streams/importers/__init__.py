@@ -1,9 +1,10 @@
 """Importers: files that others wrote, read lazily as messages (JSON Lines) or events (US claims). They send nothing.
 
 ImporterError
-├── BrokenInput     compressed input that ends too early or is damaged; names the input and the last good line
+├── BrokenInput     input that is damaged or ends too early; names the input and the last good line
 ├── ForeignInput    input that is no JSON Lines of events; names what it is and what to do, and nothing of it is read
 ├── MostlyDead      input of which most would become no events; says why, and nothing of it is sent
+├── UnreadableInput input that the system does not let us read; names it and says why, and nothing of it is read
 └── UnusableTable   a table of the US set that cannot be mapped; names the file and the record
 
 Imports store and below, and buses for reading in threads. Open first: sending.py, then jsonl.py.
@@ -13,13 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from knowledge_base.files.yaml_files import unreadable
+
 
 class ImporterError(Exception):
     """Input that cannot be read on. The text names the place and never quotes the content."""
 
 
 class BrokenInput(ImporterError):
-    """Compressed input that ends too early or is damaged; lines up to ``last_good_line`` were read whole."""
+    """Input that is damaged, ends too early or cannot be read on; lines up to ``last_good_line`` were read whole."""
 
     def __init__(self, source: str, last_good_line: int, why: str):
         super().__init__(f"{source}: {why}; last good line: {last_good_line}")
@@ -64,6 +67,13 @@ class MostlyDead(ImporterError):
         )
         self.dead = dead
         self.looked = looked
+
+
+class UnreadableInput(ImporterError):
+    """Input that the system does not let us read."""
+
+    def __init__(self, source: str, error: OSError):
+        super().__init__(f"{source}: {unreadable(error)}")
 
 
 class UnusableTable(ImporterError):

@@ -20,7 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from streams.importers import BrokenInput, ForeignInput
+from knowledge_base.files.yaml_files import unreadable
+from streams.importers import BrokenInput, ForeignInput, UnreadableInput
 from streams.importers.recognising import wide_zstd
 from streams.importers.unfolding import Bytes, Damaged, Packing, TooWide, packing_of, unfolded
 
@@ -50,7 +51,7 @@ class MessageReader(Iterator[RawLine]):
         self.name = "stdin" if source is None else str(source)
         self.position = 0
         self.packing: Packing | None = None
-        self._file = os.fdopen(0, "rb", closefd=False) if source is None else source.open("rb")
+        self._file = _opened(source)
         self.size = _size(self._file)
         self._messages = self._read()
 
@@ -78,6 +79,8 @@ class MessageReader(Iterator[RawLine]):
                     yield from lines.take(block)
             except Damaged as error:
                 raise BrokenInput(self.name, lines.number - 1, str(error)) from error
+            except OSError as error:
+                raise BrokenInput(self.name, lines.number - 1, unreadable(error)) from error
             except TooWide as error:
                 raise ForeignInput(self.name, wide_zstd(error.long)) from error
             yield from lines.end()
@@ -89,17 +92,20 @@ class MessageReader(Iterator[RawLine]):
 
 
 def read_messages(source: Path | None) -> MessageReader:
-    """The messages of a file, or of stdin where ``source`` is ``None``, in order. Raises ``OSError``."""
+    """The messages of a file, or of stdin where ``source`` is ``None``, in order. Raises ``UnreadableInput``."""
     return MessageReader(source)
 
 
 def source_id(path: Path) -> str:
     """A file's name by its content (BLAKE2b, 32 hex digits), so that an interrupted import finds its place again.
 
-    Raises ``OSError``.
+    Raises ``UnreadableInput``.
     """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError as error:
+        raise UnreadableInput(str(path), error) from error
 
 
 @dataclass(slots=True)
@@ -135,6 +141,13 @@ class _Lines:
         self.number += 1
         self.part = 0
         self.held.clear()
+
+
+def _opened(source: Path | None) -> BufferedReader:
+    try:
+        return os.fdopen(0, "rb", closefd=False) if source is None else source.open("rb")
+    except OSError as error:
+        raise UnreadableInput("stdin" if source is None else str(source), error) from error
 
 
 def _size(file: BufferedReader) -> int | None:

@@ -23,8 +23,9 @@ from knowledge_base.events.claims import Claim, ClaimLine, Diagnosis, Operation,
 from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
 from knowledge_base.files.folders import is_ignored
+from knowledge_base.files.yaml_files import unreadable
 from knowledge_base.numbers import written
-from streams.importers import UnusableTable
+from streams.importers import UnreadableInput, UnusableTable
 
 AREA = "us"
 SETS = ("Train", "Test")
@@ -62,9 +63,12 @@ def find_us_tables(folder: Path) -> dict[str, Path | None]:
     """The six tables ("Train_Beneficiary" ... "Test_Outpatient") with their files, ``None`` where one is absent.
 
     A file is NAMEdata*.csv, or a zip of it, in small or capital letters. Raises ``UnusableTable`` where two files
-    claim one table, or one that is neither.
+    claim one table, or one that is neither, and ``UnreadableInput``.
     """
-    inside = sorted(path for path in folder.iterdir() if not is_ignored(path.name)) if folder.is_dir() else []
+    try:
+        inside = sorted(path for path in folder.iterdir() if not is_ignored(path.name)) if folder.is_dir() else []
+    except OSError as error:
+        raise UnreadableInput(str(folder), error) from error
     return {f"{of}_{table}": _find_table(inside, f"{of}_{table}") for of in SETS for table in TABLES}
 
 
@@ -262,6 +266,8 @@ def _opened(path: Path) -> Iterator[IO[str]]:
         with ExitStack() as stack:
             raw = stack.enter_context(_zipped(path) if path.suffix.casefold() == ".zip" else path.open("rb"))
             yield stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8-sig", newline=""))
+    except OSError as error:
+        raise UnusableTable(path, 0, unreadable(error)) from None
     except UnicodeDecodeError:
         raise UnusableTable(path, 0, "不是 UTF-8，先用 iconv 转换 / not UTF-8, convert it by iconv first") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, csv.Error) as error:

@@ -25,6 +25,7 @@ from streams.bus import Batch, Message
 from streams.buses.postgres import PostgresBus
 from streams.hosts.service import Service
 from streams.hosts.stations import Station, create_topics
+from streams.importers import UnreadableInput
 from streams.importers.jsonl import read_messages
 from streams.messages.vault import Vault
 from streams.pipeline.reports import Report
@@ -207,10 +208,12 @@ def test_a_task_that_nobody_awaited_tells_no_value(lines: io.StringIO) -> None:
 
 
 def test_places_in_our_own_code_are_told_and_no_others() -> None:
-    with pytest.raises(FileNotFoundError) as raised, read_messages(Path("/nowhere/王某某.jsonl")):
+    with pytest.raises(UnreadableInput) as raised, read_messages(Path("/nowhere/王某某.jsonl")):
         pass
     says = describe_error(raised.value)
-    assert re.fullmatch(r"FileNotFoundError at streams/importers/jsonl.py:\d+ \w+( < \S+ \w+)*", says)
+    assert re.fullmatch(
+        r"UnreadableInput at streams/importers/jsonl.py:\d+ \w+( < \S+ \w+)* from FileNotFoundError at \S+ \w+", says
+    )
     assert_tells_nothing(says)
     assert "pathlib" not in says
 

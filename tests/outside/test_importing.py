@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -137,6 +138,43 @@ def test_of_several_sources_a_wrong_one_is_named_and_the_others_are_imported(she
     assert wrong["source"] == "0b.csv"
     assert "nothing was imported" in wrong["refused"]
     assert "of 3 sources 1 not imported" in done.stderr.decode()
+
+
+def test_of_several_sources_those_that_cannot_be_read_are_named(shell: Shell, tmp_path: Path) -> None:
+    """A file whose bytes the system refuses, a socket, a folder that holds a folder, and nothing at all."""
+    for number, body in enumerate(GOOD[:2]):
+        (tmp_path / f"{number}.jsonl").write_bytes(lines(body))
+    (tmp_path / "refused").symlink_to("/proc/self/mem")
+    (tmp_path / "folder" / "within").mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        names = ["0.jsonl", "refused", "socket", "folder", "nowhere", "1.jsonl"]
+        done = shell.run("import", "claims", *(str(tmp_path / name) for name in names), "--json")
+    first, *wrong, last = json.loads(done.stdout)
+    assert (done.returncode, first["accepted"], last["accepted"]) == (1, 1, 1)
+    for one, name, says in zip(
+        wrong, names[1:], ("cannot be read", "cannot be read", "folder", "no such"), strict=False
+    ):
+        assert name in one["source"]
+        assert says in one["refused"]
+        assert one["refused"] in done.stderr.decode()
+    assert len(wrong) == 4
+    assert "of 6 sources 4 not imported" in done.stderr.decode()
+    assert "Errno" not in done.stderr.decode()
+
+
+def test_one_source_that_cannot_be_read_is_refused_in_one_sentence(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "refused").symlink_to("/proc/self/mem")
+    error = shell("import", "claims", str(tmp_path / "refused"), code=1)
+    assert f"fundwatch: {tmp_path}/refused: 无法读取 / cannot be read: Input/output error" in error.splitlines()
+
+
+def test_several_troubles_are_all_told(shell: Shell, tmp_path: Path) -> None:
+    for name in ("a.gz", "b.gz"):
+        (tmp_path / name).write_bytes(gzip.compress(lines(*GOOD, name.encode())) + b"garbage")
+    error = shell("import", "claims", str(tmp_path), code=1)
+    assert error.count("what came before is imported: ") == 2
+    assert "2 messages are dead" in error
 
 
 def test_the_same_content_again_says_so_whatever_its_name(shell: Shell, file: Path, tmp_path: Path) -> None:

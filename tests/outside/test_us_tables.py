@@ -55,6 +55,22 @@ def test_a_table_in_another_encoding_is_told_from_a_damaged_one(tmp_path: Path, 
     assert raised.value.path == path
 
 
+def test_a_table_that_the_system_refuses_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "Train_Outpatientdata-1.csv"
+    path.symlink_to("/proc/self/mem")
+    with pytest.raises(UnusableTable, match=f"{path}: 无法读取 / cannot be read: Input/output error"):
+        list(read_us_claims(tmp_path))
+
+
+def test_what_comes_before_an_unusable_record_is_imported_and_said(tmp_path: Path) -> None:
+    _table(tmp_path, WRITINGS["plain"]([_HEAD, *_ROWS[:2], _ROWS[2].replace("2009-03-03", "3 March")]))
+    done = fundwatch(tmp_path / "home", "import", "us-claims", str(tmp_path), "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["accepted"]) == (1, 2)
+    assert "record 3: a date is not of the form" in report["broken"]
+    assert "what came before is imported: " in done.stderr.decode()
+
+
 def test_a_set_of_equal_size_with_other_content_is_another_set(tmp_path: Path) -> None:
     home, one, other = tmp_path / "home", tmp_path / "one", tmp_path / "other"
     for folder, person in ((one, "B1"), (other, "B9")):

@@ -2,6 +2,8 @@
 
 import gzip
 import os
+import socket
+import struct
 import subprocess
 import sys
 import tracemalloc
@@ -13,8 +15,9 @@ import zstandard
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streams.importers import BrokenInput, jsonl, unfolding
+from streams.importers import BrokenInput, UnreadableInput, jsonl, unfolding
 from streams.importers.jsonl import LINE_LIMIT, RawLine, read_messages, source_id
+from tests.patience import PATIENCE
 
 Pack = Callable[[bytes], bytes]
 PACKS: dict[str, Pack] = {"plain": bytes, "gzip": gzip.compress, "zstd": zstandard.compress}
@@ -171,6 +174,39 @@ def test_stdin_is_read_like_a_file_of_unknown_size(pack: Pack) -> None:
         cwd=Path(__file__).parents[2],
     )
     assert done.stdout.decode().strip() == "None stdin [(1, b'1', 0), (3, b'2', 0)]"
+
+
+def test_what_comes_before_an_error_of_the_system_is_read() -> None:
+    """Stdin is a connection that is reset by its other side."""
+    program = """if True:
+        from streams.importers.jsonl import read_messages
+        for message in read_messages(None):
+            print(message.raw.decode(), flush=True)
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        theirs, _ = server.accept()
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[2],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        theirs.close()
+        ours.sendall(b"the first line\nand the second\n")
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == [b"the first line\n", b"and the second\n"]
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        ours.close()
+        _, said = process.communicate(timeout=PATIENCE)
+    assert "cannot be read: Connection reset by peer; last good line: 2" in said.decode()
+
+
+def test_what_the_system_refuses_is_told_by_its_name(tmp_path: Path) -> None:
+    for refused in (lambda: read_messages(tmp_path), lambda: source_id(tmp_path)):
+        with pytest.raises(UnreadableInput, match=f"{tmp_path}: 无法读取 / cannot be read: Is a directory"):
+            refused()
 
 
 def test_source_id_is_of_the_content(tmp_path: Path) -> None:
