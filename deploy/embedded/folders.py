@@ -19,14 +19,18 @@ and came back within them, to a process in the same folder, is not looked for.""
 def make_folder(folder: Path) -> Path:
     """The folder with its whole path, made where it is absent. One that is not named in UTF-8 is refused.
 
-    Its name goes through files of settings and Java, which know no other encoding.
+    Its name goes through files of settings, addresses and Java, which know no other encoding. This process too may be
+    unable to spell it (``LC_ALL=C`` with ``PYTHONUTF8=0``).
     """
     folder = folder.expanduser().resolve()
     try:
         os.fsencode(folder).decode("utf-8")
-    except UnicodeDecodeError:
-        name = os.fsencode(folder).decode("utf-8", "backslashreplace")
-        raise EmbeddedError(f"目录名须为 UTF-8 / the name of this folder is not UTF-8: {name}") from None
+        str(folder).encode("utf-8")
+    except UnicodeError:
+        name = os.fsencode(folder).decode("ascii", "backslashreplace")
+        raise EmbeddedError(
+            f"目录名或语言环境不是 UTF-8 / this folder's name or the locale is not UTF-8: {name}"
+        ) from None
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

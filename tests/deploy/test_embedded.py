@@ -230,7 +230,7 @@ async def test_a_folder_of_any_name_works(folder: Path, name: str) -> None:
 def test_a_folder_that_is_not_named_in_utf8_is_refused_in_one_sentence(folder: Path) -> None:
     name = folder / os.fsdecode(b"a\xffb")
     for start in (start_postgres, start_kafka):
-        with pytest.raises(EmbeddedError, match=r"not UTF-8: .*a\\xffb$"):
+        with pytest.raises(EmbeddedError, match=r"is not UTF-8: .*a\\xffb$"):
             start(name)
     assert not folder.exists()
 

@@ -59,6 +59,14 @@ def values(answer: httpx.Response) -> dict[str, list[float]]:
     return found
 
 
+def until_ready(port: int) -> None:
+    """Returns once the desk there says that it is ready."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := get(port, "/ready")).status_code != 200:
+        assert time.monotonic() < deadline, found.text
+        time.sleep(0.2)
+
+
 def until_read(port: int, name: str, value: float, many: int = 1, **headers: str) -> dict[str, list[float]]:
     """What is served once a metric has at least so many values, all as expected."""
     deadline = time.monotonic() + PATIENCE

@@ -1,6 +1,8 @@
 """The desk of tests/api for requests from outside, in this process and served by a process of its own."""
 
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +36,13 @@ __all__ = [
     "versions",
     "visitor",
 ]
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A home folder outside pytest's own, which another session that begins closes to the servers' user."""
+    with tempfile.TemporaryDirectory(prefix="fundwatch-home-") as name:
+        yield Path(name)
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.deploy.test_serving import running, until_ready
 from tests.patience import PATIENCE
 
 _LIBPQ = {
@@ -26,8 +28,20 @@ _LIBPQ = {
     "PGDATA": "/nowhere",
     "PGTZ": "America/New_York",
 }
-_PYTHON = {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0", "PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0"}
+_PYTHON = {"PYTHONIOENCODING": "utf-16", "PYTHONUTF8": "0", "PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0"}
 _LOCALES = {"LC_ALL": "C", "LANG": "xx_YY.nothing", "LC_NUMERIC": "de_DE.UTF-8", "TZ": "America/New_York"}
+
+_JAVA = {
+    "JAVA_TOOL_OPTIONS": "-XX:NoSuchOption",
+    "JDK_JAVA_OPTIONS": "-XX:NoSuchOption",
+    "_JAVA_OPTIONS": "-XX:NoSuchOption",
+    "CLASSPATH": "/nowhere",
+    "LOG_DIR": "/nowhere",
+    "LOG4J_CONFIGURATION_FILE": "/nowhere",
+    "KAFKA_HEAP_OPTS": "-Xmx1",
+    "KAFKA_OPTS": "-XX:NoSuchOption",
+    "KAFKA_LOG4J_OPTS": "-XX:NoSuchOption",
+}
 
 
 def fundwatch(home: Path, *words: str, closed: str = "", **variables: str) -> subprocess.CompletedProcess[bytes]:
@@ -62,8 +76,26 @@ def test_an_encoding_that_lacks_signs_still_reads(tmp_path: Path, encoding: str)
 
 @pytest.mark.parametrize("variables", [_PYTHON, _LOCALES], ids=["PYTHON", "locales"])
 def test_variables_of_python_and_of_locales_end_nothing(tmp_path: Path, variables: dict[str, str]) -> None:
-    done = fundwatch(tmp_path, "rules", "check", **variables)
-    assert done.returncode == 0, done.stderr.decode()
+    for words in (("rules", "check"), ("lag", "--json")):
+        done = fundwatch(tmp_path, *words, **variables)
+        assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr.decode(errors="replace")
+
+
+def test_a_folder_that_the_locale_cannot_spell_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    done = fundwatch(tmp_path / "大冶", "lag", LC_ALL="C", PYTHONUTF8="0", PYTHONIOENCODING="utf-8")
+    said = done.stderr.decode()
+    assert (done.returncode, said.count("\n")) == (1, 1), said
+    assert "the locale is not UTF-8" in said
+
+
+def test_nothing_in_the_environment_changes_what_up_starts(
+    home: Path, free_port: int, lend_jars: Callable[[Path], None]
+) -> None:
+    lend_jars(home / "kafka")
+    known = {name: value for name, value in os.environ.items() if not name.startswith("FUNDWATCH_")}
+    ours = {"FUNDWATCH_HOME": str(home), "FUNDWATCH_PORT": str(free_port), "FUNDWATCH_BUS": "kafka"}
+    with running(known | _LIBPQ | _PYTHON | _LOCALES | _JAVA | ours, "up"):
+        until_ready(free_port)
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
@@ -11,11 +13,14 @@ import asyncpg
 import pytest
 
 from deploy import runtime
-from deploy.embedded.kafka import start_kafka
+from deploy.embedded.folders import is_server
+from deploy.embedded.kafka import _free_ports, start_kafka
 from deploy.embedded.postgres import EmbeddedPostgres, _is_running, start_postgres
 from deploy.embedded.postgres_programs import EmbeddedError
-from deploy.runtime import MOST_STARTS, ChildEnded, keep_child, keep_running
+from deploy.runtime import MOST_STARTS, ChildEnded, end_child, keep_child, keep_running
 from streams.store.sessions import connect
+from tests.deploy.test_serving import until_read, until_ready
+from tests.outside.test_environment import fundwatch
 from tests.patience import PATIENCE
 
 
@@ -92,6 +97,62 @@ def test_a_broker_that_is_killed_is_started_again(tmp_path: Path, kafka_jars: Pa
         kafka._keeper.wait(PATIENCE)
         assert kafka.revive()
         assert (kafka.pid != killed, kafka.port) == (True, port)
+
+
+def test_up_starts_a_database_and_a_broker_again_that_are_killed_under_it(
+    home: Path, lend_jars: Callable[[Path], None]
+) -> None:
+    """Its worker works on."""
+    lend_jars(home / "kafka")
+    desk, worker = _free_ports()
+    ours = {
+        "FUNDWATCH_HOME": str(home),
+        "FUNDWATCH_PORT": str(desk),
+        "FUNDWATCH_METRICS_PORT": str(worker),
+        "FUNDWATCH_BUS": "kafka",
+    }
+    said = home / "said"
+    with (
+        said.open("wb") as output,
+        Popen([sys.executable, "-m", "deploy.commands", "up"], env=os.environ | ours, stderr=output) as command,
+    ):
+        try:
+            until_read(worker, "fundwatch_partition_owned", 1, many=5)
+            for name, find in (("PostgreSQL", _find_postgres), ("Kafka", _find_kafka)):
+                killed = find(home)
+                os.kill(killed, signal.SIGKILL)
+                _until_told(said, f"the embedded {name} died and was started again", command)
+                assert find(home) != killed
+                until_ready(desk)
+                until_read(worker, "fundwatch_partition_owned", 1, many=5)
+                done = fundwatch(home, "lag", "--json", FUNDWATCH_BUS="kafka")
+                assert done.returncode == 0, done.stderr.decode()
+            command.send_signal(signal.SIGTERM)
+            assert command.wait(PATIENCE) == 0, said.read_text()
+            assert "a child gave up" not in said.read_text()
+        finally:
+            end_child(command)
+
+
+def _find_postgres(home: Path) -> int:
+    """The id of the server of this very home."""
+    pid, born = (home / "postgres" / "birth").read_text().split()
+    assert is_server(int(pid), float(born), home / "postgres" / "data")
+    return int(pid)
+
+
+def _find_kafka(home: Path) -> int:
+    _, pid, born = (home / "kafka" / "address").read_text().split()
+    assert is_server(int(pid), float(born), home / "kafka")
+    return int(pid)
+
+
+def _until_told(said: Path, words: str, command: "Popen[bytes]") -> None:
+    deadline = time.monotonic() + PATIENCE
+    while words not in said.read_text():
+        assert command.poll() is None, said.read_text()
+        assert time.monotonic() < deadline, said.read_text()
+        time.sleep(0.1)
 
 
 def _children(tmp_path: Path, script: str) -> "tuple[list[Popen[bytes]], Callable[[], Popen[bytes]]]":
