@@ -14,7 +14,18 @@ import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from deploy.commands.output import Failure, Json, Opened, console, neutral, notes, print_json, print_table, run
+from deploy.commands.output import (
+    Failure,
+    Json,
+    Opened,
+    neutral,
+    note,
+    notes,
+    print_json,
+    print_table,
+    run,
+    say,
+)
 from deploy.runtime import stop_on_signals
 from streams.handlers.rule_sets import RuleSetUnusable
 from streams.hosts.service import Service
@@ -75,7 +86,7 @@ async def _rejudge() -> Rejudged:
     async with Opened() as service, borrowed(service.pool) as connection:
         stop_on_signals(service.stop)
         if old := await generations.count_old(connection):
-            notes.print(
+            note(
                 f"{old:,} 条事件是旧代摘要，请先运行 fundwatch redigest，否则之后须再重判 /"
                 " digests of an earlier generation: run fundwatch redigest first, or judge again after it"
             )
@@ -129,16 +140,12 @@ def redigest(
         said = msgspec.to_builtins(done)
         print_json({**said.pop("digests"), **said})
     else:
-        console.print(f"重做摘要 digests made anew: {done.digests.anew:,}", highlight=False)
-        console.print(
-            f"新查明与其他事件无关 events newly found to have to do with no other: {done.apart:,}", highlight=False
-        )
+        say(f"重做摘要 digests made anew: {done.digests.anew:,}")
+        say(f"新查明与其他事件无关 events newly found to have to do with no other: {done.apart:,}")
         for what, outcomes in done.padded.items():
             for outcome, count in outcomes.items():
                 says = f"{_WHAT[what]} {what}, {_OUTCOMES[outcome]} {outcome}: {count:,}"
-                console.print(
-                    f"首尾有空白的标识符, 本库累计 padded identifiers, in this store so far: {says}", highlight=False
-                )
+                say(f"首尾有空白的标识符, 本库累计 padded identifiers, in this store so far: {says}")
         _say_left("无原始报文，保持原样 / left as they are, their bytes are not kept", done.digests.without_bytes)
         _say_left("原始报文无法读取，保持原样 / left as they are, their bytes cannot be read", done.digests.unreadable)
     if not done.finished:
@@ -153,7 +160,7 @@ def _say_left(says: str, event_ids: Sequence[str]) -> None:
     if event_ids:
         more = f" … +{len(event_ids) - _NAMED:,}" if len(event_ids) > _NAMED else ""
         named = ", ".join(event_ids[:_NAMED])
-        console.print(f"{says}: {len(event_ids):,}: {named}{more}", highlight=False, markup=False)
+        say(f"{says}: {len(event_ids):,}: {named}{more}")
 
 
 async def _redigest(file: IO[bytes] | None) -> Anew:
@@ -169,7 +176,7 @@ async def _redigest(file: IO[bytes] | None) -> Anew:
         except RuleSetUnusable as error:
             raise Failure(f"生效的规则与本程序的检查逻辑不符 / {error}") from None
         if await published.find_outstanding(connection):
-            notes.print("有待重判的，请运行 fundwatch rejudge / something is to be judged again: run fundwatch rejudge")
+            note("有待重判的，请运行 fundwatch rejudge / something is to be judged again: run fundwatch rejudge")
         if file is not None:
             rows = await padded.load_report(connection)
             file.writelines(dumps(msgspec.structs.asdict(row)).encode() + b"\n" for row in rows)

@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, console, notes, print_json, print_table, run
+from deploy.commands.output import Failure, Json, Opened, note, print_json, print_table, run, say
 from deploy.commands.progress import Closing, close_run, follow
 from deploy.commands.publishing import publish_own
 from deploy.county import CountyPlan, write_county
@@ -48,7 +48,7 @@ def county(
     Example: fundwatch county claims.jsonl truth.jsonl
     """
     number = write_county(CountyPlan(scale=scale, seed=seed), claims, truth)
-    notes.print(f"{number} 条 / events")
+    note(f"{number} 条 / events")
 
 
 def demo(
@@ -89,7 +89,7 @@ async def _demo(plan: CountyPlan, exit_after_replay: bool, json: bool) -> None:
         await announce(opened.settings, service)
         serving = asyncio.create_task(serve(opened.settings, service))
         await _replay(opened.settings, service, plan, json)
-        notes.print("Ctrl-C 结束 / ends everything")
+        note("Ctrl-C 结束 / ends everything")
         await serving
 
 
@@ -101,7 +101,7 @@ async def _replay(settings: Settings, service: Service, plan: CountyPlan, json: 
         await overview.save_institutions(connection, institutions_of(plan))
         finished = await imports.is_finished(connection, source_id)
     if finished and truth.exists():
-        notes.print("数据已在，不再重放 / the data is there, nothing is replayed")
+        note("数据已在，不再重放 / the data is there, nothing is replayed")
         messages, seconds = 0, 0.0
     else:
         with _simulated(settings, service, plan, truth) as reader:
@@ -114,8 +114,9 @@ async def _replay(settings: Settings, service: Service, plan: CountyPlan, json: 
         print_json(DemoReport(closing, result))
     else:
         show_closing(closing, account, service.rule_set)
-        console.print(write_table(result), highlight=False)
-        notes.print(
+        for row in write_table(result).splitlines():
+            say(row)
+        note(
             "知识点多自 2025-12-31 起有效，此前的行为不会被查出 / "
             "most points are in force from 2025-12-31 on: what was done before is not found"
         )
@@ -168,8 +169,7 @@ def show_closing(closing: Closing, account: Reconciliation, rule_set: RuleSet) -
         ],
         right=2,
     )
-    console.print(
+    say(
         f"收到 received {closing.received:,}; 缺失 lost {closing.lost}; 线索 leads {closing.leads:,}; "
-        f"{closing.seconds:.1f} s, {closing.claims_a_second:,.0f}/s",
-        highlight=False,
+        f"{closing.seconds:.1f} s, {closing.claims_a_second:,.0f}/s"
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, console, notes, print_json, print_table, run
+from deploy.commands.output import Failure, Json, Opened, note, print_json, print_table, run, say
 from deploy.commands.purging import purge
 from streams.acts.letters import go_on_replaying, open_letter
 from streams.messages.faults import MOST_FAULTS
@@ -60,7 +60,7 @@ async def _list_letters(before: int, most: int, json: bool) -> None:
         right=5,
     )
     if following is not None:
-        console.print(f"下一页 / next page: --before {following}", highlight=False)
+        say(f"下一页 / next page: --before {following}")
 
 
 def show(name: Name, json: Json = False) -> None:
@@ -81,7 +81,7 @@ async def _show(name: str, json: bool) -> None:
     if json:
         print_json({"letter": letter, "body": body.decode("utf-8", "backslashreplace")})
         return
-    notes.print(_told(letter.reasons, MOST_FAULTS), highlight=False, markup=False)
+    note(_told(letter.reasons, MOST_FAULTS))
     sys.stdout.buffer.write(body + b"\n")
 
 
@@ -103,7 +103,7 @@ async def _replay(name: str) -> None:
             await go_on_replaying(connection, service.bus, service.vault, number)
         except WrongKey:
             raise Failure(_WRONG_KEY) from None
-    console.print(f"已重新发送 / sent again: {letter.name} (replay {number})", highlight=False)
+    say(f"已重新发送 / sent again: {letter.name} (replay {number})")
 
 
 def _told(reasons: list[str], most: int) -> str:

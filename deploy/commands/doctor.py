@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, contextmanager
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from deploy.commands.examination.bus import examine_broker, examine_groups
 from deploy.commands.examination.database import MIGRATE, examine_database
@@ -21,7 +21,7 @@ from deploy.commands.examination.machine import (
     examine_settings,
 )
 from deploy.commands.examination.signs import Sign, State
-from deploy.commands.output import Failure, Json, console, print_json, run
+from deploy.commands.output import Failure, Json, console, neutral, print_json, run
 from deploy.embedded.postgres import find_running, start_postgres
 from deploy.embedded.postgres_programs import EmbeddedError
 from deploy.runtime import choose_bus
@@ -163,6 +163,6 @@ def _print(found: list[Sign]) -> None:
     for heading in ("", "项目 about", "情况 says", "怎么办 what to do"):
         table.add_column(heading, overflow="fold")
     for sign in found:
-        state = f"[{_COLOURS[sign.state]}]{_WORDS[sign.state]}[/]"
-        table.add_row(state, *map(escape, (sign.about, sign.says, sign.remedy)))
+        state = Text(_WORDS[sign.state], _COLOURS[sign.state])
+        table.add_row(state, *(Text(neutral(words)) for words in (sign.about, sign.says, sign.remedy)))
     console.print(table)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, console, print_json, print_table, run
+from deploy.commands.output import Failure, Json, Opened, print_json, print_table, run, say
 from knowledge_base.days import as_date
 from knowledge_base.findings import Finding
 from rules_lib.rule_set import RuleSet
@@ -61,7 +61,7 @@ async def _findings(
             right=4,
         )
         if following is not None:
-            console.print(f"下一页 / next page: --after {following}", highlight=False)
+            say(f"下一页 / next page: --after {following}")
 
 
 def _row(row: FindingRow, rule_set: RuleSet, names: Names) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from api.frame.formats import instant
-from deploy.commands.output import Failure, Json, Opened, console, neutral, notes, print_json, print_table, run
+from deploy.commands.output import Failure, Json, Opened, neutral, note, print_json, print_table, run, say
 from deploy.commands.progress import follow
 from deploy.runtime import stop_on_signals
 from knowledge_base.files.folders import look_into
@@ -122,7 +122,8 @@ async def _claims(sources: Sequence[Source], most_dead: float, json: bool) -> No
             if isinstance(report, NotImported):
                 if len(sources) == 1:
                     raise Failure(report.refused)
-                notes.print("\n".join(map(neutral, report.refused.split("\n"))), highlight=False, markup=False)
+                for line in report.refused.splitlines():
+                    note(line)
             elif not json:
                 _show(report, service.rule_set)
     if json:
@@ -305,11 +306,9 @@ async def _report(
 def _show(report: Imported, rule_set: RuleSet) -> None:
     if report.earlier is not None:
         ended = instant(report.earlier.ended_at)
-        console.print(
+        say(
             f"相同内容已于北京时间 {ended} 导入 (来源 {report.earlier.source}), 没有再发送 / "
-            f"the same content was imported on {ended} Beijing time as {report.earlier.source}; it was not sent again",
-            highlight=False,
-            markup=False,
+            f"the same content was imported on {ended} Beijing time as {report.earlier.source}; it was not sent again"
         )
     print_table(
         "这次导入 / this import",
@@ -328,8 +327,7 @@ def _show(report: Imported, rule_set: RuleSet) -> None:
             [(rule, names.get(rule, ""), f"{number:+,}") for rule, number in report.findings.items()],
             right=2,
         )
-    console.print(
+    say(
         f"缺失 lost {report.lost}; 线索 leads {report.leads:+,}; "
-        f"{report.seconds:.1f} s, {report.claims_a_second:,.0f}/s",
-        highlight=False,
+        f"{report.seconds:.1f} s, {report.claims_a_second:,.0f}/s"
     )

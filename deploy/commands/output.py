@@ -86,6 +86,20 @@ def _spelled(sign: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def say(text: str) -> None:
+    """A line on standard output, as it stands but for what no eye can see: whatever it tells may come from outside."""
+    _print_line(console, text)
+
+
+def note(text: str) -> None:
+    """The same on standard error: what is said beside the answer."""
+    _print_line(notes, text)
+
+
+def _print_line(to: Console, text: str) -> None:
+    to.print(Text(neutral(text)), soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output; decimals in strings."""
     sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
@@ -103,7 +117,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     if widths is None:
         _print_lines(title, columns, cells)
         return
-    table = Table(title=Text(title), title_justify="left")
+    table = Table(title=Text(neutral(title)), title_justify="left")
     for index, (column, width) in enumerate(zip(columns, widths, strict=True)):
         justify: Literal["left", "right"] = "right" if index >= right else "left"
         table.add_column(Text(column), justify=justify, overflow="fold", width=width)
@@ -134,7 +148,7 @@ def _widths(columns: Sequence[str], cells: Sequence[Sequence[Text]], right: int,
 
 
 def _print_lines(title: str, columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> None:
-    console.print(Text(title), style="italic")
+    console.print(Text(neutral(title)), style="italic")
     for row in cells:
         for column, cell in zip(columns, row, strict=True):
             console.print(Text.assemble(f"{column}: " if column else "", cell), soft_wrap=True)

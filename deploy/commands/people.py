@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands.output import Failure, Opened, notes, run
+from deploy.commands.output import Failure, Opened, note, run
 from streams.store.sessions import borrowed
 
 Login = Annotated[str, typer.Argument(help="用户名 / log-in")]
@@ -44,4 +44,4 @@ async def _password(login: str, word: str) -> None:
     async with Opened() as service, borrowed(service.pool) as connection:
         if not await set_password(connection, login, word):
             raise Failure(f"没有这个用户名 / no such log-in: {login}")
-    notes.print("新密码已生效，请重新登录 / the new password holds; sign in again", highlight=False)
+    note("新密码已生效，请重新登录 / the new password holds; sign in again")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from deploy.commands.output import notes
+from deploy.commands.output import note
 from streams.handlers import rule_sets
 from streams.handlers.rule_sets import Switch
 from streams.hosts.service import Service
@@ -14,7 +14,7 @@ async def publish_own(service: Service) -> None:
     async with borrowed(service.pool) as connection:
         switch = await rule_sets.publish_own(connection, service.rule_set)
     if switch.rules:
-        say_switch(switch, notes.print)
+        say_switch(switch, note)
 
 
 def say_switch(switch: Switch, say: Callable[[str], None]) -> None:

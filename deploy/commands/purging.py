@@ -12,7 +12,7 @@ from typing import IO, Annotated
 import msgspec
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, acting, console, neutral, print_json, run
+from deploy.commands.output import Failure, Json, Opened, acting, neutral, print_json, run, say
 from streams.acts import purging
 from streams.acts.purging import SealedOtherwise
 from streams.hosts.service import Service
@@ -184,4 +184,4 @@ def _show(source: str, path: Path, done: purges.Purge | None, left: int) -> None
         )
         if left:
             text += f"; 其间又来了 {left:,} 条, 没有动 / {left:,} more came meanwhile and stay"
-    console.print(neutral(text), highlight=False, markup=False, soft_wrap=True)
+    say(text)

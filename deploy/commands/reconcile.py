@@ -3,7 +3,7 @@
 import msgspec
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, console, print_json, print_table, run
+from deploy.commands.output import Failure, Json, Opened, print_json, print_table, run, say
 from streams.jobs.reconciling import reconcile as reconcile_all
 from streams.store.intake.reconciliation import Reconciliation
 from streams.store.sessions import borrowed
@@ -72,11 +72,10 @@ def _show_account(account: Reconciliation) -> None:
             [(trouble.kind, trouble.where, trouble.expected, trouble.found) for trouble in account.troubles],
             right=2,
         )
-    console.print(
+    say(
         f"收到 received {account.received}; 缺失 lost {account.lost}; 金额差 money {account.money_differs}; "
         f"清除的死信 dead letters purged {account.purged}; "
-        f"等待其对象的冲正更正 reversals and corrections waiting for their target {account.waiting_links}",
-        highlight=False,
+        f"等待其对象的冲正更正 reversals and corrections waiting for their target {account.waiting_links}"
     )
 
 

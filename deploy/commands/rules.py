@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, acting, console, print_json, print_table, run
+from deploy.commands.output import Failure, Json, Opened, acting, print_json, print_table, run, say
 from deploy.commands.publishing import say_switch
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.days import as_date
@@ -51,7 +51,7 @@ def check(
     if json:
         print_json({"rules": len(rule_set.rules), "cases": cases, "failed": faults, "hash": rule_set.hash})
     else:
-        console.print(f"{len(rule_set.rules)} 条规则 rules, {cases} 个案例 cases, 集合 set {rule_set.hash}")
+        say(f"{len(rule_set.rules)} 条规则 rules, {cases} 个案例 cases, 集合 set {rule_set.hash}")
     if faults:
         raise Failure("\n".join(faults))
 
@@ -97,7 +97,7 @@ def publish(
     if json:
         print_json(switch)
     else:
-        say_switch(switch, console.print)
+        say_switch(switch, say)
 
 
 async def _publish(rule_set: RuleSet, by: str) -> Switch:
@@ -126,14 +126,14 @@ def status(json: Json = False) -> None:
     if json:
         print_json(found)
         return
-    console.print(f"生效 in force {found.in_force} ({found.by or '?'})")
+    say(f"生效 in force {found.in_force} ({found.by or '?'})")
     for words in found.suspended:
-        console.print(f"停用 suspended: {words}", highlight=False, markup=False)
+        say(f"停用 suspended: {words}")
     if found.own != found.in_force:
-        console.print(f"本程序自带另一套，可用 rules publish 使之生效 / this program has another set: {found.own}")
+        say(f"本程序自带另一套，可用 rules publish 使之生效 / this program has another set: {found.own}")
     for entry in found.outstanding:
-        console.print(f"待重判 outstanding: {entry.area}: {', '.join(entry.rules)}")
-    console.print(f"待重判人数 people outstanding: {found.people_outstanding:,}", highlight=False)
+        say(f"待重判 outstanding: {entry.area}: {', '.join(entry.rules)}")
+    say(f"待重判人数 people outstanding: {found.people_outstanding:,}")
 
 
 async def _status() -> RulesStatus:

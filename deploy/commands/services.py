@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, notes, print_json, print_table, run
+from deploy.commands.output import Failure, Json, Opened, note, print_json, print_table, run
 from deploy.commands.publishing import publish_own
 from deploy.runtime import follow_parent, keep_child, run_child, stop_on_signals
 from streams.store.events import generations
@@ -39,12 +39,11 @@ async def _migrate(json: bool) -> None:
     if json:
         print_json({"migrations": names, "old_digests": old})
         return
-    notes.print(f"数据库已是最新 / the database is up to date: {names[-1]}")
+    note(f"数据库已是最新 / the database is up to date: {names[-1]}")
     if old:
-        notes.print(
+        note(
             f"{old:,} 条事件是旧代摘要；工作进程都更新后先运行 fundwatch redigest，再运行 fundwatch rejudge /"
-            " digests of an earlier generation: once every worker is new, fundwatch redigest, then fundwatch rejudge",
-            highlight=False,
+            " digests of an earlier generation: once every worker is new, fundwatch redigest, then fundwatch rejudge"
         )
 
 

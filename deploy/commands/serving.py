@@ -15,7 +15,7 @@ from api.access.sessions import ensure_first_user
 from api.app import create_app
 from api.frame.site import Site
 from api.operation.metrics import create_metrics_app, metrics_router
-from deploy.commands.output import Failure, notes
+from deploy.commands.output import Failure, note
 from deploy.settings import Settings
 from streams.hosts.metrics import show_disk
 from streams.hosts.service import Service
@@ -51,9 +51,9 @@ async def announce(settings: Settings, service: Service) -> None:
     async with borrowed(service.pool) as connection:
         first = await ensure_first_user(connection)
     address = settings.public_url or f"http://{settings.host}:{settings.port}"
-    notes.print(f"工作台 / desk: {address}/", highlight=False)
+    note(f"工作台 / desk: {address}/")
     if first is not None:
-        notes.print(f"首个账号（只显示这一次） / first log-in (shown once): {first[0]}  {first[1]}", highlight=False)
+        note(f"首个账号（只显示这一次） / first log-in (shown once): {first[0]}  {first[1]}")
 
 
 async def serve(settings: Settings, service: Service) -> None:

@@ -137,6 +137,19 @@ def test_every_command_is_documented() -> None:
     assert [command for command in commands if f"`{command}" not in text] == []
 
 
+def test_commands_print_by_what_spells_out_what_comes_from_outside() -> None:
+    """But for these: a table whose cells are spelled out, what one line says of an error, and bytes as they came."""
+    printing = {"console.print", "notes.print", "print", "typer.echo", "sys.stdout.write", "sys.stdout.buffer.write"}
+    found = {}
+    for path in sorted((ROOT / "deploy" / "commands").rglob("*.py")):
+        calls = [of for of in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(of, ast.Call)]
+        if path.name != "output.py" and (said := [ast.unparse(of) for of in calls if ast.unparse(of.func) in printing]):
+            found[path.name] = said
+    line = "print('\\n'.join(map(neutral, f'fundwatch: {says}'.split('\\n'))), file=sys.stderr)"
+    letter = "sys.stdout.buffer.write(body + b'\\n')"
+    assert found == {"__init__.py": [line], "dead_letters.py": [letter], "doctor.py": ["console.print(table)"]}
+
+
 # --- packaging
 
 

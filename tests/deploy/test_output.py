@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from deploy.commands import output
+from deploy.commands import doctor, output
+from deploy.commands.examination.signs import Sign, State
 
 COLUMNS = ("来源 source", "日期 day", "说明 what", "接收金额 accepted yuan", "其余金额 other yuan")
 ROWS = [
@@ -42,3 +43,21 @@ def test_text_that_looks_like_markup_is_printed_as_it_is(
     monkeypatch: pytest.MonkeyPatch, text: str, width: int
 ) -> None:
     assert text in _printed(monkeypatch, width, [(text, "b", "c")])
+
+
+@pytest.mark.parametrize(
+    "text", ["a\x1b[2Jb", "a\rb", "a\nb", "a\x9b31mb", "a\u202eb", "a\udcffb", "[red]a[/red]"], ids=ascii
+)
+def test_no_line_title_or_cell_passes_on_what_moves_a_terminal(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Whatever a command prints goes through these: tests/deploy/test_house.py looks at that."""
+    seen = io.StringIO()
+    for name in ("console", "notes"):
+        monkeypatch.setattr(output, name, Console(file=seen, width=200))
+    monkeypatch.setattr(doctor, "console", output.console)
+    output.say(text)
+    output.note(text)
+    output.print_table(text, COLUMNS[:1], [(text,)])
+    doctor._print([Sign(text, State.OK, text, text)])
+    assert seen.getvalue().count(output.neutral(text)) == 7
+    assert all(sign.isprintable() for sign in seen.getvalue().replace("\n", ""))
+    assert text.isprintable() or text not in seen.getvalue()
