@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
+from uuid import uuid4
 
 import msgspec
 import typer
@@ -144,8 +145,10 @@ async def _import_one(service: Service, source: Source, most_dead: float) -> "Im
 async def _import_file(service: Service, path: Path | None, name: str, most_dead: float) -> "Imported":
     with read_messages(path) as reader:
         bodies = looked_at(name, reader, most_dead)
-        content = source_id(path) if path and path.is_file() else f"stdin {name} {service.started_at}"
-        return await _import(service, name, content, bodies, reader.size, lambda: reader.position)
+        content = source_id(path) if path and path.is_file() else f"stdin {uuid4().hex}"
+        return await _import(
+            service, name, content, bodies, reader.size, lambda: reader.position, lambda: reader.content
+        )
 
 
 def us_claims(
@@ -187,10 +190,12 @@ async def _import(
     bodies: Iterator[bytes],
     size: int | None,
     position: Callable[[], int],
+    learned: Callable[[], str | None] = lambda: None,
 ) -> "Imported":
     """Sends a source, judges it in this process (beside workers that run already), and says what came of it.
 
-    Where the source cannot be read to its end, what comes before is imported.
+    Where the source cannot be read to its end, what comes before is imported. ``learned`` gives the content of a pipe,
+    known behind its end.
     """
     before = await _standing(service, source)
     async with borrowed(service.pool) as connection:
@@ -198,6 +203,9 @@ async def _import(
     broken: list[ImporterError] = []
     sending = _until_broken(send_messages(service.pool, service.bus, source, content, bodies), broken)
     messages, seconds = await follow(service, sending, size, position)
+    if not broken and (known := learned()):
+        async with borrowed(service.pool) as connection:
+            earlier = await imports.name_by_content(connection, content, known)
     return await _report(service, source, before, messages, seconds, earlier, broken)
 
 
@@ -306,10 +314,15 @@ async def _report(
 def _show(report: Imported, rule_set: RuleSet) -> None:
     if report.earlier is not None:
         ended = instant(report.earlier.ended_at)
-        say(
-            f"相同内容已于北京时间 {ended} 导入 (来源 {report.earlier.source}), 没有再发送 / "
-            f"the same content was imported on {ended} Beijing time as {report.earlier.source}; it was not sent again"
+        zh, en = (
+            ("又发送了一次", "it was sent once more") if report.received else ("没有再发送", "it was not sent again")
         )
+        say(
+            f"相同内容已于北京时间 {ended} 导入 (来源 {report.earlier.source}), {zh} / "
+            f"the same content was imported on {ended} Beijing time as {report.earlier.source}; {en}"
+        )
+    if report.received and report.duplicate == report.received:
+        say("每一条以前都已收到 / every message had been received before")
     print_table(
         "这次导入 / this import",
         ("来源 source", "收到 received", "接收 accepted", "重复 duplicate", "冲突 conflict", "无法入库 dead",

@@ -52,6 +52,7 @@ class MessageReader(Iterator[RawLine]):
         self.position = 0
         self.packing: Packing | None = None
         self._file = _opened(source)
+        self._hash = None if source and source.is_file() else hashlib.blake2b(digest_size=16)
         self.size = _size(self._file)
         self._messages = self._read()
 
@@ -63,6 +64,11 @@ class MessageReader(Iterator[RawLine]):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    @property
+    def content(self) -> str | None:
+        """What ``source_id`` would say of a pipe, once it was read to its end; ``None`` for a file."""
+        return None if self._hash is None else self._hash.hexdigest()
 
     def close(self) -> None:
         """Closes the file wherever it stands; the process's own stdin stays open, where a thread may hang on it."""
@@ -88,6 +94,8 @@ class MessageReader(Iterator[RawLine]):
     def _take(self, length: int) -> bytes:
         block = self._file.read1(length)
         self.position += len(block)
+        if self._hash is not None:
+            self._hash.update(block)
         return block
 
 

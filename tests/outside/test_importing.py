@@ -14,12 +14,16 @@ import pytest
 import zstandard
 
 from streams.bus import LONGEST_SOURCE
+from streams.messages.codec import encode_event
 from streams.store.migrations import migrate
 from streams.store.sessions import connect
 from tests.patience import PATIENCE
+from tests.reference import cases
 from tests.shell import Shell
 
 from .files import FOREIGN, GOOD, lines, skippable
+
+LATER = encode_event(cases.visit("later", cases.line("l", cases.NURSING, "03-02")))
 
 
 @pytest.fixture
@@ -184,6 +188,41 @@ def test_the_same_content_again_says_so_whatever_its_name(shell: Shell, file: Pa
     again = shell.json("import", "claims", str(other))
     assert (again["received"], again["earlier"]["source"]) == (0, "claims.jsonl")
     assert "was not sent again" in shell("import", "claims", str(other))
+
+
+def test_the_same_content_through_a_pipe_says_so(shell: Shell, file: Path) -> None:
+    """After a pipe and after a file, and a file after a pipe."""
+    content = file.read_bytes()
+    assert shell.json("import", "claims", "-", "--source", "first", given=content)["earlier"] is None
+    again = shell.json("import", "claims", "-", given=content)
+    assert (again["duplicate"], again["earlier"]["source"]) == (len(GOOD), "first")
+    told = shell("import", "claims", "-", given=content)
+    assert "as first; it was sent once more" in told
+    assert "every message had been received before" in told
+    assert "as first; it was not sent again" in shell("import", "claims", str(file))
+    account = shell.json("reconcile")
+    assert (account["lost"], account["received"]) == (0, 3 * len(GOOD))
+
+
+def test_the_same_messages_packed_otherwise_are_told_to_be_received_before(shell: Shell, file: Path) -> None:
+    shell("import", "claims", str(file))
+    packed = file.with_suffix(".gz")
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    told = shell("import", "claims", str(packed))
+    assert "every message had been received before" in told
+    assert "the same content" not in told
+    more = shell.run("import", "claims", "-", given=lines(GOOD[0], b'{"event_id": 5}'))
+    assert "received before" not in more.stdout.decode()
+
+
+def test_pipes_of_one_name_are_each_read_whole(shell: Shell, file: Path, tmp_path: Path) -> None:
+    shell("import", "claims", str(file))
+    pipes = []
+    for number, content in enumerate((file.read_bytes(), lines(LATER))):
+        (tmp_path / str(number)).mkdir()
+        pipes.append(_fifo(tmp_path / str(number), content))
+    first, second = shell.json("import", "claims", *pipes, "--source", "pipes")
+    assert (first["duplicate"], second["accepted"]) == (len(GOOD), 1)
 
 
 def test_what_comes_before_damage_is_imported_and_said(shell: Shell, tmp_path: Path) -> None:

@@ -62,6 +62,26 @@ async def find_earlier(connection: Connection, source_id: str) -> Earlier | None
     return None if row is None else Earlier(*row)
 
 
+async def name_by_content(connection: Connection, source_id: str, content: str) -> Earlier | None:
+    """Has a source that was sent to its end known by its content from now on, unless one of that content is there.
+
+    Returns the run that sent the same content to its end before, if there was one.
+    """
+    await connection.execute(
+        """
+        with named as (
+            insert into imports (source_id, source, messages, finished, started_at)
+            select $2, source, messages, finished, started_at from imports where source_id = $1
+            on conflict do nothing returning source_id)
+        delete from imports where source_id = $1 and exists (select from named)
+        """,
+        source_id,
+        content,
+    )
+    unnamed = await connection.fetchval("select true from imports where source_id = $1", source_id)
+    return await find_earlier(connection, content) if unnamed else None
+
+
 async def is_finished(connection: Connection, source_id: str) -> bool:
     """Whether a source was sent to its end in an earlier run."""
     return bool(await connection.fetchval("select finished from imports where source_id = $1", source_id))
