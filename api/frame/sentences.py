@@ -35,6 +35,7 @@ _FAULTS = {
     "Invalid RFC3339 encoded date": "date",
     "a number whose exponent": "exponent",
     "nested too deep": "deep",
+    "more than": "parts",
     "leap second": "leap",
     "a claim reverses or corrects": "both",
     "a claim cannot reverse": "itself",

@@ -15,6 +15,7 @@ from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
 from streams.messages.faults import (
     MOST,
+    MOST_PARTS,
     Undecodable,
     fields_of,
     told_faults,
@@ -57,6 +58,8 @@ def decode_message(body: bytes) -> Decoded:
 
     Nearly every message is a claim without a fault and is decoded at once; the others go the long way round.
     """
+    if len(body) > MOST_PARTS and body.count(b"{") + body.count(b"[") > MOST_PARTS:
+        raise Undecodable([f"message: more than {MOST_PARTS:,} objects and lists"])
     try:
         claim = _decode_claim(body)
     except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):

@@ -28,6 +28,10 @@ MOST_FAULTS = 100
 """Faults of a message that are told; how many more there are is said, and counted up to ``_COUNTED``."""
 _COUNTED = 100_000
 
+MOST_PARTS = 400_000
+"""Objects and lists of one message, which take up to a hundred times the bytes that they are written with. A claim that
+is as long as a message can be (16 MB) has about 100,000 lines."""
+
 
 _LEAP_SECOND = re.compile(r":[0-9]{2}:60")
 

@@ -67,7 +67,7 @@ def _are_as_many(body: bytes, written: bytes) -> bool:
 
 
 class _Object(dict[str, Any]):
-    """An object with the names that it gives more than once."""
+    """An object that gives names more than once, or holds one that does."""
 
     twice: Sequence[str] = ()
 
@@ -80,20 +80,37 @@ def twice_faults(body: bytes, known: Collection[str]) -> Iterator[str]:
     except RecursionError:
         yield "message: nested too deep"
         return
-    unread: list[tuple[str | None, Any]] = [("", read)]
+    unread: list[Iterator[tuple[str | None, Any]]] = [iter([("", read)])]
     while unread:
-        where, part = unread.pop()
-        for name in getattr(part, "twice", ()):
-            path = _path(where, name, known)
-            yield f"{path}: twice" if path else f"{where or 'message'}: an unknown name: twice"
-        inside = part.items() if isinstance(part, dict) else enumerate(part)
-        deeper = [(name, item) for name, item in inside if isinstance(item, (list, dict))]
-        unread += [(_path(where, name, known), item) for name, item in reversed(deeper)]
+        for where, part in unread[-1]:
+            for name in getattr(part, "twice", ()):
+                path = _path(where, name, known)
+                yield f"{path}: twice" if path else f"{where or 'message'}: an unknown name: twice"
+            unread.append(_inside(where, part, known))
+            break
+        else:
+            unread.pop()
 
 
-def _read_object(pairs: Sequence[tuple[str, Any]]) -> Mapping[str, Any]:
+def _inside(where: str | None, part: Any, known: Collection[str]) -> Iterator[tuple[str | None, Any]]:
+    """The objects and lists that one holds, as far as names were given twice there, with their places."""
+    inside = part.items() if isinstance(part, dict) else enumerate(part or ())
+    for name, item in inside:
+        if _is_of_matter(item):
+            yield _path(where, name, known), item
+
+
+def _is_of_matter(item: Any) -> bool:
+    return isinstance(item, _Object) or (isinstance(item, list) and any(map(_is_of_matter, item)))
+
+
+def _read_object(pairs: Sequence[tuple[str, Any]]) -> Mapping[str, Any] | None:
+    """An object, ``None`` where neither it nor what it holds gives a name twice: of the others nothing is kept."""
+    named = {name for name, _ in pairs}
+    if len(named) == len(pairs) and not any(_is_of_matter(item) for _, item in pairs):
+        return None
     read = _Object(pairs)
-    if len(read) < len(pairs):
+    if len(named) < len(pairs):
         read.twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
     return read
 
