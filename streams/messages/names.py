@@ -26,7 +26,10 @@ def fields_stand_once(body: bytes, kind: type[msgspec.Struct]) -> bool:
     What it gives is written out again: one value for each field, as short as JSON can (floats apart, of which no event
     knows any). A message as long as that holds nothing else, not even a blank.
     """
-    written = _encode(_decoder_as_written(kind)(body))
+    try:
+        written = _encode(_decoder_as_written(kind)(body))
+    except RecursionError:  # nested as deep as could just be read before
+        return False
     return len(written) == len(body) or _are_as_many(body, written)
 
 
@@ -76,10 +79,13 @@ def twice_faults(body: bytes, known: Collection[str]) -> Iterator[str]:
     """The fault of every name that an object of a message, which is JSON, gives twice. Those that are not ``known`` are
     not told: they may be anybody's."""
     try:
-        read = json.loads(body, object_pairs_hook=_read_object, parse_int=str, parse_float=str, parse_constant=str)
+        yield from _twice_faults(body, known)
     except RecursionError:
         yield "message: nested too deep"
-        return
+
+
+def _twice_faults(body: bytes, known: Collection[str]) -> Iterator[str]:
+    read = json.loads(body, object_pairs_hook=_read_object, parse_int=str, parse_float=str, parse_constant=str)
     unread: list[Iterator[tuple[str | None, Any]]] = [iter([("", read)])]
     while unread:
         for where, part in unread[-1]:

@@ -1,7 +1,9 @@
 """Names given twice: a fault of the message, wherever and however it is written; nothing else is taken for one."""
 
 import json
+from bisect import bisect
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -219,6 +221,28 @@ def test_a_message_nested_too_deep_is_refused_and_no_more() -> None:
         body = json.dumps(_full()).encode()[:-1] + b',"x":' + depth + b"}"
         with pytest.raises(Undecodable):
             decode_event(body)
+
+
+@pytest.mark.parametrize(("opened", "closed"), [(b"[", b"]"), (b'{"y":', b"}"), (b'[{"y":', b"}]")])
+@pytest.mark.parametrize("within", [b"1", b'{"a":1,"a":2}'], ids=["nothing twice", "a name twice"])
+def test_no_depth_is_more_than_a_fault(opened: bytes, closed: bytes, within: bytes) -> None:
+    """Around the depths at which each reader of a message gives up, where it was read as a claim just before."""
+    start = json.dumps(_full()).encode()[:-1] + b',"x":'
+
+    def message(depth: int) -> bytes:
+        return start + opened * depth + within + closed * depth + b"}"
+
+    def reads(read: Callable[[bytes], object], depth: int) -> bool:
+        try:
+            return bool(read(message(depth)))
+        except RecursionError:
+            return False
+
+    for read in (msgspec.json.Decoder(Claim).decode, msgspec.json.decode, json.loads):
+        deepest = bisect(range(2_000), False, key=lambda depth: not reads(read, depth)) - 1
+        for depth in range(max(0, deepest - 12), deepest + 12):
+            with suppress(Undecodable):
+                decode_event(message(depth))
 
 
 def test_what_a_line_gives_twice_is_told_by_line_and_name() -> None:
