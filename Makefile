@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check static assets browser kafka promtool faults bench fmt lock clean
+.PHONY: help install demo test check static assets browser kafka promtool faults bench fmt lock clean
 
 PYTHON ?=
 BIN := .venv/bin
@@ -16,6 +16,8 @@ CORE_TESTS := $(wildcard $(addprefix tests/,knowledge_base rules_lib pipeline de
 
 help:  ## 这份说明 / this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/.run $(ASSETS)  ## 只安装，不模拟 / install, and simulate nothing
 
 demo: .venv/.run $(ASSETS)  ## 模拟一个县并打开工作台 / simulate a county and open the desk
 	@$(BIN)/fundwatch demo

@@ -44,6 +44,7 @@ _FAULTS = {
     "NUL character": "nul",
 }
 """How the faults of ``streams.messages.faults`` begin, and the keys of their texts."""
+_OF_ALL = {"not a JSON object": "not_object", "not JSON: not UTF-8": "not_utf8"}
 
 
 def lead_sentence(lead: Lead, topics: Topics, texts: Texts) -> str:
@@ -113,8 +114,8 @@ def fault_words(fault: str, texts: Texts) -> str:
     further = _FURTHER.fullmatch(fault_text)
     if further:
         return texts("faults.further", count=further[1])
-    if fault == "not a JSON object":
-        return texts("faults.not_object")
+    if fault in _OF_ALL:
+        return texts(f"faults.{_OF_ALL[fault]}")
     if field == "not JSON":
         return texts("faults.not_json", detail=fault_text)
     for beginning, key in _FAULTS.items():

@@ -231,6 +231,12 @@ def _fail_where_needed(told: Sequence["Imported | NotImported"]) -> None:
         troubles.append(f"少了 {lost} 条 / {lost} messages are missing")
     if dead:
         troubles.append(f"{dead:,} 条无法入库 / {dead:,} messages are dead: fundwatch dead-letters list")
+    conflicts = sum(report.conflict for report in reports)
+    if conflicts:
+        troubles.append(
+            f"{conflicts:,} 条与已接收的不同 / {conflicts:,} messages differ from what is known by their id:"
+            " fundwatch dead-letters list"
+        )
     refused = len(told) - len(reports)
     if refused:
         troubles.append(f"{len(told)} 个来源中有 {refused} 个未导入 / of {len(told)} sources {refused} not imported")

@@ -22,7 +22,7 @@ from streams.messages.faults import (
     type_faults,
     without_value,
 )
-from streams.messages.identifiers import trimmed, unseen_faults, with_trimmed
+from streams.messages.identifiers import in_trimmed_area, trimmed, unseen_faults, with_trimmed
 from streams.messages.kinds import KINDS, Kind
 from streams.messages.names import fields_stand_once, stand_once, twice_faults
 from streams.messages.numbers import are_plain, has_fields, read_any_spelling, with_decimals
@@ -81,7 +81,7 @@ def decode_slowly(body: bytes) -> Decoded:
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
         faults = told_faults(chain(of_names, type_faults(data, kind.event))) or [without_value(error)]
         raise Undecodable(faults, _money(data)) from None
-    event = with_trimmed(came)
+    event = in_trimmed_area(with_trimmed(came))
     faults = told_faults(chain(of_names, type_faults(data, kind.event), unseen_faults(event), kind.faults(event)))
     if faults:
         raise Undecodable(faults, _money(data))
@@ -167,7 +167,9 @@ def _all_fields(kind: Any) -> frozenset[str]:
 def _decode_data(body: bytes) -> dict[str, Any]:
     try:
         data = _decode_json(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError:
+        raise Undecodable(["not JSON: not UTF-8"]) from None
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Undecodable([f"not JSON: {error}"]) from None
     except ArithmeticError:
         raise Undecodable(["message: a number whose exponent nobody can reckon with"]) from None

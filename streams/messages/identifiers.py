@@ -10,11 +10,12 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from msgspec.structs import replace
 
-from knowledge_base.events.head import Id, Reference
+from knowledge_base.events.head import Event, Id, Reference
 from knowledge_base.signs import UNSEEN
 from streams.messages.numbers import has_fields, typed_fields
 
 P = TypeVar("P")
+E = TypeVar("E", bound=Event)
 
 
 def trimmed(text: str) -> str:
@@ -41,6 +42,15 @@ def with_trimmed(part: P) -> P:
     return event
 
 
+def in_trimmed_area(event: E) -> E:
+    """A new event in its area without what nobody sees at the ends. Stored ones stay where they are."""
+    if event.area == trimmed(event.area):
+        return event
+    struct: Any = event
+    moved: E = replace(struct, area=trimmed(event.area))
+    return moved
+
+
 def _trimmed(value: Any, kind: Any) -> Any:
     if isinstance(value, str):
         return trimmed(value) if kind in (Id, Reference) else value
@@ -63,8 +73,14 @@ def _names(kind: Any) -> bool:
     return kind in (Id, Reference) or has_fields(kind)
 
 
-def unseen_faults(part: Any, where: str = "") -> Iterator[str]:
-    """The fault of every ``Id`` of an event, or of a part of one, whose signs show nothing: it names nothing."""
+def unseen_faults(event: Event) -> Iterator[str]:
+    """The fault of every ``Id`` of an event, and of its area, whose signs show nothing: it names nothing."""
+    if not event.area.strip(UNSEEN):
+        yield "area: expected a visible sign"
+    yield from _unseen_in(event, "")
+
+
+def _unseen_in(part: Any, where: str) -> Iterator[str]:
     kind: Any = type(part)
     for name, of in _holding(kind):
         value = getattr(part, name)
@@ -72,4 +88,4 @@ def unseen_faults(part: Any, where: str = "") -> Iterator[str]:
             yield f"{where}{name}: expected a visible sign"
         elif isinstance(value, tuple) and has_fields(get_args(of)[0]):
             for index, item in enumerate(value):
-                yield from unseen_faults(item, f"{where}{name}[{index}].")
+                yield from _unseen_in(item, f"{where}{name}[{index}].")

@@ -25,12 +25,13 @@ _LATE = datetime(LAST_YEAR, 12, 30, tzinfo=UTC)
 def is_plain(claim: Claim, body: bytes) -> bool:
     """Whether a claim is surely without the faults that types cannot tell. ``body`` is what it was decoded from."""
     has_nul = _ESCAPE in body and _ESCAPED_NUL in body
-    return not has_nul and are_trimmed(_identifiers_of(claim)) and _is_faultless(claim)
+    return not has_nul and claim.area != "" and are_trimmed(_identifiers_of(claim)) and _is_faultless(claim)
 
 
 def _identifiers_of(claim: Claim) -> list[str]:
-    """Every identifier of a claim and every reference to one, as ``streams.messages.identifiers`` finds them."""
-    head = (claim.event_id, claim.sender, claim.claim_id, claim.encounter_id, claim.patient, claim.institution)
+    """The area, the identifiers and the references of a claim, as ``streams.messages.identifiers`` finds them."""
+    own = (claim.area, claim.event_id, claim.sender, claim.claim_id, claim.encounter_id)
+    head = (*own, claim.patient, claim.institution)
     of_lines = chain.from_iterable(map(_NAMES_OF_LINE, claim.lines))
     traces = chain.from_iterable([line.trace_codes for line in claim.lines if line.trace_codes])
     operators = [operation.practitioner for operation in claim.operations or ()]

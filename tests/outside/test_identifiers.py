@@ -408,6 +408,21 @@ async def test_what_has_no_bytes_keeps_its_names_and_is_joined_all_the_same(
     assert await connection.fetchval("select count(distinct person) from persons") == 1
 
 
+@pytest.mark.parametrize("pad", PADS, ids=ascii)
+def test_an_area_loses_what_nobody_sees_at_its_ends(pad: str) -> None:
+    for message in (_full(), json.loads(encode_event(status("s", "03-01", "death")))):
+        padded = json.dumps(message | {"area": f"{pad}{message['area']}{pad}"}).encode()
+        assert decode_event(padded).area == message["area"]
+        assert decode_stored(padded).area == f"{pad}{message['area']}{pad}", "what is stored stays in its area"
+
+
+@pytest.mark.parametrize("area", ["", " ", "\u200b\u3000"], ids=ascii)
+def test_an_area_that_shows_nothing_is_a_fault(area: str) -> None:
+    with pytest.raises(Undecodable) as raised:
+        decode_event(json.dumps(_full(area=area)).encode())
+    assert raised.value.faults == ["area: expected a visible sign"]
+
+
 def test_a_message_padded_everywhere_is_one_that_is_not() -> None:
     body = json.dumps(_full()).encode()
     wild = body.replace(b'"p1"', b'"\\u00a0p1\\t"').replace(b'"H2"', b'"H2 "')
