@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
-from itertools import chain
 
 from knowledge_base.codes import is_item_code
 from knowledge_base.days import FIRST_DAY, Day
@@ -67,10 +66,9 @@ def _odd_in(claim: ClaimDigest) -> list[Odd]:
 
 
 def _names_in(claim: ClaimDigest) -> list[str]:
-    """The identifiers of a claim and its lines, and those that they refer to; of item codes the form is looked at."""
-    head = (claim.event_id, claim.patient, claim.claim_id, claim.encounter_id, claim.institution)
-    others = (claim.reverses, claim.corrects, *chain(*[(of.line_id, of.refund_of, of.sent_to) for of in claim.lines]))
-    return [*head, *filter(None, others)]
+    """What a claim and its lines are known by. What they refer to is looked at where it is known by that."""
+    own = [claim.event_id, claim.patient, claim.claim_id, claim.encounter_id, claim.institution]
+    return own + [line.line_id for line in claim.lines]
 
 
 def _odd(

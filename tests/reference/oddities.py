@@ -82,9 +82,8 @@ def _birth_date(claim: Claim) -> date | None:
 
 
 def _identifiers(claim: Claim) -> list[str]:
-    names = [claim.event_id, claim.patient, claim.claim_id, claim.encounter_id, claim.institution, claim.reverses]
-    lines = [name for line in claim.lines for name in (line.line_id, line.refund_of, line.sent_to)]
-    return [name for name in (*names, claim.corrects, *lines) if name is not None]
+    names = [claim.event_id, claim.patient, claim.claim_id, claim.encounter_id, claim.institution]
+    return names + [line.line_id for line in claim.lines]
 
 
 def _is_odd(name: str) -> bool:
