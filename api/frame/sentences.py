@@ -14,25 +14,26 @@ Topics = Mapping[str, Words]
 """What topics are called, by their folder."""
 
 _TYPES = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
-_LONGEST = re.compile(r"Expected `str` of length <= ([0-9]+)")
-_FURTHER = re.compile(r"further faults: ([0-9]+\+?)")
+_NUMBER = re.compile(r"[0-9]+")
+_LONGEST = re.compile(r"Expected `str` of length <= ([0-9]+|#)")
+_FURTHER = re.compile(r"further faults: ((?:[0-9]+|#)\+?)")
 _FAULTS = {
     "missing": "missing",
     "known with other content": "known",
     "expected an object": "object",
     "expected a decimal": "decimal",
     "expected a day": "day",
-    "expected 0 to": "supply",
+    "expected # to": "supply",
     "expected one of": "choice",
     "Invalid enum value": "choice",
     "twice in one claim": "twice",
     "twice": "name_twice",
     "an unknown name: twice": "unknown_twice",
     "expected a visible sign": "unseen",
-    "Expected `str` of length >= 1": "empty",
-    "Invalid RFC3339 encoded datetime": "instant",
+    "Expected `str` of length >= #": "empty",
+    "Invalid RFC# encoded datetime": "instant",
     "Expected `datetime` with a timezone": "zone",
-    "Invalid RFC3339 encoded date": "date",
+    "Invalid RFC# encoded date": "date",
     "a number whose exponent": "exponent",
     "nested too deep": "deep",
     "more than": "parts",
@@ -43,8 +44,8 @@ _FAULTS = {
     "a merge names another": "merge",
     "NUL character": "nul",
 }
-"""How the faults of ``streams.messages.faults`` begin, and the keys of their texts."""
-_OF_ALL = {"not a JSON object": "not_object", "not JSON: not UTF-8": "not_utf8"}
+"""How the faults of ``streams.messages.faults`` begin, with ``#`` for numbers, and the keys of their texts."""
+_OF_ALL = {"not a JSON object": "not_object", "not JSON: not UTF-#": "not_utf8"}
 
 
 def lead_sentence(lead: Lead, topics: Topics, texts: Texts) -> str:
@@ -102,7 +103,10 @@ def waited_words(since: datetime | None, now: datetime, texts: Texts) -> str:
 
 
 def fault_words(fault: str, texts: Texts) -> str:
-    """What is wrong with a message, as ``streams.messages.faults`` tells it, with the words that are known here."""
+    """What is wrong with a message, as ``streams.messages.faults`` tells it, with the words that are known here.
+
+    Numbers in it may be left open by ``#``, where faults are counted by kind.
+    """
     field, separator, fault_text = fault.partition(": ")
     mismatch = _TYPES.match(fault_text)
     if mismatch:
@@ -114,12 +118,14 @@ def fault_words(fault: str, texts: Texts) -> str:
     further = _FURTHER.fullmatch(fault_text)
     if further:
         return texts("faults.further", count=further[1])
-    if fault in _OF_ALL:
-        return texts(f"faults.{_OF_ALL[fault]}")
+    whole = _OF_ALL.get(_NUMBER.sub("#", fault))
+    if whole:
+        return texts(f"faults.{whole}")
     if field == "not JSON":
         return texts("faults.not_json", detail=fault_text)
+    of_kind = _NUMBER.sub("#", fault_text)
     for beginning, key in _FAULTS.items():
-        if fault_text.startswith(beginning) and separator:
+        if of_kind.startswith(beginning) and separator:
             return texts("faults.at", field=field, fault=texts.find("faults", key))
     return fault
 
