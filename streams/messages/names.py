@@ -62,11 +62,11 @@ def stand_once(body: bytes, kept: dict[str, Any]) -> bool:
 def _are_as_many(body: bytes, written: bytes) -> bool:
     """Whether a message gives as many names as what was kept of it, when that is written out again.
 
-    Names are counted by their ends, which texts may hold too, in both alike.
+    Names are counted by their ends, which texts may hold too: in both alike, unless the message escapes quote or colon.
     """
     if any(blank in body and blank + b":" in body for blank in (b" ", b"\t", b"\n", b"\r")):
         return False  # the blank may part a name from its colon
-    return b"\\u0022" not in body and body.count(_NAME_ENDS) == written.count(_NAME_ENDS)
+    return b"\\u00" not in body and body.count(_NAME_ENDS) == written.count(_NAME_ENDS)
 
 
 class _Object(dict[str, Any]):

@@ -172,6 +172,16 @@ def test_a_name_parted_from_its_colon_does_not_make_up_for_one_given_twice(blank
     assert raised.value.faults == ["area: twice"]
 
 
+@pytest.mark.parametrize("spelled", [b"\\u0022:", b'\\"\\u003a', b'\\"\\u003A', b"\\u0022\\u003a"], ids=ascii)
+def test_the_end_of_a_name_in_a_text_does_not_make_up_for_one_given_twice(spelled: bytes) -> None:
+    claim = _sparse()
+    claim["lines"][0]["item_name"] = "NAME"
+    body = _packed(claim).replace(b"NAME", spelled).replace(b'"area":', b'"area":"a","area":')
+    with pytest.raises(Undecodable) as raised:
+        decode_event(body)
+    assert raised.value.faults == ["area: twice"]
+
+
 def test_neither_quick_look_passes_a_name_twice() -> None:
     """Held against a reader that keeps every name: messages of all lengths and spellings."""
     random = Random(33)
