@@ -4,6 +4,7 @@ No label names a person, a provider or a sender: labels are groups, topics, part
 a rule set, so their number is bounded. docs/monitoring.md says what to watch.
 """
 
+import math
 import shutil
 from pathlib import Path
 
@@ -115,6 +116,15 @@ def show_suspended(rule_set: RuleSet) -> None:
 
 
 def show_disk(folder: Path) -> None:
-    """From now on measures the file system of a folder whenever metrics are read."""
-    _DISK_FREE.set_function(lambda: shutil.disk_usage(folder).free)
-    _DISK_SIZE.set_function(lambda: shutil.disk_usage(folder).total)
+    """From now on measures the file system of a folder whenever metrics are read; NaN while it cannot be."""
+    _DISK_FREE.set_function(lambda: _disk(folder)[0])
+    _DISK_SIZE.set_function(lambda: _disk(folder)[1])
+
+
+def _disk(folder: Path) -> tuple[float, float]:
+    """The bytes that are free and all there are where a folder lies; a folder that is gone takes no other figure along."""
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return math.nan, math.nan
+    return usage.free, usage.total

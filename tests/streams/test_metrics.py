@@ -1,6 +1,7 @@
 """Metrics: a thousand claims through a worker, and what was counted held against the raw store."""
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -315,3 +316,14 @@ def test_the_disk_of_a_folder_is_measured_when_it_is_asked_for(tmp_path: Path) -
     show_disk(tmp_path)
     served = samples()
     assert 0 < of(served, "disk_free_bytes") < of(served, "disk_size_bytes")
+
+
+def test_a_folder_that_is_gone_takes_no_other_figure_along(tmp_path: Path) -> None:
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    show_disk(folder)
+    folder.rmdir()
+    served = samples()
+    assert math.isnan(of(served, "disk_free_bytes")) and math.isnan(of(served, "disk_size_bytes"))
+    folder.mkdir()
+    assert of(samples(), "disk_free_bytes") > 0
