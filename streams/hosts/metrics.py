@@ -122,7 +122,7 @@ def show_disk(folder: Path) -> None:
 
 
 def _disk(folder: Path) -> tuple[float, float]:
-    """The bytes that are free and all there are where a folder lies; a folder that is gone takes no other figure along."""
+    """The bytes that are free and all there are where a folder lies. One that is gone takes no other figure along."""
     try:
         usage = shutil.disk_usage(folder)
     except OSError:
