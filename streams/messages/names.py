@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, get_args, get_origin
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from streams.messages.numbers import has_fields
 
@@ -23,8 +23,8 @@ _encode = msgspec.json.Encoder().encode
 def fields_stand_once(body: bytes, kind: type[msgspec.Struct]) -> bool:
     """Whether a message that was read as a kind of event surely gives no name twice, nor any that no schema knows.
 
-    What it gives is written out again: one value for each field, as short as JSON can (floats apart, of which no event
-    knows any). A message as long as that holds nothing else, not even a blank.
+    What it gives is written out again: each field once, its value as it came. A message as long as that holds nothing
+    else, not even a blank.
     """
     try:
         written = _encode(_decoder_as_written(kind)(body))
@@ -39,15 +39,16 @@ def _decoder_as_written(kind: type[msgspec.Struct]) -> Callable[[bytes], Any]:
 
 
 def _as_written(kind: Any) -> Any:
-    """The same type for values of any type, which are left out again where they were not given."""
+    """The same type for values as they are written, which are left out again where they were not given."""
+    if type(None) in get_args(kind):
+        some = _as_written(get_args(kind)[0])
+        return some if some is msgspec.Raw else some | None
     if get_origin(kind) is tuple:
         item: Any = _as_written(get_args(kind)[0])
         return list[item]
-    if type(None) in get_args(kind):
-        return _as_written(get_args(kind)[0]) | None
     if not has_fields(kind):
-        return Any
-    fields = [(of.name, _as_written(of.type) | UnsetType, UNSET) for of in msgspec.structs.fields(kind)]
+        return msgspec.Raw
+    fields = [(of.name, _as_written(of.type), UNSET) for of in msgspec.structs.fields(kind)]
     return msgspec.defstruct(kind.__name__, fields, gc=False)
 
 

@@ -4,8 +4,7 @@ Nearly all are. Of the others ``streams.messages.faults`` says what is wrong, if
 """
 
 from datetime import UTC, datetime
-from itertools import chain
-from operator import attrgetter
+from typing import cast
 
 from msgspec.structs import astuple
 
@@ -16,7 +15,6 @@ from streams.messages.identifiers import are_trimmed
 from streams.messages.numbers import are_plain
 
 _ESCAPE, _ESCAPED_NUL = b"\\", rb"\u0000"
-_NAMES_OF_LINE = attrgetter("line_id", "item_code", "practitioner", "order_id", "refund_of", "sent_to")
 _EARLY = datetime(FIRST_YEAR, 1, 2, tzinfo=UTC)
 _LATE = datetime(LAST_YEAR, 12, 30, tzinfo=UTC)
 """Between these every time zone is in the years that may be."""
@@ -30,13 +28,13 @@ def is_plain(claim: Claim, body: bytes) -> bool:
 
 def _identifiers_of(claim: Claim) -> list[str]:
     """The area, the identifiers and the references of a claim, as ``streams.messages.identifiers`` finds them."""
-    own = (claim.area, claim.event_id, claim.sender, claim.claim_id, claim.encounter_id)
-    head = (*own, claim.patient, claim.institution)
-    of_lines = chain.from_iterable(map(_NAMES_OF_LINE, claim.lines))
-    traces = chain.from_iterable([line.trace_codes for line in claim.lines if line.trace_codes])
-    operators = [operation.practitioner for operation in claim.operations or ()]
-    others = (claim.practitioner, claim.reverses, claim.corrects)
-    return [*head, *filter(None, chain(of_lines, traces, operators, others))]
+    names: list[str | None] = [claim.area, claim.event_id, claim.sender, claim.claim_id, claim.encounter_id]
+    names += (claim.patient, claim.institution, claim.practitioner, claim.reverses, claim.corrects)
+    names += [operation.practitioner for operation in claim.operations or ()]
+    for line in claim.lines:
+        names += (line.line_id, line.item_code, line.practitioner, line.order_id, line.refund_of, line.sent_to)
+        names += line.trace_codes
+    return list(filter(None, names))
 
 
 def _is_faultless(claim: Claim) -> bool:
@@ -44,12 +42,15 @@ def _is_faultless(claim: Claim) -> bool:
     lines = claim.lines
     moments = _moments_of(claim)
     return (
-        are_plain(set(numbers_of(claim)))  # of the many most are spelled alike
+        are_plain(numbers_of(claim))
         and min(moments) > _EARLY
         and max(moments) < _LATE
         and len({line.line_id for line in lines}) == len(lines)
-        and not [line for line in lines if line.days and not 0 < line.days <= LONGEST_SUPPLY]
-        and not [line for line in lines if line.refund_of == line.line_id]
+        and not [
+            line
+            for line in lines
+            if line.refund_of == line.line_id or (line.days and not 0 < line.days <= LONGEST_SUPPLY)
+        ]
         and claim.claim_id not in (claim.reverses, claim.corrects)
         and (claim.reverses is None or claim.corrects is None)
     )
@@ -64,12 +65,11 @@ def _moments_of(claim: Claim) -> list[datetime]:
     return moments
 
 
-def numbers_of(claim: Claim) -> list[str]:
-    """Every number of a claim, as it is spelled."""
-    lines = claim.lines
-    numbers = [line.quantity for line in lines]
-    numbers += [line.amount for line in lines]
-    numbers += [line.unit_price for line in lines if line.unit_price is not None]
-    numbers += [line.in_fund_scope for line in lines if line.in_fund_scope is not None]
-    numbers += [line.own_pay for line in lines if line.own_pay is not None]
-    return numbers + list(astuple(claim.paid)) if claim.paid else numbers
+def numbers_of(claim: Claim) -> set[str]:
+    """The numbers of a claim as they are spelled; of the many most are spelled alike."""
+    numbers: list[str | None] = list(astuple(claim.paid)) if claim.paid else []
+    for line in claim.lines:
+        numbers += (line.quantity, line.amount, line.unit_price, line.in_fund_scope, line.own_pay)
+    spelled = set(numbers)
+    spelled.discard(None)
+    return cast(set[str], spelled)
