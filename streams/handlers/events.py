@@ -6,6 +6,7 @@ decode -> lock subjects -> enter events -> read windows -> judge -> compare
 Patients are judged here. Other subjects that an event touches are only noted (``streams.jobs.judging_subjects``).
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from knowledge_base.subjects import PATIENT, patient
@@ -17,7 +18,7 @@ from streams.handlers.rule_sets import RuleSets
 from streams.messages.codec import readable_money
 from streams.messages.vault import Vault
 from streams.pipeline.account import Account, decode_records
-from streams.pipeline.arrivals import Arrival, Incoming
+from streams.pipeline.arrivals import Arrival, Incoming, arrival_of
 from streams.pipeline.reports import Report
 from streams.pipeline.touching import merged_persons
 from streams.store.events import persons, stored, wider
@@ -97,12 +98,20 @@ async def _accept(
     first: dict[str, Incoming] = {}
     for event_id, item in zip(ids, incoming, strict=True):
         first.setdefault(event_id, item)
-    new, known = await stored.save_event_ids(connection, area, {name: item.hash for name, item in first.items()})
+    entering = asyncio.ensure_future(
+        stored.save_event_ids(connection, area, {name: item.hash for name, item in first.items()})
+    )
+    try:
+        await asyncio.sleep(0)  # the database enters them while this process makes what is kept of them
+        arrivals = {name: arrival_of(item) for name, item in first.items()}
+    finally:
+        new, known = await entering
     accepted: dict[int, Arrival] = {}
     doubtful: dict[str, list[Incoming]] = {}
     for event_id, item in zip(ids, incoming, strict=True):
         if first[event_id] is item and event_id in new:
-            accepted[new[event_id]] = account.accepted(item)
+            account.accepted(item)
+            accepted[new[event_id]] = arrivals[event_id]
         elif item.hash == known.get(event_id, first[event_id].hash):
             account.duplicate(item)
         else:

@@ -12,7 +12,7 @@ from streams.bus import Record
 from streams.messages.codec import count_unknown_fields, decode_message, decode_stored, same_content
 from streams.messages.faults import Undecodable
 from streams.messages.vault import Vault
-from streams.pipeline.arrivals import Arrival, Incoming, arrival_of, incoming_of
+from streams.pipeline.arrivals import Incoming, incoming_of
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -61,9 +61,8 @@ class Account:
         self.letters: list[Refused] = []
         self._vault = vault
 
-    def accepted(self, item: Incoming) -> Arrival:
+    def accepted(self, item: Incoming) -> None:
         self._tally(item.record).count("accepted", item.money)
-        return arrival_of(item)
 
     def duplicate(self, item: Incoming) -> None:
         self._tally(item.record).count("duplicate", item.money)
