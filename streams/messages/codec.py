@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from knowledge_base.events.claims import Claim
-from knowledge_base.events.head import Event
+from knowledge_base.events.head import Event, Money
 from streams.messages.faults import (
     MOST,
     MOST_PARTS,
@@ -183,12 +183,15 @@ def _kind_of(data: dict[str, Any]) -> Kind | None:
 
 
 def _money(data: dict[str, Any]) -> Decimal | None:
-    """What the lines of a faulty message sum to, where every amount can be read."""
+    """What the lines of a faulty message sum to, where every amount is written as the schema has it."""
     try:
-        total = sum((Decimal(str(line["amount"])) for line in data["lines"]), _ZERO)
-    except (KeyError, TypeError, ValueError, ArithmeticError):
+        amounts = [line["amount"] for line in data["lines"]]
+    except (KeyError, TypeError):
         return None
-    return total if total.is_finite() and abs(total) < MOST * 1000 else None
+    if any(fault for amount in amounts for fault in type_faults(amount, Money)):
+        return None
+    total = sum((Decimal(str(amount)) for amount in amounts), _ZERO)
+    return total if abs(total) < MOST * 1000 else None
 
 
 def encode_event(event: Event) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -214,10 +215,17 @@ def _readable_money(body: bytes, outcome: str) -> Decimal | None:
         json.dumps(data, ensure_ascii=False, default=str).encode()  # half a surrogate pair is no text
         if outcome != "dead" and data["kind"] == "patient_status":
             return Decimal(0)
-        total = sum((Decimal(str(line["amount"])) for line in data["lines"]), Decimal(0))
+        total = sum((_amount(line["amount"]) for line in data["lines"]), Decimal(0))
     except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
         return None
     return total if total.is_finite() and abs(total) < 10**17 else None
+
+
+def _amount(written: object) -> Decimal:
+    """An amount as the published schema has it written, with quotes or without."""
+    if re.fullmatch(r"-?[0-9]{1,14}(\.[0-9]{1,6})?", str(written)) is None:
+        raise ValueError("no amount")
+    return Decimal(str(written))
 
 
 def _refuse(constant: str) -> Any:

@@ -249,6 +249,15 @@ def test_other_spellings_are_refused_and_read_where_they_were_taken_once(written
     assert Decimal(stored.lines[0].quantity) == Decimal(meant)
 
 
+@pytest.mark.parametrize("amount", ["1_000", "１０００", "٣", " 5", "1e3", "0.1234567", "NaN", 0.1234567, True, None])
+def test_money_that_no_claim_may_name_so_is_not_known(amount: object) -> None:
+    data = claim(1)
+    data["lines"][0]["amount"] = amount
+    with pytest.raises(Undecodable, match=r"lines\[0\].amount") as raised:
+        decode_event(json.dumps(data).encode())
+    assert raised.value.money is None
+
+
 def test_the_short_way_and_the_long_way_agree() -> None:
     """What the codec takes at once the long way takes too, with the same event."""
     for seed in range(10):
