@@ -70,7 +70,7 @@ def rejudge(json: Json = False) -> None:
         print_json(done)
     else:
         print_table(
-            f"重判 {done.people:,} 人 / people judged again",
+            f"重判人数 people judged again: {done.people:,}",
             ("规则 rule", "新增 raised", "修订 revised", "撤回 withdrawn"),
             [
                 (rule, *(changes.get(name, 0) for name in ("raised", "revised", "withdrawn")))

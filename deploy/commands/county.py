@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, note, print_json, print_table, run, say
+from deploy.commands.output import Failure, Json, Opened, counted, note, print_json, print_table, run, say
 from deploy.commands.progress import Closing, close_run, follow
 from deploy.commands.publishing import publish_own
 from deploy.county import CountyPlan, write_county
@@ -48,7 +48,7 @@ def county(
     Example: fundwatch county claims.jsonl truth.jsonl
     """
     number = write_county(CountyPlan(scale=scale, seed=seed), claims, truth)
-    note(f"{number} 条 / events")
+    note(f"{number} 条 / {counted(number, 'event', 'events')}")
 
 
 def demo(
@@ -121,7 +121,7 @@ async def _replay(settings: Settings, service: Service, plan: CountyPlan, json: 
             "most points are in force from 2025-12-31 on: what was done before is not found"
         )
     if closing.lost:
-        raise Failure(f"少了 {closing.lost} 条 / {closing.lost} messages are missing")
+        raise Failure(f"少了 {closing.lost} 条 / {counted(closing.lost, 'message is', 'messages are')} missing")
 
 
 @contextmanager

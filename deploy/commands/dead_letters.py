@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, note, print_json, print_table, run, say
+from deploy.commands.output import Failure, Json, Opened, counted, note, print_json, print_table, run, say
 from deploy.commands.purging import purge
 from streams.acts.letters import go_on_replaying, open_letter
 from streams.messages.faults import MOST_FAULTS
@@ -109,7 +109,8 @@ async def _replay(name: str) -> None:
 def _told(reasons: list[str], most: int) -> str:
     """Reasons in one line, the first ones alone where there are many."""
     more = len(reasons) - most
-    return "; ".join(reasons[:most]) + (f"; 另有 {more:,} 个原因 / {more:,} more reasons" if more > 0 else "")
+    rest = f"; 另有 {more:,} 个原因 / {counted(more, 'more reason', 'more reasons')}" if more > 0 else ""
+    return "; ".join(reasons[:most]) + rest
 
 
 _WRONG_KEY = "这条死信是用另一把密钥封存的 / this letter was sealed with another key"

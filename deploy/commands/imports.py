@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from api.frame.formats import instant
-from deploy.commands.output import Failure, Json, Opened, neutral, note, print_json, print_table, run, say
+from deploy.commands.output import Failure, Json, Opened, counted, neutral, note, print_json, print_table, run, say
 from deploy.commands.progress import follow
 from deploy.runtime import stop_on_signals
 from knowledge_base.files.folders import look_into
@@ -228,14 +228,15 @@ def _fail_where_needed(told: Sequence["Imported | NotImported"]) -> None:
     lost = sum({report.source: report.lost for report in reports}.values())
     dead = sum(report.dead for report in reports)
     if lost:
-        troubles.append(f"少了 {lost} 条 / {lost} messages are missing")
+        troubles.append(f"少了 {lost} 条 / {counted(lost, 'message is', 'messages are')} missing")
     if dead:
-        troubles.append(f"{dead:,} 条无法入库 / {dead:,} messages are dead: fundwatch dead-letters list")
+        told_dead = counted(dead, "message is", "messages are")
+        troubles.append(f"{dead:,} 条无法入库 / {told_dead} dead: fundwatch dead-letters list")
     conflicts = sum(report.conflict for report in reports)
     if conflicts:
         troubles.append(
-            f"{conflicts:,} 条与已接收的不同 / {conflicts:,} messages differ from what is known by their id:"
-            " fundwatch dead-letters list"
+            f"{conflicts:,} 条与已接收的不同 / {counted(conflicts, 'message differs', 'messages differ')} from what is"
+            " known by the same id: fundwatch dead-letters list"
         )
     refused = len(told) - len(reports)
     if refused:

@@ -91,6 +91,11 @@ def say(text: str) -> None:
     _print_line(console, text)
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """How many there are, in English: ``1 message is dead``, ``1,200 messages are dead``."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
 def note(text: str) -> None:
     """The same on standard error: what is said beside the answer."""
     _print_line(notes, text)

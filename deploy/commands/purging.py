@@ -12,7 +12,7 @@ from typing import IO, Annotated
 import msgspec
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, acting, neutral, print_json, run, say
+from deploy.commands.output import Failure, Json, Opened, acting, counted, neutral, print_json, run, say
 from streams.acts import purging
 from streams.acts.purging import SealedOtherwise
 from streams.hosts.service import Service
@@ -95,8 +95,9 @@ def _require_consent(source: str, path: Path, count: Count, yes: bool) -> None:
     replayed = count.letters - count.left
     question = (
         f"来源 {source} (同名的各次导入都算在内): {count.letters:,} 条死信, 其中 {replayed:,} 条已重放;"
-        f" 写入 {path} 后删除, 不能撤销。继续? / {count.letters:,} dead letters of everything imported under this name,"
-        f" {replayed:,} of them replayed, are written to that file and then taken away for good. Go on?"
+        f" 写入 {path} 后删除, 不能撤销。继续? / of everything imported under this name"
+        f" {counted(count.letters, 'dead letter is', 'dead letters are')} written to that file and then taken away for"
+        f" good, {replayed:,} of which had been replayed. Go on?"
     )
     if not typer.confirm(neutral(question), err=True):
         raise Failure("没有清除 / nothing was purged")
@@ -183,5 +184,5 @@ def _show(source: str, path: Path, done: purges.Purge | None, left: int) -> None
             f"已清除 / purged: {done.purged:,} (清除 purge {done.purge}); 导出 export {path}, sha256 {done.export_hash}"
         )
         if left:
-            text += f"; 其间又来了 {left:,} 条, 没有动 / {left:,} more came meanwhile and stay"
+            text += f"; 其间又来了 {left:,} 条, 没有动 / not taken away, come meanwhile: {left:,}"
     say(text)

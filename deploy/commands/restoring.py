@@ -2,7 +2,7 @@
 
 import typer
 
-from deploy.commands.output import Json, Opened, note, print_json, run
+from deploy.commands.output import Json, Opened, counted, note, print_json, run
 from streams.jobs.restoring import resend_findings as _resend
 
 
@@ -26,6 +26,6 @@ async def _resend_findings(json: bool) -> None:
     if json:
         print_json({"findings": findings, "from": {f"{end.topic}/{end.partition}": end.end for end in ends}})
         return
-    note(f"{findings} 个疑点待重新发出 / findings will be sent again")
+    note(f"{findings} 个疑点待重新发出 / {counted(findings, 'finding', 'findings')} will be sent again")
     for end in ends:
         note(f"此前的消息作废 / what came before is void: {end.topic}/{end.partition} < {end.end}")

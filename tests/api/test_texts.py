@@ -15,6 +15,7 @@ from streams.store.casework.queue import SORTS
 HERE = Path(api.__file__).parent
 TEMPLATES = sorted(HERE.rglob("*.html"))
 CJK = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
+COUNTED = re.compile(r"\{\w+\} (?:more |other |further |dead |of )*[a-z]{3,}s\b")
 ASKED = re.compile(r"""\bt(?:exts)?\(\s*"([\w.]+)"(\s*~)?""")
 
 
@@ -35,6 +36,13 @@ def test_chinese_is_chinese_and_english_is_not() -> None:
     assert [key for key, text in en.items() if CJK.search(text)] == ["site.other_language"]
     chinese = [key for key, text in zh.items() if CJK.search(text)]
     assert len(chinese) > 0.95 * len(zh)
+
+
+def test_english_holds_whether_it_counts_one_or_many() -> None:
+    """A number stands behind what it counts ("Leads: 1"), but for limits, which are never 1."""
+    en = load_texts("en").texts
+    counting = {key for key, text in en.items() if COUNTED.search(text)}
+    assert counting == {"faults.longest", "letters.bytes_cut"}
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)

@@ -238,7 +238,7 @@ def test_an_import_of_which_anything_died_ends_with_1(shell: Shell, tmp_path: Pa
     mixed = tmp_path / "mixed.jsonl"
     mixed.write_bytes(lines(GOOD[0], b'{"event_id": 5}'))
     error = shell("import", "claims", str(mixed), code=1)
-    assert "1 messages are dead: fundwatch dead-letters list" in error
+    assert "1 message is dead: fundwatch dead-letters list" in error
 
 
 def test_a_mostly_dead_file_stops_before_anything_is_sent_unless_it_is_wanted(shell: Shell, tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ def test_on_a_terminal_it_is_asked(shell: Shell, tmp_path: Path, file: Path, ans
         os.close(ours)
         os.close(theirs)
     asked = done.stderr.decode()
-    assert f"{len(BAD)} dead letters of everything imported under this name, 0 of them replayed" in asked
+    assert f"imported under this name {len(BAD)} dead letters are written" in asked
     assert (done.returncode, file.exists(), len(names(shell))) == ((0, True, 0) if answer == "y" else (1, False, 5))
 
 

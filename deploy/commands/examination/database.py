@@ -92,7 +92,7 @@ def examine_condition(now: Condition, account: Unsettled) -> Iterator[Sign]:
         yield ok(about, says)
     about = "对账 / reconciliation"
     if account.unaccounted:
-        says = f"{account.unaccounted} 条无去向 / messages without an outcome"
+        says = f"{account.unaccounted} 条无去向 / messages without an outcome: {account.unaccounted}"
         yield fault(about, says, "fundwatch reconcile, docs/monitoring.md")
     else:
         yield ok(about, "每条消息都有去向 / every message has its outcome")
@@ -102,7 +102,7 @@ def examine_rule_set(now: Condition, own: str | None, by: str | None) -> Sign:
     """Whether everything was judged by the set in force, and whose it is (``by``): the program's own or a person's."""
     about = "规则集 / rule set"
     if now.outstanding:
-        says = f"{now.outstanding} 个统筹区待重判 / areas are to be judged again"
+        says = f"{now.outstanding} 个统筹区待重判 / areas to be judged again: {now.outstanding}"
         return warning(about, says, "fundwatch rejudge")
     if now.rule_set is None:
         return ok(about, "尚未发布 / none in force yet")

@@ -135,6 +135,8 @@ def examine_rules() -> tuple[Sign, str | None]:
     except FileFaults as error:
         return fault(about, str(error).splitlines()[0], "fundwatch rules check"), None
     if failed:
-        return fault(about, f"{len(failed)} 个案例不符 / cases fail", "fundwatch rules check"), rule_set.hash
+        return fault(
+            about, f"{len(failed)} 个案例不符 / cases that fail: {len(failed)}", "fundwatch rules check"
+        ), rule_set.hash
     cases = sum(len(rule.cases) for rule in rule_set.rules)
     return ok(about, f"{len(rule_set.rules)} 条 rules, {cases} 个案例 cases, {rule_set.hash[:12]}"), rule_set.hash
