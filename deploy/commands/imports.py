@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 from uuid import uuid4
 
@@ -129,6 +130,8 @@ async def _claims(sources: Sequence[Source], most_dead: float, json: bool) -> No
                 _show(report, service.rule_set)
     if json:
         print_json(told if len(sources) > 1 else told[0])
+    elif len(sources) > 1:
+        _show_total([report for report in told if isinstance(report, Imported)])
     _fail_where_needed(told)
 
 
@@ -229,6 +232,7 @@ def _fail_where_needed(told: Sequence["Imported | NotImported"]) -> None:
     dead = sum(report.dead for report in reports)
     if lost:
         troubles.append(f"少了 {lost} 条 / {counted(lost, 'message is', 'messages are')} missing")
+    troubles += [_mostly_dead(report) for report in reports if report.dead > report.received / 2]
     if dead:
         told_dead = counted(dead, "message is", "messages are")
         troubles.append(f"{dead:,} 条无法入库 / {told_dead} dead: fundwatch dead-letters list")
@@ -243,6 +247,16 @@ def _fail_where_needed(told: Sequence["Imported | NotImported"]) -> None:
         troubles.append(f"{len(told)} 个来源中有 {refused} 个未导入 / of {len(told)} sources {refused} not imported")
     if troubles:
         raise Failure("\n".join(troubles))
+
+
+def _mostly_dead(report: "Imported") -> str:
+    """That most of a source died, and the command that takes away what it left."""
+    purge = f"fundwatch dead-letters purge --import {quote(report.source)} --export FILE"
+    return (
+        f"{report.source}: {report.received:,} 条中有 {report.dead:,} 条无法入库，可能不是要导入的文件; 可以取回"
+        f" / most of it is dead, {report.dead:,} of {counted(report.received, 'message', 'messages')};"
+        f" perhaps it is not the file that was meant; to take that back: {purge}"
+    )
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -315,6 +329,19 @@ async def _report(
         claims_a_second=round(messages / seconds) if seconds else 0,
         earlier=earlier,
         broken=str(broken[0]) if broken else None,
+    )
+
+
+def _show_total(reports: Sequence[Imported]) -> None:
+    """What all sources came to, those that were imported."""
+    received, accepted, duplicate, conflict, dead, money = (
+        sum(getattr(report, name) for report in reports)
+        for name in ("received", "accepted", "duplicate", "conflict", "dead", "accepted_money")
+    )
+    say(
+        f"合计 total: 来源 sources {len(reports):,}; 收到 received {received:,}; 接收 accepted {accepted:,}; "
+        f"重复 duplicate {duplicate:,}; 冲突 conflict {conflict:,}; 无法入库 dead {dead:,}; "
+        f"接收金额 accepted yuan {money:,.2f}"
     )
 
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -132,6 +133,18 @@ def test_several_sources_are_imported_in_one_call(shell: Shell, tmp_path: Path) 
     ]
 
 
+def test_of_several_sources_the_total_is_told(shell: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / "day"
+    folder.mkdir()
+    for name, bodies in (("a", GOOD[:1]), ("b", (GOOD[1], b'{"event_id": 5}'))):
+        (folder / f"{name}.jsonl").write_bytes(lines(*bodies))
+    (folder / "c.csv").write_bytes(b"name,age\nsomebody,40\n" * 40)
+    told = shell.run("import", "claims", str(folder)).stdout.decode()
+    counts = "收到 received 3; 接收 accepted 2; 重复 duplicate 0; 冲突 conflict 0; 无法入库 dead 1"
+    assert f"合计 total: 来源 sources 2; {counts}; 接收金额 accepted yuan 200.00\n" in told
+    assert "total: " not in shell("import", "claims", str(folder / "a.jsonl"))
+
+
 def test_of_several_sources_a_wrong_one_is_named_and_the_others_are_imported(shell: Shell, tmp_path: Path) -> None:
     for number, body in enumerate(GOOD[:2]):
         (tmp_path / f"{number}.jsonl").write_bytes(lines(body))
@@ -239,6 +252,18 @@ def test_an_import_of_which_anything_died_ends_with_1(shell: Shell, tmp_path: Pa
     mixed.write_bytes(lines(GOOD[0], b'{"event_id": 5}'))
     error = shell("import", "claims", str(mixed), code=1)
     assert "1 message is dead: fundwatch dead-letters list" in error
+
+
+def test_of_a_short_file_that_mostly_died_it_is_said_how_to_take_it_back(shell: Shell, tmp_path: Path) -> None:
+    short = tmp_path / "short file.jsonl"
+    short.write_bytes(lines(GOOD[0], b'{"event_id": 5}', b'{"event_id": 6}'))
+    error = shell("import", "claims", str(short), code=1)
+    assert "short file.jsonl: 3 条中有 2 条无法入库" in error
+    assert "most of it is dead, 2 of 3 messages" in error
+    command = error.partition("to take that back: fundwatch ")[2].partition("\n")[0]
+    words = shlex.split(command.replace("FILE", str(tmp_path / "letters.jsonl")))
+    assert shell.json(*words, "--yes")["purge"]["purged"] == 2
+    assert "most of it" not in shell.run("import", "claims", "-", given=lines(GOOD[1], b"{}")).stderr.decode()
 
 
 def test_a_mostly_dead_file_stops_before_anything_is_sent_unless_it_is_wanted(shell: Shell, tmp_path: Path) -> None:
