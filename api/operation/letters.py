@@ -24,7 +24,7 @@ from streams.bus import LONGEST_SOURCE
 from streams.messages.kinds import event_topics
 from streams.messages.vault import WrongKey
 from streams.store.intake import dead_letters
-from streams.store.intake.dead_letters import DeadLetter, LetterFilter
+from streams.store.intake.dead_letters import STATES, DeadLetter, LetterFilter, Outcome, State
 from streams.store.intake.purges import find_purges
 from streams.store.people.kept_forms import KeptForm
 from streams.store.sessions import borrowed, passes_by_itself
@@ -37,10 +37,8 @@ PAGE = 50
 MOST_REASONS = 12
 MOST_SHOWN = 100_000
 MOST_PURGES = 20
-STATES = {"left": False, "replayed": True, "all": None}
 
-State = Literal["left", "replayed", "all"]
-Outcome = Literal["conflict", "dead", ""]
+AnyOutcome = Outcome | Literal[""]
 Text = Annotated[str, Query(max_length=500)]
 SourceName = Annotated[str, Query(max_length=LONGEST_SOURCE)]
 Partition = Annotated[int, Path(ge=0, le=2**31 - 1)]
@@ -52,7 +50,7 @@ Opener = Annotated[Session, Depends(MayByForm(Right.OPEN_LETTERS, f"{PATH}/{{top
 
 
 def letter_filter(
-    outcome: Outcome = "",
+    outcome: AnyOutcome = "",
     reason: Text = "",
     source: SourceName = "",
     day: Annotated[str, Query(max_length=10)] = "",

@@ -1,12 +1,14 @@
 """Commands on dead letters: list, show, replay, purge."""
 
 import sys
+from datetime import datetime
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from deploy.commands.output import Failure, Json, Opened, counted, note, print_json, print_table, run, say
-from deploy.commands.purging import purge
+from deploy.commands.purging import find_source, purge
 from streams.acts.letters import go_on_replaying, open_letter
 from streams.messages.faults import MOST_FAULTS
 from streams.messages.vault import WrongKey
@@ -17,6 +19,8 @@ from streams.store.sessions import Connection, borrowed
 _SHELL = "fundwatch"
 _LISTED = 3
 """Reasons of a letter that a list tells."""
+_KINDS = 12
+"""Kinds of reasons that are counted, of all letters of a list."""
 
 Name = Annotated[str, typer.Argument(help="主题/分区/位置 / topic/partition/offset, claims/0/12")]
 
@@ -31,24 +35,39 @@ def register(app: typer.Typer) -> None:
 
 
 def list_letters(
+    source: Annotated[
+        str | None, typer.Option("--import", "--source", metavar="NAME", help="来源名 / the name in the ledger")
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="原因, 其类别, 或字段 / a reason, its kind, or the field before its colon")
+    ] = None,
+    outcome: Annotated[dead_letters.Outcome | None, typer.Option(help="冲突或无法入库 / outcome")] = None,
+    state: Annotated[dead_letters.State, typer.Option(help="待处理, 已重放, 全部 / state")] = "all",
+    day: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="收到的日期 / day of receipt")] = None,
     before: Annotated[int, typer.Option(help="此序号之前 / older than this number")] = dead_letters.NEWEST,
     most: Annotated[int, typer.Option(min=1, max=1000, help="每页条数 / rows a page")] = 20,
     json: Json = False,
 ) -> None:
     """列出死信及原因 / list dead letters with their reasons.
 
-    Example: fundwatch dead-letters list
+    Example: fundwatch dead-letters list --import claims.jsonl --reason patient
     """
-    run(_list_letters(before, most, json))
+    replayed = dead_letters.STATES[state]
+    chosen = LetterFilter(outcome, reason, source, day.date() if day else None, replayed)
+    run(_list_letters(chosen, before, most, json))
 
 
-async def _list_letters(before: int, most: int, json: bool) -> None:
+async def _list_letters(chosen: LetterFilter, before: int, most: int, json: bool) -> None:
     async with Opened() as service, borrowed(service.pool) as connection:
-        found = await dead_letters.find_dead_letters(connection, LetterFilter(), before, most)
+        if chosen.source is not None:
+            chosen = replace(chosen, source=await find_source(connection, chosen.source))
+        found = await dead_letters.find_dead_letters(connection, chosen, before, most)
+        count = await dead_letters.count_dead_letters(connection, chosen)
+        reasons = await dead_letters.find_reasons(connection, chosen, _KINDS)
     following = found[-1][0] if len(found) == most else None
     if json:
         letters = [{"seq": seq, "name": letter.name, "letter": letter} for seq, letter in found]
-        print_json({"letters": letters, "next": following})
+        print_json({"letters": letters, "next": following, "count": count.letters, "reasons": dict(reasons)})
         return
     print_table(
         "死信 / dead letters",
@@ -59,6 +78,10 @@ async def _list_letters(before: int, most: int, json: bool) -> None:
         ],
         right=5,
     )
+    if reasons:
+        rows = [(kind, f"{letters:,}") for kind, letters in reasons]
+        print_table(f"最多的 {_KINDS} 种原因 / the commonest reasons", ("原因 reason", "死信 letters"), rows)
+    say(f"本页 {len(found):,} 条，共 {count.letters:,} 条 / on this page {len(found):,}, in all {count.letters:,}")
     if following is not None:
         say(f"下一页 / next page: --before {following}")
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -45,12 +45,10 @@ class Purged(msgspec.Struct, frozen=True):
 
 async def _purge(of: str, path: Path, by: str, yes: bool, json: bool) -> None:
     async with Opened() as service, borrowed(service.pool) as connection:
-        known = await purges.find_names(connection)
-        source = of if of in known else next((name for name in known if neutral(name) == neutral(of)), neutral(of))
+        source = await find_source(connection, of)
         begun = await _begun(connection, source, path)
         count = await purging.count_of(connection, source)
         if begun is None and not count.letters:
-            _require_name(known, source)
             done = None
         else:
             _require_consent(source, path, count, yes)
@@ -80,11 +78,15 @@ def _exists(path: Path) -> Failure:
     return Failure(f"文件已存在，请另取名 / this file exists, choose another name: {path}")
 
 
-def _require_name(known: Sequence[str], source: str) -> None:
-    if source not in known:
-        near = ", ".join(get_close_matches(source, known, 3, 0.5))
+async def find_source(connection: Connection, of: str) -> str:
+    """The source of a name as it is kept, also where it is told as a terminal shows it. ``Failure`` for one of none."""
+    known = await purges.find_names(connection)
+    source = of if of in known else next((name for name in known if neutral(name) == neutral(of)), None)
+    if source is None:
+        near = ", ".join(get_close_matches(neutral(of), known, 3, 0.5))
         others = f"相近的有 / near it: {near}" if near else "fundwatch reconcile 列出来源 / lists the names"
-        raise Failure(f"没有这个来源 / no such import: {source}; {others}")
+        raise Failure(f"没有这个来源 / no such import: {neutral(of)}; {others}")
+    return source
 
 
 def _require_consent(source: str, path: Path, count: Count, yes: bool) -> None:

@@ -10,12 +10,18 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from operator import itemgetter
+from typing import Literal
 
 import msgspec
 
 from streams.store.sessions import Connection
 
 NEWEST = 2**63 - 1
+
+Outcome = Literal["conflict", "dead"]
+State = Literal["left", "replayed", "all"]
+STATES: dict[State, bool | None] = {"left": False, "replayed": True, "all": None}
+"""The words for letters that are still to do, for those that were replayed, and for both, as a filter has them."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -41,7 +47,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
 class LetterFilter(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which dead letters. Nothing given means all.
 
-    ``reason`` is a kind of reason, as ``find_reasons`` tells it; ``day`` a day in China; ``seq`` one letter.
+    ``reason`` is a reason, its kind as ``find_reasons`` tells it, or the field before its colon; ``day`` a day in
+    China; ``seq`` one letter.
     """
 
     outcome: str | None = None
@@ -98,7 +105,9 @@ _KIND = "regexp_replace(reason, '[0-9]+', '#', 'g')"
 
 _CONDITIONS = {
     "outcome": "outcome = {}",
-    "reason": f"exists (select from jsonb_array_elements_text(reasons) as reason where {_KIND} = {{}})",
+    "reason": f"""exists (
+        select from jsonb_array_elements_text(reasons) as reason, regexp_replace({{}}, '[0-9]+', '#', 'g') as asked
+        where {_KIND} = asked or starts_with({_KIND}, asked || ': '))""",
     "source": "source = {}",
     "day": "(recorded_at at time zone 'Asia/Shanghai')::date = {}",
     "replayed": "(replayed_at is not null) = {}",

@@ -1,0 +1,88 @@
+"""Dead letters on the command line: chosen by the words of the desk, a page at a time, and short whatever they hold."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.shell import Shell
+
+from .files import GOOD, lines
+
+CONFLICT = GOOD[0].replace(b'"item_name"', b'"item_name":"other","x"')
+NO_KIND = b'{"event_id": "a"}'
+MANY = 3 * 2**20
+
+
+@pytest.fixture
+def shell(tmp_path: Path, postgres_url: str) -> Shell:
+    return Shell(tmp_path / "home", postgres_url)
+
+
+def take_in(shell: Shell, folder: Path, name: str, *bodies: bytes) -> None:
+    (folder / name).write_bytes(lines(*bodies))
+    assert shell.run("import", "claims", str(folder / name)).returncode == 1
+
+
+def listed(shell: Shell, *words: str) -> Any:
+    return shell.json("dead-letters", "list", *words)
+
+
+def test_letters_are_chosen_by_the_words_of_the_desk(shell: Shell, tmp_path: Path) -> None:
+    take_in(shell, tmp_path, "a.jsonl", NO_KIND, b"not JSON")
+    take_in(shell, tmp_path, "b.jsonl", GOOD[0], CONFLICT, NO_KIND)
+    everything = listed(shell)
+    assert (everything["count"], len(everything["letters"])) == (4, 4)
+    assert everything["reasons"]["kind: expected one of claim, patient_status"] == 2
+    (kind,) = [kind for kind in everything["reasons"] if kind.startswith("not JSON")]
+    (reason,) = [
+        letter["letter"]["reasons"][0]
+        for letter in everything["letters"]
+        if "not JSON" in letter["letter"]["reasons"][0]
+    ]
+    assert reason != kind
+    chosen = {
+        ("--import", "a.jsonl"): 2,
+        ("--source", "b.jsonl"): 2,
+        ("--reason", "kind"): 2,
+        ("--reason", "kin"): 0,
+        ("--reason", kind): 1,
+        ("--reason", reason): 1,
+        ("--reason", "kind", "--import", "a.jsonl"): 1,
+        ("--outcome", "conflict"): 1,
+        ("--state", "replayed"): 0,
+        ("--state", "left"): 4,
+        ("--day", "2020-01-01"): 0,
+    }
+    assert {words: listed(shell, *words)["count"] for words in chosen} == chosen
+    name = listed(shell, "--import", "a.jsonl", "--reason", "kind")["letters"][0]["name"]
+    shell("dead-letters", "replay", name)
+    assert [letter["name"] for letter in listed(shell, "--state", "replayed")["letters"]] == [name]
+    assert "near it: a.jsonl" in shell("dead-letters", "list", "--import", "a.json", code=1)
+
+
+def test_a_page_says_how_many_there_are_and_where_the_next_begins(shell: Shell, tmp_path: Path) -> None:
+    take_in(shell, tmp_path, "a.jsonl", *[NO_KIND] * 5)
+    told = shell("dead-letters", "list", "--most", "2")
+    assert "on this page 2, in all 5" in told
+    following = told.partition("next page: --before ")[2].strip()
+    seen = listed(shell, "--most", "3", "--before", following)
+    assert len(seen["letters"]) == 3
+    assert seen["count"] == 5
+
+
+def test_letters_of_several_megabytes_are_listed_in_a_few_lines(shell: Shell, tmp_path: Path) -> None:
+    faulty = json.loads(GOOD[0])
+    faulty["lines"] = [{"line_id": 1}] * (MANY // 20)
+    name = b'"%s"' % (b"n" * MANY)
+    huge = (json.dumps(faulty).encode(), b"[" + b"x" * MANY, GOOD[1][:-1] + b",%s:1,%s:2}" % (name, name))
+    take_in(shell, tmp_path, "huge.jsonl", *huge)
+    told = shell("dead-letters", "list")
+    assert "in all 3" in told
+    assert len(told) < 20_000
+    (most, *_) = sorted(listed(shell)["letters"], key=lambda one: -len(one["letter"]["reasons"]))
+    assert len(most["letter"]["reasons"]) > 90
+    shown = shell.run("dead-letters", "show", most["name"])
+    assert shown.stdout == huge[0] + b"\n"
+    assert len(shown.stderr) < 20_000
