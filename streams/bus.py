@@ -13,6 +13,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+LAST_LINE = 2**63 - 1
+"""The greatest number of a line that the store can keep."""
+
 LONGEST_SOURCE = 1_024
 """Bytes (UTF-8) of a source's name, on every bus, in the ledger, and where somebody asks for one.
 
@@ -22,11 +25,15 @@ more than about 2,700.
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """What is sent: a key that decides the partition, bytes, and where they came from (a file, a hospital)."""
+    """What is sent: a key that decides the partition, bytes, and where they came from (a file, a hospital).
+
+    ``line`` is which line of that file they are, from 1; ``None`` where they came from no file.
+    """
 
     key: bytes | None
     value: bytes | None
     source: str
+    line: int | None = None
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -42,6 +49,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     source: str
     packed: bytes | None = None
     unreadable: str | None = None
+    line: int | None = None
 
 
 class Lease(msgspec.Struct, frozen=True):

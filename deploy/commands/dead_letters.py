@@ -71,12 +71,19 @@ async def _list_letters(chosen: LetterFilter, before: int, most: int, json: bool
         return
     print_table(
         "死信 / dead letters",
-        ("名称 name", "结果 outcome", "来源 source", "原因 reasons", "重放 replayed"),
+        ("名称 name", "结果 outcome", "来源 source", "行 line", "原因 reasons", "重放 replayed"),
         [
-            (letter.name, letter.outcome, letter.source, _told(letter.reasons, _LISTED), letter.replayed_at or "")
+            (
+                letter.name,
+                letter.outcome,
+                letter.source,
+                letter.line or "",
+                _told(letter.reasons, _LISTED),
+                letter.replayed_at or "",
+            )
             for _, letter in found
         ],
-        right=5,
+        right=6,
     )
     if reasons:
         rows = [(kind, f"{letters:,}") for kind, letters in reasons]
@@ -104,7 +111,7 @@ async def _show(name: str, json: bool) -> None:
     if json:
         print_json({"letter": letter, "body": body.decode("utf-8", "backslashreplace")})
         return
-    note(_told(letter.reasons, MOST_FAULTS))
+    note(_place(letter) + _told(letter.reasons, MOST_FAULTS))
     sys.stdout.buffer.write(body + b"\n")
 
 
@@ -127,6 +134,11 @@ async def _replay(name: str) -> None:
         except WrongKey:
             raise Failure(_WRONG_KEY) from None
     say(f"已重新发送 / sent again: {letter.name} (replay {number})")
+
+
+def _place(letter: DeadLetter) -> str:
+    """Which line of which file a letter was, where that is known."""
+    return "" if letter.line is None else f"{letter.source}: 第 {letter.line} 行 / line {letter.line}: "
 
 
 def _told(reasons: list[str], most: int) -> str:

@@ -20,7 +20,7 @@ from rules_lib.rule_set import RuleSet
 from streams.bus import LONGEST_SOURCE
 from streams.hosts.service import Service
 from streams.importers import BrokenInput, ForeignInput, ImporterError, MostlyDead, UnreadableInput, UnusableTable
-from streams.importers.jsonl import read_messages, source_id
+from streams.importers.jsonl import RawLine, read_messages, source_id
 from streams.importers.sampling import looked_at
 from streams.importers.sending import send_messages
 from streams.importers.us_claims import find_us_tables, read_us_claims
@@ -190,7 +190,7 @@ async def _import(
     service: Service,
     source: str,
     content: str,
-    bodies: Iterator[bytes],
+    bodies: Iterator[bytes | RawLine],
     size: int | None,
     position: Callable[[], int],
     learned: Callable[[], str | None] = lambda: None,

@@ -2,7 +2,7 @@
 
 Kafka's group coordinator decides who reads which partition. A member that is given one takes it in the store at once:
 epoch + 1, the old holder's database session ended. The same keys go to the same partitions as on the PostgreSQL bus
-(``partition_of``), and a message's source travels as a header.
+(``partition_of``), and a message's source and line travel as headers.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from kafka import TopicPartition as AdminPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
 
 from streams.bus import (
+    LAST_LINE,
     LONGEST_SOURCE,
     Bus,
     BusAway,
@@ -56,7 +57,7 @@ again; by default that is after five minutes."""
 LARGEST_MESSAGE = 16 * 2**20  # bytes
 KEPT = timedelta(days=14)
 
-_SOURCE = "source"
+_SOURCE, _LINE = "source", "line"
 _BATCH_BYTES = 512 * 2**10
 _FETCHED_BYTES = 2 * 2**20  # of one partition ahead of the worker
 _MOST_RECORDS = 1024
@@ -707,7 +708,7 @@ def _batches(producer: AIOKafkaProducer, messages: Sequence[Message]) -> Iterato
     """Messages of one partition in as many batches of Kafka's as they need."""
     batch = producer.create_batch()
     for message in messages:
-        words = {"key": message.key, "value": message.value, "headers": [(_SOURCE, message.source.encode())]}
+        words = {"key": message.key, "value": message.value, "headers": _headers(message)}
         if batch.append(timestamp=None, **words) is None:
             yield batch
             batch = producer.create_batch()
@@ -716,11 +717,25 @@ def _batches(producer: AIOKafkaProducer, messages: Sequence[Message]) -> Iterato
     yield batch
 
 
+def _headers(message: Message) -> list[tuple[str, bytes]]:
+    source = (_SOURCE, message.source.encode())
+    return [source] if message.line is None else [source, (_LINE, b"%d" % message.line)]
+
+
 def record_of(read: Any) -> Record:
     """A record as a client read it. Its source is cut and mended to text that the store can keep, whatever was sent."""
-    source = next((value for name, value in read.headers if name == _SOURCE), b"") or b""
-    text = source.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return Record(read.offset, read.key, read.value, text.encode()[:LONGEST_SOURCE].decode("utf-8", "ignore"))
+    headers = dict(reversed(read.headers))
+    source = (headers.get(_SOURCE) or b"").decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    text = source.encode()[:LONGEST_SOURCE].decode("utf-8", "ignore")
+    return Record(read.offset, read.key, read.value, text, line=_line_of(headers.get(_LINE)))
+
+
+def _line_of(header: bytes | None) -> int | None:
+    """A line's number as it travels, ``None`` for what is none that the store can keep."""
+    if header is None or not header.isdigit() or len(header) > len(str(LAST_LINE)):
+        return None
+    line = int(header)
+    return line if line <= LAST_LINE else None
 
 
 def _records_of(found: Unreadable, following: int) -> list[Record]:

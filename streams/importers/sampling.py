@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from streams.importers import ForeignInput, ImporterError, MostlyDead
-from streams.importers.jsonl import MessageReader
+from streams.importers.jsonl import MessageReader, RawLine
 from streams.importers.recognising import SAMPLE, inside, recognise
 from streams.messages.codec import decode_event
 from streams.messages.faults import Undecodable
@@ -15,33 +15,32 @@ _MOST_BYTES = 64 * 2**20
 _REASONS = 3
 
 
-def looked_at(source: str, reader: MessageReader, most_dead: float) -> Iterator[bytes]:
+def looked_at(source: str, reader: MessageReader, most_dead: float) -> Iterator[RawLine]:
     """The messages of a source, once the first ones are found to be meant as events, and most of them to be some.
 
     Raises ``ForeignInput``, or ``MostlyDead`` where of the first ``LOOKED`` more than a share would be dead, before the
     first one; and what reading raises, behind what came before.
     """
-    bodies = (message.raw for message in reader)
-    first: list[bytes] = []
+    first: list[RawLine] = []
     size, error = 0, None
     try:
-        while len(first) < LOOKED and size < _MOST_BYTES and (body := next(bodies, None)) is not None:
-            first.append(body)
-            size += len(body)
+        while len(first) < LOOKED and size < _MOST_BYTES and (line := next(reader, None)) is not None:
+            first.append(line)
+            size += len(line.raw)
     except ImporterError as raised:
         error = raised
-    foreign = recognise(b"\n".join(first)[:SAMPLE])
+    foreign = recognise(b"\n".join(line.raw for line in first)[:SAMPLE])
     if foreign is not None:
         raise ForeignInput(source, inside(reader.packing, foreign) if reader.packing else foreign)
     if len(first) == LOOKED:
-        faults = [fault for fault in map(_fault, first) if fault is not None]
+        faults = [fault for line in first if (fault := _fault(line.raw)) is not None]
         if len(faults) > most_dead * LOOKED:
             reasons = [reason for reason, _ in Counter(faults).most_common(_REASONS)]
             raise MostlyDead(source, len(faults), LOOKED, reasons)
     yield from first
     if error is not None:
         raise error
-    yield from bodies
+    yield from reader
 
 
 def _fault(body: bytes) -> str | None:

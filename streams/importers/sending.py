@@ -10,6 +10,7 @@ from itertools import islice
 from streams.bus import Bus, Message
 from streams.buses.threads import in_thread
 from streams.importers import ImporterError
+from streams.importers.jsonl import RawLine
 from streams.messages.codec import address_reader
 from streams.store.intake import imports
 from streams.store.sessions import Pool, borrowed
@@ -19,9 +20,11 @@ STEP = 500
 
 
 async def send_messages(
-    pool: Pool, bus: Bus, source: str, source_id: str, bodies: Iterable[bytes]
+    pool: Pool, bus: Bus, source: str, source_id: str, bodies: Iterable[bytes | RawLine]
 ) -> AsyncIterator[int]:
     """Sends a source, each message to the topic of its kind; after each step yields how many were sent so far.
+
+    Lines of a file take their numbers with them.
 
     ``source`` is the name in the ledger; ``source_id`` names this very content, so that messages which were sent in an
     earlier run are passed over. Raises ``imports.AlreadyImporting`` where two processes send it at once, and what
@@ -37,9 +40,10 @@ async def send_messages(
         if not step:
             break
         by_topic: dict[str, list[Message]] = {}
-        for body in step:
+        for item in step:
+            body, line = (item, None) if isinstance(item, bytes) else (item.raw, item.line_no)
             topic, key = address_of(body)
-            by_topic.setdefault(topic, []).append(Message(key, body, source))
+            by_topic.setdefault(topic, []).append(Message(key, body, source, line))
         async with borrowed(pool) as connection, connection.transaction():
             for topic, messages in sorted(by_topic.items()):
                 await bus.send(topic, messages, within=connection)
@@ -51,9 +55,9 @@ async def send_messages(
         await imports.finish(connection, source_id)
 
 
-def _next_step(bodies: Iterator[bytes]) -> tuple[list[bytes], ImporterError | None]:
+def _next_step(bodies: Iterator[bytes | RawLine]) -> tuple[list[bytes | RawLine], ImporterError | None]:
     """The next messages, and the error by which there are no more."""
-    step: list[bytes] = []
+    step: list[bytes | RawLine] = []
     try:
         step.extend(islice(bodies, STEP))
     except ImporterError as error:

@@ -16,7 +16,7 @@ from streams.pipeline.arrivals import Incoming, incoming_of
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """A message that did not become an event; ``body`` is sealed."""
+    """A message that did not become an event; ``body`` is sealed, ``line`` which line of its file it was, if any."""
 
     offset: int
     outcome: str
@@ -25,6 +25,7 @@ class Refused(msgspec.Struct, frozen=True):
     key: bytes | None
     body: bytes
     money: Decimal | None
+    line: int | None
 
 
 class Tally(msgspec.Struct):
@@ -114,4 +115,4 @@ def decode_records(records: Sequence[Record], account: Account) -> list[Incoming
 def letter_of(vault: Vault, record: Record, outcome: str, reasons: list[str], money: Decimal | None) -> Refused:
     """A message that did not become an event, with its bytes sealed."""
     sealed = vault.seal(record.value or b"")
-    return Refused(record.offset, outcome, record.source, reasons, record.key, sealed, money)
+    return Refused(record.offset, outcome, record.source, reasons, record.key, sealed, money, record.line)

@@ -144,6 +144,14 @@ async def test_filters_choose_letters(desk: httpx.AsyncClient) -> None:
     assert len(await _names(desk, "?reason=kind%3A+expected+one+of+claim%2C+patient_status")) == 1
 
 
+async def test_the_line_of_a_letter_is_told_where_it_is_known(desk: httpx.AsyncClient, service: Service) -> None:
+    (name, *_) = await _names(desk, "?outcome=dead")
+    assert "文件中第几行" not in (await desk.get(f"{PATH}/{name}")).text
+    async with borrowed(service.pool) as connection:
+        await connection.execute("update dead_letters set line = 12345")
+    assert "<dt>文件中第几行</dt><dd>12345</dd>" in (await desk.get(f"{PATH}/{name}")).text
+
+
 async def test_reasons_are_told_by_kind_with_their_numbers(desk: httpx.AsyncClient, service: Service) -> None:
     async with borrowed(service.pool) as connection:
         reasons = dict(await dead_letters.find_reasons(connection, LetterFilter(), 10))

@@ -29,7 +29,7 @@ def messages(folder: Path, content: bytes, most_dead: float = 0.5) -> Iterator[b
     path = folder / "claims"
     path.write_bytes(content)
     with read_messages(path) as reader:
-        yield from looked_at("claims", reader, most_dead)
+        yield from (line.raw for line in looked_at("claims", reader, most_dead))
 
 
 @pytest.mark.parametrize("pack", PACKS.values(), ids=PACKS)

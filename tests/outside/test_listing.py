@@ -1,6 +1,8 @@
 """Dead letters on the command line: chosen by the words of the desk, a page at a time, and short whatever they hold."""
 
+import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,31 @@ def test_letters_are_chosen_by_the_words_of_the_desk(shell: Shell, tmp_path: Pat
     shell("dead-letters", "replay", name)
     assert [letter["name"] for letter in listed(shell, "--state", "replayed")["letters"]] == [name]
     assert "near it: a.jsonl" in shell("dead-letters", "list", "--import", "a.json", code=1)
+
+
+@pytest.mark.parametrize("bus", ["postgres", "kafka"])
+def test_a_letter_names_the_line_of_its_file(
+    shell: Shell, tmp_path: Path, bus: str, request: pytest.FixtureRequest
+) -> None:
+    """Counted in the unpacked text as an editor counts: empty lines too, whichever way lines end."""
+    if bus == "kafka":
+        shell.environment |= {
+            "FUNDWATCH_BUS": "kafka",
+            "FUNDWATCH_BROKERS": request.getfixturevalue("kafka_brokers"),
+            "FUNDWATCH_KAFKA_PREFIX": f"{tmp_path.name}-{os.getpid()}-",
+        }
+    file = tmp_path / "claims.jsonl.gz"
+    text = b"\xef\xbb\xbf" + b"\n".join([GOOD[0] + b"\r", b"", NO_KIND, GOOD[1], b"\r", b'{"event_id": 5}'])
+    file.write_bytes(gzip.compress(text))
+    assert shell.run("import", "claims", str(file)).returncode == 1
+    letters = {letter["letter"]["line"]: letter["name"] for letter in listed(shell)["letters"]}
+    assert letters.keys() == {3, 6}
+    shown = shell.run("dead-letters", "show", letters[6])
+    assert shown.stdout == b'{"event_id": 5}\n'
+    assert shown.stderr.decode().startswith("claims.jsonl.gz: 第 6 行 / line 6: ")
+    export = tmp_path / "letters.jsonl"
+    shell("dead-letters", "purge", "--import", file.name, "--export", str(export), "--yes")
+    assert {json.loads(line)["letter"]["line"] for line in export.read_bytes().splitlines()} == {3, 6}
 
 
 def test_a_page_says_how_many_there_are_and_where_the_next_begins(shell: Shell, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import pytest
 
-from streams.bus import Batch, Bus, Consumer, Message, OffsetOutOfRange, partition_of
+from streams.bus import LAST_LINE, Batch, Bus, Consumer, Message, OffsetOutOfRange, partition_of
 from streams.hosts.worker import Worker
 from streams.pipeline.reports import Report
 from streams.store.sessions import Connection, connect
@@ -141,6 +141,17 @@ class BusContract:
         assert [Message(record.key, record.value, record.source) for record in batch.records] == sent
         assert [record.offset for record in batch.records] == [0, 1, 2]
         await leave(member)
+
+    async def test_a_line_travels_with_its_message(self, broker: Broker) -> None:
+        """Beside messages without one."""
+        bus = await prepare(broker, 1)
+        lines = [None, 1, 2**31, LAST_LINE]
+        await bus.send(TOPIC, [Message(b"k", b"v", "file", line) for line in lines])
+        one = await join(broker, bus, "one")
+        records = [record for batch in await one.read(len(lines)) for record in batch.records]
+        assert [(record.source, record.line) for record in records] == [("file", line) for line in lines]
+        await leave(one)
+        await bus.close()
 
     async def test_a_key_keeps_to_one_partition_and_to_its_order(self, broker: Broker) -> None:
         bus = await prepare(broker, 4)

@@ -322,7 +322,7 @@ async def test_what_a_sender_takes_back_is_not_read_and_the_mark_of_a_transactio
     await leave(member)
 
 
-async def test_a_source_that_the_store_cannot_keep_is_mended_and_stops_nothing(
+async def test_a_source_or_line_that_the_store_cannot_keep_is_mended_and_stops_nothing(
     pool: Pool, postgres_url: str, kafka_brokers: str
 ) -> None:
     bus = KafkaBus(pool, KafkaAddress(kafka_brokers, prefix=f"test-{os.getpid()}-{next(_numbers)}-"))
@@ -330,8 +330,9 @@ async def test_a_source_that_the_store_cannot_keep_is_mended_and_stops_nothing(
     sources = [b"hos\0pital", Random(6).randbytes(20_000), "\u533b".encode() * 20_000, b"\xff", None]
     producer = AIOKafkaProducer(**bus.address.options())
     await producer.start()
-    for source in sources:
-        await producer.send_and_wait(bus.own(CLAIMS), b"{", key=b"k", headers=[("source", source)])
+    for source, line in zip(sources, [b"7", b"-1", b"9" * 19, b"1_0", None], strict=True):
+        headers = [("source", source), ("line", line), ("line", b"8")]
+        await producer.send_and_wait(bus.own(CLAIMS), b"{", key=b"k", headers=headers)
     await producer.stop()
     worker = Worker(lambda: connect(postgres_url), EventsHandler(load_rule_set(load_facts()), VAULT))
     consumer = await bus.consumer(JUDGES, CLAIMS, "one", await worker.open())
@@ -343,7 +344,9 @@ async def test_a_source_that_the_store_cannot_keep_is_mended_and_stops_nothing(
             await asyncio.sleep(0.1)
         stop.set()
         await working
-        kept = [row["source"] for row in await connection.fetch('select source from dead_letters order by "offset"')]
+        rows = await connection.fetch('select source, line from dead_letters order by "offset"')
+        kept = [row["source"] for row in rows]
+        assert [row["line"] for row in rows] == [7, None, None, None, None]
         assert (kept[0], kept[3], kept[4]) == ("hos\ufffdpital", "\ufffd", "")
         assert kept[2] == "\u533b" * (LONGEST_SOURCE // 3)
         assert LONGEST_SOURCE - 4 < len(kept[1].encode()) <= LONGEST_SOURCE

@@ -25,7 +25,11 @@ STATES: dict[State, bool | None] = {"left": False, "replayed": True, "all": None
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A message that did not become an event, without its bytes. ``money`` in yuan, ``None`` where it is not known."""
+    """A message that did not become an event, without its bytes. ``money`` in yuan, ``None`` where it is not known.
+
+    ``line`` is which line of its file it was, counted from 1 in the unpacked text; ``None`` where it came from no file
+    or before this was kept.
+    """
 
     topic: str
     partition: int
@@ -37,6 +41,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     recorded_at: datetime
     replayed_at: datetime | None
     replay: int | None
+    line: int | None
 
     @property
     def name(self) -> str:
@@ -98,7 +103,7 @@ class View(msgspec.Struct, frozen=True):
     seen_at: datetime
 
 
-COLUMNS = 'topic, partition, "offset", outcome, source, reasons, money, recorded_at, replayed_at, replay'
+COLUMNS = 'topic, partition, "offset", outcome, source, reasons, money, recorded_at, replayed_at, replay, line'
 
 # Reasons name fields and places; without the numbers in them a few kinds remain.
 _KIND = "regexp_replace(reason, '[0-9]+', '#', 'g')"

@@ -26,8 +26,8 @@ async def save_account(
 async def _save_dead_letters(connection: asyncpg.Connection, lease: Lease, letters: Sequence[Refused]) -> None:
     await connection.executemany(
         """
-        insert into dead_letters (topic, partition, "offset", outcome, source, reasons, key, body, money)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        insert into dead_letters (topic, partition, "offset", outcome, source, reasons, key, body, money, line)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         on conflict do nothing
         """,
         [
@@ -41,6 +41,7 @@ async def _save_dead_letters(connection: asyncpg.Connection, lease: Lease, lette
                 letter.key,
                 letter.body,
                 letter.money,
+                letter.line,
             )
             for letter in letters
         ],

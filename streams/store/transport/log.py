@@ -58,9 +58,10 @@ async def append(connection: asyncpg.Connection, topic: str, partitions: int, me
         )
         first = end - len(together)
         rows += [
-            (segment, topic, partition, first + n, m.key, _packed(m.value), m.source) for n, m in enumerate(together)
+            (segment, topic, partition, first + n, m.key, _packed(m.value), m.source, m.line)
+            for n, m in enumerate(together)
         ]
-    columns = ["segment", "topic", "partition", "offset", "key", "value", "source"]
+    columns = ["segment", "topic", "partition", "offset", "key", "value", "source", "line"]
     await connection.copy_records_to_table("log", records=rows, columns=columns)
     await connection.execute("select pg_notify($1, $2)", CHANNEL, topic)
 
@@ -74,11 +75,11 @@ async def read(
     """
     rows = await connection.fetch(
         """
-        select "offset", key, value, source from (
-            select "offset", key, value, source,
+        select "offset", key, value, source, line from (
+            select "offset", key, value, source, line,
                 sum(coalesce(octet_length(value), 0)) over (order by "offset") as so_far, row_number() over () as n
             from (
-                select "offset", key, value, source from log
+                select "offset", key, value, source, line from log
                 where topic = $1 and partition = $2 and "offset" >= $3 order by "offset" limit $4
             ) chunk
         ) measured where so_far <= $5 or n = 1
@@ -116,9 +117,9 @@ def _packed(value: bytes | None) -> bytes | None:
     return None if value is None else _compress(value)
 
 
-def _record(offset: int, key: bytes | None, packed: bytes | None, source: str) -> Record:
+def _record(offset: int, key: bytes | None, packed: bytes | None, source: str, line: int | None) -> Record:
     try:
-        return Record(offset, key, None if packed is None else _decompress(packed), source, packed)
+        return Record(offset, key, None if packed is None else _decompress(packed), source, packed, line=line)
     except zstandard.ZstdError:
         return Record(offset, key, packed, source, unreadable="the log holds bytes here that cannot be unpacked")
 
