@@ -1,10 +1,11 @@
 """Commands that import: claims from JSON Lines, the US claims set."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from uuid import uuid4
 
 import msgspec
@@ -30,6 +31,11 @@ from streams.pipeline.account import Tally
 from streams.store.intake import imports, reconciliation
 from streams.store.operation import overview
 from streams.store.sessions import borrowed
+
+_UNNAMED = re.compile(r"/dev/stdin|/dev/fd/[0-9]+|/proc/(?:self|[0-9]+)/fd/[0-9]+")
+"""How the system and shells name pipes that have no name of their own."""
+_TOLD = 8
+"""Hex digits that tell apart what would have one name."""
 
 
 def register(app: typer.Typer) -> None:
@@ -73,18 +79,22 @@ class NotImported(msgspec.Struct, frozen=True):
     refused: str
 
 
-Source = tuple[Path | None, str] | NotImported
-"""A file or pipe (``None``: stdin) with its name in the ledger, or what is none that could be read."""
+class Source(NamedTuple):
+    """A file or pipe (``None``: stdin) with its name in the ledger, which somebody gave or which is its own."""
+
+    path: Path | None
+    name: str
+    is_given: bool
 
 
-def _sources(file: str, given: str | None) -> Sequence[Source]:
+def _sources(file: str, given: str | None) -> Sequence[Source | NotImported]:
     try:
         paths = _paths(file)
     except OSError as error:
         return [NotImported(neutral(file), str(UnreadableInput(file, error)))]
     except (Failure, FileFaults) as error:
         return [NotImported(neutral(file), str(error))]
-    return [(path, _source_of(path, given)) for path in paths]
+    return [Source(path, _source_of(path, given), given is not None) for path in paths]
 
 
 def _paths(file: str) -> list[Path | None]:
@@ -103,8 +113,12 @@ def _paths(file: str) -> list[Path | None]:
 
 
 def _source_of(path: Path | None, given: str | None) -> str:
-    """The name of a source in the ledger: the one given, or its file's. Raises ``Failure`` where it is too long."""
-    name = neutral(given or ("stdin" if path is None else path.name))
+    """The name of a source in the ledger: the one given, or its file's. Raises ``Failure`` where it is too long.
+
+    A pipe without a name gets one that no other has: what it holds is known behind its end alone.
+    """
+    is_unnamed = _UNNAMED.fullmatch(str(path)) is not None
+    name = neutral(given or (path.name if path and not is_unnamed else f"pipe-{uuid4().hex[:_TOLD]}"))
     if len(name.encode()) > LONGEST_SOURCE:
         raise Failure(
             f"--source: 来源名太长，不可见的字符写出后最多 {LONGEST_SOURCE:,} 字节 / a source's name has"
@@ -113,7 +127,20 @@ def _source_of(path: Path | None, given: str | None) -> str:
     return name
 
 
-async def _claims(sources: Sequence[Source], most_dead: float, json: bool) -> None:
+async def _own_name(service: Service, path: Path, name: str, content: str) -> str:
+    """The name of a file, with the beginning of its content's hash where another content has that name already."""
+    async with borrowed(service.pool) as connection:
+        if not await imports.is_taken(connection, name, content):
+            return name
+    room = LONGEST_SOURCE - _TOLD - len("-")
+    own = f"{name.encode()[:room].decode(errors='ignore')}-{content[:_TOLD]}"
+    note(
+        f"{path}: 另一份内容已用这个名称，这一份记作 {own} / another content has this name, this one is known as {own}"
+    )
+    return own
+
+
+async def _claims(sources: Sequence[Source | NotImported], most_dead: float, json: bool) -> None:
     """Imports one source after the other; one that cannot be is named, and the others are imported."""
     told: list[Imported | NotImported] = []
     async with Opened() as service:
@@ -135,20 +162,24 @@ async def _claims(sources: Sequence[Source], most_dead: float, json: bool) -> No
     _fail_where_needed(told)
 
 
-async def _import_one(service: Service, source: Source, most_dead: float) -> "Imported | NotImported":
+async def _import_one(service: Service, source: Source | NotImported, most_dead: float) -> "Imported | NotImported":
     if isinstance(source, NotImported):
         return source
-    path, name = source
     try:
-        return await _import_file(service, path, name, most_dead)
+        return await _import_file(service, source, most_dead)
     except (ForeignInput, MostlyDead, UnreadableInput) as error:
-        return NotImported(name, str(error))
+        return NotImported(source.name, str(error))
 
 
-async def _import_file(service: Service, path: Path | None, name: str, most_dead: float) -> "Imported":
+async def _import_file(service: Service, source: Source, most_dead: float) -> "Imported":
+    path, name, is_given = source
     with read_messages(path) as reader:
         bodies = looked_at(name, reader, most_dead)
-        content = source_id(path) if path and path.is_file() else f"stdin {uuid4().hex}"
+        if path and path.is_file():
+            content = source_id(path)
+            name = name if is_given else await _own_name(service, path, name, content)
+        else:
+            content = f"stdin {uuid4().hex}"
         return await _import(
             service, name, content, bodies, reader.size, lambda: reader.position, lambda: reader.content
         )

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 import zstandard
 
 from streams.bus import LONGEST_SOURCE
+from streams.importers.jsonl import source_id
 from streams.messages.codec import encode_event
 from streams.store.migrations import migrate
 from streams.store.sessions import connect
@@ -116,7 +118,38 @@ def test_a_pipe_of_the_shell_is_imported(shell: Shell, words: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
-    assert f'"accepted":{len(GOOD)}'.encode() in done.stdout
+    report = json.loads(done.stdout)
+    assert report["accepted"] == len(GOOD)
+    assert re.fullmatch("pipe-[0-9a-f]{8}", report["source"])
+
+
+def test_contents_of_one_name_are_told_apart(shell: Shell, tmp_path: Path) -> None:
+    """In one call and in several, whichever comes again; a name that is given is kept."""
+    paths = []
+    for folder, body in (("jan", GOOD[0]), ("feb", GOOD[1]), ("mar", GOOD[2])):
+        (tmp_path / folder).mkdir()
+        paths.append(tmp_path / folder / "claims.jsonl")
+        paths[-1].write_bytes(lines(body, b'{"event_id": "%s"}' % folder.encode()))
+    reports = json.loads(shell.run("import", "claims", *map(str, paths[:2]), "--json").stdout)
+    second = f"claims.jsonl-{source_id(paths[1])[:8]}"
+    assert [(report["source"], report["accepted"]) for report in reports] == [("claims.jsonl", 1), (second, 1)]
+    again = json.loads(shell.run("import", "claims", *map(str, reversed(paths[:2])), "--json").stdout)
+    assert [report["source"] for report in again] == [second, "claims.jsonl"]
+    done = shell.run("import", "claims", str(paths[2]))
+    assert f"{paths[2]}: 另一份内容已用这个名称，这一份记作 claims.jsonl-" in done.stderr.decode()
+    words = ("dead-letters", "purge", "--import", "claims.jsonl", "--export", str(tmp_path / "letters"), "--yes")
+    assert shell.json(*words)["purge"]["purged"] == 1
+    paths[2].write_bytes(lines(LATER))
+    assert shell.json("import", "claims", str(paths[2]), "--source", "claims.jsonl")["source"] == "claims.jsonl"
+
+
+def test_the_longest_name_is_cut_where_it_is_told_apart(shell: Shell, tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/" + b"\xff" * 255
+    for body in GOOD[:2]:
+        Path(os.fsdecode(path)).write_bytes(lines(body))
+        name = shell.json("import", "claims", path)["source"]
+    assert len(name) == LONGEST_SOURCE
+    assert re.fullmatch(r".*-[0-9a-f]{8}", name)
 
 
 def test_several_sources_are_imported_in_one_call(shell: Shell, tmp_path: Path) -> None:

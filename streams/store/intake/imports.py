@@ -20,6 +20,14 @@ async def begin(connection: Connection, source_id: str, source: str) -> int:
     return sent
 
 
+async def is_taken(connection: Connection, source: str, source_id: str) -> bool:
+    """Whether another content has a name, and this one did not have it before."""
+    sources: list[str] = await connection.fetchval(
+        "select coalesce(array_agg(source_id), '{}') from imports where source = $1", source
+    )
+    return bool(sources) and source_id not in sources
+
+
 class AlreadyImporting(Exception):
     """Another process is sending the same source at this moment."""
 
