@@ -40,7 +40,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     """What is read: a message with its place in the partition.
 
     ``packed`` is the value compressed (zstd), where the bus keeps it so. ``unreadable`` says why the bus could not read
-    what it held here; then ``value`` is what it held, as far as that could be had, and no message.
+    what it held here, or would not; then ``value`` is what it held, as far as that could be had, and no message.
     """
 
     offset: int

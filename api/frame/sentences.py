@@ -45,7 +45,12 @@ _FAULTS = {
     "NUL character": "nul",
 }
 """How the faults of ``streams.messages.faults`` begin, with ``#`` for numbers, and the keys of their texts."""
-_OF_ALL = {"not a JSON object": "not_object", "not JSON: not UTF-#": "not_utf8"}
+_OF_ALL = {
+    "not a JSON object": "not_object",
+    "not JSON: not UTF-#": "not_utf8",
+    "headers: more than #": "headers",
+    "headers: more than # bytes": "headers",
+}
 
 
 def lead_sentence(lead: Lead, topics: Topics, texts: Texts) -> str:

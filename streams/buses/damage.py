@@ -14,9 +14,9 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.protocol.fetch import FetchRequest
-from aiokafka.record.memory_records import MemoryRecords
 
 from streams.bus import BusAway, OffsetOutOfRange
+from streams.buses.headers import Records, TooManyHeaders
 from streams.buses.unpacking import Enough, Oversized, little_at_once
 
 LONGEST = 100_000
@@ -111,7 +111,7 @@ def _read(place: TopicPartition, answer: _Answer, offset: int) -> tuple[list[Any
     found: list[Any] = []
     reading = None
     try:
-        records = MemoryRecords(answer.data)
+        records = Records(answer.data)
         if not records.has_next() and answer.data:
             return found, "length", offset
         reading = PartitionRecords(place, records, answer.aborted, offset, None, None, True, READ_COMMITTED)
@@ -134,6 +134,8 @@ def _fault(error: Exception) -> str:
     """What is wrong with a batch, in a few words that hold nothing of its bytes."""
     if isinstance(error, Oversized):
         return "size, unpacked"
+    if isinstance(error, TooManyHeaders):
+        return "headers"
     if isinstance(error, aiokafka.errors.CorruptRecordException):
         return "CRC" if "CRC" in str(error) else "form"
     if isinstance(error, aiokafka.errors.UnsupportedCodecError):
@@ -144,7 +146,7 @@ def _fault(error: Exception) -> str:
 def _is_as_sent(held: bytes) -> bool:
     """Whether a batch is whole by its checksum."""
     try:
-        records = MemoryRecords(held)
+        records = Records(held)
         return bool(records.has_next() and records.next_batch().validate_crc())
     except Exception:  # noqa: BLE001 - whatever a library says of bytes that it cannot read
         return False

@@ -38,6 +38,7 @@ from streams.bus import (
     partition_of,
 )
 from streams.buses.damage import Looked, Unreadable, look
+from streams.buses.headers import header_fault
 from streams.buses.holding import LAST_SECONDS, AssignedConsumer, ended
 from streams.buses.threads import in_thread
 from streams.buses.unpacking import Enough, little_at_once
@@ -723,11 +724,15 @@ def _headers(message: Message) -> list[tuple[str, bytes]]:
 
 
 def record_of(read: Any) -> Record:
-    """A record as a client read it. Its source is cut and mended to text that the store can keep, whatever was sent."""
+    """A record as a client read it. Its source is cut and mended to text that the store can keep, whatever was sent.
+
+    One with too many headers is no message, and holds the value of that one.
+    """
     headers = dict(reversed(read.headers))
     source = (headers.get(_SOURCE) or b"").decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
     text = source.encode()[:LONGEST_SOURCE].decode("utf-8", "ignore")
-    return Record(read.offset, read.key, read.value, text, line=_line_of(headers.get(_LINE)))
+    line = _line_of(headers.get(_LINE))
+    return Record(read.offset, read.key, read.value, text, unreadable=header_fault(read.headers), line=line)
 
 
 def _line_of(header: bytes | None) -> int | None:

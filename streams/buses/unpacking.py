@@ -10,7 +10,7 @@ import importlib
 import io
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -20,6 +20,8 @@ import aiokafka.errors
 import cramjam
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
+
+from streams.buses.headers import look_at_headers
 
 LARGEST_UNPACKED = 32 * 2**20
 """Bytes that one batch may unpack to: what a sender packs to a megabyte, and two of the largest messages."""
@@ -106,9 +108,17 @@ def _into_bounds(codec: Any, packed: bytes) -> bytes:
             raise
 
 
-for _batch in (DefaultRecordBatch, LegacyRecordBatch):
-    _library: Any = importlib.import_module(_batch.__module__)
-    _library.gzip_decode = _gzip
-    _library.snappy_decode = _snappy
-    _library.lz4_decode = _lz4
-    _library.zstd_decode = _zstd
+def _with_headers(unpack: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    """What unpacks a batch of today's format, whose messages may have headers."""
+
+    def unpack_and_look(packed: bytes) -> bytes:
+        unpacked = unpack(packed)
+        look_at_headers(unpacked)
+        return unpacked
+
+    return unpack_and_look
+
+
+for _name, _unpack in {"gzip": _gzip, "snappy": _snappy, "lz4": _lz4, "zstd": _zstd}.items():
+    setattr(importlib.import_module(LegacyRecordBatch.__module__), f"{_name}_decode", _unpack)
+    setattr(importlib.import_module(DefaultRecordBatch.__module__), f"{_name}_decode", _with_headers(_unpack))

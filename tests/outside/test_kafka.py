@@ -5,6 +5,7 @@ Batches are damaged where damage happens: in the broker's own files, beneath a b
 
 import asyncio
 import itertools
+import json
 import os
 import re
 import struct
@@ -22,6 +23,8 @@ from aiokafka.errors import CorruptRecordException, KafkaError, UnknownError
 from aiokafka.record.util import calc_crc32c
 from kafka.errors import KafkaError as AdminError
 
+from api.frame.sentences import fault_words
+from api.frame.texts import load_texts
 from deploy.commands.examination.database import examine_standing
 from deploy.commands.examination.signs import State
 from deploy.embedded.kafka import EmbeddedKafka, start_kafka
@@ -29,6 +32,7 @@ from knowledge_base.catalogues.files import load_facts
 from rules_lib.rule_files import load_rule_set
 from streams.bus import BusAway, Message
 from streams.buses import kafka
+from streams.buses.headers import LONGEST_HEADERS, MOST_HEADERS
 from streams.buses.kafka import KafkaAddress, KafkaBus, OnDamage, TopicSettings, broker_errors
 from streams.buses.unpacking import LARGEST_UNPACKED
 from streams.handlers.events import EventsHandler
@@ -223,6 +227,80 @@ async def test_many_batches_that_unpack_to_much_are_read_few_at_a_time(pool: Poo
         await consumer.close()
         await bus.close()
     assert read == list(range(16))
+
+
+# --- headers
+
+
+HEADED_SENDER = """
+import asyncio, sys
+from aiokafka import AIOKafkaProducer
+
+async def send(brokers, topic, codec, count):
+    producer = AIOKafkaProducer(bootstrap_servers=brokers, compression_type=codec or None, max_request_size=2**25)
+    await producer.start()
+    await producer.send_and_wait(topic, b"{}", partition=0, headers=[("n", b"v")] * int(count))
+    await producer.stop()
+
+asyncio.run(send(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("codec", "count", "most"),
+    [("", 1_000_000, 2 * LARGEST_UNPACKED), *((codec, 7_000_000, 6 * LARGEST_UNPACKED) for codec in CODECS)],
+)
+@pytest.mark.usefixtures("soon")
+async def test_a_message_of_nothing_but_headers_takes_no_memory_and_is_passed_over(
+    pool: Pool, postgres_url: str, broker: EmbeddedKafka, codec: str, count: int, most: int
+) -> None:
+    """As many as the broker takes: unpacked it reads all of them itself."""
+    bus = await _new_bus(pool, broker.brokers, on_damage=AT_ONCE)
+    await bus.send(CLAIMS, [Message(None, body, "s") for body in CLAIMS_SENT[:3]])
+    words = [bus.address.brokers, bus.own(CLAIMS), codec, str(count)]
+    sender = await asyncio.create_subprocess_exec(sys.executable, "-c", HEADED_SENDER, *words)
+    assert await sender.wait() == 0
+    await bus.send(CLAIMS, [Message(None, body, "s") for body in CLAIMS_SENT[3:6]])
+    held = _segment(broker, bus).read_bytes()
+    start, length = _batches(held)[1]
+    with _memory_grows_by_less_than(most):
+        async with _working(bus, postgres_url) as working:
+            await _until_read(bus, working)
+    assert await _outcomes(pool) == {"accepted": 6, "dead": 1}
+    async with borrowed(pool) as connection:
+        ((reasons, body),) = await connection.fetch("select reasons, body from dead_letters")
+    assert "batch 3-3 of the bus cannot be read: headers" in reasons
+    assert VAULT.open(body) == held[start : start + length]
+
+
+async def test_a_message_with_more_headers_than_are_read_is_a_dead_letter_by_itself(
+    pool: Pool, postgres_url: str, broker: EmbeddedKafka
+) -> None:
+    """In one batch with others, which are accepted; so is one whose headers are at the limit."""
+    bus = await _new_bus(pool, broker.brokers)
+    producer = AIOKafkaProducer(**bus.address.options(), max_batch_size=2**20)
+    await producer.start()
+    batch = producer.create_batch()
+    many, long = [("n", b"v")] * MOST_HEADERS, [("n", bytes(LONGEST_HEADERS - 1))]
+    for body, headers in zip(CLAIMS_SENT, (many, [*many, ("n", None)], long, [*long, ("n", None)], []), strict=False):
+        batch.append(key=None, value=body, timestamp=None, headers=headers)
+    await producer.send_batch(batch, bus.own(CLAIMS), partition=0)
+    await producer.stop()
+    async with _working(bus, postgres_url) as working:
+        await _until_read(bus, working)
+    assert await _outcomes(pool) == {"accepted": 3, "dead": 2}
+    async with borrowed(pool) as connection:
+        letters = await connection.fetch('select "offset", reasons, body from dead_letters order by "offset"')
+    assert [letter["offset"] for letter in letters] == [1, 3]
+    assert [json.loads(letter["reasons"]) for letter in letters] == [
+        [f"headers: more than {MOST_HEADERS}"],
+        [f"headers: more than {LONGEST_HEADERS} bytes"],
+    ]
+    assert [VAULT.open(letter["body"]) for letter in letters] == [CLAIMS_SENT[1], CLAIMS_SENT[3]]
+    zh = load_texts("zh")
+    assert {fault_words(reason, zh) for letter in letters for reason in json.loads(letter["reasons"])} == {
+        "消息头过多或过长"
+    }
 
 
 # --- damage
