@@ -3,9 +3,13 @@
 Errors that a person can mend are one sentence on standard error and exit code 1; others show where they arose.
 
 One file a trade, with ``register``. No command imports another; what several share is in output, serving, publishing,
-progress, purging and, of the doctor, in examination. Imports everything below. Open first: services.py, then output.py.
+progress, purging and, of the doctor, in examination; interrupts come first. Imports everything below.
+Open first: services.py, then output.py.
 """
 
+from deploy.commands import interrupts
+
+# isort: split
 import sys
 from typing import NoReturn
 
@@ -42,12 +46,15 @@ app = typer.Typer(
 )
 for part in (services, county, imports, rules, anew, findings, reconcile, dead_letters, people, restoring, doctor):
     part.register(app)
+interrupts.end()
 
 
 def main() -> None:
     """Runs the command line and turns errors that a person can mend into one sentence."""
     try:
         app()
+    except KeyboardInterrupt:
+        sys.exit(interrupts.INTERRUPTED)
     except AlreadyImporting:
         _fail("这个来源正由另一个进程导入 / another process is importing this source")
     except Unreachable as error:

@@ -1,0 +1,82 @@
+"""Ctrl-C ends every command at any moment with 130 and without a traceback."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.patience import PATIENCE
+
+LOADED_ON_THE_WAY = ("msgspec", "uvloop", "cryptography")
+"""Libraries of which each is loaded later than the one before, and none last."""
+
+
+@contextmanager
+def _command(home: Path, *words: str, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
+    known = {name: value for name, value in os.environ.items() if not name.startswith(("FUNDWATCH_", "PG"))}
+    command = subprocess.Popen(
+        [sys.executable, "-m", "deploy.commands", *words],
+        env={**known, "FUNDWATCH_HOME": str(home), **variables},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        yield command
+    finally:
+        command.kill()
+        command.communicate()
+
+
+def _until_loaded(command: "subprocess.Popen[bytes]", library: str) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while library not in Path(f"/proc/{command.pid}/maps").read_text():
+        assert command.poll() is None
+        assert time.monotonic() < give_up
+        time.sleep(0.001)
+
+
+def _interrupted(command: "subprocess.Popen[bytes]") -> tuple[int, bytes, bytes]:
+    command.send_signal(signal.SIGINT)
+    printed, said = command.communicate(timeout=PATIENCE)
+    return command.returncode, printed, said
+
+
+@pytest.mark.parametrize("library", LOADED_ON_THE_WAY)
+@pytest.mark.parametrize("words", [("up",), ("worker",), ("lag",), ("rules", "check"), ("--help",)], ids=" ".join)
+def test_while_a_command_is_being_loaded(tmp_path: Path, words: tuple[str, ...], library: str) -> None:
+    with _command(tmp_path, *words) as command:
+        _until_loaded(command, library)
+        assert _interrupted(command) == (130, b"", b"")
+
+
+@pytest.mark.parametrize("words", [("up",), ("worker",), ("lag",), ("doctor",), ("migrate",)], ids=" ".join)
+def test_while_a_command_waits_for_its_database(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """One that takes the connection and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(PATIENCE)
+        database = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/x"
+        with _command(tmp_path, *words, FUNDWATCH_DATABASE_URL=database) as command:
+            taken, _ = silent.accept()
+            with taken:
+                code, _, said = _interrupted(command)
+    assert (code, b"Traceback" in said) == (130, False), said.decode()
+
+
+def test_a_command_in_the_background_of_a_shell_goes_on(tmp_path: Path) -> None:
+    """There Ctrl-C is ignored, and stays so."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with _command(tmp_path, "rules", "list") as command:
+            _until_loaded(command, LOADED_ON_THE_WAY[0])
+            code, printed, _ = _interrupted(command)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (code, b"FW10000001" in printed) == (0, True)
