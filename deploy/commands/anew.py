@@ -26,6 +26,7 @@ from deploy.commands.output import (
     run,
     say,
 )
+from deploy.commands.progress import note_unread
 from deploy.runtime import stop_on_signals
 from streams.handlers.rule_sets import RuleSetUnusable
 from streams.hosts.service import Service
@@ -35,6 +36,7 @@ from streams.jobs.rejudging import rejudge as judge_again
 from streams.store.events import generations, padded, wider
 from streams.store.judgements import published
 from streams.store.sessions import Connection, borrowed
+from streams.topics import FINDINGS
 
 _COLUMNS = (
     TextColumn("{task.description}"),
@@ -104,6 +106,8 @@ async def _rejudge() -> Rejudged:
                     raise Failure(f"生效的规则与本程序的检查逻辑不符 / {error}") from None
                 # Another process is at what is left.
                 await asyncio.sleep(0.5)
+        if changes:
+            await note_unread(service, [FINDINGS])
     return Rejudged(people, _by_rule(changes), finished=True)
 
 
@@ -146,6 +150,8 @@ def redigest(
             for outcome, count in outcomes.items():
                 says = f"{_WHAT[what]} {what}, {_OUTCOMES[outcome]} {outcome}: {count:,}"
                 say(f"首尾有空白的标识符, 本库累计 padded identifiers, in this store so far: {says}")
+        if report is not None and not done.padded:
+            say("没有首尾有空白的标识符，没有写文件 / no identifiers were padded, so no file was written")
         _say_left("无原始报文，保持原样 / left as they are, their bytes are not kept", done.digests.without_bytes)
         _say_left("原始报文无法读取，保持原样 / left as they are, their bytes cannot be read", done.digests.unreadable)
     if not done.finished:
@@ -214,11 +220,16 @@ async def _find_apart(connection: Connection, service: Service, progress: Progre
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that was not there, for this user alone, because it tells pseudonyms; gone where anything fails."""
+    """A file that was not there, for this user alone, because it tells pseudonyms; gone where anything fails.
+
+    One that nothing is written to is gone as well.
+    """
     try:
         with open(path, "xb", opener=partial(os.open, mode=0o600)) as file:
             try:
                 yield file
+                if not file.tell():
+                    path.unlink()
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise

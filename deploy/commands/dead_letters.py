@@ -8,6 +8,7 @@ import typer
 from msgspec.structs import replace
 
 from deploy.commands.output import Failure, Json, Opened, counted, note, print_json, print_table, run, say
+from deploy.commands.progress import note_unread
 from deploy.commands.purging import find_source, purge
 from streams.acts.letters import go_on_replaying, open_letter
 from streams.messages.faults import MOST_FAULTS
@@ -133,6 +134,7 @@ async def _replay(name: str) -> None:
             await go_on_replaying(connection, service.bus, service.vault, number)
         except WrongKey:
             raise Failure(_WRONG_KEY) from None
+        await note_unread(service, [letter.topic])
     say(f"已重新发送 / sent again: {letter.name} (replay {number})")
 
 

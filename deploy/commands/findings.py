@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, print_json, print_table, run, say
+from deploy.commands.output import Failure, Json, Opened, note, print_json, print_table, run, say
 from knowledge_base.days import as_date
 from knowledge_base.findings import Finding
 from rules_lib.rule_set import RuleSet
@@ -48,6 +48,11 @@ async def _findings(
         if rule is not None and rule not in known:
             raise Failure(f"没有这条规则，现有 / no such rule, there are: {', '.join(sorted(known))}")
         rows = await overview.find_findings(connection, rule, institution, after, most, withdrawn)
+        if institution is not None and not rows and not await overview.has_findings(connection, institution):
+            note(
+                f"没有该机构的疑点，连已撤回的也没有，请核对编码 / there is no finding of this institution, not even a"
+                f" withdrawn one, check the code: {institution}"
+            )
         following = rows[-1].finding_id if len(rows) == most else None
         codes = {row.finding.institution for row in rows} | {w for row in rows for w in row.finding.occurrence[1:2]}
         names = Names(await find_institution_names(connection, codes), item_names(shown.facts))

@@ -1,13 +1,13 @@
-"""Long work that shows how far it is: sending a source to the bus, and waiting until everything is judged."""
+"""Work that goes on in workers: sending a source and waiting until it is judged, or saying that nobody reads it."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 
 import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from deploy.commands.output import Failure, notes
+from deploy.commands.output import Failure, note, notes
 from streams.hosts.service import Service
 from streams.jobs.reconciling import UnderWay, find_event_lags, find_under_way, reconcile
 from streams.store.intake.reconciliation import Reconciliation
@@ -104,3 +104,14 @@ async def close_run(service: Service, messages: int, seconds: float) -> tuple[Cl
         claims_a_second=round(messages / seconds) if seconds else 0,
     )
     return closing, account
+
+
+async def note_unread(service: Service, topics: Collection[str]) -> None:
+    """Says it where nobody reads a topic at this moment: what was just sent there waits for a worker."""
+    read = {lag.topic for lag in await service.bus.lags() if lag.owner is not None}
+    unread = ", ".join(sorted(set(topics) - read))
+    if unread:
+        note(
+            f"现在没有 worker 读取 {unread}，启动后才会处理 / no worker reads {unread} at this moment:"
+            " what was sent waits until one runs (fundwatch worker)"
+        )

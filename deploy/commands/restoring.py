@@ -3,7 +3,9 @@
 import typer
 
 from deploy.commands.output import Json, Opened, counted, note, print_json, run
+from deploy.commands.progress import note_unread
 from streams.jobs.restoring import resend_findings as _resend
+from streams.topics import FINDINGS
 
 
 def register(app: typer.Typer) -> None:
@@ -23,6 +25,8 @@ def resend_findings(json: Json = False) -> None:
 async def _resend_findings(json: bool) -> None:
     async with Opened() as service:
         findings, ends = await _resend(service.pool, service.bus)
+        if findings:
+            await note_unread(service, [FINDINGS])
     if json:
         print_json({"findings": findings, "from": {f"{end.topic}/{end.partition}": end.end for end in ends}})
         return

@@ -1,6 +1,7 @@
 """The commands as a user runs them, each in a process of its own, on a store of their own."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from deploy.county import CountyPlan, write_county
 from rules_lib.rule_files import RULES
 from streams.store.people.users import find_password_hash
 from streams.store.sessions import connect
+from streams.topics import CLAIMS, TOPICS
 from tests.patience import PATIENCE
 from tests.shell import Shell
 
@@ -187,6 +189,72 @@ def test_rules_are_switched_and_judged_again(shell: Shell, tmp_path: Path) -> No
     assert shell.json("rules", "status")["in_force"] == status["own"]
     assert shell.json("rejudge")["findings"] == {gone: {"raised": before[gone]}}
     assert shell.json("rejudge") == {"people": 0, "findings": {}, "finished": True}
+
+
+def test_what_is_sent_while_no_worker_runs_is_told_to_wait(shell: Shell, tmp_path: Path, postgres_url: str) -> None:
+    lines = b'{"kind":"claim","event_id":5}\n{"kind":"claim","event_id":6}\n'
+    shell.json("import", "claims", "-", given=lines, code=1)
+    first, other = [letter["name"] for letter in shell.json("dead-letters", "list")["letters"]]
+    told = shell.run("dead-letters", "replay", first)
+    assert (told.returncode, told.stderr.decode().count("no worker reads claims")) == (0, 1)
+    words = [sys.executable, "-m", "deploy.commands", "worker"]
+    with subprocess.Popen(words, env=shell.environment) as worker:
+        try:
+            asyncio.run(_until_read(postgres_url))
+            told = shell.run("dead-letters", "replay", other)
+            assert (told.returncode, b"no worker reads" in told.stderr) == (0, False)
+        finally:
+            worker.terminate()
+
+
+async def _until_read(dsn: str) -> None:
+    """Waits until a worker holds every partition of the claims."""
+    connection = await connect(dsn)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while (
+                await connection.fetchval(
+                    "select count(*) from group_offsets where topic = 'claims' and lease_until > now()"
+                )
+                < TOPICS[CLAIMS].partitions
+            ):
+                await asyncio.sleep(0.05)
+    finally:
+        await connection.close()
+
+
+def test_findings_that_wait_for_a_worker_are_told_of(shell: Shell, tmp_path: Path) -> None:
+    claims = tmp_path / "claims.jsonl"
+    write_county(CountyPlan(scale=1 / 2000), claims, tmp_path / "truth.jsonl")
+    found = shell.json("import", "claims", str(claims))["findings"]
+    assert b"no worker reads findings" in shell.run("resend-findings").stderr
+    fewer = tmp_path / "rules"
+    shutil.copytree(RULES, fewer)
+    (path,) = [path for path in fewer.rglob("*.yaml") if f"id: {min(found)}" in path.read_text(encoding="utf-8")]
+    path.unlink()
+    shell.json("rules", "publish", str(fewer))
+    assert b"no worker reads findings" in shell.run("rejudge").stderr
+    assert b"no worker reads" not in shell.run("rejudge").stderr, "nothing changed, so nothing waits"
+
+
+def test_an_institution_of_which_nothing_is_known_is_told(shell: Shell, tmp_path: Path) -> None:
+    claims = tmp_path / "claims.jsonl"
+    write_county(CountyPlan(scale=1 / 2000), claims, tmp_path / "truth.jsonl")
+    shell.json("import", "claims", str(claims))
+    institution = shell.json("findings", "--most", "1")["findings"][0]["institution"]
+    for chosen, is_known in ((institution, True), (f"{institution}x", False)):
+        listed = shell.run("findings", "--institution", chosen, "--json")
+        assert listed.returncode == 0
+        assert (json.loads(listed.stdout)["findings"] != []) is is_known
+        assert (b"no finding of this institution" not in listed.stderr) is is_known
+    behind = shell.run("findings", "--institution", institution, "--after", "g")
+    assert b"no finding of this institution" not in behind.stderr, "the last page was passed"
+
+
+def test_a_report_that_would_be_empty_is_not_written(shell: Shell, tmp_path: Path) -> None:
+    report = tmp_path / "report.jsonl"
+    assert "no identifiers were padded, so no file was written" in shell("redigest", "--report", str(report))
+    assert not report.exists()
 
 
 def test_a_new_password_comes_from_a_pipe_and_the_old_one_ends(shell: Shell, postgres_url: str) -> None:

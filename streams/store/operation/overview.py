@@ -55,6 +55,12 @@ async def find_findings(
     ]
 
 
+async def has_findings(connection: Connection, institution: str) -> bool:
+    """Whether there is a finding of an institution, withdrawn ones included."""
+    found: bool = await connection.fetchval("select exists (select from findings where institution = $1)", institution)
+    return found
+
+
 async def find_area(connection: Connection, finding_id: str) -> str | None:
     """The area of a finding, ``None`` where there is no finding of that id."""
     area: str | None = await connection.fetchval("select area from findings where finding_id = $1", finding_id)
