@@ -11,7 +11,8 @@ from deploy.commands import interrupts
 
 # isort: split
 import sys
-from typing import NoReturn
+from importlib.metadata import version
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -28,7 +29,7 @@ from deploy.commands import (
     rules,
     services,
 )
-from deploy.commands.output import Failure, neutral
+from deploy.commands.output import Failure, neutral, say
 from deploy.embedded.postgres_programs import EmbeddedError
 from deploy.settings import PREFIX, SettingsError
 from knowledge_base.files.yaml_files import FileFaults
@@ -44,6 +45,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="医保基金监管 · Fundwatch: 规则、疑点、线索 / rules, findings and leads of fund supervision",
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        say(f"fundwatch {version('fundwatch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _take_options(
+    asked: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="显示版本 / print the version")
+    ] = False,
+) -> None:
+    """What stands before a command."""
+
+
 for part in (services, county, imports, rules, anew, findings, reconcile, dead_letters, people, restoring, doctor):
     part.register(app)
 interrupts.end()

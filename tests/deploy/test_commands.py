@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -23,12 +24,18 @@ from streams.topics import CLAIMS, TOPICS
 from tests.patience import PATIENCE
 from tests.shell import Shell
 
+ROOT = Path(__file__).resolve().parents[2]
 GOOD = b'{"kind":"patient_status","event_id":"t:1","area":"a","patient":"p1","happened_at":"2026-03-01T00:00:00Z",'
 
 
 @pytest.fixture
 def shell(tmp_path: Path, postgres_url: str) -> Shell:
     return Shell(tmp_path, postgres_url)
+
+
+def test_the_version_is_that_of_the_project(shell: Shell) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert shell("--version") == f"fundwatch {project['version']}\n"
 
 
 def test_an_import_is_accounted_for_and_a_second_run_changes_nothing(shell: Shell, tmp_path: Path) -> None:
