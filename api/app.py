@@ -136,12 +136,29 @@ async def _explain_text(request: Request, error: Exception) -> Response:
     return render_error(request, HTTPStatus.NOT_FOUND, "missing")
 
 
+#: What is wrong with a value, by the library's kind of fault; what it says of the value itself is English alone.
+_REFUSED = {
+    "missing": "缺少 / missing",
+    "string_pattern_mismatch": "写法应为 {pattern} / expected the form {pattern}",
+    "literal_error": "只能是 {expected} 之一 / expected one of {expected}",
+    "string_too_long": "超过 {max_length} 字 / more than {max_length} signs",
+    "int_parsing": "不是整数 / expected a whole number",
+    "int_parsing_size": "数字太大 / too great a number",
+    "greater_than_equal": "应不小于 {ge} / expected {ge} or more",
+    "less_than_equal": "应不大于 {le} / expected {le} or less",
+    "bool_parsing": "只能是 1 或 0 / expected 1 or 0",
+}
+
+
 def _fault_words(fault: Mapping[str, Any]) -> str:
-    """What is wrong with a field. What the library says of a value is English alone."""
+    """What is wrong with a field, Chinese first, without the value."""
     kind = fault.get("type")
     if kind is None:
         return str(fault["msg"])
-    return "缺少 / missing" if kind == "missing" else f"值无效 / invalid: {fault['msg']}"
+    words = {**fault.get("ctx", {}), "msg": fault["msg"]}
+    if kind == "literal_error":
+        words["expected"] = words["expected"].replace(" or ", ", ")
+    return _REFUSED.get(kind, "值无效 / invalid: {msg}").format(**words)
 
 
 async def _explain_request(request: Request, error: Exception) -> Response:

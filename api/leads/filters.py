@@ -13,6 +13,7 @@ from streams.store.casework.queue import SORTS, Cursor, LeadFilter
 
 PAGE = 50
 State = Literal["open", "returned", "confirmed", "dismissed", "all"]
+Severity = Literal["", "1", "2", "3", "4"]
 STATES = get_args(State)[:-1]
 _DIGITS = 30
 
@@ -38,7 +39,7 @@ def lead_filter(
     institution: Annotated[str | None, Query(description="Code of the institution")] = None,
     topic: Annotated[str | None, Query(description="Topic of the rules")] = None,
     year: Annotated[str | None, Query(description="Service year", pattern=r"^(\d{4})?$")] = None,
-    severity: Annotated[str | None, Query(description="Grade of the rule, 1 to 4", pattern=r"^[1-4]?$")] = None,
+    severity: Annotated[Severity, Query(description="Grade of the rule, 1 to 4")] = "",
     state: Annotated[State, Query(description="State of the lead, or all")] = "open",
     sort: Annotated[str, Query(description="What comes first", pattern=f"^({'|'.join(SORTS)})$")] = "severity",
     after: Annotated[str | None, Query(description="Where the page before ended (its next)")] = None,

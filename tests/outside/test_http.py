@@ -1,6 +1,7 @@
 """Requests from outside: who is asked first, what a body may be, methods, redirects, proxies, words nobody knows."""
 
 import asyncio
+import html
 import json
 import re
 import socket
@@ -8,17 +9,19 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import iter_route_contexts
 
 from api.access import routes
 from api.access.callers import May
 from api.access.routes import KB, Route
+from api.frame.addresses import LANGUAGE
 from api.frame.site import Site
 from api.operation.metrics import create_metrics_app
 from knowledge_base.findings import FindingVersion
@@ -369,6 +372,27 @@ async def test_an_unknown_value_is_named_on_the_pages_of_operation(
 ) -> None:
     answer = await client.get(path)
     assert (answer.status_code, f"query.{name}" in answer.text) == (422, True)
+
+
+async def test_why_a_value_is_refused_is_said_in_chinese_first(app: FastAPI, client: httpx.AsyncClient) -> None:
+    """Every parameter of every address: what the library itself says of a value is English alone."""
+    refused = set()
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if not isinstance(route, Route) or "GET" not in (context.methods or ()):
+            continue
+        for field in (LANGUAGE, *(field.alias for field in get_flat_params(route.dependant))):
+            for value in ("x" * 3000, "-1", "9" * 30, "9" * 5000, "!"):
+                path = _filled(str(context.path).replace(f"{{{field}}}", quote(value)))
+                stands_in_path = f"{{{field}}}" in str(context.path)
+                answer = await client.get(path if stands_in_path else f"{path}?{field}={quote(value)}")
+                if answer.status_code == 422:
+                    refused.add(field)
+                    why = answer.json()["detail"] if path.startswith("/api/") else html.unescape(answer.text)
+                    assert re.search(rf"(query|path)\.{field}: [\u4e00-\u9fff]+[^.]* / ", why), (path, field, why)
+                    assert "值无效" not in why, (path, field, why)
+    assert refused >= {"lang", "state", "sort", "topic", "severity", "year", "after", "page", "kept", "outcome", "day"}
+    assert refused >= {"reason", "source", "seq", "before", "first", "last", "full", "number", "partition", "offset"}
 
 
 async def test_what_pages_and_scripts_send_is_known(client: httpx.AsyncClient, versions: list[FindingVersion]) -> None:
