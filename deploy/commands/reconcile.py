@@ -29,6 +29,7 @@ async def _reconcile(json: bool) -> None:
         print_json({"lost": account.lost, "money_differs": account.money_differs, "received": account.received,
                     "purged": account.purged, "sources": account.sources, "partitions": account.partitions,
                     "store": account.store, "waiting_links": account.waiting_links,
+                    "shared_ids": account.shared_ids, "shared": account.shared,
                     "troubles": account.troubles})  # fmt: skip
     else:
         _show_account(account)
@@ -72,10 +73,19 @@ def _show_account(account: Reconciliation) -> None:
             [(trouble.kind, trouble.where, trouble.expected, trouble.found) for trouble in account.troubles],
             right=2,
         )
+    if account.shared:
+        print_table(
+            "同一机构的同一事件号出现在几个统筹区，由人核实以哪个为准 / "
+            "event ids of one institution in several areas: people say which stands",
+            ("事件号 event_id", "机构 institution", "统筹区 areas"),
+            [(row.event_id, row.institution, ", ".join(row.areas)) for row in account.shared],
+            right=3,
+        )
     say(
         f"收到 received {account.received}; 缺失 lost {account.lost}; 金额差 money {account.money_differs}; "
         f"清除的死信 dead letters purged {account.purged}; "
-        f"等待其对象的冲正更正 reversals and corrections waiting for their target {account.waiting_links}"
+        f"等待其对象的冲正更正 reversals and corrections waiting for their target {account.waiting_links}; "
+        f"在几个统筹区出现的事件号 event ids in several areas {account.shared_ids}"
     )
 
 

@@ -71,6 +71,21 @@ async def test_counting_says_when_the_bus_does_not_answer(
     assert "消息总线没有回应" in (await client.get("/status")).text
 
 
+async def test_an_event_id_in_two_areas_is_named_by_counting_one_by_one(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    assert "几个统筹区" not in (await client.get(PATH, params={"full": "1"})).text
+    await connection.execute("create temp table twin as select * from events where institution is not null limit 1")
+    await connection.execute("update twin set area = 'another area'")
+    await connection.execute("insert into events select * from twin")
+    shared = await connection.fetchrow("select event_id from twin")
+    assert shared is not None
+    page = (await client.get(PATH, params={"full": "1"})).text
+    assert "1 个事件号由同一机构用在几个统筹区" in page
+    assert shared["event_id"] in page
+    assert "another area" in page
+
+
 async def test_rules_that_this_program_cannot_read_are_named(
     client: httpx.AsyncClient, connection: asyncpg.Connection, rule_set: RuleSet
 ) -> None:

@@ -5,10 +5,14 @@ from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from deploy.county import CountyPlan, simulate
+from knowledge_base.events.claims import Claim
+from knowledge_base.events.persons import PatientStatus
 from streams.bus import Bus, Lag
 from streams.jobs.reconciling import reconcile
+from streams.store.intake.reconciliation import MOST_SHARED
 from streams.store.sessions import Connection, connect
 from streams.topics import CLAIMS, JUDGES
 from tests.streams.replay import replay
@@ -63,6 +67,33 @@ async def test_a_correction_whose_target_never_came_shows_as_waiting(judged: Con
         "update events set corrects = 'never came' where seq = (select max(seq) from events where kind = 'claim')"
     )
     assert (await reconcile(judged)).waiting_links == before + 1
+
+
+async def test_an_event_id_of_one_institution_in_two_areas_is_named(postgres_url: str) -> None:
+    """Counted from the events that were sent; what another institution calls so, or a person's status, is none."""
+    plan = CountyPlan(scale=1 / 5000)
+    events = list(simulate(plan))
+    claims = [event for event in events if isinstance(event, Claim)]
+    for place, claim in enumerate(claims):
+        if place % 3 == 0:
+            events.append(replace(claim, area=f"elsewhere {place % 2}"))
+        elif place % 3 == 1:
+            events.append(replace(claim, area="elsewhere 0", institution="another"))
+    events += [replace(event, area="elsewhere 0") for event in events if isinstance(event, PatientStatus)]
+    events.append(replace(claims[0], area="elsewhere 2"))
+    await replay(postgres_url, events)
+    areas: dict[tuple[str, str], set[str]] = {}
+    for event in events:
+        if isinstance(event, Claim):
+            areas.setdefault((event.event_id, event.institution), set()).add(event.area)
+    odd = {ids: sorted(found) for ids, found in areas.items() if len(found) > 1}
+    assert len(odd) > MOST_SHARED
+    connection = await connect(postgres_url)
+    account = await reconcile(connection)
+    await connection.close()
+    assert (account.lost, account.shared_ids) == (0, len(odd))
+    assert len(account.shared) == MOST_SHARED
+    assert all(odd[row.event_id, row.institution] == row.areas for row in account.shared)
 
 
 class _FarBus:

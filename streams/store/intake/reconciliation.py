@@ -115,13 +115,30 @@ class StoreRow(msgspec.Struct, frozen=True):
             yield Trouble("money", self.source, self.accepted_money, self.events_money)
 
 
+class SharedId(msgspec.Struct, frozen=True):
+    """An event id that one institution gave in several areas. Each counts; which of them stands is for people."""
+
+    event_id: str
+    institution: str
+    areas: list[str]
+
+
+MOST_SHARED = 20
+"""Shared event ids that are named; all are counted."""
+
+
 class Reconciliation(msgspec.Struct, frozen=True):
-    """The whole account. ``lost`` counts messages that are missing somewhere; 0 is what must be."""
+    """The whole account. ``lost`` counts messages that are missing somewhere; 0 is what must be.
+
+    ``shared_ids`` counts event ids that one institution gave in several areas, of which ``shared`` are the first.
+    """
 
     sources: list[SourceRow]
     partitions: list[PartitionRow]
     store: list[StoreRow]
     waiting_links: int
+    shared_ids: int
+    shared: list[SharedId]
 
     @property
     def received(self) -> int:
@@ -187,11 +204,14 @@ async def find_account(connection: Connection, places: Places) -> Reconciliation
         partitions = await connection.fetch(_PARTITIONS, *_columns(places))
         store = await connection.fetch(_STORE, *_columns(places))
         waiting_links = await connection.fetchval(_WAITING_LINKS)
+        shared = await connection.fetch(_SHARED_IDS, MOST_SHARED)
     return Reconciliation(
         sources=[SourceRow(**row) for row in sources],
         partitions=_partition_rows(partitions),
         store=[StoreRow(**row) for row in store],
         waiting_links=waiting_links,
+        shared_ids=shared[0]["shared_ids"] if shared else 0,
+        shared=[SharedId(row["event_id"], row["institution"], row["areas"]) for row in shared],
     )
 
 
@@ -328,4 +348,12 @@ _WAITING_LINKS = """
     select count(*) from linked l where not exists (
         select from events t left join persons p using (area, patient)
         where t.area = l.area and t.claim_id = l.target and coalesce(p.person, t.patient) = l.person)
+"""
+
+# In one area an event id is known once, so one that lies twice in an institution lies in several.
+_SHARED_IDS = """
+    select event_id, institution, array_agg(area order by area) as areas, count(*) over () as shared_ids
+    from events where institution is not null
+    group by event_id, institution having count(*) > 1
+    order by event_id, institution limit $1
 """
