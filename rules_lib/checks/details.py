@@ -66,9 +66,16 @@ def _odd_in(claim: ClaimDigest) -> list[Odd]:
 
 
 def _names_in(claim: ClaimDigest) -> list[str]:
-    """What a claim and its lines are known by. What they refer to is looked at where it is known by that."""
-    own = [claim.event_id, claim.patient, claim.claim_id, claim.encounter_id, claim.institution]
-    return own + [line.line_id for line in claim.lines]
+    """What a claim and its lines are known by and refer to; "" for what is not told.
+
+    Item codes have formats of their own. What stands in the details is not read for every claim.
+    """
+    names = [claim.event_id, claim.patient, claim.claim_id, claim.encounter_id, claim.institution, claim.corrects or ""]
+    for line in claim.lines:
+        names.append(line.line_id)
+        if line.refund_of or line.sent_to:
+            names += (line.refund_of or "", line.sent_to or "")
+    return names
 
 
 def _odd(

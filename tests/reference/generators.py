@@ -249,7 +249,10 @@ def _odd(story: Story) -> None:
         story.claim([line], birth_date=date.fromisoformat(story.random.choice(born)))
     elif kind == 7:
         sign = story.random.choice([" ", "\t", "\u3000", "\u200b", "\uff0d", "-", "\u4e00"])
-        story.claim([replace(line, line_id=f"{line.line_id}{sign}1")])
+        where = story.random.choice(["line_id", "refund_of", "sent_to", "corrects", "encounter_id"])
+        odd_name = {where: f"{line.line_id}{sign}1"}
+        of_line = hasattr(line, where)
+        story.claim([replace(line, **odd_name) if of_line else line], **({} if of_line else odd_name))
     else:
         odd = story.random.choice([None, "A000000001", "00110900001", "XB01AXA223B00201010015", "hospital-17"])
         story.claim([replace(line, item_code=odd), story.line(line.item_code, story.day(3))])

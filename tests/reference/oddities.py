@@ -82,8 +82,11 @@ def _birth_date(claim: Claim) -> date | None:
 
 
 def _identifiers(claim: Claim) -> list[str]:
-    names = [claim.event_id, claim.patient, claim.claim_id, claim.encounter_id, claim.institution]
-    return names + [line.line_id for line in claim.lines]
+    """“event, patient, claim, encounter, institution, what it corrects; of a line its line_id, refund_of, sent_to”"""
+    names = [claim.event_id, claim.patient, claim.claim_id, claim.encounter_id, claim.institution, claim.corrects]
+    for line in claim.lines:
+        names += [line.line_id, line.refund_of, line.sent_to]
+    return [name for name in names if name is not None]
 
 
 def _is_odd(name: str) -> bool:

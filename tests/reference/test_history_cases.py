@@ -221,7 +221,20 @@ class TestOddDetails:
         found = hits(ODD_DETAILS, visit("1", line("a", cases.PLAIN, "03-01"), birth_date=born))
         assert {occurrence[-1] for occurrence in found} == kinds
 
-    @pytest.mark.parametrize("name", ["event_id", "patient", "claim_id", "encounter_id", "institution", "line_id"])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "event_id",
+            "patient",
+            "claim_id",
+            "encounter_id",
+            "institution",
+            "corrects",
+            "line_id",
+            "refund_of",
+            "sent_to",
+        ],
+    )
     @pytest.mark.parametrize("sign", [" ", "\u3000", "\u200b", "\uff0d", "-", "\u4e00"], ids=ascii)
     def test_a_sign_that_nobody_sees_as_it_is_makes_an_identifier_odd(self, name: str, sign: str) -> None:
         item, inside = line("a", cases.PLAIN, "03-01"), {name: f"x{sign}y"}
