@@ -22,6 +22,7 @@ def _all_in(ranges: Iterable[tuple[int, int]]) -> str:
 
 UNSEEN, FULL_WIDTH = _all_in(_RANGES), _all_in(_WIDE_RANGES)
 _ODD = frozenset(UNSEEN + FULL_WIDTH)
+_NOT_SHOWN = frozenset(UNSEEN) - {" "}
 
 
 def are_clear(names: Iterable[str]) -> bool:
@@ -33,3 +34,20 @@ def are_clear(names: Iterable[str]) -> bool:
     if together.isascii() and together.isprintable() and " " not in together:
         return True
     return not any(_ODD & set(name.strip(UNSEEN)) for name in names)
+
+
+def neutral(text: str) -> str:
+    """Text from outside as a terminal or page may show it.
+
+    What no eye can see (also bytes that are no text), but for a blank, is spelled out: ``\\x1b``, ``\\u200b``.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() and sign not in _NOT_SHOWN else _spelled(sign) for sign in text)
+
+
+def _spelled(sign: str) -> str:
+    code = ord(sign)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte of a file's name that is no text (PEP 383)
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -14,6 +14,7 @@ from knowledge_base.days import as_date
 from knowledge_base.facts import Facts
 from knowledge_base.files.yaml_files import load_yaml
 from knowledge_base.findings import Finding
+from knowledge_base.signs import neutral
 
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -34,6 +35,9 @@ class Wording(BaseModel):
     joint: Words
     unknown: Words
     oddities: Mapping[str, Words]
+    named: Words
+    on_lines: Words
+    fields: Mapping[str, Words]
 
 
 @cache
@@ -84,10 +88,12 @@ class _Filling(dict[str, str]):
     def __init__(self, finding: Finding, names: Names, lang: str):
         super().__init__({name: _word(name, value, lang) for name, value in finding.evidence.items()})
         self.unknown = _in(load_wording().unknown, lang)
+        if "fields" in finding.evidence:
+            self["kind"] += _named_odd(finding.evidence, lang)
         self.setdefault("day", finding_day(finding))
         stay_institution = finding.occurrence[1] if len(finding.occurrence) > 1 else finding.institution
-        self["stay_institution"] = names.institutions.get(stay_institution, stay_institution)
-        self["institution"] = names.institutions.get(finding.institution, finding.institution)
+        self["stay_institution"] = neutral(names.institutions.get(stay_institution, stay_institution))
+        self["institution"] = neutral(names.institutions.get(finding.institution, finding.institution))
         self["value"] = number(finding.value)
         self["limit"] = number(finding.limit)
 
@@ -99,7 +105,21 @@ def _word(name: str, value: Any, lang: str) -> str:
     if name == "kind":
         words = load_wording().oddities.get(str(value))
         return str(value) if words is None else _in(words, lang)
-    return number(value) if isinstance(value, int | Decimal) else str(value)
+    return number(value) if isinstance(value, int | Decimal) else neutral(str(value))
+
+
+def _named_odd(evidence: Mapping[str, Any], lang: str) -> str:
+    """Which fields hold odd identifiers and which, spelled out, and on which lines."""
+    wording = load_wording()
+    joint = _in(wording.joint, lang)
+    fields = [
+        f"{_in(words, lang) if (words := wording.fields.get(field)) else field} {joint.join(map(neutral, odd))}".strip()
+        for field, odd in evidence["fields"].items()
+    ]
+    said = _in(wording.named, lang).format(fields=joint.join(fields))
+    if not evidence["lines"]:
+        return said
+    return said + _in(wording.on_lines, lang).format(lines=joint.join(map(neutral, evidence["lines"])))
 
 
 def _in(words: Words, lang: str) -> str:

@@ -15,6 +15,7 @@ from api.frame.site import HERE, Site
 from casework.sight import Sight
 from knowledge_base.cards import Card, Words
 from knowledge_base.days import Day
+from knowledge_base.signs import neutral
 from rules_lib.rule_set import RuleSet
 from rules_lib.wording import item_names, number
 from streams.bus import Bus, Lag
@@ -79,6 +80,7 @@ class Desk:
         environment.lstrip_blocks = True
         environment.filters |= {
             "money": formats.money,
+            "neutral": neutral,
             "number": number,
             "day": formats.day,
             "instant": formats.instant,

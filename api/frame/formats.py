@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
 from knowledge_base.days import Day, as_date
+from knowledge_base.signs import neutral
 
 CHINA = timezone(timedelta(hours=8))
 LONGEST_PSEUDONYM = 20
@@ -43,6 +44,7 @@ def today_in_china() -> Day:
 
 def pseudonym(person: str) -> str:
     """A pseudonym short enough to be read; keyed ones are told apart by their first and last signs."""
+    person = neutral(person)
     return person if len(person) <= LONGEST_PSEUDONYM else f"{person[:12]}…{person[-4:]}"
 
 

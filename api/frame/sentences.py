@@ -8,6 +8,7 @@ from api.frame import formats
 from api.frame.texts import Texts
 from knowledge_base.cards import Words
 from knowledge_base.findings import Amounts
+from knowledge_base.signs import neutral
 from streams.store.casework.queue import Lead
 
 Topics = Mapping[str, Words]
@@ -66,7 +67,7 @@ def lead_row(lead: Lead, topics: Topics, texts: Texts) -> str:
 
 def _lead_words(lead: Lead, topics: Topics, texts: Texts) -> dict[str, object]:
     return {
-        "institution": lead.institution_name or lead.institution,
+        "institution": neutral(lead.institution_name or lead.institution),
         "year": lead.service_year,
         "topic": topic_name(lead.topic, topics, texts),
         "people": f"{lead.people:,}",

@@ -12,6 +12,7 @@ from api.frame import formats
 from api.frame.texts import Texts
 from knowledge_base.days import Day, as_date
 from knowledge_base.findings import Finding, LineKey, billed_lines
+from knowledge_base.signs import neutral
 from rules_lib.histories.patient import PatientHistory
 
 WIDTH = 960
@@ -87,7 +88,7 @@ def timeline_of(finding: Finding, history: PatientHistory, names: Mapping[str, s
         first,
         last,
         TOP + ROW * max(1, len(order)) + 8,
-        [Row(names.get(institution, institution), y) for institution, y in rows.items()],
+        [Row(neutral(names.get(institution, institution)), y) for institution, y in rows.items()],
         list(scale.grid()),
         marks,
         len(spans) - len(inside),
@@ -141,7 +142,7 @@ def _guilty_days(finding: Finding, history: PatientHistory) -> Counter[tuple[str
 
 
 def _span_mark(span: _Span, scale: _Scale, y: int, names: Mapping[str, str], texts: Texts) -> Mark:
-    institution = names.get(span.institution, span.institution)
+    institution = neutral(names.get(span.institution, span.institution))
     left = scale.x(span.first)
     if span.kind == "visit":
         visit = texts.find("visits", span.visit_type)
@@ -158,6 +159,6 @@ def _span_mark(span: _Span, scale: _Scale, y: int, names: Mapping[str, str], tex
 def _guilty_mark(
     institution: str, day: Day, count: int, scale: _Scale, y: int, names: Mapping[str, str], texts: Texts
 ) -> Mark:
-    name = names.get(institution, institution)
+    name = neutral(names.get(institution, institution))
     words = texts("timeline.guilty", institution=name, day=formats.day(day), count=count)
     return Mark("guilty", scale.x(day), max(6.0, round(scale.day, 1)), y, words)

@@ -19,6 +19,7 @@ from api.frame.addresses import MOST_WHOLE, Links, Whole, as_day
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import render
 from casework.reasons import LONGEST_PURPOSE
+from knowledge_base.signs import neutral
 from streams.acts.letters import go_on_replaying, open_letter
 from streams.bus import LONGEST_SOURCE
 from streams.messages.kinds import event_topics
@@ -237,8 +238,13 @@ async def _render_letter(
         kept=kept,
         longest_purpose=LONGEST_PURPOSE,
         length=None if body is None else len(body),
-        shown=None if body is None else body[:MOST_SHOWN].decode("utf-8", "backslashreplace"),
+        shown=None if body is None else _as_text(body[:MOST_SHOWN]),
     )
+
+
+def _as_text(body: bytes) -> str:
+    """Bytes as a page shows them: what is no text, and what no eye can see but ends of lines, is spelled out."""
+    return "\n".join(map(neutral, body.decode("utf-8", "backslashreplace").split("\n")))
 
 
 def _path_of(letter: DeadLetter) -> str:

@@ -29,10 +29,11 @@ from deploy.commands import (
     rules,
     services,
 )
-from deploy.commands.output import Failure, neutral, say
+from deploy.commands.output import Failure, say
 from deploy.embedded.postgres_programs import EmbeddedError
 from deploy.settings import PREFIX, SettingsError
 from knowledge_base.files.yaml_files import FileFaults
+from knowledge_base.signs import neutral
 from streams.bus import BusAway, OtherBus
 from streams.importers import ImporterError
 from streams.store.intake.imports import AlreadyImporting

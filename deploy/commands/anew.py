@@ -18,7 +18,6 @@ from deploy.commands.output import (
     Failure,
     Json,
     Opened,
-    neutral,
     note,
     notes,
     print_json,
@@ -28,6 +27,7 @@ from deploy.commands.output import (
 )
 from deploy.commands.progress import note_unread
 from deploy.runtime import stop_on_signals
+from knowledge_base.signs import neutral
 from streams.handlers.rule_sets import RuleSetUnusable
 from streams.hosts.service import Service
 from streams.jobs.redigesting import Redigested, find_apart, trim

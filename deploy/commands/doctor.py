@@ -21,11 +21,12 @@ from deploy.commands.examination.machine import (
     examine_settings,
 )
 from deploy.commands.examination.signs import Sign, State
-from deploy.commands.output import Failure, Json, console, neutral, print_json, run
+from deploy.commands.output import Failure, Json, console, print_json, run
 from deploy.embedded.postgres import find_running, start_postgres
 from deploy.embedded.postgres_programs import EmbeddedError
 from deploy.runtime import choose_bus
 from deploy.settings import PREFIX, Settings
+from knowledge_base.signs import neutral
 from streams.buses.postgres import PostgresBus
 from streams.store.sessions import Pool, Unreachable, borrowed, open_pool, reach
 

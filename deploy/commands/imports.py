@@ -12,11 +12,12 @@ import msgspec
 import typer
 
 from api.frame.formats import instant
-from deploy.commands.output import Failure, Json, Opened, counted, neutral, note, print_json, print_table, run, say
+from deploy.commands.output import Failure, Json, Opened, counted, note, print_json, print_table, run, say
 from deploy.commands.progress import follow
 from deploy.runtime import stop_on_signals
 from knowledge_base.files.folders import look_into
 from knowledge_base.files.yaml_files import FileFaults
+from knowledge_base.signs import neutral
 from rules_lib.rule_set import RuleSet
 from streams.bus import LONGEST_SOURCE
 from streams.hosts.service import Service

@@ -18,6 +18,7 @@ from rich.text import Text
 from deploy.logs import configure_logs
 from deploy.runtime import open_runtime
 from deploy.settings import PREFIX, load_settings
+from knowledge_base.signs import neutral
 from streams.hosts.service import Service
 from streams.store.sessions import is_no_text
 
@@ -62,11 +63,6 @@ class Failure(Exception):
     """A command cannot do what was asked; the text is one sentence for the person who asked."""
 
 
-def neutral(text: str) -> str:
-    """Text from outside as a terminal may see it: what no eye can see (also bytes that are no text) is spelled out."""
-    return "".join(sign if sign.isprintable() else _spelled(sign) for sign in text)
-
-
 LONGEST_NAME = 100
 """Signs of who does something."""
 
@@ -77,13 +73,6 @@ def acting(by: str | None) -> str:
     if len(name) > LONGEST_NAME:
         raise Failure(f"--by: 姓名太长，最多 {LONGEST_NAME} 字 / a name has {LONGEST_NAME} signs at most")
     return name
-
-
-def _spelled(sign: str) -> str:
-    code = ord(sign)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte of a file's name that is no text (PEP 383)
-        code -= 0xDC00
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def say(text: str) -> None:

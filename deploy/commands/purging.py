@@ -12,7 +12,8 @@ from typing import IO, Annotated
 import msgspec
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, acting, counted, neutral, print_json, run, say
+from deploy.commands.output import Failure, Json, Opened, acting, counted, print_json, run, say
+from knowledge_base.signs import neutral
 from streams.acts import purging
 from streams.acts.purging import SealedOtherwise
 from streams.hosts.service import Service

@@ -1,8 +1,9 @@
 """Checks on the settlement details themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 from knowledge_base.codes import is_item_code
 from knowledge_base.days import FIRST_DAY, Day
@@ -17,6 +18,14 @@ Odd = tuple[str, str | None]
 """A kind of oddity, with the line_id where a line shows it and ``None`` where a claim does."""
 
 _ITEM_KINDS = {None, *ITEM_KINDS}
+
+OWN_NAMES = ("event_id", "patient", "claim_id", "encounter_id", "institution", "corrects")
+LINE_NAMES = ("line_id", "refund_of", "sent_to")
+"""Identifiers and references of a claim, and of its lines, that the digest holds. Item codes have formats of their own;
+what stands in the details is not read for every claim."""
+
+MOST_NAMED = 5
+"""Odd identifiers of one field, and lines with any, that a finding names."""
 
 
 @lru_cache(maxsize=100_000)  # nearly every line names one of a few thousand items
@@ -34,7 +43,8 @@ def odd_details(question: Question[PatientHistory]) -> Iterator[Measure | Undeci
             if len(claims) > 1:
                 odd += [("line_twice", key[2]) for key in history.lines_twice if key[:2] == encounter]
             for kind in dict.fromkeys(kind for kind, _ in odd) if odd else ():
-                yield _odd(question, encounter, kind, [line_id for of, line_id in odd if of == kind], first, last)
+                evidence = {"kind": kind, **(_named_odd(claims) if kind == "odd_identifier" else {})}
+                yield _odd(question, encounter, evidence, [line_id for of, line_id in odd if of == kind], first, last)
 
 
 def _odd_in(claim: ClaimDigest) -> list[Odd]:
@@ -66,10 +76,7 @@ def _odd_in(claim: ClaimDigest) -> list[Odd]:
 
 
 def _names_in(claim: ClaimDigest) -> list[str]:
-    """What a claim and its lines are known by and refer to; "" for what is not told.
-
-    Item codes have formats of their own. What stands in the details is not read for every claim.
-    """
+    """What ``OWN_NAMES`` and ``LINE_NAMES`` hold, "" for what is not told: written out, since nearly none is odd."""
     names = [claim.event_id, claim.patient, claim.claim_id, claim.encounter_id, claim.institution, claim.corrects or ""]
     for line in claim.lines:
         names.append(line.line_id)
@@ -78,10 +85,30 @@ def _names_in(claim: ClaimDigest) -> list[str]:
     return names
 
 
+def _named_odd(claims: Iterable[ClaimDigest]) -> dict[str, Any]:
+    """Which fields of some claims hold odd identifiers, by field, and the ids of lines with any; no pseudonym."""
+    of_claims = [(field, getattr(claim, field), None) for claim in claims for field in OWN_NAMES]
+    of_lines = [
+        (field, getattr(line, field), line.line_id) for claim in claims for line in claim.lines for field in LINE_NAMES
+    ]
+    odd = [(field, name, line_id) for field, name, line_id in of_claims + of_lines if name and not are_clear([name])]
+    fields = {
+        field: _first({name for of, name, _ in odd if of == field}) for field in dict.fromkeys(of for of, *_ in odd)
+    }
+    if "patient" in fields:
+        fields["patient"] = []
+    return {"fields": fields, "lines": _first({line_id for *_, line_id in odd if line_id is not None})}
+
+
+def _first(names: set[str]) -> list[str]:
+    """The first few of some names, in the order of signs; a last one says that there are more."""
+    return [*sorted(names)[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])]
+
+
 def _odd(
     question: Question[PatientHistory],
     encounter: Encounter,
-    kind: str,
+    evidence: dict[str, Any],
     line_ids: list[str | None],
     first: Day,
     last: Day,
@@ -89,12 +116,12 @@ def _odd(
     """One kind of oddity, with the lines or claims that show it: a line counts once, a claim each time."""
     lines = {(*encounter, line_id) for line_id in line_ids if line_id is not None}
     return Measure(
-        (question.name, *encounter, kind),
+        (question.name, *encounter, evidence["kind"]),
         Decimal(len(lines) or len(line_ids)),
         ZERO,
         first,
         last,
         encounter[0],
         guilty_parts=sorted(lines),
-        evidence={"kind": kind},
+        evidence=evidence,
     )

@@ -7,15 +7,16 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from api.leads import view
 from casework.sight import Sight
 from knowledge_base.cards import Words
 from knowledge_base.findings import Change, FindingVersion
 from rules_lib.rule_set import RuleSet
-from streams.handlers.rule_sets import publish
+from streams.handlers.rule_sets import publish, publish_first
 from streams.store.casework import queue
-from tests.api.story import AREA, COUNTY, TOWN, next_version
+from tests.api.story import AREA, COUNTY, TOWN, county, judged, next_version, save_claims, version_of
 from tests.streams.leads import apply_findings
 
 
@@ -200,3 +201,33 @@ async def test_rules_put_in_force_are_shown_and_outstanding_until_judged_again(
     assert "1 条规则的疑点还没有全部按现行规则复核" in changed
     await connection.execute("delete from outstanding")
     assert "全部疑点都符合现行规则集" in (await client.get(page)).text
+
+
+async def test_signs_that_nobody_sees_are_spelled_out_in_identifiers(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, rule_set: RuleSet
+) -> None:
+    """In the queue, on the lead with claims, timeline and findings, and in its JSON sentence."""
+    (claim,) = [entry for entry in county() if entry.encounter_id == "S2"]
+    lines = [replace(entry, line_id=f"\u200b{entry.line_id}", item_name="床\u200b位") for entry in claim.lines]
+    odd = replace(claim, institution="H\u200b9", encounter_id="V\u202e1", patient="p\u200b1", lines=tuple(lines))
+    async with connection.transaction():
+        await publish_first(connection, rule_set)
+        await save_claims(connection, [odd])
+        found = [version_of(finding) for of in judged([odd], rule_set).values() for finding in of.findings]
+        await apply_findings(connection, found, rule_set)
+    assert {version.finding.maker_id for version in found} == {"FW10000001", "GZ10000201002000"}
+    queue_page = (await client.get("/")).text
+    assert r"H\u200b9" in queue_page
+    for version in found:
+        lead = await connection.fetchval("select lead_id from leads where topic = $1", version.topic)
+        page = (await client.get(f"/leads/{lead}")).text
+        assert r"H\u200b9" in page
+        assert r"p\u200b1" in page
+        assert "\u200b" not in page
+        assert "\u202e" not in page
+        if version.finding.maker_id == "GZ10000201002000":
+            assert r"人员编号、就诊号 V\u202e1、机构编码 H\u200b9" in page
+        else:
+            assert r"床\u200b位" in page
+        sentence = (await client.get(f"/api/findings/{version.finding_id}")).json()["sentence"]
+        assert "\u200b" not in sentence

@@ -322,3 +322,17 @@ async def test_replay_over_kafka_adds_up(postgres_url: str, kafka_brokers: str, 
         agrees = await desk.get("/status/reconciliation", params={"full": "1"})
         assert "逐条核对相符：收到 9 条" in agrees.text
         assert "全部读完" in (await desk.get("/status/lag")).text
+
+
+async def test_signs_that_nobody_sees_are_spelled_out_in_a_letter(service: Service, desk: httpx.AsyncClient) -> None:
+    async for _ in send_messages(
+        service.pool, service.bus, "a\u200bb", "a\u200bb", [b'{"kind":\n"\xe2\x80\x8bclaim"}']
+    ):
+        pass
+    await until_done(service)
+    listed = await desk.get(PATH, params={"source": "a\u200bb"})
+    assert r">a\u200bb</td>" in listed.text
+    (name,) = re.findall(r"data-item>(claims/\d+/\d+)</a>", listed.text)
+    opened = await desk.post(f"{PATH}/{name}/bytes", data={"csrf": await _csrf(desk), "purpose": "核对接口映射"})
+    assert "{&#34;kind&#34;:\n&#34;\\u200bclaim&#34;}" in opened.text
+    assert "\u200b" not in opened.text

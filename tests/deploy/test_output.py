@@ -7,6 +7,7 @@ from rich.console import Console
 
 from deploy.commands import doctor, output
 from deploy.commands.examination.signs import Sign, State
+from knowledge_base.signs import neutral
 
 COLUMNS = ("来源 source", "日期 day", "说明 what", "接收金额 accepted yuan", "其余金额 other yuan")
 ROWS = [
@@ -58,6 +59,6 @@ def test_no_line_title_or_cell_passes_on_what_moves_a_terminal(monkeypatch: pyte
     output.note(text)
     output.print_table(text, COLUMNS[:1], [(text,)])
     doctor._print([Sign(text, State.OK, text, text)])
-    assert seen.getvalue().count(output.neutral(text)) == 7
+    assert seen.getvalue().count(neutral(text)) == 7
     assert all(sign.isprintable() for sign in seen.getvalue().replace("\n", ""))
     assert text.isprintable() or text not in seen.getvalue()

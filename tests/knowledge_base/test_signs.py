@@ -3,7 +3,7 @@
 import sys
 import unicodedata
 
-from knowledge_base.signs import FULL_WIDTH, UNSEEN, are_clear
+from knowledge_base.signs import FULL_WIDTH, UNSEEN, are_clear, neutral
 
 
 def test_every_full_width_form_is_one_and_nothing_else() -> None:
@@ -18,3 +18,12 @@ def test_signs_at_the_ends_are_passed_over_and_those_between_are_not() -> None:
     for sign in UNSEEN:
         assert are_clear([f"P-1{sign}", f"{sign}P-1"])
     assert are_clear(["P-1", "\u4e00-1", ""])
+
+
+def test_what_is_shown_holds_no_sign_that_nobody_sees_but_a_blank() -> None:
+    for sign in UNSEEN.replace(" ", ""):
+        shown = neutral(f"P{sign}1")
+        assert shown.isascii()
+        assert shown.startswith("P\\")
+    assert neutral("P 1 \u4e00\uff0d") == "P 1 \u4e00\uff0d"
+    assert neutral("a\x1b\u200b\U000e0001\udcff") == r"a\x1b\u200b\U000e0001\xff"

@@ -3,12 +3,14 @@
 import inspect
 import re
 import string
+from datetime import date
 from decimal import Decimal
 
 import msgspec
 import pytest
 
 from knowledge_base.cards import Words
+from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.findings import Finding
 from rules_lib.cases import run_case
 from rules_lib.checks import details
@@ -35,6 +37,8 @@ def test_sentence_names_item_days_and_institutions(rule_set: RuleSet) -> None:
     sentence = finding_sentence(rule, elsewhere, names, "zh")
     for word in ("2026-03-01", "2026-03-07", "2026-03-04", "甲院", "乙院"):
         assert word in sentence
+    padded = Names({"H1": "甲\u200b院", "H2": "乙\u200b院"}, {})
+    assert finding_sentence(rule, elsewhere, padded, "zh").count(r"\u200b院") == 2
     rule, period = _first("FW10000003", rule_set)
     assert finding_sentence(rule, period, names, "zh").startswith("糖化血红蛋白测定：2026-03-15")
 
@@ -64,15 +68,59 @@ def test_details_are_named_in_words(rule_set: RuleSet) -> None:
     assert "a_later_kind" in said("a_later_kind", "zh")
 
 
+ODD_NAMES = {"encounter": "V\u200b1", "claim": "C\u30001", "corrects": "C 0", "at": "H1"}
+ODD_LINES = [{"id": f"L\u200b{number}", "item": "002503020030000", "day": date(2026, 3, 1)} for number in range(7)]
+
+
+def _odd(rule_set: RuleSet, *claims: dict[str, object]) -> Finding:
+    case = {"events": [{"lines": [{"item": "002503020030000", "day": date(2026, 3, 1)}], **claim} for claim in claims]}
+    (finding,) = run_case(case, rule_set.by_id["GZ10000201002000"], rule_set)[1].findings
+    return finding
+
+
+def test_odd_identifiers_are_named_by_field_and_line(rule_set: RuleSet) -> None:
+    finding = _odd(rule_set, ODD_NAMES)
+    assert finding.evidence["fields"] == {
+        "claim_id": ["C\u30001"],
+        "encounter_id": ["V\u200b1"],
+        "corrects": ["C 0"],
+    }
+    assert finding.evidence["lines"] == []
+    rule = rule_set.by_id["GZ10000201002000"]
+    said = finding_sentence(rule, finding, NOBODY, "zh")
+    assert r"字符：结算号 C\u30001、就诊号 V\u200b1、所更正的结算号 C 0）1 处" in said
+    assert r"claim id C\u30001 and encounter id V\u200b1" in finding_sentence(rule, finding, NOBODY, "en")
+
+
+def test_of_many_odd_lines_the_first_are_named(rule_set: RuleSet) -> None:
+    finding = _odd(rule_set, {"lines": ODD_LINES})
+    named = [f"L\u200b{number}" for number in range(details.MOST_NAMED)]
+    assert finding.evidence["fields"] == {"line_id": [*named, "…"]}
+    assert finding.evidence["lines"] == [*named, "…"]
+    said = finding_sentence(rule_set.by_id["GZ10000201002000"], finding, NOBODY, "zh")
+    assert r"，见明细 L\u200b0、L\u200b1、" in said
+    assert "\u200b" not in said
+
+
+def test_a_pseudonym_that_is_odd_is_not_repeated() -> None:
+    claim = ClaimDigest("e", 0, "p\u200b1", "c", "v", "h", "11", 739_000, ())
+    assert details._named_odd([claim]) == {"fields": {"patient": []}, "lines": []}
+
+
+def test_every_field_of_an_odd_identifier_has_words() -> None:
+    assert {*details.OWN_NAMES, *details.LINE_NAMES} == set(load_wording().fields)
+
+
 def test_every_oddity_has_words() -> None:
-    kinds = set(re.findall(r'\("([a-z_]+)", ', inspect.getsource(details)))
+    kinds = set(re.findall(r'\("([a-z_]+)", (?:None|line|key)', inspect.getsource(details)))
     assert "line_twice" in kinds
     assert kinds == set(load_wording().oddities)
 
 
 def test_both_languages_are_filled_with_the_same_words() -> None:
     wording = load_wording()
-    for words in (wording.subject, wording.joint, wording.unknown, *wording.oddities.values()):
+    plain = (wording.subject, wording.joint, wording.unknown, wording.named, wording.on_lines)
+    for words in (*plain, *wording.oddities.values(), *wording.fields.values()):
         zh, en = ({name for _, name, _, _ in string.Formatter().parse(text)} for text in (words.zh, words.en))
         assert zh == en
 
