@@ -1,7 +1,7 @@
 """Headers of Kafka's messages within a bound: 16 MB of nothing else took half a gigabyte to be read.
 
-Only source and line are read of them. aiokafka reads all headers of a message and has no place for a bound, so what it reads
-batches and messages by is replaced here (docs/decisions/0029-what-kafka-cannot-deliver.md).
+Only source and line are read of them. aiokafka reads all headers of a message and has no place for a bound, so what it
+reads batches and messages by is replaced here (docs/decisions/0029-what-kafka-cannot-deliver.md).
 """
 
 from collections.abc import Sequence
