@@ -121,7 +121,8 @@ class Worker:
         try:
             return await self._write(consumer, batch, stop, bury=reason)
         except _DataFault as fault:
-            bare = msgspec.structs.replace(batch, records=[Record(record.offset, None, record.value, "")])
+            alone = Record(record.offset, None, record.value, "", line=record.line)
+            bare = msgspec.structs.replace(batch, records=[alone])
             left_out = f"{reason}; key and source left out: {fault}"
             return await self._write(consumer, bare, stop, bury=left_out)
 
