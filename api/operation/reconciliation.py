@@ -17,6 +17,7 @@ from streams.bus import LONGEST_SOURCE
 from streams.jobs.reconciling import find_partitions, reconcile
 from streams.store.intake import reconciliation
 from streams.store.intake.reconciliation import LedgerFilter, Reconciliation
+from streams.store.intake.unknown_fields import find_unknown_fields
 from streams.store.sessions import borrowed, passes_by_itself
 
 router = APIRouter(include_in_schema=False, route_class=Route)
@@ -50,6 +51,7 @@ async def show_reconciliation(
         rows, count = await reconciliation.find_ledger(connection, chosen, (page - 1) * PAGE, PAGE)
         partitions = await find_partitions(connection, lags)
         sources = await reconciliation.find_sources(connection)
+        unknown = await find_unknown_fields(connection, chosen.source)
         frame = await frame_of(connection, session)
     troubles = account.troubles if account else [trouble for row in partitions for trouble in row.troubles]
     return render(
@@ -63,6 +65,7 @@ async def show_reconciliation(
         pages=max(1, -(-count // PAGE)),
         partitions=partitions,
         sources=sources,
+        unknown=unknown,
         account=account,
         troubles=troubles,
         unreached=full and account is None,

@@ -10,9 +10,21 @@ from uuid import uuid4
 
 import msgspec
 import typer
+from msgspec.structs import replace
 
 from api.frame.formats import instant
-from deploy.commands.output import Failure, Json, Opened, counted, note, print_json, print_table, run, say
+from deploy.commands.output import (
+    Failure,
+    Json,
+    Opened,
+    counted,
+    note,
+    print_json,
+    print_table,
+    print_unknown,
+    run,
+    say,
+)
 from deploy.commands.progress import follow
 from deploy.runtime import stop_on_signals
 from knowledge_base.files.folders import look_into
@@ -30,6 +42,7 @@ from streams.jobs.reconciling import reconcile
 from streams.messages.codec import encode_event
 from streams.pipeline.account import Tally
 from streams.store.intake import imports, reconciliation
+from streams.store.intake.unknown_fields import UnknownField, find_unknown_fields
 from streams.store.operation import overview
 from streams.store.sessions import borrowed
 
@@ -295,7 +308,8 @@ class Imported(msgspec.Struct, frozen=True):
     """What one import came to: its messages by outcome, and by how much findings (by rule) and leads grew meanwhile.
 
     ``lost`` counts messages of this source that are missing in the store. ``earlier`` says where the same content was
-    imported to its end before, ``broken`` why it could not be read to its end.
+    imported to its end before, ``broken`` why it could not be read to its end. ``unknown_fields`` are those of this
+    import that no schema knows, as spot checks saw them.
     """
 
     source: str
@@ -308,6 +322,7 @@ class Imported(msgspec.Struct, frozen=True):
     lost: int
     findings: dict[str, int]
     leads: int
+    unknown_fields: list[UnknownField]
     seconds: float
     claims_a_second: float
     earlier: imports.Earlier | None
@@ -320,6 +335,7 @@ class _Standing(msgspec.Struct, frozen=True):
     tally: Tally
     findings: dict[str, int]
     leads: int
+    unknown: list[UnknownField]
 
 
 async def _standing(service: Service, source: str) -> _Standing:
@@ -328,6 +344,7 @@ async def _standing(service: Service, source: str) -> _Standing:
             await reconciliation.find_tally(connection, source),
             await overview.count_findings(connection),
             await overview.count_leads(connection),
+            await find_unknown_fields(connection, source),
         )
 
 
@@ -348,6 +365,8 @@ async def _report(
         name: getattr(after.tally, name) - getattr(before.tally, name)
         for name in ("accepted", "duplicate", "conflict", "dead", "accepted_money")
     }
+    seen = {(field.kind, field.field): field.seen for field in before.unknown}
+    unknown = [(field, field.seen - seen.get((field.kind, field.field), 0)) for field in after.unknown]
     rules = sorted(before.findings.keys() | after.findings.keys())
     grown = {rule: after.findings.get(rule, 0) - before.findings.get(rule, 0) for rule in rules}
     return Imported(
@@ -357,6 +376,7 @@ async def _report(
         lost=sum(row.lost + row.missing for row in account.store if row.source == source),
         findings={rule: number for rule, number in grown.items() if number},
         leads=after.leads - before.leads,
+        unknown_fields=[replace(field, seen=number) for field, number in unknown if number],
         seconds=round(seconds, 1),
         claims_a_second=round(messages / seconds) if seconds else 0,
         earlier=earlier,
@@ -406,6 +426,8 @@ def _show(report: Imported, rule_set: RuleSet) -> None:
             [(rule, names.get(rule, ""), f"{number:+,}") for rule, number in report.findings.items()],
             right=2,
         )
+    if report.unknown_fields:
+        print_unknown(report.unknown_fields)
     say(
         f"缺失 lost {report.lost}; 线索 leads {report.leads:+,}; "
         f"{report.seconds:.1f} s, {report.claims_a_second:,.0f}/s"

@@ -20,6 +20,7 @@ from deploy.runtime import open_runtime
 from deploy.settings import PREFIX, load_settings
 from knowledge_base.signs import neutral
 from streams.hosts.service import Service
+from streams.store.intake.unknown_fields import UnknownField
 from streams.store.sessions import is_no_text
 
 Json = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
@@ -118,6 +119,16 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     for row in cells:
         table.add_row(*row)
     console.print(table)
+
+
+def print_unknown(fields: Iterable[UnknownField]) -> None:
+    """The fields that no schema knows: their values were not used."""
+    print_table(
+        "接口没有的字段（抽查所见），其内容没有用到 / fields that no schema knows (spot checks); they were not used",
+        ("来源 source", "种类 kind", "字段 field", "是不是 did you mean", "所见 seen"),
+        [(field.source, field.kind, field.field, field.meant or "", f"{field.seen:,}") for field in fields],
+        right=4,
+    )
 
 
 def _widths(columns: Sequence[str], cells: Sequence[Sequence[Text]], right: int, room: int) -> list[int] | None:

@@ -3,9 +3,10 @@
 import msgspec
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, print_json, print_table, run, say
+from deploy.commands.output import Failure, Json, Opened, print_json, print_table, print_unknown, run, say
 from streams.jobs.reconciling import reconcile as reconcile_all
 from streams.store.intake.reconciliation import Reconciliation
+from streams.store.intake.unknown_fields import find_unknown_fields
 from streams.store.sessions import borrowed
 
 
@@ -25,14 +26,17 @@ def reconcile(json: Json = False) -> None:
 async def _reconcile(json: bool) -> None:
     async with Opened() as service, borrowed(service.pool) as connection:
         account = await reconcile_all(connection, service.bus)
+        unknown = await find_unknown_fields(connection)
     if json:
         print_json({"lost": account.lost, "money_differs": account.money_differs, "received": account.received,
                     "purged": account.purged, "sources": account.sources, "partitions": account.partitions,
                     "store": account.store, "waiting_links": account.waiting_links,
-                    "shared_ids": account.shared_ids, "shared": account.shared,
+                    "shared_ids": account.shared_ids, "shared": account.shared, "unknown_fields": unknown,
                     "troubles": account.troubles})  # fmt: skip
     else:
         _show_account(account)
+        if unknown:
+            print_unknown(unknown)
     if account.lost or account.money_differs:
         raise Failure(f"少了 {account.lost} 条, 金额差 {account.money_differs} / messages or money are missing")
 
@@ -42,7 +46,7 @@ def _show_account(account: Reconciliation) -> None:
         "按来源和日期 / by source and day",
         ("来源 source", "日期 day", "收到 received", "接收 accepted", "重复 duplicate", "冲突 conflict",
          "无法入库 dead", "接收金额 accepted yuan", "其余金额 other yuan", "金额不明 unknown",
-         "未识别字段（抽查 1/64） unknown fields (1 in 64)"),
+         "未识别字段（抽查） unknown fields (spot checks)"),
         [
             (
                 row.source,

@@ -22,7 +22,7 @@ from streams.pipeline.arrivals import Arrival, Incoming, arrival_of
 from streams.pipeline.reports import Report
 from streams.pipeline.touching import merged_persons
 from streams.store.events import persons, stored, wider
-from streams.store.intake import ledger
+from streams.store.intake import ledger, unknown_fields
 from streams.store.sessions import Connection
 from streams.store.transport import offsets
 
@@ -50,6 +50,7 @@ class EventsHandler:
                 if accepted and rule_set is not None:
                     await _judge(connection, area, members, accepted, rule_set, report)
             await ledger.save_account(connection, batch.lease, account.letters, account.tallies)
+            await unknown_fields.save_unknown(connection, batch.lease, account.unknown)
             await offsets.step(connection, batch)
         report.count_messages(account.tallies.values())
         return report

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import cache
 from itertools import chain
 from operator import attrgetter
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -25,8 +25,9 @@ from streams.messages.faults import (
 from streams.messages.identifiers import in_trimmed_area, trimmed, unseen_faults, with_trimmed
 from streams.messages.kinds import KINDS, Kind
 from streams.messages.names import fields_stand_once, stand_once, twice_faults
-from streams.messages.numbers import are_plain, has_fields, read_any_spelling, with_decimals
+from streams.messages.numbers import are_plain, read_any_spelling, with_decimals
 from streams.messages.plain import is_plain, numbers_of
+from streams.messages.unknown import find_unknown, parts_of
 
 _decode_claim = msgspec.json.Decoder(Claim).decode
 _decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -123,33 +124,13 @@ def readable_money(body: bytes) -> Decimal | None:
         return None
 
 
-def count_unknown_fields(body: bytes) -> int:
-    """How many fields of a good message our schema does not know; 0 where one of them cannot be read at all."""
+def unknown_fields(body: bytes) -> list[str]:
+    """The fields of a good message that our schema does not know; none where one of them cannot be read at all."""
     try:
         data = _decode_data(body)
     except Undecodable:
-        return 0
-    return _count_unknown(data, KINDS[data["kind"]].event)
-
-
-def _count_unknown(data: Any, kind: Any) -> int:
-    """The same of a part of a message, in all depths, or of a list of such parts."""
-    if isinstance(data, list):
-        return sum([_count_unknown(item, kind) for item in data])
-    if not isinstance(data, dict):
-        return 0
-    inside = sum([_count_unknown(data[name], part) for name, part in _parts_of(kind).items() if name in data])
-    return len(data.keys() - fields_of(kind).keys()) + inside
-
-
-@cache
-def _parts_of(kind: Any) -> dict[str, Any]:
-    """The fields of an event's type, or of a part of one, that hold objects or lists of them, with what these are."""
-    inside = {
-        name: get_args(field.kind)[0] if get_origin(field.kind) is tuple else field.kind
-        for name, field in fields_of(kind).items()
-    }
-    return {name: part for name, part in inside.items() if has_fields(part)}
+        return []
+    return list(find_unknown(data, KINDS[data["kind"]].event))
 
 
 def _names_in(kind: Kind | None) -> frozenset[str]:
@@ -160,7 +141,7 @@ def _names_in(kind: Kind | None) -> frozenset[str]:
 
 @cache
 def _all_fields(kind: Any) -> frozenset[str]:
-    inside = [_all_fields(part) for part in _parts_of(kind).values()]
+    inside = [_all_fields(part) for part in parts_of(kind).values()]
     return frozenset(fields_of(kind)).union(*inside)
 
 

@@ -3,14 +3,16 @@
 A record is known again by the hash of its bytes. Where an id comes again in other bytes, what it means is compared."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
 
 from streams.bus import Record
-from streams.messages.codec import count_unknown_fields, decode_message, decode_stored, same_content
+from streams.messages.codec import decode_message, decode_stored, same_content, unknown_fields
 from streams.messages.faults import Undecodable
+from streams.messages.unknown import MOST_NAMES
 from streams.messages.vault import Vault
 from streams.pipeline.arrivals import Incoming, incoming_of
 
@@ -53,6 +55,9 @@ class Tally(msgspec.Struct):
 _LOOKED_AT = 64
 """One message in so many is decoded a second time, for the fields that no schema knows."""
 
+Unknown = tuple[str, str]
+"""A kind of events and the name of a field that it does not know."""
+
 
 class Account:
     """What becomes of a batch's messages: every one is counted once, and what is refused is kept."""
@@ -60,6 +65,7 @@ class Account:
     def __init__(self, vault: Vault):
         self.tallies: dict[str, Tally] = {}
         self.letters: list[Refused] = []
+        self.unknown: dict[str, Counter[Unknown]] = {}
         self._vault = vault
 
     def accepted(self, item: Incoming) -> None:
@@ -81,9 +87,15 @@ class Account:
         self._tally(record).count("dead", money)
         self.letters.append(letter_of(self._vault, record, "dead", reasons, money))
 
-    def unknown_fields(self, record: Record) -> None:
-        """Counts the fields of a good message that no schema knows."""
-        self._tally(record).unknown_fields += count_unknown_fields(record.value or b"")
+    def unknown_fields(self, record: Record, kind: str) -> None:
+        """Counts the fields of a good message that no schema knows, and names the first of each source."""
+        fields = unknown_fields(record.value or b"")
+        self._tally(record).unknown_fields += len(fields)
+        if fields:
+            named = self.unknown.setdefault(record.source, Counter())
+            for field, seen in sorted(Counter(fields).items()):
+                if field and ((kind, field) in named or len(named) < MOST_NAMES):
+                    named[kind, field] += seen
 
     def _tally(self, record: Record) -> Tally:
         return self.tallies.setdefault(record.source, Tally())
@@ -92,7 +104,8 @@ class Account:
 def decode_records(records: Sequence[Record], account: Account) -> list[Incoming]:
     """The events of some records; what is none is accounted for as dead.
 
-    One message in sixty-four, chosen by its bytes, is looked at for fields that no schema knows.
+    The first message of each source and one in sixty-four, chosen by its bytes, are looked at for fields that no schema
+    knows.
     """
     incoming = []
     for record in records:
@@ -106,8 +119,8 @@ def decode_records(records: Sequence[Record], account: Account) -> list[Incoming
             account.dead(record, error.faults, error.money)
             continue
         hash = hashlib.blake2b(body, digest_size=16).digest()
-        if hash[0] % _LOOKED_AT == 0:
-            account.unknown_fields(record)
+        if hash[0] % _LOOKED_AT == 0 or record.source not in account.tallies:
+            account.unknown_fields(record, event.kind)
         incoming.append(incoming_of(record, event, padded_id, hash))
     return incoming
 

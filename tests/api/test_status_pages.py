@@ -86,6 +86,19 @@ async def test_an_event_id_in_two_areas_is_named_by_counting_one_by_one(
     assert "another area" in page
 
 
+async def test_fields_that_no_schema_knows_are_named_with_what_was_likely_meant(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    for path in ("/status", PATH):
+        assert "接口里没有的字段" not in (await client.get(path)).text
+    await connection.execute("insert into unknown_fields values ('claims', 0, 'sim', 'claim', 'totl_amount', 7)")
+    assert "抽查看到：totl_amount。其内容没有用到。" in (await client.get("/status")).text
+    page = (await client.get(PATH)).text
+    assert "<code>totl_amount</code>" in page
+    assert "<code>lines.amount</code>" in page
+    assert "接口里没有的字段" not in (await client.get(PATH, params={"source": "elsewhere"})).text
+
+
 async def test_rules_that_this_program_cannot_read_are_named(
     client: httpx.AsyncClient, connection: asyncpg.Connection, rule_set: RuleSet
 ) -> None:

@@ -52,6 +52,20 @@ def test_an_import_is_accounted_for_and_a_second_run_changes_nothing(shell: Shel
     assert all(lag["behind"] == 0 for lag in shell.json("lag"))
 
 
+def test_a_misspelt_field_is_told_at_the_end_of_its_import_and_by_reconcile(shell: Shell) -> None:
+    given = GOOD + b'"sender":"t","change":"death","patiant":"somebody"}\n'
+    closing = shell.json("import", "claims", "-", given=given)
+    told = {"source": "stdin", "kind": "patient_status", "field": "patiant", "seen": 1, "meant": "patient"}
+    assert closing["unknown_fields"] == [told]
+    assert shell.json("reconcile")["unknown_fields"] == [told]
+    another = shell("import", "claims", "-", given=given.replace(b"t:1", b"t:2"))
+    assert "patiant" in another
+    assert "did you mean" in another
+    assert "somebody" not in another
+    sound = GOOD.replace(b"t:1", b"t:3") + b'"sender":"t","change":"death"}\n'
+    assert shell.json("import", "claims", "-", given=sound)["unknown_fields"] == []
+
+
 def test_the_same_events_from_another_file_are_duplicates(shell: Shell, tmp_path: Path) -> None:
     claims = tmp_path / "claims.jsonl"
     events = write_county(CountyPlan(scale=1 / 5000), claims, tmp_path / "truth.jsonl")

@@ -20,19 +20,20 @@ from knowledge_base.events.head import Event
 from knowledge_base.events.persons import InsuredPeriod, PatientStatus
 from knowledge_base.signs import UNSEEN
 from streams.messages.codec import (
-    count_unknown_fields,
     decode_event,
     decode_slowly,
     decode_stored,
     encode_event,
     readable_money,
     same_content,
+    unknown_fields,
 )
 from streams.messages.faults import Undecodable
 from streams.messages.kinds import KINDS, digest_of
 from streams.messages.numbers import has_fields, is_number
 from streams.messages.packing import decode_digest, encode_digest
 from streams.messages.schemas import encode_schema, event_schemas
+from streams.messages.unknown import likely_meant
 from tests.reference.generators import mixed
 
 from .bad_messages import OLD_SPELLINGS, SPELLINGS, all_bad, big_claim, claim, status
@@ -195,7 +196,7 @@ _EVENTS = st.one_of(_values_of_fields(Claim), _values_of_fields(PatientStatus)).
 @given(_EVENTS)
 def test_encoding_and_decoding_give_the_event_back(event: Event) -> None:
     assert decode_event(encode_event(event)) == event
-    assert count_unknown_fields(encode_event(event)) == 0
+    assert unknown_fields(encode_event(event)) == []
     assert Draft202012Validator(event_schemas()[event.kind]).is_valid(json.loads(encode_event(event)))
 
 
@@ -210,16 +211,44 @@ def test_unknown_fields_are_counted_and_change_nothing() -> None:
     known = json.dumps(data).encode()
     data["lines"][0] |= {"colour": 1, "own": 5}
     other = json.dumps({**data, "colour": ["\0"]}).encode()
-    assert (count_unknown_fields(known), count_unknown_fields(other)) == (0, 3)
+    assert unknown_fields(known) == []
+    assert sorted(unknown_fields(other)) == ["colour", "lines.colour", "lines.own"]
     assert decode_event(other) == decode_event(known)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["420281199001011234", "p0000544", "张三", "a b", "a" * 41, "x\u200by", "lines[0]", "<b>", ""],
+    ids=ascii,
+)
+def test_an_unknown_name_that_is_like_none_of_a_field_is_counted_and_not_told(name: str) -> None:
+    assert unknown_fields(json.dumps({**claim(1), name: "somebody"}).encode()) == [""]
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "meant"),
+    [
+        ("claim", "totl_amount", "lines.amount"),
+        ("claim", "lines.amout", "lines.amount"),
+        ("claim", "setled_at", "settled_at"),
+        ("claim", "Visit_Type", "visit_type"),
+        ("claim", "lines.practitionr", "lines.practitioner"),
+        ("claim", "operations.practitionr", "operations.practitioner"),
+        ("claim", "item_code", "lines.item_code"),
+        ("patient_status", "patiant", "patient"),
+        ("claim", "colour", None),
+    ],
+)
+def test_what_an_unknown_field_is_likely_to_mean(kind: str, field: str, meant: str | None) -> None:
+    assert likely_meant(kind, field) == meant
 
 
 @pytest.mark.parametrize("unreadable", [b'"\xff"', b"[" * 3000 + b"]" * 3000])
 def test_an_unknown_field_that_cannot_be_read_refuses_no_message(unreadable: bytes) -> None:
     body = json.dumps(claim(1)).encode()[:-1] + b', "colour": ' + unreadable + b"}"
-    assert count_unknown_fields(body) == 0
+    assert unknown_fields(body) == []
     lines = json.dumps({**status(1), "lines": 5}).encode()
-    assert (decode_event(lines).kind, count_unknown_fields(lines)) == ("patient_status", 1)
+    assert (decode_event(lines).kind, unknown_fields(lines)) == ("patient_status", ["lines"])
 
 
 @pytest.mark.parametrize("number", ["1E+9999999", "-1E+9999999", "9E+999999", "1E-9999999"])
