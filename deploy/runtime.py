@@ -74,7 +74,8 @@ def choose_bus(settings: Settings) -> tuple[Callable[[Pool], Bus], type[Service]
     if settings.bus == "postgres":
         return PostgresBus, Service
     # Its libraries take as long to load as everything else together.
-    from streams.buses.kafka import KafkaAddress, KafkaBus, OnDamage, TopicSettings
+    from streams.buses.kafka import KafkaAddress, KafkaBus, TopicSettings
+    from streams.buses.standing import OnDamage
     from streams.hosts.kafka import KafkaService
 
     address = KafkaAddress(

@@ -1,7 +1,7 @@
-"""Headers of Kafka's messages within a bound: 16 MB of nothing else took half a gigabyte to be read.
+"""Headers of Kafka's messages: source and line travel in them, and the others are read within a bound.
 
-Only source and line are read of them. aiokafka reads all headers of a message and has no place for a bound, so what it
-reads batches and messages by is replaced here (docs/decisions/0029-what-kafka-cannot-deliver.md).
+16 MB of nothing else took half a gigabyte to be read. aiokafka reads all headers of a message and has no place for a
+bound, so what it reads batches and messages by is replaced here (docs/decisions/0029-what-kafka-cannot-deliver.md).
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,10 @@ import aiokafka.consumer.fetcher
 import aiokafka.errors
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from aiokafka.record.util import decode_varint_py
+
+from streams.bus import LAST_LINE, LONGEST_SOURCE, Message
+
+_SOURCE, _LINE = "source", "line"
 
 MOST_HEADERS = 100
 LONGEST_HEADERS = 64 * 2**10
@@ -27,6 +31,27 @@ _PACKING = 7
 
 class TooManyHeaders(aiokafka.errors.CorruptRecordException):  # type: ignore[misc]
     """A large batch with a message of more than ``MOST_HEADERS`` headers."""
+
+
+def headers_of(message: Message) -> list[tuple[str, bytes]]:
+    """What a message takes along beside its key and value."""
+    source = (_SOURCE, message.source.encode())
+    return [source] if message.line is None else [source, (_LINE, b"%d" % message.line)]
+
+
+def source_and_line(headers: Sequence[tuple[str, bytes | None]]) -> tuple[str, int | None]:
+    """The source, cut and mended to text that the store can keep, whatever was sent, and the line where one is told."""
+    by_name = dict(reversed(headers))
+    source = (by_name.get(_SOURCE) or b"").decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return source.encode()[:LONGEST_SOURCE].decode("utf-8", "ignore"), _line_of(by_name.get(_LINE))
+
+
+def _line_of(header: bytes | None) -> int | None:
+    """A line's number as it travels, ``None`` for what is none that the store can keep."""
+    if header is None or not header.isdigit() or len(header) > len(str(LAST_LINE)):
+        return None
+    line = int(header)
+    return line if line <= LAST_LINE else None
 
 
 def header_fault(headers: Sequence[tuple[str, bytes | None]]) -> str | None:

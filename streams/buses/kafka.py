@@ -24,8 +24,6 @@ from kafka import TopicPartition as AdminPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
 
 from streams.bus import (
-    LAST_LINE,
-    LONGEST_SOURCE,
     Bus,
     BusAway,
     Consumer,
@@ -37,14 +35,14 @@ from streams.bus import (
     TopicState,
     partition_of,
 )
-from streams.buses.damage import Looked, Unreadable, look
-from streams.buses.headers import header_fault
-from streams.buses.holding import LAST_SECONDS, AssignedConsumer, ended
+from streams.buses.absence import UNKNOWN, broker_errors
+from streams.buses.headers import headers_of
+from streams.buses.holding import LAST_SECONDS, ended
+from streams.buses.standing import OnDamage, StandingConsumer, record_of
 from streams.buses.threads import in_thread
 from streams.buses.unpacking import Enough, little_at_once
 from streams.store.sessions import Pool, borrowed
 from streams.store.transport import offsets
-from streams.store.transport.unreadable import delete_unreadable, save_unreadable
 
 logger = logging.getLogger("fundwatch.bus")
 # It repeats five times a second that there is no broker; whoever asked is told by an error.
@@ -58,19 +56,13 @@ again; by default that is after five minutes."""
 LARGEST_MESSAGE = 16 * 2**20  # bytes
 KEPT = timedelta(days=14)
 
-_SOURCE, _LINE = "source", "line"
 _BATCH_BYTES = 512 * 2**10
 _FETCHED_BYTES = 2 * 2**20  # of one partition ahead of the worker
 _MOST_RECORDS = 1024
 """Records that a client is asked for at once; fewer after they unpacked to too much."""
 _PATIENCE = 10.0  # seconds for an answer of the broker
-_LOOK_SECONDS = 3.0
-"""Seconds for looking directly: what takes longer is tried again, and holds up neither others nor the end."""
 _PUZZLED = 3
 """Times in a row that a client's error is taken for one that passes although everything can be read."""
-_SILENT = 15.0
-"""Seconds after which a partition of which nothing was heard is asked directly: there may be something after all, which
-the broker cannot deliver, and the client says nothing of that."""
 
 Answer = TypeVar("Answer")
 
@@ -139,17 +131,6 @@ class TopicSettings(msgspec.Struct, frozen=True):
         }
 
 
-class OnDamage(msgspec.Struct, frozen=True):
-    """What becomes of a batch that cannot be read: after so long it is passed over, or the partition stands for good.
-
-    The time is for putting it right, for instance by another replica that holds it whole. What is passed over lies
-    among the dead letters.
-    """
-
-    passes: bool = True
-    after: timedelta = timedelta(minutes=5)
-
-
 class _Admin(KafkaAdminClient):  # type: ignore[misc]
     """A client that ends its thread and sockets where it finds no broker at the start; kafka-python's leaves them."""
 
@@ -194,7 +175,7 @@ class KafkaBus(Bus):
 
     async def ask(self, question: Callable[[KafkaAdminClient], Answer]) -> Answer:
         """An administrator's request. Raises ``BusAway``."""
-        with broker_errors(self.address.brokers, _UNKNOWN):
+        with broker_errors(self.address.brokers, UNKNOWN):
             return await in_thread(lambda: self._ask(question))
 
     def _ask(self, question: Callable[[KafkaAdminClient], Answer]) -> Answer:
@@ -293,7 +274,7 @@ class KafkaBus(Bus):
         by_partition: dict[int, list[Message]] = {}
         for message in messages:
             by_partition.setdefault(partition_of(message.key, partitions), []).append(message)
-        with broker_errors(self.address.brokers, _UNKNOWN):
+        with broker_errors(self.address.brokers, UNKNOWN):
             producer = await self._open_producer()
             try:
                 sent = [
@@ -343,6 +324,21 @@ class KafkaBus(Bus):
         await consumer.open()
         return consumer
 
+    async def open_client(self, topic: str) -> AIOKafkaConsumer:
+        """A client that is in no group and reads nothing by itself, to look at a topic with; stop it at the end."""
+        client = AIOKafkaConsumer(
+            **self.address.options(),
+            request_timeout_ms=round(_PATIENCE * 1000),
+            metadata_max_age_ms=METADATA_SECONDS * 1000,
+        )
+        try:
+            await client.start()
+            await client._client.set_topics([self.own(topic)])
+        except BaseException:
+            await ended(client.stop())
+            raise
+        return client
+
     async def close(self) -> None:
         if self._producer is not None:
             await self._drop_producer(self._producer)
@@ -351,7 +347,7 @@ class KafkaBus(Bus):
             await in_thread(admin.close)
 
 
-class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignore[misc]
+class KafkaConsumer(StandingConsumer, ConsumerRebalanceListener):  # type: ignore[misc]
     """One member of a group, with a client of aiokafka's.
 
     The client fetches ahead up to two MB of a partition and no more until they are read, which is all the backpressure
@@ -359,13 +355,20 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
     """
 
     def __init__(self, bus: KafkaBus, group: str, topic: str, member: str, backend_pid: int | None):
-        super().__init__(bus.pool, group, topic, member, backend_pid, bus.session)
+        super().__init__(
+            bus.pool,
+            group,
+            topic,
+            member,
+            backend_pid,
+            bus.session,
+            bus.address.brokers,
+            bus.own(topic),
+            bus.on_damage,
+        )
         self._bus = bus
         self._told: dict[int, int] = {}
         self._gaps: dict[int, int] = {}
-        self._heard: dict[int, float] = {}
-        self._standing: dict[int, int] = {}
-        self._settled: set[int] = set()
         self._puzzled = 0
         self._most = _MOST_RECORDS
 
@@ -385,7 +388,7 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
             request_timeout_ms=round(_PATIENCE * 1000),
             metadata_max_age_ms=METADATA_SECONDS * 1000,
         )
-        self._kafka.subscribe([self._bus.own(self._topic)], listener=self)
+        self._kafka.subscribe([self._name], listener=self)
         try:
             with broker_errors(self._bus.address.brokers):
                 await asyncio.wait_for(self._kafka.start(), 6 * _PATIENCE)
@@ -403,16 +406,20 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
         self.assign({place.partition for place in assigned})
 
     def _begin(self, partition: int, offset: int) -> None:
+        super()._begin(partition, offset)
         self._gaps.pop(partition, None)
-        self._standing.pop(partition, None)
-        self._settled.discard(partition)
-        self._heard[partition] = time.monotonic()
         place = self._place(partition)
         self._kafka.seek(place, offset)
         self._kafka.resume(place)
 
-    def _place(self, partition: int) -> TopicPartition:
-        return TopicPartition(self._bus.own(self._topic), partition)
+    async def _client(self) -> AIOKafkaConsumer:
+        return self._kafka
+
+    def _pause(self, partition: int) -> None:
+        self._kafka.pause(self._place(partition))
+
+    async def _read_from(self, partition: int, offset: int) -> None:
+        self._begin(partition, offset)
 
     async def _read_ahead(self, partitions: Sequence[int], seconds: float, most: int) -> None:
         """Takes over what the client has fetched. While partitions are shared out anew it waits, so time is bounded."""
@@ -472,11 +479,6 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
         self._begin(partition, start)
         self._gaps[partition] = expected
 
-    def _expected(self, partition: int) -> int:
-        """The offset of the next record that is to be put ahead."""
-        ahead = self._ahead[partition]
-        return ahead[-1].offset + 1 if ahead else self._held[partition][1]
-
     async def _is_empty(self, partition: int, offset: int, behind: Sequence[Record]) -> bool:
         """Whether brokers deliver nothing from an offset up to the records behind it."""
         looked = await self._look(partition, offset)
@@ -487,15 +489,6 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
         super().lost(lease)
         with suppress(aiokafka.errors.IllegalStateError):
             self._kafka.pause(self._place(lease.partition))
-
-    # --- what cannot be read
-
-    async def _look(self, partition: int, offset: int) -> Looked:
-        with broker_errors(self._bus.address.brokers):
-            try:
-                return await asyncio.wait_for(look(self._kafka, self._place(partition), offset), _LOOK_SECONDS)
-            except TimeoutError:
-                raise BusAway(f"{self._bus.address.brokers}: TimeoutError") from None
 
     async def _look_for_fault(self, partitions: Sequence[int], error: Exception) -> None:
         """Looks which partition a client's error is about. Where all can be read they are read again, a few times."""
@@ -515,66 +508,6 @@ class KafkaConsumer(AssignedConsumer, ConsumerRebalanceListener):  # type: ignor
         """Reads every partition that does not stand from behind what is ahead: the client lost what it had."""
         for partition in self._placed & self._held.keys() - self._standing.keys():
             self._begin(partition, self._expected(partition))
-
-    async def _look_at_silent(self, partitions: Sequence[int]) -> None:
-        """Asks directly for one partition that has been silent for long, or stands; without an answer, once more."""
-        now = time.monotonic()
-        pause = min(_SILENT, self._bus.on_damage.after.total_seconds())
-        for partition in partitions:
-            if now - self._heard.get(partition, now) > (pause if partition in self._standing else _SILENT):
-                self._heard[partition] = now
-                with suppress(BusAway):
-                    await self._look_at(partition)
-                return
-
-    async def _look_at(self, partition: int) -> bool:
-        """Looks whether there is something that cannot be read where a partition is to be read on, and stands there."""
-        if partition not in self._held or partition not in self._ahead:
-            return False
-        assignment, expected = self._assignment, self._expected(partition)
-        looked = await self._look(partition, expected)
-        if assignment != self._assignment or partition not in self._held or expected != self._expected(partition):
-            return False
-        if looked.unreadable is None:
-            await self._go_on(partition, expected)
-            return False
-        self._ahead[partition] += map(record_of, looked.records)
-        await self._stand(partition, looked.unreadable)
-        return True
-
-    async def _stand(self, partition: int, found: Unreadable) -> None:
-        """Stands before a batch that cannot be read, and passes over it when its time has come."""
-        place = (self._group, self._topic, partition)
-        async with borrowed(self._pool) as connection:
-            waited = await save_unreadable(connection, *place, found.first, found.next, found.reason)
-        if partition not in self._held or partition not in self._ahead:
-            return
-        if self._standing.get(partition) != found.first:
-            logger.error("%s/%d cannot be read at %d: %s", self._topic, partition, found.first, found.reason)
-            self._standing[partition] = found.first
-            self._kafka.pause(self._place(partition))
-        on_damage = self._bus.on_damage
-        is_due = found.is_as_sent or waited >= on_damage.after.total_seconds()
-        if on_damage.passes and found.next is not None and is_due and await self._is_still(partition, found):
-            logger.error("%s/%d passed over from %d to %d", self._topic, partition, found.first, found.next - 1)
-            self._ahead[partition] += _records_of(found, found.next)
-            self._begin(partition, found.next)
-
-    async def _is_still(self, partition: int, found: Unreadable) -> bool:
-        """Whether a second look says the same: while brokers change places one may say this, and the next one that."""
-        assignment = self._assignment
-        again = await self._look(partition, found.first)
-        same = again.unreadable is not None and again.unreadable.next == found.next
-        return same and assignment == self._assignment and partition in self._held
-
-    async def _go_on(self, partition: int, offset: int) -> None:
-        """Reads on where a partition stood, also before this member held it, and can be read again."""
-        if partition not in self._settled:
-            self._settled.add(partition)
-            async with borrowed(self._pool) as connection:
-                await delete_unreadable(connection, self._group, self._topic, partition, offset)
-        if partition in self._standing and partition in self._held:
-            self._begin(partition, offset)
 
     @contextmanager
     def _reading_errors(self) -> Iterator[None]:
@@ -632,125 +565,17 @@ async def _hang_up(client: Any, *places: tuple[Any, str]) -> None:
     await client.close()
 
 
-@contextmanager
-def broker_errors(brokers: str, beside: frozenset[str] = frozenset()) -> Iterator[None]:
-    """Makes of a client's error ``BusAway`` where it is known to pass by itself; every other stays what it is.
-
-    ``beside`` names errors that pass here as well.
-    """
-    try:
-        yield
-    except (aiokafka.errors.KafkaError, kafka.errors.KafkaError) as error:
-        if type(error).__name__ not in _PASSING | beside:
-            raise
-        raise BusAway(f"{brokers}: {type(error).__name__}") from error
-
-
-#: Errors of either client that say: no broker is there at this moment, or another one is in charge by now, or it has
-#: let this member or this sender go, who comes again as a new one.
-_PASSING = {
-    "BrokerNotAvailableError",
-    "Cancelled",
-    "CommitFailedError",
-    "CoordinatorLoadInProgressError",
-    "CoordinatorNotAvailableError",
-    "CorrelationIdError",
-    "DuplicateSequenceNumber",
-    "FencedLeaderEpochError",
-    "FetchSessionIdNotFound",
-    "FetchSessionIdNotFoundError",
-    "GroupCoordinatorNotAvailableError",
-    "GroupLoadInProgressError",
-    "IllegalGenerationError",
-    "InvalidFetchSessionEpoch",
-    "InvalidFetchSessionEpochError",
-    "InvalidProducerEpoch",
-    "InvalidProducerIdMapping",
-    "KafkaConnectionError",
-    "KafkaStorageError",
-    "KafkaTimeoutError",
-    "KafkaUnavailableError",
-    "ListenerNotFound",
-    "ListenerNotFoundError",
-    "LeaderNotAvailableError",
-    "MetadataEmptyBrokerList",
-    "NetworkExceptionError",
-    "NoBrokersAvailable",
-    "NodeNotReadyError",
-    "NotControllerError",
-    "NotCoordinatorError",
-    "NotCoordinatorForGroupError",
-    "NotEnoughReplicasAfterAppendError",
-    "NotEnoughReplicasError",
-    "NotLeaderForPartitionError",
-    "OffsetNotAvailableError",
-    "OutOfOrderSequenceNumber",
-    "ProducerClosed",
-    "ProducerFenced",
-    "RebalanceInProgressError",
-    "ReplicaNotAvailableError",
-    "RequestTimedOutError",
-    "StaleMetadata",
-    "ThrottlingQuotaExceededError",
-    "TooManyInFlightRequests",
-    "UnknownBrokerIdError",
-    "UnknownControllerIdError",
-    "UnknownLeaderEpochError",
-    "UnknownMemberIdError",
-    "UnknownProducerId",
-    "UnknownTopicIdError",
-    "UnknownTopicOrPartitionError",
-}
-_UNKNOWN = frozenset({"UnknownError"})
-"""What a broker says that ends or begins, to requests and to what is sent; of what is read it may mean damage."""
-
-
 def _batches(producer: AIOKafkaProducer, messages: Sequence[Message]) -> Iterator[Any]:
     """Messages of one partition in as many batches of Kafka's as they need."""
     batch = producer.create_batch()
     for message in messages:
-        words = {"key": message.key, "value": message.value, "headers": _headers(message)}
+        words = {"key": message.key, "value": message.value, "headers": headers_of(message)}
         if batch.append(timestamp=None, **words) is None:
             yield batch
             batch = producer.create_batch()
             batch.append(timestamp=None, **words)
     batch.close()
     yield batch
-
-
-def _headers(message: Message) -> list[tuple[str, bytes]]:
-    source = (_SOURCE, message.source.encode())
-    return [source] if message.line is None else [source, (_LINE, b"%d" % message.line)]
-
-
-def record_of(read: Any) -> Record:
-    """A record as a client read it. Its source is cut and mended to text that the store can keep, whatever was sent.
-
-    One with too many headers is no message, and holds the value of that one.
-    """
-    headers = dict(reversed(read.headers))
-    source = (headers.get(_SOURCE) or b"").decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-    text = source.encode()[:LONGEST_SOURCE].decode("utf-8", "ignore")
-    line = _line_of(headers.get(_LINE))
-    return Record(read.offset, read.key, read.value, text, unreadable=header_fault(read.headers), line=line)
-
-
-def _line_of(header: bytes | None) -> int | None:
-    """A line's number as it travels, ``None`` for what is none that the store can keep."""
-    if header is None or not header.isdigit() or len(header) > len(str(LAST_LINE)):
-        return None
-    line = int(header)
-    return line if line <= LAST_LINE else None
-
-
-def _records_of(found: Unreadable, following: int) -> list[Record]:
-    """A record for every offset of a batch that cannot be read; the first one holds what was had of its bytes."""
-    reason = f"batch {found.first}-{following - 1} of the bus cannot be read: {found.reason}"
-    rest = f"{reason}; its bytes lie with {found.first}"
-    return [
-        Record(found.first, None, found.held, "", unreadable=reason),
-        *(Record(offset, None, None, "", unreadable=rest) for offset in range(found.first + 1, following)),
-    ]
 
 
 def _describe(admin: KafkaAdminClient, prefix: str) -> list[dict[str, Any]]:

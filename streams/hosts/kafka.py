@@ -3,7 +3,8 @@
 An agent takes the slow topic of findings, and a service inside the app reads claims in batches of our own. Faust only
 carries: what it delivers is written by the same worker as everywhere, in the order of the store's offset. Records below
 the offset are passed over; after a gap the topic is read again from the offset; what Faust itself acknowledges decides
-nothing (docs/decisions/0012-kafka.md).
+nothing (docs/decisions/0012-kafka.md). Where its client fails or is silent the topic is looked at directly, and what
+cannot be read is passed over as it is in the topics of events.
 """
 
 import asyncio
@@ -22,8 +23,9 @@ from mode import Service as ModeService
 from mode.threads import WorkerThread
 
 from streams.bus import Consumer, OffsetOutOfRange, Record
-from streams.buses.holding import AssignedConsumer, ended
-from streams.buses.kafka import METADATA_SECONDS, KafkaAddress, KafkaBus, record_of
+from streams.buses.holding import ended
+from streams.buses.kafka import METADATA_SECONDS, KafkaAddress, KafkaBus
+from streams.buses.standing import StandingConsumer, record_of
 from streams.hosts.service import Service, member_name
 from streams.hosts.stations import Station
 from streams.hosts.worker import Worker
@@ -113,6 +115,25 @@ class _Thread(WorkerThread):
 AIOKafkaConsumerThread.Worker = _Thread
 
 
+async def _fetch_records(self: Any, *words: Any, **more: Any) -> Any:
+    """What Faust reads; what its client says of bytes that it cannot read does not end the app.
+
+    Whoever reads the partition hears nothing then, and looks.
+    """
+    try:
+        return await _fetch_or_fail(self, *words, **more)
+    except self.consumer.consumer_stopped_errors:
+        raise
+    except Exception as error:  # noqa: BLE001 - of many types
+        logger.debug("Faust's client cannot read: %s", type(error).__name__)
+        await asyncio.sleep(_AGAIN_EVERY)
+        return {}
+
+
+_fetch_or_fail = AIOKafkaConsumerThread._fetch_records
+AIOKafkaConsumerThread._fetch_records = _fetch_records  # type: ignore[method-assign]
+
+
 class AppEnded(Exception):
     """The Faust app ended by itself."""
 
@@ -132,14 +153,24 @@ class _Reading(ModeService):
         self._host.add(self._worker.run(consumer, self._host.stop))
 
 
-class DeliveredConsumer(AssignedConsumer):
+class DeliveredConsumer(StandingConsumer):
     """Reads what an agent delivers, from the store's offset on and without a gap."""
 
     def __init__(self, bus: KafkaBus, app: faust.App, group: str, topic: str, backend_pid: int) -> None:
-        super().__init__(bus.pool, group, topic, member_name(), backend_pid, bus.session)
+        super().__init__(
+            bus.pool,
+            group,
+            topic,
+            member_name(),
+            backend_pid,
+            bus.session,
+            bus.address.brokers,
+            bus.own(topic),
+            bus.on_damage,
+        )
         self._bus = bus
         self._app = app
-        self._name = bus.own(topic)
+        self._looking: Any = None
         self._stirred = asyncio.Event()
         self._missing: dict[int, float] = {}
         self._asked: dict[int, float] = {}
@@ -170,7 +201,8 @@ class DeliveredConsumer(AssignedConsumer):
             await self._until_stirred()
         if assignment != self._assignment or partition not in self._placed:
             return
-        offset = self._held[partition][1]
+        self._heard[partition] = time.monotonic()
+        offset = self._expected(partition)
         new = [record for record in records if record.offset >= offset]
         if new and new[0].offset > offset:
             await self._read_again(partition, offset)
@@ -199,12 +231,30 @@ class DeliveredConsumer(AssignedConsumer):
     async def _hears_broker(self) -> bool:
         return await self._bus.answers()
 
+    async def _client(self) -> Any:
+        if self._looking is None:
+            self._looking = await self._bus.open_client(self._topic)
+        return self._looking
+
+    def _pause(self, partition: int) -> None:
+        """Faust goes on asking, once a second: a client that asks for nothing leaves its group."""
+
+    async def _read_from(self, partition: int, offset: int) -> None:
+        self._begin(partition, offset)
+        await self._app.consumer.seek(TP(self._name, partition), offset)
+
+    def _is_left_behind(self, holds_records: bool) -> bool:
+        """Faust may be before a batch that the group has passed over, and bring nothing of what lies behind it."""
+        return holds_records
+
     def _begin(self, partition: int, offset: int) -> None:
+        super()._begin(partition, offset)
         self._missing.pop(partition, None)
         self._asked.pop(partition, None)
         self._stir()
 
     async def _read_ahead(self, partitions: Sequence[int], seconds: float, most: int) -> None:
+        await self._look_at_silent(partitions)
         now = time.monotonic()
         for partition in partitions:
             if now - self._missing.get(partition, now) > _PATIENCE:
@@ -223,11 +273,17 @@ class DeliveredConsumer(AssignedConsumer):
 
     def moved(self, batch: Any) -> None:
         super().moved(batch)
+        self._heard[batch.lease.partition] = time.monotonic()
         self._stir()
 
     def lost(self, lease: Any) -> None:
         super().lost(lease)
         self._stir()
+
+    async def close(self) -> None:
+        await super().close()
+        if self._looking is not None:
+            await ended(self._looking.stop())
 
 
 def _unbroken(records: Sequence[Record]) -> Sequence[Record]:

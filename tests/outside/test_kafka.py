@@ -31,9 +31,11 @@ from deploy.embedded.kafka import EmbeddedKafka, start_kafka
 from knowledge_base.catalogues.files import load_facts
 from rules_lib.rule_files import load_rule_set
 from streams.bus import BusAway, Message
-from streams.buses import kafka
+from streams.buses import kafka, standing
+from streams.buses.absence import PASSING, broker_errors
 from streams.buses.headers import LONGEST_HEADERS, MOST_HEADERS
-from streams.buses.kafka import KafkaAddress, KafkaBus, OnDamage, TopicSettings, broker_errors
+from streams.buses.kafka import KafkaAddress, KafkaBus, TopicSettings
+from streams.buses.standing import OnDamage
 from streams.buses.unpacking import LARGEST_UNPACKED
 from streams.handlers.events import EventsHandler
 from streams.hosts.worker import Worker
@@ -72,7 +74,7 @@ async def pool(postgres_url: str) -> AsyncIterator[Pool]:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A partition of which nothing is heard is asked directly almost at once."""
-    monkeypatch.setattr(kafka, "_SILENT", 0.05)
+    monkeypatch.setattr(standing, "_SILENT", 0.05)
 
 
 async def _new_bus(pool: Pool, brokers: str, partitions: int = 1, on_damage: OnDamage | None = None) -> KafkaBus:
@@ -136,8 +138,8 @@ async def test_what_is_packed_is_read(
     for body in CLAIMS_SENT[:20]:
         await producer.send_and_wait(bus.own(CLAIMS), body, partition=0)
     await producer.stop()
-    packed = _segment(broker, bus).read_bytes()
-    assert {packed[at + 22] & 7 for at, _ in _batches(packed)} == {CODECS.index(codec) + 1}
+    packed = segment_of(broker, bus).read_bytes()
+    assert {packed[at + 22] & 7 for at, _ in batches_of(packed)} == {CODECS.index(codec) + 1}
     async with _working(bus, postgres_url) as working:
         await _until_read(bus, working)
     assert await _outcomes(pool) == {"accepted": 20}
@@ -197,8 +199,8 @@ async def test_a_batch_that_unpacks_to_very_much_is_passed_over(
     await bus.send(CLAIMS, [Message(None, body, "s") for body in CLAIMS_SENT[:3]])
     await _send_zeros(bus, codec, 300_000_000, 1)
     await bus.send(CLAIMS, [Message(None, body, "s") for body in CLAIMS_SENT[3:6]])
-    packed = _segment(broker, bus).read_bytes()
-    start, length = _batches(packed)[1]
+    packed = segment_of(broker, bus).read_bytes()
+    start, length = batches_of(packed)[1]
     with _memory_grows_by_less_than(6 * LARGEST_UNPACKED):
         async with _working(bus, postgres_url) as working:
             await _until_read(bus, working)
@@ -261,8 +263,8 @@ async def test_a_message_of_nothing_but_headers_takes_no_memory_and_is_passed_ov
     sender = await asyncio.create_subprocess_exec(sys.executable, "-c", HEADED_SENDER, *words)
     assert await sender.wait() == 0
     await bus.send(CLAIMS, [Message(None, body, "s") for body in CLAIMS_SENT[3:6]])
-    held = _segment(broker, bus).read_bytes()
-    start, length = _batches(held)[1]
+    held = segment_of(broker, bus).read_bytes()
+    start, length = batches_of(held)[1]
     with _memory_grows_by_less_than(most):
         async with _working(bus, postgres_url) as working:
             await _until_read(bus, working)
@@ -353,11 +355,12 @@ WHERE_FORM_HOLDS = [name for name in DAMAGES if not re.search("format|length|zer
 """Damages that leave length and format: the broker delivers such a batch, so its bytes are kept, and it goes alone."""
 
 
-def _segment(broker: EmbeddedKafka, bus: KafkaBus, partition: int = 0) -> Path:
-    return broker.folder / "data" / f"{bus.own(CLAIMS)}-{partition}" / f"{0:020}.log"
+def segment_of(broker: EmbeddedKafka, bus: KafkaBus, topic: str = CLAIMS) -> Path:
+    """The file of a topic's first partition."""
+    return broker.folder / "data" / f"{bus.own(topic)}-0" / f"{0:020}.log"
 
 
-def _batches(data: bytes) -> list[tuple[int, int]]:
+def batches_of(data: bytes) -> list[tuple[int, int]]:
     """Where batches begin and how long they are."""
     found, at = [], 0
     while at < len(data):
@@ -373,11 +376,11 @@ async def _send_batches(bus: KafkaBus) -> None:
         await bus.send(CLAIMS, [Message(None, body, "s") for body in CLAIMS_SENT[first : first + 3]])
 
 
-def _damage(segment: Path, name: str, number: int) -> bytes:
+def damage(segment: Path, name: str, number: int) -> bytes:
     """Damages a batch in the broker's file, and returns what the file held."""
     whole = segment.read_bytes()
     data = bytearray(whole)
-    DAMAGES[name](data, *_batches(whole)[number])
+    DAMAGES[name](data, *batches_of(whole)[number])
     with segment.open("r+b") as file:
         file.write(data)
     return whole
@@ -391,7 +394,7 @@ async def test_a_batch_that_cannot_be_read_is_kept_and_passed_over(
 ) -> None:
     bus = await _new_bus(pool, broker.brokers, on_damage=AT_ONCE)
     await _send_batches(bus)
-    whole = _damage(_segment(broker, bus), name, number)
+    whole = damage(segment_of(broker, bus), name, number)
     async with _working(bus, postgres_url) as working:
         await _until_read(bus, working)
     first = 3 * number
@@ -409,12 +412,12 @@ async def test_a_batch_that_cannot_be_read_is_kept_and_passed_over(
     dead = {"dead": len(unread)} if unread else {}
     assert await _outcomes(pool) == {"accepted": len(CLAIMS_SENT) - len(unread)} | dead
     assert all("cannot be read" in letter["reasons"] for letter in letters)
-    start, length = _batches(whole)[number]
+    start, length = batches_of(whole)[number]
     assert len(unread) <= 9, "more was passed over than two batches behind it, and every one has its entry in the index"
     if not unread:
         return
     held = VAULT.open(letters[0]["body"])
-    lies = _segment(broker, bus).read_bytes()[start : start + length]
+    lies = segment_of(broker, bus).read_bytes()[start : start + length]
     if name in WHERE_FORM_HOLDS:
         assert (len(unread), held) == (3, lies)
     else:
@@ -429,7 +432,7 @@ async def test_before_its_time_has_come_nothing_is_passed_over_also_by_another_m
     """The time is counted by the store from the first look on, whoever looks."""
     bus = await _new_bus(pool, broker.brokers, on_damage=OnDamage(after=timedelta(hours=1)))
     await _send_batches(bus)
-    _damage(_segment(broker, bus), "a lost bit in a record", 4)
+    damage(segment_of(broker, bus), "a lost bit in a record", 4)
     async with _working(bus, postgres_url) as working:
         await _until_stands(pool, working)
         await _until_looked_at_again(pool, bus, working)
@@ -466,9 +469,9 @@ async def test_what_a_sender_wrote_so_is_not_waited_for(
     """A header whose name is no UTF-8 passes the broker and no client: no replica will ever hold it otherwise."""
     bus = await _new_bus(pool, broker.brokers, on_damage=OnDamage(after=timedelta(hours=1)))
     await _send_batches(bus)
-    segment = _segment(broker, bus)
+    segment = segment_of(broker, bus)
     data = bytearray(segment.read_bytes())
-    start, length = _batches(bytes(data))[7]
+    start, length = batches_of(bytes(data))[7]
     at = data.index(b"source", start)
     data[at : at + 6] = b"\xff" * 6
     _sum_up(data, start, length)
@@ -512,8 +515,8 @@ async def test_a_partition_may_stand_until_it_can_be_read_again(
     for body in CLAIMS_SENT[:40]:
         await bus.send(CLAIMS, [Message(keys[0], body, "s")])
     await bus.send(CLAIMS, [Message(keys[1], CLAIMS_SENT[40], "s")])
-    segment = _segment(broker, bus)
-    whole = _damage(segment, "a lost bit in a record", 25)
+    segment = segment_of(broker, bus)
+    whole = damage(segment, "a lost bit in a record", 25)
     async with _working(bus, postgres_url) as working:
         standing = await _until_stands(pool, working)
         ((place, first, reason),) = [((one.topic, one.partition), one.first, one.reason) for one in standing]
@@ -543,8 +546,8 @@ def test_an_error_of_the_client_is_no_absence_unless_it_says_so() -> None:
         with pytest.raises(type(error)), broker_errors("b:1"):
             raise error
     known = _kinds(KafkaError) | _kinds(AdminError)
-    absences = {kind for kind in known if kind.__name__ in kafka._PASSING}
-    assert {kind.__name__ for kind in absences} == kafka._PASSING, "names that neither client has"
+    absences = {kind for kind in known if kind.__name__ in PASSING}
+    assert {kind.__name__ for kind in absences} == PASSING, "names that neither client has"
     for kind in absences:
         with pytest.raises(BusAway, match="b:1"), broker_errors("b:1"):
             raise kind
