@@ -10,7 +10,8 @@ from streams.store.intake import dead_letters
 from streams.store.sessions import Connection
 
 STEP = 500
-"""Letters a step."""
+STEP_BYTES = 16 * 2**20
+"""Letters a step, and sealed bytes from which on it takes no more: opening them holds the loop of whoever replays."""
 
 
 async def open_letter(connection: Connection, vault: Vault, seq: int, seen_by: str, purpose: str) -> bytes:
@@ -26,7 +27,7 @@ async def open_letter(connection: Connection, vault: Vault, seq: int, seen_by: s
 async def go_on_replaying(connection: Connection, bus: Bus, vault: Vault, number: int) -> bool:
     """Sends the next letters of a replay, in one transaction; false where none was left. Raises ``WrongKey``."""
     async with connection.transaction():
-        letters = await dead_letters.take_letters(connection, number, STEP)
+        letters = await dead_letters.take_letters(connection, number, STEP, STEP_BYTES)
         if letters is None:
             return False
         by_topic: dict[str, list[Message]] = {}
@@ -35,5 +36,6 @@ async def go_on_replaying(connection: Connection, bus: Bus, vault: Vault, number
             by_topic.setdefault(letter.topic, []).append(message)
         for topic, messages in sorted(by_topic.items()):
             await bus.send(topic, messages, within=connection)
-        await dead_letters.move_replay(connection, number, len(letters), is_finished=len(letters) < STEP)
-    return len(letters) == STEP
+        is_whole = len(letters) == STEP or sum(len(letter.body) for letter in letters) >= STEP_BYTES
+        await dead_letters.move_replay(connection, number, len(letters), is_finished=not is_whole)
+    return is_whole

@@ -249,22 +249,27 @@ class Sealed(msgspec.Struct, frozen=True):
     body: bytes
 
 
-async def take_letters(connection: Connection, number: int, most: int) -> list[Sealed] | None:
+async def take_letters(connection: Connection, number: int, most: int, most_bytes: int) -> list[Sealed] | None:
     """The next letters of a replay, marked as replayed, in their order; ``None`` where there is no such replay.
 
+    So many at most, and no more once they hold so many sealed bytes.
     Two who go on with one replay at once stand in line here, until the caller's transaction ends.
     """
     replay = await connection.fetchrow("select chosen, until_seq from replays where replay = $1 for update", number)
     if replay is None:
         return None
-    arguments: list[object] = [replay["until_seq"], most, number]
+    arguments: list[object] = [replay["until_seq"], most, number, most_bytes]
     chosen = msgspec.json.decode(replay["chosen"], type=LetterFilter)
     rows = await connection.fetch(
         f"""
         update dead_letters set replayed_at = now(), replay = $3
         where seq in (
-            select seq from dead_letters where replayed_at is null and seq <= $1 and {_where(chosen, arguments)}
-            order by seq limit $2 for update)
+            select seq from (
+                select seq, sum(size) over (order by seq) - size as before from (
+                    select seq, octet_length(body) as size from dead_letters
+                    where replayed_at is null and seq <= $1 and {_where(chosen, arguments)}
+                    order by seq limit $2 for update) as next) as summed
+            where before < $4)
         returning seq, topic, key, body
         """,
         *arguments,
