@@ -17,6 +17,15 @@ Topics = Mapping[str, Words]
 _TYPES = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
 _NUMBER = re.compile(r"[0-9]+")
 _LONGEST = re.compile(r"Expected `str` of length <= ([0-9]+|#)")
+_PLACE = "([0-9]+|#)"
+_NO_FAULTS = {
+    "batch_behind": re.compile(f"batch {_PLACE}-{_PLACE} of the bus cannot be read: (.+); its bytes lie with {_PLACE}"),
+    "batch": re.compile(f"batch {_PLACE}-{_PLACE} of the bus cannot be read: (.+)"),
+    "unpacked": re.compile("the log holds bytes here that cannot be unpacked"),
+    "unhandled_bare": re.compile("cannot be handled: (.+); key and source left out: (.+)"),
+    "unhandled": re.compile("cannot be handled: (.+)"),
+}
+"""Why a message was not looked at at all: its bus could not read it, or a worker could not handle it."""
 _FURTHER = re.compile(r"further faults: ((?:[0-9]+|#)\+?)")
 _FAULTS = {
     "missing": "missing",
@@ -113,6 +122,9 @@ def fault_words(fault: str, texts: Texts) -> str:
 
     Numbers in it may be left open by ``#``, where faults are counted by kind.
     """
+    for key, form in _NO_FAULTS.items():
+        if (found := form.fullmatch(fault)) is not None:
+            return texts(f"faults.{key}", **{f"of_{number}": of for number, of in enumerate(found.groups(), 1)})
     field, separator, fault_text = fault.partition(": ")
     mismatch = _TYPES.match(fault_text)
     if mismatch:

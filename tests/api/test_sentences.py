@@ -61,3 +61,28 @@ def test_every_fault_of_a_message_has_words_in_both_languages() -> None:
     kinds = {re.sub("[0-9]+", "#", fault) for fault in faults}
     assert [kind for kind in kinds if fault_words(kind, zh) == kind] == [], "as the page counts them"
     assert not [fault for fault in faults if "{" in fault_words(fault, zh) + fault_words(fault, en)]
+
+
+@pytest.mark.parametrize(
+    ("reason", "zh"),
+    [
+        (
+            "batch 5-8 of the bus cannot be read: CRC",
+            "总线上第 5 至 8 号的一批无法读出（CRC），字节随此条保存",
+        ),
+        (
+            "batch 5-8 of the bus cannot be read: form (ValueError); its bytes lie with 5",
+            "总线上第 5 至 8 号的一批无法读出（form (ValueError)），字节保存在第 5 号",
+        ),
+        ("the log holds bytes here that cannot be unpacked", "日志中此处的字节无法解压"),
+        ("cannot be handled: ZeroDivisionError", "处理时出错（ZeroDivisionError）"),
+        (
+            "cannot be handled: DataError; key and source left out: DataError",
+            "处理时出错（DataError），消息键和来源无法保存（DataError）",
+        ),
+    ],
+)
+def test_why_a_message_was_not_looked_at_at_all_has_words(reason: str, zh: str) -> None:
+    assert fault_words(reason, load_texts("zh")) == zh
+    assert fault_words(re.sub("[0-9]+", "#", reason), load_texts("zh")) == re.sub("[0-9]+", "#", zh)
+    assert "{" not in fault_words(reason, load_texts("en"))
