@@ -6,7 +6,7 @@ Their values are never looked at, and a name is told only where it looks like on
 import re
 from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, get_args, get_origin
 
 from streams.messages.faults import fields_of
@@ -47,6 +47,7 @@ def parts_of(kind: Any) -> Mapping[str, Any]:
     return {name: part for name, part in inside.items() if has_fields(part)}
 
 
+@lru_cache(maxsize=1_000)  # pages ask it anew each time, of the same few names
 def likely_meant(kind: str, field: str) -> str | None:
     """The field of a kind of events whose name is most like an unknown one's, its own part's before others'."""
     place, _, name = field.rpartition(".")
