@@ -39,7 +39,7 @@ MOST_REASONS = 12
 MOST_SHOWN = 100_000
 MOST_PURGES = 20
 
-AnyOutcome = Outcome | Literal[""]
+AnyOutcome = Literal[Outcome, ""]
 Text = Annotated[str, Query(max_length=500)]
 SourceName = Annotated[str, Query(max_length=LONGEST_SOURCE)]
 Partition = Annotated[int, Path(ge=0, le=2**31 - 1)]

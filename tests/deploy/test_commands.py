@@ -54,7 +54,7 @@ def test_an_import_is_accounted_for_and_a_second_run_changes_nothing(shell: Shel
 
 def test_a_misspelt_field_is_told_at_the_end_of_its_import_and_by_reconcile(shell: Shell) -> None:
     given = GOOD + b'"sender":"t","change":"death","patiant":"somebody"}\n'
-    closing = shell.json("import", "claims", "-", given=given)
+    closing = shell.json("import", "claims", "-", "--source", "stdin", given=given)
     told = {"source": "stdin", "kind": "patient_status", "field": "patiant", "seen": 1, "meant": "patient"}
     assert closing["unknown_fields"] == [told]
     assert shell.json("reconcile")["unknown_fields"] == [told]
