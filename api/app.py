@@ -22,8 +22,9 @@ from api.frame.addresses import is_for_systems, path_of
 from api.frame.desk import STATIC, Desk, desk_of
 from api.frame.formats import today_in_china
 from api.frame.methods import AnswersHead, say_methods
-from api.frame.render import render_error
+from api.frame.render import render_error, texts_of
 from api.frame.site import HERE, Site
+from api.frame.texts import half_of
 from api.leads import endpoints, queue
 from api.leads import page as lead
 from api.operation import lag, letters, reconciliation, status
@@ -125,7 +126,8 @@ async def _explain(request: Request, error: Exception) -> Response:
     if is_for_systems(request):
         response: Response = JSONResponse({"detail": error.detail}, status)
     else:
-        response = render_error(request, status, KINDS.get(status, "request"), error.detail)
+        detail = half_of(error.detail, texts_of(request).lang)
+        response = render_error(request, status, KINDS.get(status, "request"), detail)
     response.headers.update(error.headers or {})
     say_methods(request, response)
     return response
@@ -150,21 +152,27 @@ _REFUSED = {
 }
 
 
-def _fault_words(fault: Mapping[str, Any]) -> str:
-    """What is wrong with a field, Chinese first, without the value."""
+def _fault_words(fault: Mapping[str, Any], lang: str | None = None) -> str:
+    """What is wrong with a field, without the value: Chinese first, or in one language alone."""
     kind = fault.get("type")
+    form = str(fault["msg"]) if kind is None else _REFUSED.get(kind, "值无效 / invalid: {msg}")
+    if lang is not None:
+        form = half_of(form, lang)
     if kind is None:
-        return str(fault["msg"])
+        return form
     words = {**fault.get("ctx", {}), "msg": fault["msg"]}
     if kind == "literal_error":
         words["expected"] = words["expected"].replace(" or ", ", ")
-    return _REFUSED.get(kind, "值无效 / invalid: {msg}").format(**words)
+    return form.format(**words)
 
 
 async def _explain_request(request: Request, error: Exception) -> Response:
-    """What is wrong with a request, field by field, without repeating what it said."""
+    """What is wrong with a request, field by field, without repeating what it said. A page does not say where in the
+    request a field stands."""
     assert isinstance(error, RequestValidationError)
-    faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {_fault_words(fault)}" for fault in error.errors())
     if is_for_systems(request):
-        return JSONResponse({"detail": faults}, HTTPStatus.UNPROCESSABLE_ENTITY)
-    return render_error(request, HTTPStatus.UNPROCESSABLE_ENTITY, "unknown", faults)
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {_fault_words(fault)}" for fault in error.errors()]
+        return JSONResponse({"detail": "; ".join(faults)}, HTTPStatus.UNPROCESSABLE_ENTITY)
+    lang = texts_of(request).lang
+    told = [f"{'.'.join(map(str, fault['loc'][1:]))}: {_fault_words(fault, lang)}" for fault in error.errors()]
+    return render_error(request, HTTPStatus.UNPROCESSABLE_ENTITY, "unknown", "; ".join(told))

@@ -65,7 +65,7 @@ def lead_filter(
 def check_topic(chosen: LeadFilter, topics: Topics) -> None:
     """Raises 422 for a topic that no rule in force has."""
     if chosen.topic is not None and chosen.topic not in topics:
-        raise unknown_value("topic", f"只能是 {', '.join(topics)} 之一 / expected one of them")
+        raise unknown_value("topic", f"只能是 {', '.join(topics)} 之一 / expected one of {', '.join(topics)}")
 
 
 Chosen = Annotated[LeadFilter, Depends(lead_filter)]

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import logging
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from api import app as application
 from api.access import sessions
 from api.app import create_app
 from api.frame.site import Site
+from api.frame.texts import LANGUAGES
 from casework.decisions import Decision, Verdict
 from knowledge_base.findings import Change, FindingVersion
 from rules_lib.rule_set import RuleSet
@@ -255,7 +257,16 @@ async def test_unknown_filter_is_refused(client: httpx.AsyncClient, query: str) 
     assert (await client.get(f"/api/leads?{query}")).status_code == 422
     page = await client.get(f"/?{query}")
     assert page.status_code == 422
-    assert "没有执行：query." in page.text
+    assert f"没有执行：{query.partition('=')[0]}: " in page.text
+
+
+@pytest.mark.parametrize("query", ["severity=9", "topic=gone", "nobody=1", "after=%21"])
+async def test_what_is_refused_is_said_in_the_language_of_the_page(client: httpx.AsyncClient, query: str) -> None:
+    told = {lang: re.findall("<p role=.*</p>", (await client.get(f"/?{query}&lang={lang}")).text) for lang in LANGUAGES}
+    assert [len(texts) for texts in told.values()] == [1, 1]
+    assert re.search("[\u4e00-\u9fff]", told["en"][0]) is None
+    assert " / " not in told["zh"][0] + told["en"][0]
+    assert "query." not in told["zh"][0] + told["en"][0]
 
 
 def _cursor(*values: object) -> str:

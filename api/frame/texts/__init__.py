@@ -37,6 +37,12 @@ def load_texts(lang: str) -> Texts:
     return Texts(lang, dict(_flattened(load_yaml(path).data)))
 
 
+def half_of(text: str, lang: str) -> str:
+    """The half of a text like ``中文 / English`` that is in a language; all of one that has no halves."""
+    zh, _, en = text.partition(" / ")
+    return en if en and lang == "en" else zh
+
+
 def _flattened(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     texts: list[tuple[str, str]] = []
     for key, value in data.items():
