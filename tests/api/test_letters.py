@@ -81,6 +81,8 @@ async def test_what_was_purged_is_told_below_the_letters_and_no_longer_listed(
     assert f"somebody 清除了来源 hospital-a 的 {len(lines)} 条（其中 0 条重放过）" in page
     assert "letters.jsonl" in page
     assert "0f" * 32 in page
+    assert f"冲突或无法入库 {len(lines)} 条" in page, "the footer counts what was refused, kept or not"
+    assert f"refused {len(lines)}; last day" in (await desk.get(f"{PATH}?lang=en")).text
     assert await _names(desk) == []
     (name,) = {line["name"] for line in lines[:1]}
     assert (await desk.get(f"{PATH}/{name}")).status_code == 404
