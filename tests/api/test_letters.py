@@ -152,6 +152,9 @@ async def test_the_line_of_a_letter_is_told_where_it_is_known(desk: httpx.AsyncC
     async with borrowed(service.pool) as connection:
         await connection.execute("update dead_letters set line = 12345")
     assert "<dt>文件中第几行</dt><dd>12345</dd>" in (await desk.get(f"{PATH}/{name}")).text
+    listed = (await desk.get(PATH)).text
+    assert '<th scope="col" class="n">行号</th>' in listed
+    assert listed.count('<td class="n" data-label="行号">12345</td>') == 4
 
 
 async def test_reasons_are_told_by_kind_with_their_numbers(desk: httpx.AsyncClient, service: Service) -> None:
