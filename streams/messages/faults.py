@@ -21,7 +21,7 @@ from streams.messages.numbers import DIGITS, PLACES, has_fields, is_number, is_w
 
 MOST = Decimal(10) ** DIGITS
 FIRST_YEAR, LAST_YEAR = 1900, 2199
-_DECIMAL_FAULT = f"expected a decimal in a string, at most {DIGITS} digits before and {PLACES} after the point"
+_DECIMAL_FAULT = f"expected a decimal such as 12.50, at most {DIGITS} digits before and {PLACES} after the point"
 
 
 MOST_FAULTS = 100

@@ -86,3 +86,11 @@ def test_why_a_message_was_not_looked_at_at_all_has_words(reason: str, zh: str) 
     assert fault_words(reason, load_texts("zh")) == zh
     assert fault_words(re.sub("[0-9]+", "#", reason), load_texts("zh")) == re.sub("[0-9]+", "#", zh)
     assert "{" not in fault_words(reason, load_texts("en"))
+
+
+def test_what_a_number_is_to_look_like_is_said_with_an_example() -> None:
+    fault = "lines[#].amount: expected a decimal such as #.#, at most # digits before and # after the point"
+    assert fault_words(fault, load_texts("zh")).startswith("lines[#].amount：应为小数，如 12.50：只用半角数字")
+    assert fault_words(fault, load_texts("en")).startswith(
+        "lines[#].amount: expected a decimal such as 12.50: plain digits"
+    )

@@ -270,7 +270,7 @@ def test_a_number_counts_however_the_schema_lets_it_be_written(written: object, 
 def test_other_spellings_are_refused_and_read_where_they_were_taken_once(written: str, meant: str) -> None:
     data = claim(1)
     data["lines"][0]["quantity"] = written
-    with pytest.raises(Undecodable, match=r"lines\[0\].quantity: expected a decimal in a string") as raised:
+    with pytest.raises(Undecodable, match=r"lines\[0\].quantity: expected a decimal such as 12.50") as raised:
         decode_event(json.dumps(data).encode())
     assert raised.value.money == Decimal("10.75")
     stored = decode_stored(json.dumps(data).encode())
