@@ -55,6 +55,7 @@ _FAULTS = {
     "NUL character": "nul",
 }
 """How the faults of ``streams.messages.faults`` begin, with ``#`` for numbers, and the keys of their texts."""
+_MALFORMED = re.compile(rf"JSON is malformed: (.+) \(byte {_PLACE}\)")
 _OF_ALL = {
     "not a JSON object": "not_object",
     "not JSON: not UTF-#": "not_utf8",
@@ -140,12 +141,20 @@ def fault_words(fault: str, texts: Texts) -> str:
     if whole:
         return texts(f"faults.{whole}")
     if field == "not JSON":
-        return texts("faults.not_json", detail=fault_text)
+        return texts("faults.not_json", detail=_not_json_words(fault_text, texts))
     of_kind = _NUMBER.sub("#", fault_text)
     for beginning, key in _FAULTS.items():
         if of_kind.startswith(beginning) and separator:
             return texts("faults.at", field=field, fault=texts.find("faults", key))
     return fault
+
+
+def _not_json_words(told: str, texts: Texts) -> str:
+    """What its decoder says of a text that is no JSON."""
+    malformed = _MALFORMED.fullmatch(told)
+    if malformed is None:
+        return texts.find("not_json", told)
+    return texts("not_json.at", byte=malformed[2], what=texts.find("not_json", _NUMBER.sub("#", malformed[1])))
 
 
 def reason_words(reason: str, texts: Texts) -> str:

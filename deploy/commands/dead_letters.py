@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 from msgspec.structs import replace
 
+from api.frame.sentences import fault_words
+from api.frame.texts import load_texts
 from deploy.commands.output import Failure, Json, Opened, counted, note, print_json, print_table, run, say
 from deploy.commands.progress import note_unread
 from deploy.commands.purging import find_source, purge
@@ -76,7 +78,7 @@ async def _list_letters(chosen: LetterFilter, before: int, most: int, json: bool
         [
             (
                 letter.name,
-                letter.outcome,
+                f"{load_texts('zh').find('outcomes', letter.outcome)} / {letter.outcome}",
                 letter.source,
                 letter.line or "",
                 _told(letter.reasons, _LISTED),
@@ -87,7 +89,7 @@ async def _list_letters(chosen: LetterFilter, before: int, most: int, json: bool
         right=6,
     )
     if reasons:
-        rows = [(kind, f"{letters:,}") for kind, letters in reasons]
+        rows = [(_words(kind), f"{letters:,}") for kind, letters in reasons]
         print_table(f"最多的 {_KINDS} 种原因 / the commonest reasons", ("原因 reason", "死信 letters"), rows)
     say(f"本页 {len(found):,} 条，共 {count.letters:,} 条 / on this page {len(found):,}, in all {count.letters:,}")
     if following is not None:
@@ -147,7 +149,13 @@ def _told(reasons: list[str], most: int) -> str:
     """Reasons in one line, the first ones alone where there are many."""
     more = len(reasons) - most
     rest = f"; 另有 {more:,} 个原因 / {counted(more, 'more reason', 'more reasons')}" if more > 0 else ""
-    return "; ".join(reasons[:most]) + rest
+    return "; ".join(map(_words, reasons[:most])) + rest
+
+
+def _words(reason: str) -> str:
+    """A reason in Chinese, then in English as it is kept, which a filter takes."""
+    zh = fault_words(reason, load_texts("zh"))
+    return reason if zh == reason else f"{zh} / {reason}"
 
 
 _WRONG_KEY = "这条死信是用另一把密钥封存的 / this letter was sealed with another key"

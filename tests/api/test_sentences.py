@@ -94,3 +94,14 @@ def test_what_a_number_is_to_look_like_is_said_with_an_example() -> None:
     assert fault_words(fault, load_texts("en")).startswith(
         "lines[#].amount: expected a decimal such as 12.50: plain digits"
     )
+
+
+def test_why_a_text_is_no_json_is_said_in_chinese_alone() -> None:
+    faults = {fault for bad in (*all_bad(), *more_bad()) for fault in _faults_of(bad) if fault.startswith("not JSON")}
+    assert len({re.sub("[0-9]+", "#", fault) for fault in faults}) >= 8
+    for fault in faults:
+        for told in (fault, re.sub("[0-9]+", "#", fault)):
+            assert re.search("[a-z]{2}", fault_words(told, load_texts("zh"))) is None, told
+    assert fault_words("not JSON: JSON is malformed: invalid character (byte #)", load_texts("zh")) == (
+        "不是 JSON：第 # 字节之后有不该在此的字符"
+    )

@@ -89,6 +89,18 @@ def test_a_letter_names_the_line_of_its_file(
     assert {json.loads(line)["letter"]["line"] for line in export.read_bytes().splitlines()} == {3, 6}
 
 
+def test_reasons_and_outcomes_are_told_in_chinese_first(shell: Shell, tmp_path: Path) -> None:
+    take_in(shell, tmp_path, "a.jsonl", GOOD[0], CONFLICT, b"{")
+    told = shell("dead-letters", "list")
+    known = "event_id：同一编号先前已有不同内容 / event_id: known with other content"
+    assert told.count(known) == 2, "of the letter and as a kind"
+    assert "冲突 / conflict" in told
+    assert "无法入库 / dead" in told
+    assert "不是 JSON：内容不全，中途断了 / not JSON: Input data was truncated" in told
+    (name,) = [letter["name"] for letter in listed(shell, "--outcome", "conflict")["letters"]]
+    assert known in shell.run("dead-letters", "show", name).stderr.decode()
+
+
 def test_a_page_says_how_many_there_are_and_where_the_next_begins(shell: Shell, tmp_path: Path) -> None:
     take_in(shell, tmp_path, "a.jsonl", *[NO_KIND] * 5)
     told = shell("dead-letters", "list", "--most", "2")
