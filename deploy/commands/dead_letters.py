@@ -42,12 +42,17 @@ def list_letters(
         str | None, typer.Option("--import", "--source", metavar="NAME", help="来源名 / the name in the ledger")
     ] = None,
     reason: Annotated[
-        str | None, typer.Option(help="原因, 其类别, 或字段 / a reason, its kind, or the field before its colon")
+        str | None,
+        typer.Option(
+            help="原因, 其类别, 字段或其末段 / a reason, its kind, the field before its colon or its last part"
+        ),
     ] = None,
     outcome: Annotated[dead_letters.Outcome | None, typer.Option(help="冲突或无法入库 / outcome")] = None,
     state: Annotated[dead_letters.State, typer.Option(help="待处理, 已重放, 全部 / state")] = "all",
     day: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="收到的日期 / day of receipt")] = None,
-    before: Annotated[int, typer.Option(help="此序号之前 / older than this number")] = dead_letters.NEWEST,
+    before: Annotated[
+        int, typer.Option(help="此序号之前 / older than this number", show_default=False)
+    ] = dead_letters.NEWEST,
     most: Annotated[int, typer.Option(min=1, max=1000, help="每页条数 / rows a page")] = 20,
     json: Json = False,
 ) -> None:
@@ -67,6 +72,8 @@ async def _list_letters(chosen: LetterFilter, before: int, most: int, json: bool
         found = await dead_letters.find_dead_letters(connection, chosen, before, most)
         count = await dead_letters.count_dead_letters(connection, chosen)
         reasons = await dead_letters.find_reasons(connection, chosen, _KINDS)
+        if not count.letters and chosen != LetterFilter():
+            _note_none(await dead_letters.find_reasons(connection, LetterFilter(), _KINDS))
     following = found[-1][0] if len(found) == most else None
     if json:
         letters = [{"seq": seq, "name": letter.name, "letter": letter} for seq, letter in found]
@@ -94,6 +101,15 @@ async def _list_letters(chosen: LetterFilter, before: int, most: int, json: bool
     say(f"本页 {len(found):,} 条，共 {count.letters:,} 条 / on this page {len(found):,}, in all {count.letters:,}")
     if following is not None:
         say(f"下一页 / next page: --before {following}")
+
+
+def _note_none(reasons: list[tuple[str, int]]) -> None:
+    """That no letter meets the filters, and what reasons those have that there are."""
+    note("没有符合条件的死信 / no dead letter meets the filters")
+    if reasons:
+        note(f"现有死信最多的 {_KINDS} 种原因 / the commonest reasons of those that there are:")
+    for kind, letters in reasons:
+        note(f"  {_words(kind)} ({letters:,})")
 
 
 def show(name: Name, json: Json = False) -> None:

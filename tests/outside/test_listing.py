@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from streams.store.intake.dead_letters import NEWEST
 from tests.shell import Shell
 
 from .files import GOOD, lines
@@ -87,6 +88,27 @@ def test_a_letter_names_the_line_of_its_file(
     export = tmp_path / "letters.jsonl"
     shell("dead-letters", "purge", "--import", file.name, "--export", str(export), "--yes")
     assert {json.loads(line)["letter"]["line"] for line in export.read_bytes().splitlines()} == {3, 6}
+
+
+def test_the_last_part_of_a_field_is_a_reason(shell: Shell, tmp_path: Path) -> None:
+    faulty = json.loads(GOOD[0])
+    del faulty["lines"][0]["amount"]
+    take_in(shell, tmp_path, "a.jsonl", json.dumps(faulty).encode(), NO_KIND)
+    chosen = {"amount": 1, "lines[0].amount": 1, "lines[#].amount": 1, "mount": 0, "lines": 0, "missing": 0, "kind": 1}
+    assert {reason: listed(shell, "--reason", reason)["count"] for reason in chosen} == chosen
+
+
+def test_where_no_letter_meets_the_filters_that_is_said_with_the_reasons_that_there_are(
+    shell: Shell, tmp_path: Path
+) -> None:
+    assert "no dead letter meets" not in shell.run("dead-letters", "list").stderr.decode()
+    take_in(shell, tmp_path, "a.jsonl", NO_KIND)
+    for words in (("--reason", "amuont"), ("--outcome", "conflict")):
+        told = shell.run("dead-letters", "list", *words)
+        assert told.returncode == 0
+        assert "没有符合条件的死信 / no dead letter meets the filters" in told.stderr.decode()
+        assert "kind: expected one of claim, patient_status (1)" in told.stderr.decode()
+    assert str(NEWEST) not in shell("dead-letters", "list", "--help")
 
 
 def test_reasons_and_outcomes_are_told_in_chinese_first(shell: Shell, tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
 class LetterFilter(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which dead letters. Nothing given means all.
 
-    ``reason`` is a reason, its kind as ``find_reasons`` tells it, or the field before its colon; ``day`` a day in
-    China; ``seq`` one letter.
+    ``reason`` is a reason, its kind as ``find_reasons`` tells it, the field before its colon, or the last part of that
+    field's name; ``day`` a day in China; ``seq`` one letter.
     """
 
     outcome: str | None = None
@@ -112,7 +112,8 @@ _CONDITIONS = {
     "outcome": "outcome = {}",
     "reason": f"""exists (
         select from jsonb_array_elements_text(reasons) as reason, regexp_replace({{}}, '[0-9]+', '#', 'g') as asked
-        where {_KIND} = asked or starts_with({_KIND}, asked || ': '))""",
+        where {_KIND} = asked or starts_with({_KIND}, asked || ': ') or starts_with(
+            substring({_KIND} from '[^.:]+: .*'), asked || ': '))""",
     "source": "source = {}",
     "day": "(recorded_at at time zone 'Asia/Shanghai')::date = {}",
     "replayed": "(replayed_at is not null) = {}",
