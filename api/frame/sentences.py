@@ -26,6 +26,7 @@ _NO_FAULTS = {
     "unhandled": re.compile("cannot be handled: (.+)"),
 }
 """Why a message was not looked at at all: its bus could not read it, or a worker could not handle it."""
+_CALLED = re.compile("missing, perhaps called (.+)")
 _FURTHER = re.compile(r"further faults: ((?:[0-9]+|#)\+?)")
 _FAULTS = {
     "missing": "missing",
@@ -134,6 +135,9 @@ def fault_words(fault: str, texts: Texts) -> str:
     longest = _LONGEST.fullmatch(fault_text)
     if longest:
         return texts("faults.at", field=field, fault=texts("faults.longest", count=longest[1]))
+    called = _CALLED.fullmatch(fault_text)
+    if called:
+        return texts("faults.at", field=field, fault=texts("faults.called", name=called[1]))
     further = _FURTHER.fullmatch(fault_text)
     if further:
         return texts("faults.further", count=further[1])

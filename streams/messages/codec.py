@@ -27,7 +27,7 @@ from streams.messages.kinds import KINDS, Kind
 from streams.messages.names import fields_stand_once, stand_once, twice_faults
 from streams.messages.numbers import are_plain, read_any_spelling, with_decimals
 from streams.messages.plain import is_plain, numbers_of
-from streams.messages.unknown import find_unknown, parts_of
+from streams.messages.unknown import find_unknown, parts_of, with_misspelt
 
 _decode_claim = msgspec.json.Decoder(Claim).decode
 _decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -81,7 +81,7 @@ def decode_slowly(body: bytes) -> Decoded:
         came: Event = read_any_spelling(body, kind.event)
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
         faults = told_faults(chain(of_names, type_faults(data, kind.event))) or [without_value(error)]
-        raise Undecodable(faults, _money(data)) from None
+        raise Undecodable(with_misspelt(faults, data, kind.event), _money(data)) from None
     event = in_trimmed_area(with_trimmed(came))
     faults = told_faults(chain(of_names, type_faults(data, kind.event), unseen_faults(event), kind.faults(event)))
     if faults:

@@ -1,12 +1,14 @@
-"""Fields of good messages that no schema knows: counted, named, and what their sender is likely to have meant.
+"""Fields that no schema knows. Of good messages they are counted and named, with what was likely meant; in a faulty one
+a required field may be among them, misspelt.
 
 Their values are never looked at, and a name is told only where it looks like one of a field: others may be anything.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from difflib import SequenceMatcher
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import SequenceMatcher, get_close_matches
 from functools import cache, lru_cache
+from itertools import islice
 from typing import Any, get_args, get_origin
 
 from streams.messages.faults import fields_of
@@ -19,6 +21,11 @@ MOST_NAMES = 20
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z_]{0,38}[0-9]{0,2}")
 _LIKELY = 0.7
 _SAME_PLACE = 0.1
+
+_MISSING = re.compile(r"(.*?)(\w+): missing")
+_STEP = re.compile(r"(\w+)(?:\[([0-9]+)\])?\.")
+_MOST_LIKENED = 20
+"""Unknown fields of one object, whatever their names, among which a missing one is looked for."""
 
 
 def find_unknown(data: Any, kind: Any, place: str = "") -> Iterator[str]:
@@ -59,6 +66,23 @@ def likely_meant(kind: str, field: str) -> str | None:
     event: Any = KINDS[kind].event
     best = max(_all_fields(event), key=likeness)
     return best if likeness(best) >= _LIKELY else None
+
+
+def with_misspelt(faults: Iterable[str], data: Any, kind: Any) -> list[str]:
+    """The faults of a message of a kind, a missing field's with what it is perhaps called in the same object."""
+    return [f"{fault}{_perhaps_called(fault, data, kind)}" for fault in faults]
+
+
+def _perhaps_called(fault: str, data: Any, kind: Any) -> str:
+    missing = _MISSING.fullmatch(fault)
+    if missing is None:
+        return ""
+    for name, index in _STEP.findall(missing[1]):
+        data, kind = data[name][int(index)] if index else data[name], parts_of(kind)[name]
+    unknown = islice((name for name in data if name not in fields_of(kind)), _MOST_LIKENED)
+    told = {name.lower(): name for name in unknown if _PLAIN.fullmatch(name)}
+    likely = get_close_matches(missing[2], told, 1, _LIKELY - _SAME_PLACE)
+    return f", perhaps called {told[likely[0]]}" if likely else ""
 
 
 @cache

@@ -105,3 +105,9 @@ def test_why_a_text_is_no_json_is_said_in_chinese_alone() -> None:
     assert fault_words("not JSON: JSON is malformed: invalid character (byte #)", load_texts("zh")) == (
         "不是 JSON：第 # 字节之后有不该在此的字符"
     )
+
+
+def test_what_a_missing_field_is_perhaps_called_has_words() -> None:
+    fault = "lines[#].amount: missing, perhaps called totl_amount"
+    assert fault_words(fault, load_texts("zh")) == "lines[#].amount：缺少，也许写成了 totl_amount"
+    assert fault_words(fault, load_texts("en")) == fault

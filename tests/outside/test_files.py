@@ -185,6 +185,12 @@ def test_what_comes_before_damage_is_read(tmp_path: Path, pack: Pack, end: bytes
     assert read == GOOD
 
 
+def test_what_a_missing_field_is_perhaps_called_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    misspelt = GOOD[0].replace(b'"amount"', b'"totl_amount"')
+    with pytest.raises(MostlyDead, match=r"lines\[0\].amount: missing, perhaps called totl_amount"):
+        next(messages(tmp_path, lines(*[misspelt] * LOOKED)))
+
+
 def test_of_a_long_file_that_is_mostly_dead_nothing_is_read(tmp_path: Path) -> None:
     dead = b'{"event_id": 5, "kind": "claim"}'
     half = [GOOD[0], dead] * (LOOKED // 2)

@@ -28,7 +28,7 @@ from streams.messages.codec import (
     same_content,
     unknown_fields,
 )
-from streams.messages.faults import Undecodable
+from streams.messages.faults import MOST_FAULTS, Undecodable
 from streams.messages.kinds import KINDS, digest_of
 from streams.messages.numbers import has_fields, is_number
 from streams.messages.packing import decode_digest, encode_digest
@@ -306,6 +306,50 @@ def test_every_fault_is_told_at_once_with_the_money_that_can_be_read() -> None:
         "sender", "patient", "settled_at", "lines[0].quantity", "lines[0].at", "sex", "diagnoses[1].code"
     ]  # fmt: skip
     assert raised.value.money == Decimal("10.75")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("totl_amount", ", perhaps called totl_amount"),
+        ("Total_Amount", ", perhaps called Total_Amount"),
+        ("remark", ""),
+        ("amount 1", ""),
+        ("amount123", ""),
+        ("amount金额", ""),
+    ],
+)
+def test_a_missing_field_is_told_with_what_it_is_perhaps_called(name: str, hint: str) -> None:
+    data = claim(1)
+    data["lines"][0][name] = data["lines"][0].pop("amount")
+    assert _faults(data) == [f"lines[0].amount: missing{hint}"]
+    data = claim(1) | {"patient_": "P-1"}
+    del data["patient"]
+    assert _faults(data) == ["patient: missing, perhaps called patient_"]
+
+
+def test_what_a_missing_field_is_called_is_looked_for_in_few_faults_and_among_few_names() -> None:
+    misspelt = [{"line_id": str(number), "quantity": 1, "at": "x", "amuont": 1} for number in range(MOST_FAULTS)]
+    told = _faults(claim(1) | {"lines": misspelt})
+    assert told[0] == "lines[0].amount: missing, perhaps called amuont"
+    assert told[-1] == f"message: further faults: {MOST_FAULTS}"
+    many = {f"x{number}": 1 for number in range(100_000)}
+    (fault,) = _faults(_without_patient({"patient_": 1} | many))
+    assert fault == "patient: missing, perhaps called patient_"
+    (fault,) = _faults(_without_patient(many | {"patient_": 1}))
+    assert fault == "patient: missing"
+
+
+def _without_patient(more: dict[str, Any]) -> dict[str, Any]:
+    data = claim(1)
+    del data["patient"]
+    return data | more
+
+
+def _faults(data: dict[str, Any]) -> list[str]:
+    with pytest.raises(Undecodable) as raised:
+        decode_event(json.dumps(data).encode())
+    return raised.value.faults
 
 
 def test_faults_beyond_the_types_are_told_at_once() -> None:
