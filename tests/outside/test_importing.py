@@ -236,6 +236,14 @@ def test_the_same_content_again_says_so_whatever_its_name(shell: Shell, file: Pa
     assert "was not sent again" in shell("import", "claims", str(other))
 
 
+def test_the_same_content_again_says_when_it_was_imported_not_when_that_was_last_tried(
+    shell: Shell, file: Path
+) -> None:
+    shell("import", "claims", str(file))
+    first, second = (shell.json("import", "claims", str(file))["earlier"] for _ in range(2))
+    assert first == second
+
+
 def test_the_same_content_through_a_pipe_says_so(shell: Shell, file: Path) -> None:
     """After a pipe and after a file, and a file after a pipe."""
     content = file.read_bytes()

@@ -12,7 +12,7 @@ async def begin(connection: Connection, source_id: str, source: str) -> int:
     sent: int = await connection.fetchval(
         """
         insert into imports (source_id, source) values ($1, $2)
-        on conflict (source_id) do update set updated_at = now() returning messages
+        on conflict (source_id) do update set updated_at = imports.updated_at returning messages
         """,
         source_id,
         source,
@@ -52,7 +52,10 @@ async def advance(connection: Connection, source_id: str, sent: int, more: int) 
 
 
 async def finish(connection: Connection, source_id: str) -> None:
-    await connection.execute("update imports set finished = true, updated_at = now() where source_id = $1", source_id)
+    """Notes that a source was sent to its end, at the time of the run that did so."""
+    await connection.execute(
+        "update imports set finished = true, updated_at = now() where source_id = $1 and not finished", source_id
+    )
 
 
 class Earlier(msgspec.Struct, frozen=True):
