@@ -295,12 +295,12 @@ def _fail_where_needed(told: Sequence["Imported | NotImported"]) -> None:
 
 
 def _mostly_dead(report: "Imported") -> str:
-    """That most of a source died, and the command that takes away what it left."""
+    """That most of a source died, and the command that takes its dead letters away."""
     purge = f"fundwatch dead-letters purge --import {quote(report.source)} --export FILE"
     return (
-        f"{report.source}: {report.received:,} 条中有 {report.dead:,} 条无法入库，可能不是要导入的文件; 可以取回"
+        f"{report.source}: {report.received:,} 条中有 {report.dead:,} 条无法入库，可能不是要导入的文件; 撤去这些死信"
         f" / most of it is dead, {report.dead:,} of {counted(report.received, 'message', 'messages')};"
-        f" perhaps it is not the file that was meant; to take that back: {purge}"
+        f" perhaps it is not the file that was meant; to take its dead letters away: {purge}"
     )
 
 

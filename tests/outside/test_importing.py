@@ -295,13 +295,13 @@ def test_an_import_of_which_anything_died_ends_with_1(shell: Shell, tmp_path: Pa
     assert "1 message is dead: fundwatch dead-letters list" in error
 
 
-def test_of_a_short_file_that_mostly_died_it_is_said_how_to_take_it_back(shell: Shell, tmp_path: Path) -> None:
+def test_of_a_short_file_that_mostly_died_it_is_said_how_to_take_its_letters_away(shell: Shell, tmp_path: Path) -> None:
     short = tmp_path / "short file.jsonl"
     short.write_bytes(lines(GOOD[0], b'{"event_id": 5}', b'{"event_id": 6}'))
     error = shell("import", "claims", str(short), code=1)
     assert "short file.jsonl: 3 条中有 2 条无法入库" in error
     assert "most of it is dead, 2 of 3 messages" in error
-    command = error.partition("to take that back: fundwatch ")[2].partition("\n")[0]
+    command = error.partition("to take its dead letters away: fundwatch ")[2].partition("\n")[0]
     words = shlex.split(command.replace("FILE", str(tmp_path / "letters.jsonl")))
     assert shell.json(*words, "--yes")["purge"]["purged"] == 2
     assert "most of it" not in shell.run("import", "claims", "-", given=lines(GOOD[1], b"{}")).stderr.decode()
