@@ -305,7 +305,10 @@ def _mostly_dead(report: "Imported") -> str:
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """What one import came to: its messages by outcome, and by how much findings (by rule) and leads grew meanwhile.
+    """What one import came to: its messages by outcome.
+
+    ``findings`` (by rule) and ``leads`` say by how much those of the whole store grew meanwhile, ``claims_a_second``
+    how fast all messages were judged: where others import or judge beside it, theirs are among them.
 
     ``lost`` counts messages of this source that are missing in the store. ``earlier`` says where the same content was
     imported to its end before, ``broken`` why it could not be read to its end. ``unknown_fields`` are those of this
@@ -421,7 +424,7 @@ def _show(report: Imported, rule_set: RuleSet) -> None:
     if report.findings:
         names = {rule.id: f"{rule.title.zh} {rule.title.en}" for rule in rule_set.rules}
         print_table(
-            "疑点变化 / findings that came or went",
+            "同期全库的疑点变化 / findings that came or went in the whole store meanwhile",
             ("规则 rule", "名称 name", "疑点 findings"),
             [(rule, names.get(rule, ""), f"{number:+,}") for rule, number in report.findings.items()],
             right=2,
@@ -429,6 +432,6 @@ def _show(report: Imported, rule_set: RuleSet) -> None:
     if report.unknown_fields:
         print_unknown(report.unknown_fields)
     say(
-        f"缺失 lost {report.lost}; 线索 leads {report.leads:+,}; "
-        f"{report.seconds:.1f} s, {report.claims_a_second:,.0f}/s"
+        f"缺失 lost {report.lost}; {report.seconds:.1f} s; 同期全库 in the whole store meanwhile:"
+        f" 线索 leads {report.leads:+,}, 判断 judged {report.claims_a_second:,.0f}/s"
     )

@@ -219,6 +219,11 @@ def test_one_source_that_cannot_be_read_is_refused_in_one_sentence(shell: Shell,
     assert f"fundwatch: {tmp_path}/refused: 无法读取 / cannot be read: Input/output error" in error.splitlines()
 
 
+def test_what_others_may_have_brought_is_told_as_the_whole_stores(shell: Shell, file: Path) -> None:
+    told = shell("import", "claims", str(file))
+    assert re.search(r"in the whole store meanwhile: 线索 leads \+[0-9]+, 判断 judged [0-9,]+/s\n", told), told
+
+
 def test_several_troubles_are_all_told(shell: Shell, tmp_path: Path) -> None:
     for name in ("a.gz", "b.gz"):
         (tmp_path / name).write_bytes(gzip.compress(lines(*GOOD, name.encode())) + b"garbage")
