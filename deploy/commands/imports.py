@@ -251,10 +251,12 @@ async def _import(
     broken: list[ImporterError] = []
     sending = _until_broken(send_messages(service.pool, service.bus, source, content, bodies), broken)
     messages, seconds = await follow(service, sending, size, position)
+    async with borrowed(service.pool) as connection:
+        sent = await imports.count_sent(connection, content)
     if not broken and (known := learned()):
         async with borrowed(service.pool) as connection:
             earlier = await imports.name_by_content(connection, content, known)
-    return await _report(service, source, before, messages, seconds, earlier, broken)
+    return await _report(service, source, before, sent, messages, seconds, earlier, broken)
 
 
 async def _until_broken(sending: AsyncIterator[int], broken: list[ImporterError]) -> AsyncIterator[int]:
@@ -307,6 +309,7 @@ def _mostly_dead(report: "Imported") -> str:
 class Imported(msgspec.Struct, frozen=True):
     """What one import came to: its messages by outcome.
 
+    ``sent`` counts the messages of its content that this run and earlier ones sent: none where it holds none.
     ``findings`` (by rule) and ``leads`` say by how much those of the whole store grew meanwhile, ``claims_a_second``
     how fast all messages were judged: where others import or judge beside it, theirs are among them.
 
@@ -316,6 +319,7 @@ class Imported(msgspec.Struct, frozen=True):
     """
 
     source: str
+    sent: int
     received: int
     accepted: int
     duplicate: int
@@ -355,6 +359,7 @@ async def _report(
     service: Service,
     source: str,
     before: _Standing,
+    sent: int,
     messages: int,
     seconds: float,
     earlier: imports.Earlier | None,
@@ -374,6 +379,7 @@ async def _report(
     grown = {rule: after.findings.get(rule, 0) - before.findings.get(rule, 0) for rule in rules}
     return Imported(
         source=source,
+        sent=sent,
         received=more["accepted"] + more["duplicate"] + more["conflict"] + more["dead"],
         **more,
         lost=sum(row.lost + row.missing for row in account.store if row.source == source),
@@ -401,6 +407,9 @@ def _show_total(reports: Sequence[Imported]) -> None:
 
 
 def _show(report: Imported, rule_set: RuleSet) -> None:
+    if not report.sent and report.broken is None:
+        say(f"{report.source}: 其中没有消息 / it holds no message")
+        return
     if report.earlier is not None:
         ended = instant(report.earlier.ended_at)
         zh, en = (

@@ -37,17 +37,20 @@ async def follow(
 ) -> tuple[int, float]:
     """Sends a source and waits until it is judged; returns messages judged meanwhile and seconds.
 
-    Two bars: how far the source is read (in bytes, where its size is known) and how much of what was sent is judged.
+    Two bars, once its first messages were sent: how far the source is read (in bytes, where its size is known) and how
+    much of what was sent is judged.
     """
     started = time.monotonic()
     before = await _consumed(service)
+    is_more = await _next(sending, service.stop)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     with Progress(*columns, TimeElapsedColumn(), console=notes) as progress:
         reading = progress.add_task("读取 reading", total=size, rate="")
         judging = progress.add_task("判断 judging", total=None, rate="")
-        while await _next(sending, service.stop):
+        while is_more:
             progress.update(reading, completed=position())
             await _show(service, progress, judging, before, started)
+            is_more = await _next(sending, service.stop)
         progress.update(reading, completed=position(), total=position())
         while not service.stop.is_set() and not (await _show(service, progress, judging, before, started)).is_done:
             await asyncio.sleep(0.2)

@@ -47,7 +47,8 @@ def test_a_wrong_file_is_refused_in_one_sentence_and_leaves_nothing(shell: Shell
     wrong = tmp_path / "wrong"
     wrong.write_bytes(content)
     error = shell("import", "claims", str(wrong), code=1)
-    (sentence,) = [line for line in error.splitlines() if line.startswith("fundwatch: ")]
+    (sentence,) = error.splitlines()
+    assert sentence.startswith("fundwatch: ")
     assert f"this is {says}" in sentence
     assert shell.json("reconcile")["received"] == 0
     assert shell.json("dead-letters", "list")["letters"] == []
@@ -222,6 +223,15 @@ def test_one_source_that_cannot_be_read_is_refused_in_one_sentence(shell: Shell,
 def test_what_others_may_have_brought_is_told_as_the_whole_stores(shell: Shell, file: Path) -> None:
     told = shell("import", "claims", str(file))
     assert re.search(r"in the whole store meanwhile: 线索 leads \+[0-9]+, 判断 judged [0-9,]+/s\n", told), told
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\r\n\n", gzip.compress(b"")], ids=["nothing", "empty lines", "gzip"])
+def test_a_source_without_a_message_is_told_so_each_time(shell: Shell, tmp_path: Path, content: bytes) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_bytes(content)
+    told = "empty.jsonl: 其中没有消息 / it holds no message\n"
+    assert [shell("import", "claims", str(empty)) for _ in range(2)] == [told] * 2
+    assert "it holds no message" in shell("import", "claims", "-", given=content)
 
 
 def test_several_troubles_are_all_told(shell: Shell, tmp_path: Path) -> None:

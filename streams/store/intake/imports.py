@@ -58,6 +58,11 @@ async def finish(connection: Connection, source_id: str) -> None:
     )
 
 
+async def count_sent(connection: Connection, source_id: str) -> int:
+    """How many messages of a source all runs have sent so far."""
+    return await connection.fetchval("select messages from imports where source_id = $1", source_id) or 0
+
+
 class Earlier(msgspec.Struct, frozen=True):
     """A run that sent a source to its end: under which name, and when."""
 
