@@ -1,6 +1,7 @@
 """The command line ``fundwatch``. Every command has help with an example, and --json where a machine might read it.
 
-Errors that a person can mend are one sentence on standard error and exit code 1; others show where they arose.
+Errors that a person can mend are one sentence on standard error and exit code 1, an interrupted piece of work is one
+and 130; others show where they arose.
 
 One file a trade, with ``register``. No command imports another; what several share is in output, serving, publishing,
 progress, purging and, of the doctor, in examination; interrupts come first. Imports everything below.
@@ -29,7 +30,7 @@ from deploy.commands import (
     rules,
     services,
 )
-from deploy.commands.output import Failure, say
+from deploy.commands.output import Failure, Interrupted, say
 from deploy.embedded.postgres_programs import EmbeddedError
 from deploy.settings import PREFIX, SettingsError
 from knowledge_base.files.yaml_files import FileFaults
@@ -74,6 +75,8 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         sys.exit(interrupts.INTERRUPTED)
+    except Interrupted as error:
+        _fail(str(error), interrupts.INTERRUPTED)
     except AlreadyImporting:
         _fail("这个来源正由另一个进程导入 / another process is importing this source")
     except Unreachable as error:
@@ -84,6 +87,6 @@ def main() -> None:
         _fail(str(error))
 
 
-def _fail(says: str) -> NoReturn:
+def _fail(says: str, code: int = 1) -> NoReturn:
     print("\n".join(map(neutral, f"fundwatch: {says}".split("\n"))), file=sys.stderr)
-    sys.exit(1)
+    sys.exit(code)

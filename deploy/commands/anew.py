@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from deploy.commands.output import (
     Failure,
+    Interrupted,
     Json,
     Opened,
     note,
@@ -80,7 +81,7 @@ def rejudge(json: Json = False) -> None:
             ],
         )
     if not done.finished:
-        raise Failure("已中断；再运行一次即可继续 / interrupted; run it again to go on")
+        raise Interrupted("已中断；再运行一次即可继续 / interrupted; run it again to go on")
 
 
 async def _rejudge() -> Rejudged:
@@ -155,7 +156,7 @@ def redigest(
         _say_left("无原始报文，保持原样 / left as they are, their bytes are not kept", done.digests.without_bytes)
         _say_left("原始报文无法读取，保持原样 / left as they are, their bytes cannot be read", done.digests.unreadable)
     if not done.finished:
-        raise Failure("已中断；再运行一次即可继续 / interrupted; run it again to go on")
+        raise Interrupted("已中断；再运行一次即可继续 / interrupted; run it again to go on")
 
 
 _WHAT = {"patient": "患者", "event": "事件", "claim": "结算", "institution": "机构", "encounter": "就诊"}

@@ -1,5 +1,6 @@
 """Commands that import: claims from JSON Lines, the US claims set."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from decimal import Decimal
@@ -25,16 +26,17 @@ from deploy.commands.output import (
     run,
     say,
 )
-from deploy.commands.progress import follow
+from deploy.commands.progress import follow, unless_stopped
 from deploy.runtime import stop_on_signals
 from knowledge_base.files.folders import look_into
 from knowledge_base.files.yaml_files import FileFaults
 from knowledge_base.signs import neutral
 from rules_lib.rule_set import RuleSet
 from streams.bus import LONGEST_SOURCE
+from streams.buses.threads import in_thread
 from streams.hosts.service import Service
 from streams.importers import BrokenInput, ForeignInput, ImporterError, MostlyDead, UnreadableInput, UnusableTable
-from streams.importers.jsonl import RawLine, read_messages, source_id
+from streams.importers.jsonl import MessageReader, RawLine, read_messages, source_id
 from streams.importers.sampling import looked_at
 from streams.importers.sending import send_messages
 from streams.importers.us_claims import find_us_tables, read_us_claims
@@ -50,6 +52,8 @@ _UNNAMED = re.compile(r"/dev/stdin|/dev/fd/[0-9]+|/proc/(?:self|[0-9]+)/fd/[0-9]
 """How the system and shells name pipes that have no name of their own."""
 _TOLD = 8
 """Hex digits that tell apart what would have one name."""
+_WAITING = 1.0
+"""Seconds after which it is said that a pipe has nobody who writes to it."""
 
 
 def register(app: typer.Typer) -> None:
@@ -187,7 +191,7 @@ async def _import_one(service: Service, source: Source | NotImported, most_dead:
 
 async def _import_file(service: Service, source: Source, most_dead: float) -> "Imported":
     path, name, is_given = source
-    with read_messages(path) as reader:
+    with await _opened(service, path) as reader:
         bodies = looked_at(name, reader, most_dead)
         if path and path.is_file():
             content = source_id(path)
@@ -197,6 +201,18 @@ async def _import_file(service: Service, source: Source, most_dead: float) -> "I
         return await _import(
             service, name, content, bodies, reader.size, lambda: reader.position, lambda: reader.content
         )
+
+
+async def _opened(service: Service, path: Path | None) -> MessageReader:
+    """Opens a file, pipe or stdin; a named pipe once somebody writes to it, and where that takes a while it is said.
+
+    Raises ``UnreadableInput``, and ``Interrupted`` where the command is told to stop.
+    """
+    waiting = asyncio.get_running_loop().call_later(_WAITING, note, f"{path}: 等待写入方 / waiting for a writer")
+    try:
+        return await unless_stopped(service, in_thread(lambda: read_messages(path)))
+    finally:
+        waiting.cancel()
 
 
 def us_claims(

@@ -64,6 +64,10 @@ class Failure(Exception):
     """A command cannot do what was asked; the text is one sentence for the person who asked."""
 
 
+class Interrupted(Failure):
+    """Ctrl-C or SIGTERM ended a command that goes on where it stopped when it is run again; the text says so."""
+
+
 LONGEST_NAME = 100
 """Signs of who does something."""
 

@@ -2,17 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from typing import TypeVar
 
 import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from deploy.commands.output import Failure, note, notes
+from deploy.commands.output import Failure, Interrupted, note, notes
 from streams.hosts.service import Service
 from streams.jobs.reconciling import UnderWay, find_event_lags, find_under_way, reconcile
 from streams.store.intake.reconciliation import Reconciliation
 from streams.store.operation import overview
 from streams.store.sessions import borrowed
+
+Answer = TypeVar("Answer")
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -42,7 +45,7 @@ async def follow(
     """
     started = time.monotonic()
     before = await _consumed(service)
-    is_more = await _next(sending, service.stop)
+    is_more = await _next(service, sending)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     with Progress(*columns, TimeElapsedColumn(), console=notes) as progress:
         reading = progress.add_task("读取 reading", total=size, rate="")
@@ -50,27 +53,39 @@ async def follow(
         while is_more:
             progress.update(reading, completed=position())
             await _show(service, progress, judging, before, started)
-            is_more = await _next(sending, service.stop)
+            is_more = await _next(service, sending)
         progress.update(reading, completed=position(), total=position())
         while not service.stop.is_set() and not (await _show(service, progress, judging, before, started)).is_done:
             await asyncio.sleep(0.2)
-    if service.failed:
-        raise Failure("判断中止，见上面的日志 / judging stopped, see the log above")
-    if service.stop.is_set():
-        raise Failure("已中断；已发送的都在，再运行一次即可继续 / interrupted; run it again to go on where it stopped")
+    end_if_stopped(service)
     return await _consumed(service) - before, time.monotonic() - started
 
 
-async def _next(sending: AsyncIterator[int], stop: asyncio.Event) -> bool:
-    """Waits for the next step of sending; false where there is none or the command was told to stop."""
-    step = asyncio.ensure_future(anext(sending, None))
-    stopping = asyncio.ensure_future(stop.wait())
+def end_if_stopped(service: Service) -> None:
+    """Raises ``Failure`` where judging failed, and ``Interrupted`` where the command was told to stop."""
+    if service.failed:
+        raise Failure("判断中止，见上面的日志 / judging stopped, see the log above")
+    if service.stop.is_set():
+        raise Interrupted(
+            "已中断；已发送的都在，再运行一次即可继续 / interrupted; run it again to go on where it stopped"
+        )
+
+
+async def unless_stopped(service: Service, work: Awaitable[Answer]) -> Answer:
+    """Waits for something. Raises as ``end_if_stopped`` does where the command is told to stop before it is there."""
+    step = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(service.stop.wait())
     await asyncio.wait({step, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if not step.done():
         step.cancel()
-        return False
-    return step.result() is not None and not stop.is_set()
+        end_if_stopped(service)
+    return await step
+
+
+async def _next(service: Service, sending: AsyncIterator[int]) -> bool:
+    """Waits for the next step of sending; false where there is none. Raises as ``end_if_stopped`` does."""
+    return await unless_stopped(service, anext(sending, None)) is not None
 
 
 async def _show(service: Service, progress: Progress, judging: int, before: int, started: float) -> UnderWay:

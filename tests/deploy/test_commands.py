@@ -169,7 +169,7 @@ def test_ctrl_c_ends_an_import_from_a_pipe_that_says_nothing(shell: Shell, postg
             importing.kill()
             os.close(writing)
             os.close(reading)
-    assert importing.returncode == 1
+    assert importing.returncode == 130
     assert "interrupted" in errors.decode()
 
 

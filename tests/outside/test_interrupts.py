@@ -14,6 +14,8 @@ import pytest
 
 from tests.patience import PATIENCE
 
+from .files import GOOD, lines
+
 LOADED_ON_THE_WAY = ("msgspec", "uvloop", "cryptography")
 """Libraries of which each is loaded later than the one before, and none last."""
 
@@ -89,6 +91,20 @@ def test_while_a_command_waits_for_its_database(tmp_path: Path, words: tuple[str
             with taken:
                 code, _, said = _interrupted(command)
     assert (code, b"Traceback" in said) == (130, False), said.decode()
+
+
+def test_while_an_import_waits_for_somebody_who_writes(tmp_path: Path, postgres_url: str) -> None:
+    """Alone and behind another source; it says once what it waits for."""
+    (tmp_path / "good.jsonl").write_bytes(lines(*GOOD))
+    os.mkfifo(tmp_path / "pipe")
+    for before in ((), (str(tmp_path / "good.jsonl"),)):
+        words = ("import", "claims", *before, str(tmp_path / "pipe"))
+        with _command(tmp_path / "home", *words, FUNDWATCH_DATABASE_URL=postgres_url) as command:
+            assert command.stderr is not None
+            said = next(line for line in command.stderr if b"waiting for a writer" in line)
+            code, _, end = _interrupted(command)
+        assert said.decode() == f"{tmp_path}/pipe: 等待写入方 / waiting for a writer\n"
+        assert (code, end.count(b"waiting"), end.count(b"interrupted; run it again")) == (130, 0, 1), end.decode()
 
 
 def test_a_command_in_the_background_of_a_shell_goes_on(tmp_path: Path) -> None:
