@@ -264,6 +264,7 @@ async def _import(
     before = await _standing(service, source)
     async with borrowed(service.pool) as connection:
         earlier = await imports.find_earlier(connection, content)
+        sent_before = await imports.count_sent(connection, content)
     broken: list[ImporterError] = []
     sending = _until_broken(send_messages(service.pool, service.bus, source, content, bodies), broken)
     messages, seconds = await follow(service, sending, size, position)
@@ -272,7 +273,7 @@ async def _import(
     if not broken and (known := learned()):
         async with borrowed(service.pool) as connection:
             earlier = await imports.name_by_content(connection, content, known)
-    return await _report(service, source, before, sent, messages, seconds, earlier, broken)
+    return await _report(service, source, before, sent_before, sent, messages, seconds, earlier, broken)
 
 
 async def _until_broken(sending: AsyncIterator[int], broken: list[ImporterError]) -> AsyncIterator[int]:
@@ -326,6 +327,8 @@ class Imported(msgspec.Struct, frozen=True):
     """What one import came to: its messages by outcome.
 
     ``sent`` counts the messages of its content that this run and earlier ones sent: none where it holds none.
+    ``goes_on_from`` says how many an interrupted run had sent, where this one goes on: then the messages are those of
+    the source in all runs.
     ``findings`` (by rule) and ``leads`` say by how much those of the whole store grew meanwhile, ``claims_a_second``
     how fast all messages were judged: where others import or judge beside it, theirs are among them.
 
@@ -336,6 +339,7 @@ class Imported(msgspec.Struct, frozen=True):
 
     source: str
     sent: int
+    goes_on_from: int | None
     received: int
     accepted: int
     duplicate: int
@@ -375,14 +379,18 @@ async def _report(
     service: Service,
     source: str,
     before: _Standing,
+    sent_before: int,
     sent: int,
     messages: int,
     seconds: float,
     earlier: imports.Earlier | None,
     broken: Sequence[ImporterError],
 ) -> Imported:
-    """The difference that an import made."""
+    """The difference that an import made; of one that goes on where it was interrupted, what all its runs made."""
     after = await _standing(service, source)
+    goes_on = sent_before > 0 and _received(after.tally) > _received(before.tally)
+    if goes_on:
+        earlier, before = None, replace(before, tally=Tally(), unknown=[])
     async with borrowed(service.pool) as connection:
         account = await reconcile(connection, service.bus)
     more = {
@@ -396,7 +404,8 @@ async def _report(
     return Imported(
         source=source,
         sent=sent,
-        received=more["accepted"] + more["duplicate"] + more["conflict"] + more["dead"],
+        goes_on_from=sent_before if goes_on else None,
+        received=_received(after.tally) - _received(before.tally),
         **more,
         lost=sum(row.lost + row.missing for row in account.store if row.source == source),
         findings={rule: number for rule, number in grown.items() if number},
@@ -407,6 +416,10 @@ async def _report(
         earlier=earlier,
         broken=str(broken[0]) if broken else None,
     )
+
+
+def _received(tally: Tally) -> int:
+    return tally.accepted + tally.duplicate + tally.conflict + tally.dead
 
 
 def _show_total(reports: Sequence[Imported]) -> None:
@@ -435,10 +448,16 @@ def _show(report: Imported, rule_set: RuleSet) -> None:
             f"相同内容已于北京时间 {ended} 导入 (来源 {report.earlier.source}), {zh} / "
             f"the same content was imported on {ended} Beijing time as {report.earlier.source}; {en}"
         )
-    if report.received and report.duplicate == report.received:
+    if report.goes_on_from is not None:
+        sent = counted(report.goes_on_from, "message", "messages")
+        say(
+            f"接着上次中断处: 之前已发送 {report.goes_on_from:,} 条; 以下为该来源历次合计"
+            f" / goes on where it was interrupted, {sent} had been sent before; what follows is of all its runs"
+        )
+    elif report.received and report.duplicate == report.received:
         say("每一条以前都已收到 / every message had been received before")
     print_table(
-        "这次导入 / this import",
+        "这次导入 / this import" if report.goes_on_from is None else "该来源历次合计 / all its runs",
         ("来源 source", "收到 received", "接收 accepted", "重复 duplicate", "冲突 conflict", "无法入库 dead",
          "接收金额 accepted yuan"),
         [

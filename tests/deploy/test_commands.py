@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -162,7 +163,7 @@ def test_ctrl_c_ends_an_import_from_a_pipe_that_says_nothing(shell: Shell, postg
     reading, writing = os.pipe()
     with subprocess.Popen(words, env=shell.environment, stdin=reading, stderr=subprocess.PIPE) as importing:
         try:
-            asyncio.run(_until_importing(postgres_url))
+            asyncio.run(_until_there(postgres_url, "imports"))
             importing.send_signal(signal.SIGINT)
             _, errors = importing.communicate(timeout=PATIENCE)
         finally:
@@ -173,12 +174,35 @@ def test_ctrl_c_ends_an_import_from_a_pipe_that_says_nothing(shell: Shell, postg
     assert "interrupted" in errors.decode()
 
 
-async def _until_importing(dsn: str) -> None:
-    """Waits until an import has begun, after which it reads."""
+def test_an_interrupted_import_goes_on_says_so_and_accounts_for_the_whole(
+    shell: Shell, tmp_path: Path, postgres_url: str
+) -> None:
+    claims, many = tmp_path / "many.jsonl", 20_000
+    body = GOOD + b'"sender":"t","change":"death"}\n'
+    claims.write_bytes(b"".join(body.replace(b"t:1", b"t:%d" % number) for number in range(many)))
+    words = [sys.executable, "-m", "deploy.commands", "import", "claims", str(claims)]
+    with subprocess.Popen(words, env=shell.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as importing:
+        try:
+            asyncio.run(_until_there(postgres_url, "ledger"))
+            importing.send_signal(signal.SIGINT)
+            _, errors = importing.communicate(timeout=PATIENCE)
+        finally:
+            importing.kill()
+    assert importing.returncode == 130, errors.decode()
+    told = shell("import", "claims", str(claims))
+    assert re.search("goes on where it was interrupted, [0-9,]+ messages had been sent before", told), told
+    assert "sent once more" not in told
+    (row,) = re.findall(r"│ many.jsonl +│ +([0-9,]+) │ +([0-9,]+) │", told)
+    assert row == ("20,000", "20,000")
+    assert "was not sent again" in shell("import", "claims", str(claims))
+
+
+async def _until_there(dsn: str, table: str) -> None:
+    """Waits until a table holds something: an import has begun, after which it reads, or has judged something."""
     connection = await connect(dsn)
     try:
         async with asyncio.timeout(PATIENCE):
-            while not await connection.fetchval("select exists (select from imports)"):
+            while not await connection.fetchval(f"select exists (select from {table})"):
                 await asyncio.sleep(0.05)
     finally:
         await connection.close()
