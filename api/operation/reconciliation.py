@@ -15,6 +15,7 @@ from api.frame.desk import Desk, desk_of, find_lags, snapshot
 from api.frame.render import render
 from streams.bus import LONGEST_SOURCE
 from streams.jobs.reconciling import find_partitions, reconcile
+from streams.messages.unknown import MOST_NAMES
 from streams.store.intake import reconciliation
 from streams.store.intake.reconciliation import LedgerFilter, Reconciliation
 from streams.store.intake.unknown_fields import find_unknown_fields
@@ -66,6 +67,7 @@ async def show_reconciliation(
         partitions=partitions,
         sources=sources,
         unknown=unknown,
+        most_unknown=MOST_NAMES,
         account=account,
         troubles=troubles,
         unreached=full and account is None,

@@ -8,6 +8,7 @@ from api.access.routes import Route
 from api.access.sessions import frame_of
 from api.frame.desk import desk_of, find_lags, snapshot
 from api.frame.render import render
+from streams.messages.unknown import MOST_NAMES
 from streams.store.intake.unknown_fields import find_unknown_fields
 from streams.store.operation import status
 
@@ -26,6 +27,7 @@ async def show_status(request: Request, session: Seer) -> Response:
             letters=await status.find_letters(connection),
             activity=await status.find_activity(connection),
             unknown=await find_unknown_fields(connection),
+            most_unknown=MOST_NAMES,
             behind=None if lags is None else sum(lag.behind for lag in lags),
             lags=lags,
             rule_set=(await desk.find_shown(connection)).rule_set,

@@ -20,6 +20,7 @@ from deploy.runtime import open_runtime
 from deploy.settings import PREFIX, load_settings
 from knowledge_base.signs import neutral
 from streams.hosts.service import Service
+from streams.messages.unknown import MOST_NAMES
 from streams.store.intake.unknown_fields import UnknownField
 from streams.store.sessions import is_no_text
 
@@ -128,7 +129,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 def print_unknown(fields: Iterable[UnknownField]) -> None:
     """The fields that no schema knows: their values were not used."""
     print_table(
-        "接口没有的字段（抽查所见），其内容没有用到 / fields that no schema knows (spot checks); they were not used",
+        f"接口没有的字段（抽查所见，最多列 {MOST_NAMES} 个），其内容没有用到"
+        f" / fields that no schema knows (spot checks, {MOST_NAMES} at most are named); they were not used",
         ("来源 source", "种类 kind", "字段 field", "是不是 did you mean", "所见 seen"),
         [(field.source, field.kind, field.field, field.meant or "", f"{field.seen:,}") for field in fields],
         right=4,

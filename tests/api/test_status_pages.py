@@ -101,6 +101,27 @@ async def test_fields_that_no_schema_knows_are_named_with_what_was_likely_meant(
     assert "接口里没有的字段" not in (await client.get(PATH, params={"source": "elsewhere"})).text
 
 
+async def test_of_many_unknown_fields_the_likely_misspelt_come_first_and_it_is_said_that_not_all_are_named(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    await connection.execute(
+        """
+        insert into unknown_fields
+        select 'claims', 0, 'sim', 'claim', 'zzz_' || chr(96 + n), 9 from generate_series(1, 19) n
+        union all values ('claims', 0, 'sim', 'claim', 'totl_amount', 7)
+        """
+    )
+    said = "最多列 20 个"
+    for path in ("/status", PATH):
+        page = (await client.get(path)).text
+        assert page.index("totl_amount") < page.index("zzz_a")
+        assert said in page
+    await connection.execute("insert into unknown_fields values ('claims', 1, 'sim', 'claim', 'zzz_t', 8)")
+    assert "totl_amount" in (await client.get("/status")).text
+    await connection.execute("delete from unknown_fields where field like 'zzz%' and seen = 9")
+    assert said not in (await client.get("/status")).text
+
+
 async def test_rules_that_this_program_cannot_read_are_named(
     client: httpx.AsyncClient, connection: asyncpg.Connection, rule_set: RuleSet
 ) -> None:

@@ -62,6 +62,7 @@ def test_a_misspelt_field_is_told_at_the_end_of_its_import_and_by_reconcile(shel
     another = shell("import", "claims", "-", given=given.replace(b"t:1", b"t:2"))
     assert "patiant" in another
     assert "did you mean" in another
+    assert "(spot checks, 20 at most are named)" in another
     assert "somebody" not in another
     sound = GOOD.replace(b"t:1", b"t:3") + b'"sender":"t","change":"death"}\n'
     assert shell.json("import", "claims", "-", given=sound)["unknown_fields"] == []

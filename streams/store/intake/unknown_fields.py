@@ -9,6 +9,9 @@ from streams.bus import Lease
 from streams.messages.unknown import MOST_NAMES, likely_meant
 from streams.pipeline.account import Unknown
 
+_LOOKED_AT = 5 * MOST_NAMES
+"""Fields of which those that are likely misspelt are chosen: what one means takes a millisecond to reckon."""
+
 
 class UnknownField(msgspec.Struct, frozen=True):
     """A field that no schema of its kind of events knows: how often it was seen, and what may have been meant."""
@@ -42,7 +45,7 @@ async def save_unknown(
 
 
 async def find_unknown_fields(connection: asyncpg.Connection, source: str | None = None) -> list[UnknownField]:
-    """The fields that were seen most often, of one source or of all, ``MOST_NAMES`` at most."""
+    """Of one source or of all ``MOST_NAMES`` fields at most: likely misspellings first, then those seen most often."""
     rows = await connection.fetch(
         """
         select source, kind, field, sum(seen)::bigint as seen from unknown_fields
@@ -50,6 +53,7 @@ async def find_unknown_fields(connection: asyncpg.Connection, source: str | None
         group by source, kind, field order by seen desc, source, kind, field limit $2
         """,
         source,
-        MOST_NAMES,
+        _LOOKED_AT,
     )
-    return [UnknownField(**row, meant=likely_meant(row["kind"], row["field"])) for row in rows]
+    fields = [UnknownField(**row, meant=likely_meant(row["kind"], row["field"])) for row in rows]
+    return sorted(fields, key=lambda field: field.meant is None)[:MOST_NAMES]
