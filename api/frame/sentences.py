@@ -22,6 +22,7 @@ _NO_FAULTS = {
     "batch_behind": re.compile(f"batch {_PLACE}-{_PLACE} of the bus cannot be read: (.+); its bytes lie with {_PLACE}"),
     "batch": re.compile(f"batch {_PLACE}-{_PLACE} of the bus cannot be read: (.+)"),
     "unpacked": re.compile("the log holds bytes here that cannot be unpacked"),
+    "too_long": re.compile(f"message: longer than ([0-9,#]+) bytes, part {_PLACE} of line {_PLACE}"),
     "unhandled_bare": re.compile("cannot be handled: (.+); key and source left out: (.+)"),
     "unhandled": re.compile("cannot be handled: (.+)"),
 }

@@ -7,7 +7,8 @@ meant as events at all is looked at elsewhere (``sampling``).
 
 Memory stays bounded and no byte is lost: a line of more than ``LINE_LIMIT`` bytes comes as several messages
 with the same ``line_no`` and ``part`` 1, 2, ..., which joined give the line back. A part of a line is no JSON object
-(unless 16 MiB of blanks stood before one), so parts end as dead letters, each with its bytes.
+(unless 16 MiB of blanks stood before one), so parts end as dead letters, each with its bytes and a reason that says so
+(``streams.messages.parts``).
 """
 
 import hashlib
@@ -24,9 +25,7 @@ from knowledge_base.files.yaml_files import unreadable
 from streams.importers import BrokenInput, ForeignInput, UnreadableInput
 from streams.importers.recognising import wide_zstd
 from streams.importers.unfolding import Bytes, Damaged, Packing, TooWide, packing_of, unfolded
-
-#: Bytes that one message holds at most; a CR before the line's end counts.
-LINE_LIMIT = 16 * 2**20
+from streams.messages.parts import LINE_LIMIT
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

@@ -8,6 +8,7 @@ from streams.importers.jsonl import MessageReader, RawLine
 from streams.importers.recognising import SAMPLE, inside, recognise
 from streams.messages.codec import decode_event
 from streams.messages.faults import Undecodable
+from streams.messages.parts import part_fault, part_key
 
 LOOKED = 1_000
 """Of how many messages the dead are counted. In a shorter source each has its own outcome, whatever that is."""
@@ -33,7 +34,7 @@ def looked_at(source: str, reader: MessageReader, most_dead: float) -> Iterator[
     if foreign is not None:
         raise ForeignInput(source, inside(reader.packing, foreign) if reader.packing else foreign)
     if len(first) == LOOKED:
-        faults = [fault for line in first if (fault := _fault(line.raw)) is not None]
+        faults = [fault for line in first if (fault := _fault(line)) is not None]
         if len(faults) > most_dead * LOOKED:
             reasons = [reason for reason, _ in Counter(faults).most_common(_REASONS)]
             raise MostlyDead(source, len(faults), LOOKED, reasons)
@@ -43,10 +44,10 @@ def looked_at(source: str, reader: MessageReader, most_dead: float) -> Iterator[
     yield from reader
 
 
-def _fault(body: bytes) -> str | None:
+def _fault(line: RawLine) -> str | None:
     """The first fault of a message, if it has any."""
     try:
-        decode_event(body)
+        decode_event(line.raw)
     except Undecodable as error:
-        return error.faults[0]
+        return part_fault(part_key(line.part, line.line_no)) if line.part else error.faults[0]
     return None

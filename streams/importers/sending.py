@@ -12,6 +12,7 @@ from streams.buses.threads import in_thread
 from streams.importers import ImporterError
 from streams.importers.jsonl import RawLine
 from streams.messages.codec import address_reader
+from streams.messages.parts import part_key
 from streams.store.intake import imports
 from streams.store.sessions import Pool, borrowed
 from streams.topics import CLAIMS
@@ -24,7 +25,7 @@ async def send_messages(
 ) -> AsyncIterator[int]:
     """Sends a source, each message to the topic of its kind; after each step yields how many were sent so far.
 
-    Lines of a file take their numbers with them.
+    Lines of a file take their numbers with them, parts of one that is too long which part they are.
 
     ``source`` is the name in the ledger; ``source_id`` names this very content, so that messages which were sent in an
     earlier run are passed over. Raises ``imports.AlreadyImporting`` where two processes send it at once, and what
@@ -43,6 +44,8 @@ async def send_messages(
         for item in step:
             body, line = (item, None) if isinstance(item, bytes) else (item.raw, item.line_no)
             topic, key = address_of(body)
+            if key is None and not isinstance(item, bytes) and item.part:
+                key = part_key(item.part, item.line_no)
             by_topic.setdefault(topic, []).append(Message(key, body, source, line))
         async with borrowed(pool) as connection, connection.transaction():
             for topic, messages in sorted(by_topic.items()):

@@ -12,6 +12,7 @@ import msgspec
 from streams.bus import Record
 from streams.messages.codec import decode_message, decode_stored, same_content, unknown_fields
 from streams.messages.faults import Undecodable
+from streams.messages.parts import part_fault
 from streams.messages.unknown import MOST_NAMES
 from streams.messages.vault import Vault
 from streams.pipeline.arrivals import Incoming, incoming_of
@@ -116,7 +117,8 @@ def decode_records(records: Sequence[Record], account: Account) -> list[Incoming
         try:
             event, padded_id = decode_message(body)
         except Undecodable as error:
-            account.dead(record, error.faults, error.money)
+            too_long = part_fault(record.key)
+            account.dead(record, [too_long] if too_long else error.faults, error.money)
             continue
         hash = hashlib.blake2b(body, digest_size=16).digest()
         if hash[0] % _LOOKED_AT == 0 or record.source not in account.tallies:

@@ -74,6 +74,10 @@ def test_every_fault_of_a_message_has_words_in_both_languages() -> None:
             "batch 5-8 of the bus cannot be read: form (ValueError); its bytes lie with 5",
             "总线上第 5 至 8 号的一批无法读出（form (ValueError)），字节保存在第 5 号",
         ),
+        (
+            "message: longer than 16,777,216 bytes, part 1 of line 7",
+            "原文第 7 行超过一条报文最多 16,777,216 字节的限制，这是其第 1 段",
+        ),
         ("the log holds bytes here that cannot be unpacked", "日志中此处的字节无法解压"),
         ("cannot be handled: ZeroDivisionError", "处理时出错（ZeroDivisionError）"),
         (

@@ -18,6 +18,7 @@ import zstandard
 from streams.bus import LONGEST_SOURCE
 from streams.importers.jsonl import source_id
 from streams.messages.codec import encode_event
+from streams.messages.parts import LINE_LIMIT
 from streams.store.migrations import migrate
 from streams.store.sessions import connect
 from tests.patience import PATIENCE
@@ -308,6 +309,20 @@ def test_an_import_of_which_anything_died_ends_with_1(shell: Shell, tmp_path: Pa
     mixed.write_bytes(lines(GOOD[0], b'{"event_id": 5}'))
     error = shell("import", "claims", str(mixed), code=1)
     assert "1 message is dead: fundwatch dead-letters list" in error
+
+
+def test_each_part_of_a_line_that_is_too_long_says_so_and_no_byte_is_lost(shell: Shell, tmp_path: Path) -> None:
+    line = GOOD[1][:-1] + b',"note":"' + b"x" * LINE_LIMIT + b'"}'
+    (tmp_path / "long.jsonl").write_bytes(lines(GOOD[0], line))
+    report = shell.json("import", "claims", str(tmp_path / "long.jsonl"), code=1)
+    assert (report["accepted"], report["dead"]) == (1, 2)
+    letters = shell.json("dead-letters", "list")["letters"]
+    assert sorted((one["letter"]["reasons"], one["letter"]["line"]) for one in letters) == [
+        ([f"message: longer than {LINE_LIMIT:,} bytes, part {part} of line 2"], 2) for part in (1, 2)
+    ]
+    shell("dead-letters", "purge", "--import", "long.jsonl", "--export", str(tmp_path / "letters"), "--yes")
+    kept = [json.loads(one) for one in (tmp_path / "letters").read_bytes().splitlines()]
+    assert "".join(one["body"] for one in sorted(kept, key=lambda one: one["letter"]["reasons"])) == line.decode()
 
 
 def test_of_a_short_file_that_mostly_died_it_is_said_how_to_take_its_letters_away(shell: Shell, tmp_path: Path) -> None:

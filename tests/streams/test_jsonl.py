@@ -16,7 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.importers import BrokenInput, UnreadableInput, jsonl, unfolding
-from streams.importers.jsonl import LINE_LIMIT, RawLine, read_messages, source_id
+from streams.importers.jsonl import RawLine, read_messages, source_id
+from streams.messages.parts import LINE_LIMIT
 from tests.patience import PATIENCE
 
 Pack = Callable[[bytes], bytes]
