@@ -48,8 +48,9 @@ class ForeignInput(ImporterError):
 
     def __init__(self, source: str, foreign: Foreign):
         how = f": {foreign.command}" if foreign.command else ""
+        gap = " " if foreign.zh[0].isascii() else ""
         super().__init__(
-            f"{source}: 这是{foreign.zh}，不是事件的 JSON Lines，什么也没有导入。{foreign.remedy_zh}{how}"
+            f"{source}: 这是{gap}{foreign.zh}，不是事件的 JSON Lines，什么也没有导入。{foreign.remedy_zh}{how}"
             f" / this is {foreign.en}, no JSON Lines of events; nothing was imported. {foreign.remedy_en}{how}"
         )
         self.foreign = foreign
