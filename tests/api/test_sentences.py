@@ -115,3 +115,9 @@ def test_what_a_missing_field_is_perhaps_called_has_words() -> None:
     fault = "lines[#].amount: missing, perhaps called totl_amount"
     assert fault_words(fault, load_texts("zh")) == "lines[#].amount：缺少，也许写成了 totl_amount"
     assert fault_words(fault, load_texts("en")) == fault
+
+
+def test_a_decimal_that_a_fault_expects_has_chinese_words() -> None:
+    zh = load_texts("zh")
+    told = fault_words("lines[0].quantity: Expected `decimal`, got `null`", zh)
+    assert told == "lines[0].quantity：应为小数，实为空"
