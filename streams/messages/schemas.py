@@ -3,8 +3,8 @@
 They say what a single field may hold. The codec alone (``streams.messages.codec``) says what fields may hold together
 (a claim reverses or corrects, not both; line ids are unique in a claim), how many digits a number without quotes may
 have behind the point, that identifiers show something, that no object gives a name twice, and how many objects and
-lists a message may hold (``MOST_PARTS``). It also accepts unknown fields, and
-names some of them (``streams.messages.unknown``).
+lists a message may hold (``MOST_PARTS``). It also accepts unknown fields, and names some of them
+(``streams.messages.unknown``).
 
 How days and instants are written their patterns say; that there is such a day (no 30 February) their ``format`` says.
 Validators that hold ``format`` against RFC 3339 refuse a blank for T and an offset without its colon, which we take.

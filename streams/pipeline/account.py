@@ -55,6 +55,8 @@ class Tally(msgspec.Struct):
 
 _LOOKED_AT = 64
 """One message in so many is decoded a second time, for the fields that no schema knows."""
+_SOURCES_LOOKED_AT = 16
+"""Sources of a batch whose first message is, too: where each message came from another one, all would be."""
 
 Unknown = tuple[str, str]
 """A kind of events and the name of a field that it does not know."""
@@ -105,8 +107,8 @@ class Account:
 def decode_records(records: Sequence[Record], account: Account) -> list[Incoming]:
     """The events of some records; what is none is accounted for as dead.
 
-    The first message of each source and one in sixty-four, chosen by its bytes, are looked at for fields that no schema
-    knows.
+    The first message of each source, of a few, and one in sixty-four, chosen by its bytes, are looked at for fields
+    that no schema knows.
     """
     incoming = []
     for record in records:
@@ -121,7 +123,8 @@ def decode_records(records: Sequence[Record], account: Account) -> list[Incoming
             account.dead(record, [too_long] if too_long else error.faults, error.money)
             continue
         hash = hashlib.blake2b(body, digest_size=16).digest()
-        if hash[0] % _LOOKED_AT == 0 or record.source not in account.tallies:
+        is_first = record.source not in account.tallies and len(account.tallies) < _SOURCES_LOOKED_AT
+        if is_first or hash[0] % _LOOKED_AT == 0:
             account.unknown_fields(record, event.kind)
         incoming.append(incoming_of(record, event, padded_id, hash))
     return incoming

@@ -17,7 +17,7 @@ from streams.handlers.rule_sets import RuleSets
 from streams.hosts.stations import create_topics
 from streams.messages.unknown import MOST_NAMES
 from streams.messages.vault import Vault
-from streams.pipeline.account import Account
+from streams.pipeline.account import Account, decode_records
 from streams.store.intake.reconciliation import find_tally
 from streams.store.intake.unknown_fields import UnknownField, find_unknown_fields
 from streams.store.sessions import Connection, Pool, connect, open_pool
@@ -107,3 +107,12 @@ def test_a_message_of_many_unknown_names_leaves_few_of_them_in_memory() -> None:
     account.unknown_fields(Record(0, None, json.dumps(wide).encode(), "wide"), "claim")
     assert len(account.unknown["wide"]) == MOST_NAMES
     assert account.tallies["wide"].unknown_fields == len(WIDE)
+
+
+def test_where_each_message_has_a_source_of_its_own_few_are_looked_at() -> None:
+    """Looking is reading a second time: a batch of as many hospitals as messages is not to be read twice."""
+    sent = [_misspelt(number) for number in range(300)]
+    account = Account(Vault(b"a secret of this test"))
+    decode_records([Record(n, None, json.dumps(one).encode(), f"h{n:03}") for n, one in enumerate(sent)], account)
+    sampled = {f"h{n:03}" for n, one in enumerate(sent) if _is_sampled(one)}
+    assert account.unknown.keys() == {f"h{n:03}" for n in range(16)} | sampled
