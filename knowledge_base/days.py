@@ -13,11 +13,12 @@ Day = int
 FIRST_DAY: Day = date(1900, 1, 1).toordinal()
 LAST_DAY: Day = date(2199, 12, 31).toordinal()
 
-_FIRST_LIKELY, _LAST_LIKELY = date(1900, 1, 2).toordinal(), date(2090, 12, 31).toordinal()
+FIRST_LIKELY, LAST_LIKELY = date(1900, 1, 2).toordinal(), date(2090, 12, 31).toordinal()
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
-_MICROSECONDS_A_DAY = 86_400_000_000
+A_DAY = 86_400_000_000
+"""Microseconds of a day."""
 _EIGHT_HOURS = 8 * 3_600_000_000
 _MIDNIGHT_IN_UTC = 16 * 3_600
 """Seconds of the UTC day at which the next civil day begins in China."""
@@ -26,12 +27,12 @@ _MIDNIGHT_IN_UTC = 16 * 3_600
 def microseconds(instant: datetime) -> int:
     """Microseconds since 1970-01-01T00:00Z of an aware instant."""
     since = instant - _EPOCH
-    return since.days * _MICROSECONDS_A_DAY + since.seconds * 1_000_000 + since.microseconds
+    return since.days * A_DAY + since.seconds * 1_000_000 + since.microseconds
 
 
 def day_at(microseconds_since_epoch: int) -> Day:
     """The civil day in China at an instant given in microseconds since 1970-01-01T00:00Z."""
-    return (microseconds_since_epoch + _EIGHT_HOURS) // _MICROSECONDS_A_DAY + _EPOCH_DAY
+    return (microseconds_since_epoch + _EIGHT_HOURS) // A_DAY + _EPOCH_DAY
 
 
 def moments(instants: Iterable[datetime]) -> list[tuple[int, Day]]:
@@ -41,7 +42,7 @@ def moments(instants: Iterable[datetime]) -> list[tuple[int, Day]]:
     """
     found = []
     zone, epoch = _EPOCH.tzinfo, _EPOCH
-    epoch_day, a_day, midnight = _EPOCH_DAY, _MICROSECONDS_A_DAY, _MIDNIGHT_IN_UTC
+    epoch_day, midnight = _EPOCH_DAY, _MIDNIGHT_IN_UTC
     for instant in instants:
         if instant.tzinfo is not zone:
             zone = instant.tzinfo
@@ -49,13 +50,13 @@ def moments(instants: Iterable[datetime]) -> list[tuple[int, Day]]:
         since = instant - epoch
         days, seconds = since.days, since.seconds
         day = days + epoch_day if seconds < midnight else days + epoch_day + 1
-        found.append((days * a_day + seconds * 1_000_000 + since.microseconds, day))
+        found.append((days * A_DAY + seconds * 1_000_000 + since.microseconds, day))
     return found
 
 
 def is_likely(day: Day) -> bool:
     """Whether a day lies in 1900-01-02 to 2090-12-31: others stand for "not told" in other programs."""
-    return _FIRST_LIKELY <= day <= _LAST_LIKELY
+    return FIRST_LIKELY <= day <= LAST_LIKELY
 
 
 def day_of(instant: datetime) -> Day:

@@ -35,6 +35,7 @@ class Wording(BaseModel):
     joint: Words
     unknown: Words
     oddities: Mapping[str, Words]
+    undisputed: Words
     named: Words
     on_lines: Words
     fields: Mapping[str, Words]
@@ -88,6 +89,10 @@ class _Filling(dict[str, str]):
     def __init__(self, finding: Finding, names: Names, lang: str):
         super().__init__({name: _word(name, value, lang) for name, value in finding.evidence.items()})
         self.unknown = _in(load_wording().unknown, lang)
+        self["undisputed"] = "" if finding.guilty else _in(load_wording().undisputed, lang)
+        if "elsewhere" in finding.evidence:
+            houses = [names.institutions.get(code, code) for code in finding.evidence["elsewhere"]]
+            self["elsewhere"] = _word("elsewhere", houses, lang)
         if "fields" in finding.evidence:
             self["kind"] += _named_odd(finding.evidence, lang)
         self.setdefault("day", finding_day(finding))
@@ -101,7 +106,14 @@ class _Filling(dict[str, str]):
         return self.unknown
 
 
+MOST_SAID = 6
+"""Days or institutions of one finding that its sentence names; a last one says that there are more."""
+
+
 def _word(name: str, value: Any, lang: str) -> str:
+    if isinstance(value, list):
+        said = [_word(name, one, lang) for one in value[:MOST_SAID]]
+        return _in(load_wording().joint, lang).join([*said, *(["…"] if len(value) > MOST_SAID else [])])
     if name == "kind":
         words = load_wording().oddities.get(str(value))
         return str(value) if words is None else _in(words, lang)

@@ -11,6 +11,7 @@ from knowledge_base.digests.head import Digest
 from knowledge_base.events.claims import Claim, ClaimLine
 from knowledge_base.findings import Amounts, Finding, LineKey, Part, billed_lines
 from rules_lib.histories.patient import PatientHistory
+from rules_lib.histories.standing import rank
 from streams.messages.identifiers import trimmed
 
 
@@ -55,29 +56,40 @@ def _lines_of(parts: Iterable[Part]) -> list[LineKey]:
 def sources_of(finding: Finding, history: PatientHistory, events: Mapping[int, Digest]) -> Sources:
     """The standing claims of the encounters that a finding's lines belong to."""
     encounters = {key[:2] for key in line_keys(finding)}
-    of_each = {seq: digest for seq, digest in events.items() if isinstance(digest, ClaimDigest)}
-    of_encounters = {
-        seq: claim
-        for seq, claim in of_each.items()
-        if (trimmed(claim.institution), trimmed(claim.encounter_id)) in encounters
+    standing = {
+        claim.event_id
+        for (institution, encounter), claims in history.by_encounter.items()
+        if (trimmed(institution), trimmed(encounter)) in encounters
+        for claim in claims
     }
-    places = {(claim.institution, claim.encounter_id) for claim in of_encounters.values()}
-    standing = {claim.event_id for place in places for claim in history.by_encounter.get(place, ())}
-    seqs = [seq for seq, claim in of_encounters.items() if claim.event_id in standing]
-    return Sources(sorted(seqs), len(of_encounters) - len(seqs))
+    of_each = {seq: digest for seq, digest in events.items() if isinstance(digest, ClaimDigest)}
+    seqs = [seq for seq, claim in of_each.items() if claim.event_id in standing]
+    numbers = {(of_each[seq].institution, of_each[seq].encounter_id) for seq in seqs}
+    stand = {claim.event_id for claim in history.claims}
+    fallen = [
+        claim
+        for claim in of_each.values()
+        if (claim.institution, claim.encounter_id) in numbers and claim.event_id not in stand
+    ]
+    return Sources(sorted(seqs), len(fallen))
 
 
-def marked_claims(finding: Finding, claims: Iterable[Claim]) -> tuple[list[MarkedClaim], int]:
+def marked_claims(finding: Finding, history: PatientHistory, claims: Iterable[Claim]) -> tuple[list[MarkedClaim], int]:
     """The claims with marked lines, by day of settlement, and how many lines of the finding none of them holds.
 
-    Where two claims carry one line, that of the greatest (happened_at, event_id) bears the mark, as in judging.
+    Where two claims carry one line, that of the greatest rank bears the mark, as in judging.
     """
+    known = {trimmed(claim.event_id): claim for claim in history.claims}
     marks: dict[LineKey, tuple[str, Amounts | None]] = dict.fromkeys(_lines_of(finding.involved), ("involved", None))
     marks.update({key: ("guilty", guilty.amounts) for guilty in finding.guilty for key in _lines_of([guilty.part])})
     expected = len(marks)
     marked = []
-    for claim in sorted(claims, key=lambda claim: (claim.happened_at, claim.event_id), reverse=True):
-        lines = [_marked(claim, line, marks) for line in sorted(claim.lines, key=lambda line: (line.at, line.line_id))]
+    for claim in sorted(claims, key=lambda claim: rank(known[claim.event_id]), reverse=True):
+        encounter = trimmed(known[claim.event_id].encounter_id)
+        lines = [
+            _marked(claim, encounter, line, marks)
+            for line in sorted(claim.lines, key=lambda line: (line.at, line.line_id))
+        ]
         named = [line for line in lines if line.mark != "other"]
         others = [line for line in lines if line.mark == "other"]
         marked.append(MarkedClaim(claim, named, others))
@@ -85,6 +97,8 @@ def marked_claims(finding: Finding, claims: Iterable[Claim]) -> tuple[list[Marke
     return sorted(marked, key=lambda claim: claim.claim.settled_at), expected - found
 
 
-def _marked(claim: Claim, line: ClaimLine, marks: dict[LineKey, tuple[str, Amounts | None]]) -> MarkedLine:
-    mark, amounts = marks.pop((claim.institution, claim.encounter_id, line.line_id), ("other", None))
+def _marked(
+    claim: Claim, encounter: str, line: ClaimLine, marks: dict[LineKey, tuple[str, Amounts | None]]
+) -> MarkedLine:
+    mark, amounts = marks.pop((claim.institution, encounter, line.line_id), ("other", None))
     return MarkedLine(line, day_of(line.at), mark, amounts)

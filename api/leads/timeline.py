@@ -125,7 +125,7 @@ def _spans(history: PatientHistory) -> Iterator[_Span]:
     for (institution, encounter_id), claims in history.by_encounter.items():
         stay = history.stays.get((institution, encounter_id))
         visit_type = claims[0].visit_type
-        if stay is not None:
+        if stay is not None and stay.admitted is not None:
             yield _Span("stay", institution, stay.admitted, stay.discharged, visit_type)
             continue
         days = [line.day for claim in claims for line in claim.lines] or [claim.settled_day for claim in claims]

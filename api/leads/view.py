@@ -207,7 +207,7 @@ async def _of_patient(connection: Connection, version: FindingVersion, texts: Te
     events = await find_person_events(connection, version.area, version.subject.name)
     history = PatientHistory(version.subject, events.values(), ())
     sources = sources_of(finding, history, events)
-    claims, missing = marked_claims(finding, await load_claims(connection, version.area, sources.seqs))
+    claims, missing = marked_claims(finding, history, await load_claims(connection, version.area, sources.seqs))
     of_person = next((claim for claim in reversed(history.claims) if claim.birth or claim.sex), None)
     return {
         "sex": history.sex_on_file or (of_person.sex if of_person else None),

@@ -118,12 +118,12 @@ def _all_contacts(
 
 
 def _take_place(plan: CountyPlan, wished: list[Contact], died: Day | None) -> list[Contact]:
-    """Of one person's contacts those that are possible, numbered in order; nobody is on two wards at once."""
+    """Of one person's contacts those that are possible, numbered; nobody is on two wards at once, but on paper."""
     alive = [contact for contact in wished if died is None or contact.last_day < died]
     stays: list[Contact] = []
     # What was arranged comes first in the wishes, so an ordinary stay gives way to it and not the other way round.
     for stay in (contact for contact in alive if contact.is_stay):
-        if not any(_overlap(stay, other) for other in stays):
+        if stay.in_any_case or not any(_overlap(stay, other) for other in stays):
             stays.append(stay)
     visits = [contact for contact in alive if not contact.is_stay and _is_free(contact, stays)]
     arrivals = [visit for stay in stays for visit in come_by_emergency(plan, stay)]

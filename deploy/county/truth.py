@@ -20,10 +20,12 @@ class Kind(StrEnum):
     WARD_DRUG_TO_WALK_IN = "ward_drug_to_walk_in"
     HBA1C_AGAIN = "hba1c_again"
     PAPER_STAY = "paper_stay"
+    TWO_BEDS = "two_beds"
     ENDLESS_INFUSION = "endless_infusion"
     DEAR_BILLED_CHEAP_GIVEN = "dear_billed_cheap_given"
     CARDS_IN_A_ROW = "cards_in_a_row"
     DIALYSED_ELSEWHERE = "dialysed_elsewhere"
+    FETCHED_BY_RELATIVES = "fetched_by_relatives"
     CHEMOTHERAPY_CYCLE = "chemotherapy_cycle"
     TRANSFER = "transfer"
     SETTLED_LATE = "settled_late"
@@ -38,7 +40,15 @@ class Kind(StrEnum):
         return self not in _UNSEEN_BY_RULES
 
 
-_INNOCENT = frozenset({Kind.DIALYSED_ELSEWHERE, Kind.CHEMOTHERAPY_CYCLE, Kind.TRANSFER, Kind.SETTLED_LATE})
+_INNOCENT = frozenset(
+    {
+        Kind.DIALYSED_ELSEWHERE,
+        Kind.FETCHED_BY_RELATIVES,
+        Kind.CHEMOTHERAPY_CYCLE,
+        Kind.TRANSFER,
+        Kind.SETTLED_LATE,
+    }
+)
 _UNSEEN_BY_RULES = frozenset({Kind.DEAR_BILLED_CHEAP_GIVEN, Kind.CARDS_IN_A_ROW})
 
 NAMES = {
@@ -52,10 +62,12 @@ NAMES = {
     Kind.WARD_DRUG_TO_WALK_IN: ("住院限用药给门诊", "drug of the ward given to a walk-in"),
     Kind.HBA1C_AGAIN: ("糖化血红蛋白反复检查", "HbA1c ordered again at once"),
     Kind.PAPER_STAY: ("挂床住院", "stay on paper"),
+    Kind.TWO_BEDS: ("人在此院住院，彼院另挂一床", "lying here, in another bed on paper"),
     Kind.ENDLESS_INFUSION: ("反复住院长期输液", "infusions over repeated stays"),
     Kind.DEAR_BILLED_CHEAP_GIVEN: ("串换药品", "dear drug billed, cheap one given"),
     Kind.CARDS_IN_A_ROW: ("集中刷卡套取", "cards swiped in a row"),
     Kind.DIALYSED_ELSEWHERE: ("住院期间外院透析", "in hospital here, dialysed there"),
+    Kind.FETCHED_BY_RELATIVES: ("住院期间家属代购药品", "relatives fetch drugs for an inpatient"),
     Kind.CHEMOTHERAPY_CYCLE: ("化疗周期住院", "chemotherapy cycle"),
     Kind.TRANSFER: ("转院当天两院护理", "transfer, both hospitals nurse"),
     Kind.SETTLED_LATE: ("就诊数月后结算", "settled months after the visit"),

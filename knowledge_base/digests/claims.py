@@ -6,8 +6,19 @@ from decimal import Decimal
 
 import msgspec
 
-from knowledge_base.days import LAST_DAY, Day, day_of, is_likely, microseconds, moments
-from knowledge_base.digests.head import Digest, Links
+from knowledge_base.days import (
+    A_DAY,
+    FIRST_LIKELY,
+    LAST_DAY,
+    LAST_LIKELY,
+    Day,
+    day_at,
+    day_of,
+    is_likely,
+    microseconds,
+    moments,
+)
+from knowledge_base.digests.head import BEFORE_ALL, Digest, Links
 from knowledge_base.events.claims import Claim, ClaimLine, Paid
 from knowledge_base.numbers import number
 
@@ -28,10 +39,21 @@ class LineDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
     sent_to: str | None = None
     item_kind: str | None = None
 
+    @property
+    def is_negative(self) -> bool:
+        """Whether its quantity is below 0."""
+        return self.quantity[0] == "-" and number(self.quantity) < 0
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether it is no line of its own, but takes back others."""
+        return self.refund_of is not None or self.is_negative
+
 
 class ClaimDigest(Digest, array_like=True, frozen=True, gc=False):
-    """One claim; ``born`` is the day of birth as it is told, however unlikely; ``fund_paid`` is what pooled fund,
-    serious illness and aid paid together, ``None`` where not told.
+    """One claim; ``born``, ``admitted`` and ``discharged`` are as they are told, however unlikely; ``fund_paid`` is
+    what pooled fund, serious illness and aid paid together, ``None`` where not told. ``happened_at`` is what it ranks
+    by: the settlement where the clock was wrong (``wrong_clock``).
 
     ``first_day`` and ``last_day`` are its ``span``, kept so that claims that lie elsewhere are passed over
     without a look at their lines. A new field comes last and has a default, so that stored digests stay readable.
@@ -57,6 +79,7 @@ class ClaimDigest(Digest, array_like=True, frozen=True, gc=False):
     corrects: str | None = None
     first_day: Day | None = None
     last_day: Day | None = None
+    wrong_clock: bool = False
 
     @property
     def span(self) -> tuple[Day, Day]:
@@ -71,6 +94,11 @@ class ClaimDigest(Digest, array_like=True, frozen=True, gc=False):
         return self.born if self.born is not None and is_likely(self.born) else None
 
     @property
+    def told_stay(self) -> tuple[Day | None, Day | None]:
+        """Admission and discharge as far as they are believed (``told_stay``)."""
+        return told_stay(self.admitted, self.discharged)
+
+    @property
     def links(self) -> Links:
         return Links(self.claim_id, (self.institution, self.encounter_id), self.reverses, self.corrects)
 
@@ -79,17 +107,37 @@ class ClaimDigest(Digest, array_like=True, frozen=True, gc=False):
         return [line.item_code for line in self.lines]
 
 
+LONGEST_STAY = 1_100
+"""Days from an admission to its discharge; one that lies farther back is a placeholder."""
+
+
+def told_stay(admitted: Day | None, discharged: Day | None) -> tuple[Day | None, Day | None]:
+    """Admission and discharge of a claim, ``None`` for what stands for nothing. What-counts section 1."""
+    if admitted is not None and not is_likely(admitted):
+        admitted = None
+    if discharged is not None and not is_likely(discharged):
+        discharged = None
+    if admitted is None or discharged is None:
+        return admitted, discharged
+    if discharged < admitted:
+        return None, None
+    return (admitted if discharged - admitted <= LONGEST_STAY else None), discharged
+
+
 def span_of_claim(
     lines: Sequence[LineDigest], admitted: Day | None, discharged: Day | None, settled_day: Day
 ) -> tuple[Day, Day]:
-    """First and last day of a claim over its lines, the days that they cover, and its stay.
+    """First and last day of a claim over its lines, the days that they cover, and its stay, as far as they are told.
 
     The day of settlement counts only where there is nothing else: it may lie months later. No anchor may reach
     beyond the spans of its own events, or their windows would miss it.
     """
     firsts = [line.day for line in lines]
+    if firsts and not (min(firsts) >= FIRST_LIKELY and max(firsts) <= LAST_LIKELY):
+        lines = [line for line in lines if is_likely(line.day)]
+        firsts = [line.day for line in lines]
     lasts = [line.day + (line.days - 1 if line.days else 0) for line in lines]
-    stay = [day for day in (admitted, discharged) if day is not None]
+    stay = [day for day in told_stay(admitted, discharged) if day is not None]
     if not firsts and not stay:
         return settled_day, settled_day
     return min(firsts + stay), min(max(lasts + stay), LAST_DAY)
@@ -97,11 +145,13 @@ def span_of_claim(
 
 def claim_digest(claim: Claim) -> ClaimDigest:
     lines = _line_digests(claim.lines)
-    admitted, discharged, settled = _day(claim.admitted_at), _day(claim.discharged_at), day_of(claim.settled_at)
+    settled_at = microseconds(claim.settled_at)
+    admitted, discharged, settled = _day(claim.admitted_at), _day(claim.discharged_at), day_at(settled_at)
     first_day, last_day = span_of_claim(lines, admitted, discharged, settled)
+    ranked_at = ranked(happened_at := microseconds(claim.happened_at), settled_at)
     return ClaimDigest(
         event_id=claim.event_id,
-        happened_at=microseconds(claim.happened_at),
+        happened_at=ranked_at,
         patient=claim.patient,
         claim_id=claim.claim_id,
         encounter_id=claim.encounter_id,
@@ -122,7 +172,20 @@ def claim_digest(claim: Claim) -> ClaimDigest:
         corrects=claim.corrects,
         first_day=first_day,
         last_day=last_day,
+        wrong_clock=ranked_at != happened_at,
     )
+
+
+def ranked(happened_at: int, settled_at: int) -> int:
+    """By which instant a claim ranks, of those at which it happened and was settled: the latter for a wrong clock.
+
+    All in microseconds since 1970-01-01T00:00Z. A settlement that stands for nothing tells no clock wrong, and where
+    it is needed ranks first. What-counts section 1.
+    """
+    late = day_at(happened_at) > LAST_LIKELY
+    if not is_likely(day_at(settled_at)):
+        return BEFORE_ALL if late else happened_at
+    return settled_at if late or settled_at - happened_at > A_DAY else happened_at
 
 
 def _fund_paid(paid: Paid) -> Decimal:

@@ -28,9 +28,12 @@ class Links(NamedTuple):
 _NO_LINKS = Links()
 
 
-GENERATION = 3
+GENERATION = 4
 """Of the digests that this program makes. Those of the first have no details beside them; those of the first two hold
-identifiers as they came, padded or not."""
+identifiers as they came, padded or not; those of the first three rank by every clock, and span placeholder dates."""
+
+BEFORE_ALL = -(2**53)
+"""The rank of an event whose clock is wrong and that tells no better instant: before every other."""
 
 
 class Details(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -1,12 +1,12 @@
 """The digest of a change of a person's status."""
 
-from knowledge_base.days import Day, microseconds
-from knowledge_base.digests.head import Digest
+from knowledge_base.days import LAST_LIKELY, Day, day_at, microseconds
+from knowledge_base.digests.head import BEFORE_ALL, Digest
 from knowledge_base.events.persons import PatientStatus
 
 
 class StatusDigest(Digest, array_like=True, frozen=True, gc=False):
-    """One change of a person's status, which concerns all days.
+    """One change of a person's status, which concerns all days. One told with a wrong clock ranks before all others.
 
     ``same_as`` is read before histories are, to find who is one person.
     """
@@ -19,9 +19,10 @@ class StatusDigest(Digest, array_like=True, frozen=True, gc=False):
 
 
 def status_digest(status: PatientStatus) -> StatusDigest:
+    happened_at = microseconds(status.happened_at)
     return StatusDigest(
         event_id=status.event_id,
-        happened_at=microseconds(status.happened_at),
+        happened_at=BEFORE_ALL if day_at(happened_at) > LAST_LIKELY else happened_at,
         patient=status.patient,
         change=status.change,
         sex=status.sex,

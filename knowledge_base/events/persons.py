@@ -1,4 +1,4 @@
-"""What became known of a person: death, sex on file, insured periods, two pseudonyms of one person."""
+"""What became known of a person: death, sex on file, insured periods, two pseudonyms of one person or of two."""
 
 from datetime import date
 from typing import Literal
@@ -16,7 +16,10 @@ class InsuredPeriod(Struct, frozen=True, gc=False):
 
 
 class PatientStatus(Struct, frozen=True, gc=False):
-    """What became known of a person: a death, another sex on file, insured periods, two pseudonyms of one person."""
+    """What became known of a person: a death, another sex on file, insured periods, two pseudonyms of one person.
+
+    An unmerge says of ``patient`` and ``same_as`` that they are two persons after all.
+    """
 
     event_id: Id
     area: Code
@@ -24,7 +27,7 @@ class PatientStatus(Struct, frozen=True, gc=False):
     happened_at: Instant
     sender: Id
     patient: Id
-    change: Literal["death", "merge", "sex", "insured"]
+    change: Literal["death", "merge", "unmerge", "sex", "insured"]
     received_at: Instant | None = None
     schema_version: Literal[1] = 1
     died_on: date | None = None

@@ -6,8 +6,8 @@ from decimal import Decimal
 from knowledge_base.catalogues.rows import Period
 from knowledge_base.days import Day, as_date
 from knowledge_base.dictionaries import INPATIENT_VISITS
-from rules_lib.histories.history import Line
-from rules_lib.histories.patient import PatientHistory, Stay
+from rules_lib.histories.history import Encounter, Line
+from rules_lib.histories.patient import PatientHistory
 from rules_lib.questions import (
     UNDECIDED_LINES,
     Measure,
@@ -34,9 +34,9 @@ def over_daily_cap(question: Question[PatientHistory]) -> Iterator[Measure | Und
             if units(together) <= cap:
                 yield Measure((question.name, institution, code, day), units(decided(together)), cap, day, day)
                 continue
-            for stay, posted in _posted_at_discharge(question, lines, together, day, cap):
+            for encounter, days, posted in _posted_at_discharge(question, lines, together, day, cap):
                 together = [line for line in together if line not in posted]
-                yield _over_stay(question, code, stay, day, posted, cap)
+                yield _over_stay(question, code, encounter, days, posted, cap)
             yield from _over_day(question, code, institution, day, together, cap)
 
 
@@ -56,24 +56,30 @@ def _over_day(
 
 
 def _over_stay(
-    question: Question[PatientHistory], code: str, stay: Stay, discharged: Day, lines: list[Line], cap: Decimal
+    question: Question[PatientHistory],
+    code: str,
+    encounter: Encounter,
+    days: tuple[Day, Day],
+    lines: list[Line],
+    cap: Decimal,
 ) -> Measure | Undecided:
-    occurrence = (question.name, stay.institution, code, stay.encounter_id)
-    limit = cap * (discharged - stay.admitted + 1)
+    (institution, encounter_id), (admitted, discharged) = encounter, days
+    occurrence = (question.name, institution, code, encounter_id)
+    limit = cap * (discharged - admitted + 1)
     counting = decided(lines)
     value = units(counting)
     if value <= limit:
         reason = UNDECIDED_LINES if sum_is_open(lines, value, limit) else POSTED_AT_DISCHARGE
         return Undecided(occurrence, reason, discharged, discharged)
     guilty, involved = beyond(counting, limit)
-    evidence = {"admitted": as_date(stay.admitted), "discharged": as_date(discharged), "posted_at_discharge": True}
+    evidence = {"admitted": as_date(admitted), "discharged": as_date(discharged), "posted_at_discharge": True}
     return Measure(
         occurrence,
         value,
         limit,
         discharged,
         discharged,
-        stay.institution,
+        institution,
         guilty=guilty,
         involved=involved,
         evidence=evidence,
@@ -82,15 +88,15 @@ def _over_stay(
 
 def _posted_at_discharge(
     question: Question[PatientHistory], lines: list[Line], of_the_day: list[Line], day: Day, cap: Decimal
-) -> list[tuple[Stay, list[Line]]]:
-    """Stays that end on the day and have all their lines of the item on it, more than a day's worth."""
+) -> list[tuple[Encounter, tuple[Day, Day], list[Line]]]:
+    """Stays, with their days, that end on the day and have all their lines of the item on it, beyond a day's worth."""
     found = []
     for encounter in dict.fromkeys(line.encounter for line in of_the_day):
         stay = question.history.stays.get(encounter)
-        if stay is not None and stay.discharged == day:
+        if stay is not None and stay.days is not None and stay.discharged == day:
             posted = [line for line in lines if line.encounter == encounter]
             if all(line.day == day for line in posted) and units(posted) > cap:
-                found.append((stay, posted))
+                found.append((encounter, stay.days, posted))
     return found
 
 
@@ -98,7 +104,7 @@ def _stay_unclear(question: Question[PatientHistory], line: Line) -> bool:
     stay = question.history.stays.get(line.encounter)
     if stay is None:
         return line.claim.visit_type in INPATIENT_VISITS
-    return stay.discharged is None
+    return stay.days is None
 
 
 def over_period_limit(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
@@ -107,7 +113,7 @@ def over_period_limit(question: Question[PatientHistory]) -> Iterator[Measure | 
         for day in dict.fromkeys(line.day for line in question.on_judged_days(lines)):
             point = question.point(code, day)
             if point is not None:
-                window = on_days(lines, day - point.row.days + 1, day)
+                window = on_days(lines, max(day - point.row.days + 1, point.valid_from), day)
                 yield from _over_period(question, code, day, window, point.row)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from knowledge_base.days import Day
+from knowledge_base.days import Day, is_likely
 from knowledge_base.dictionaries import EMERGENCY_VISITS, INPATIENT_VISITS, VISIT_TYPES
 from knowledge_base.digests.claims import ClaimDigest
 from rules_lib.histories.history import ZERO, Line
@@ -82,9 +82,11 @@ def _visit_end(question: Question[PatientHistory], line: Line) -> Day | None:
 
 
 def _days_of(claim: ClaimDigest) -> Iterator[Day]:
-    yield from (line.day for line in claim.lines if line.refund_of is None)
-    if claim.discharged is not None:
-        yield claim.discharged
+    """The days of a claim's own lines and its discharge, as far as they are told."""
+    yield from (line.day for line in claim.lines if not line.takes_back and is_likely(line.day))
+    _, discharged = claim.told_stay
+    if discharged is not None:
+        yield discharged
 
 
 def _admitted_on(question: Question[PatientHistory], institution: str, days: tuple[Day, Day]) -> bool:

@@ -1,13 +1,17 @@
 """Checks on stays in hospital."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import combinations
+from typing import NamedTuple
 
-from knowledge_base.days import Day, as_date
-from knowledge_base.dictionaries import INPATIENT_VISITS
+from knowledge_base.days import Day, as_date, is_likely
+from knowledge_base.dictionaries import INPATIENT_VISITS, ITEM_KINDS
 from knowledge_base.digests.claims import ClaimDigest
 from rules_lib.histories.history import ZERO, Encounter, Line, line_order
-from rules_lib.histories.patient import PatientHistory, Stay
+from rules_lib.histories.patient import PatientHistory
+from rules_lib.histories.stays import Stay
 from rules_lib.questions import (
     UNDECIDED_LINES,
     Measure,
@@ -19,6 +23,9 @@ from rules_lib.questions import (
     units,
     whole,
 )
+
+SERVICE = "service"
+SENT_TO_NOBODY = "sent_to missing"
 
 
 def bed_days_beyond_stay(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
@@ -39,108 +46,221 @@ def bed_days_beyond_stay(question: Question[PatientHistory]) -> Iterator[Measure
         occurrence = (question.name, *encounter)
         if stay is None:
             yield Undecided(occurrence, "admitted_at missing", first, last)
-        elif stay.discharged is None:
-            yield Undecided(occurrence, stay.unknown or "stay unclear", first, last)
+        elif stay.days is None:
+            yield Undecided(occurrence, stay.unknown, first, last)
         else:
-            yield _bed_days(occurrence, stay, stay.discharged, sorted(lines, key=line_order), first, last)
+            yield _bed_days(occurrence, stay.institution, stay.days, sorted(lines, key=line_order), first, last)
 
 
 def _bed_days(
-    occurrence: tuple[str, ...], stay: Stay, discharged: Day, lines: list[Line], first: Day, last: Day
+    occurrence: tuple[str, ...], institution: str, days: tuple[Day, Day], lines: list[Line], first: Day, last: Day
 ) -> Measure | Undecided:
-    limit = Decimal(max(1, discharged - stay.admitted))
+    admitted, discharged = days
+    limit = Decimal(max(1, discharged - admitted))
     counting = decided(lines)
     value = units(counting)
     if sum_is_open(lines, value, limit):
         return Undecided(occurrence, UNDECIDED_LINES, first, last)
     guilty, involved = beyond(counting, limit)
-    evidence = {"admitted": as_date(stay.admitted), "discharged": as_date(discharged)}
+    evidence = {"admitted": as_date(admitted), "discharged": as_date(discharged)}
     return Measure(
-        occurrence, value, limit, first, last, stay.institution, guilty=guilty, involved=involved, evidence=evidence
+        occurrence, value, limit, first, last, institution, guilty=guilty, involved=involved, evidence=evidence
     )
 
 
 def _days_of(question: Question[PatientHistory], encounter: Encounter, stay: Stay | None) -> tuple[Day, Day]:
-    days = [digest.day for _, digest in question.history.digests_of(encounter)]
+    """First and last day of an encounter's lines and stay, as far as they are told."""
+    days = [digest.day for _, digest in question.history.digests_of(encounter) if is_likely(digest.day)]
     if stay is not None:
-        days += [stay.admitted, stay.discharged or stay.admitted]
-    return min(days), max(days)
+        days += stay.days or ([] if stay.admitted is None else [stay.admitted])
+    return (min(days), max(days)) if days else question.history.span_of(encounter)
 
 
-def billed_elsewhere_in_hospital(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
-    """Billed at another institution on a day strictly inside a stay in hospital. What-counts rule 7."""
-    history = question.history
-    elsewhere = [claim for claim in history.claims if claim.fund_paid is None or claim.fund_paid > 0]
-    for stay in history.stays.values():
-        last = stay.discharged if stay.discharged is not None else _last_known_day(question, stay)
-        if stay.in_fund is False or not question.meets(stay.admitted, last):
+def seen_elsewhere_in_hospital(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
+    """In hospital here, treated in person elsewhere on a day strictly between. What-counts rule 7."""
+    for stay in question.history.stays.values():
+        if stay.in_fund is False:
             continue
-        unknown = stay.unknown or ("paid missing" if stay.in_fund is None else None)
-        for (institution, day), lines in _lines_inside(question, stay, last, elsewhere).items():
-            occurrence = (question.name, stay.institution, stay.encounter_id, institution, day)
-            if unknown is not None:
-                yield Undecided(occurrence, unknown, stay.admitted, last)
-            else:
-                yield from _elsewhere(question, stay, last, occurrence, institution, day, lines)
+        first, last = stay.days or _days_of(question, stay.encounter, stay)
+        if question.meets(first, last):
+            seen = _seen(question, stay, first, last)
+            if seen.lines or seen.unknown:
+                yield _in_two_places(question, stay, seen, first, last)
 
 
-def _elsewhere(
-    question: Question[PatientHistory],
-    stay: Stay,
-    last: Day,
-    occurrence: tuple[str | int, ...],
-    institution: str,
-    day: Day,
-    lines: list[Line],
-) -> Iterator[Measure | Undecided]:
-    sent_to = {
-        digest.sent_to
-        for _, digest in question.history.digests_of((stay.institution, stay.encounter_id))
-        if digest.sent_out and digest.day == day
-    }
-    if institution in sent_to:
-        return
-    counting = decided(lines)
-    if None in sent_to:
-        yield Undecided(occurrence, "sent_to missing", stay.admitted, last)
-    elif not counting:
-        yield Undecided(occurrence, UNDECIDED_LINES, stay.admitted, last)
-    else:
-        yield Measure(
-            occurrence,
-            Decimal(len(counting)),
-            ZERO,
-            stay.admitted,
-            last,
-            institution,
-            guilty=whole(sorted(counting, key=line_order)),
-            evidence={"admitted": as_date(stay.admitted), "discharged": as_date(last), "day": as_date(day)},
-        )
+class _Seen(NamedTuple):
+    """Lines of other institutions that show a person there while in hospital, and why further ones may."""
+
+    lines: list[Line]
+    unknown: list[str]
 
 
-def _lines_inside(
-    question: Question[PatientHistory], stay: Stay, last: Day, claims: list[ClaimDigest]
-) -> dict[tuple[str, Day], list[Line]]:
-    """The other institutions' lines on days strictly inside the stay that nothing in their own claim excuses."""
-    found: dict[tuple[str, Day], list[Line]] = {}
-    for claim in claims:
+def _in_two_places(
+    question: Question[PatientHistory], stay: Stay, seen: _Seen, first: Day, last: Day
+) -> Measure | Undecided:
+    occurrence = (question.name, *stay.encounter)
+    if stay.days is None or stay.in_fund is None:
+        return Undecided(occurrence, stay.unknown or "paid missing", first, last)
+    if not seen.lines:
+        return Undecided(occurrence, min(seen.unknown), first, last)
+    days = sorted({line.day for line in seen.lines})
+    own = [
+        line
+        for claim in question.history.by_encounter[stay.encounter]
+        for line in question.history.lines_of(claim, [of for of in claim.lines if of.day in days])
+        if line.decided and line.digest.item_kind == SERVICE
+    ]
+    return Measure(
+        occurrence,
+        Decimal(len(days)),
+        ZERO,
+        first,
+        last,
+        stay.institution,
+        guilty=whole(sorted(own, key=line_order)),
+        involved=sorted(seen.lines, key=line_order),
+        evidence={
+            "admitted": as_date(first),
+            "discharged": as_date(last),
+            "days": [as_date(day) for day in days],
+            "elsewhere": sorted({line.institution for line in seen.lines}),
+        },
+    )
+
+
+def _seen(question: Question[PatientHistory], stay: Stay, first: Day, last: Day) -> _Seen:
+    """What other institutions billed strictly inside a stay, that nothing excuses."""
+    seen = _Seen([], [])
+    sent = _sent_out(question, stay.encounter)
+    for line in _billed_inside(question, stay, first, last):
+        day, kind = line.day, line.digest.item_kind
+        sent_to = sent.get(day, ())
+        if line.institution in sent_to or (kind != SERVICE and kind in ITEM_KINDS):
+            continue
+        other = question.history.stays.get(line.encounter)
+        if other is not None and other.days is not None and _shared(stay.days or (first, last), other.days):
+            continue
+        unknown = _why_unknown(line, other, None in sent_to)
+        if unknown is None:
+            seen.lines.append(line)
+        else:
+            seen.unknown.append(unknown)
+    return seen
+
+
+def _why_unknown(line: Line, other: Stay | None, sent_to_nobody: bool) -> str | None:
+    """Why a line cannot tell whether somebody was there; ``None`` where it does."""
+    if sent_to_nobody:
+        return SENT_TO_NOBODY
+    if (other is not None and other.days is None) or (other is None and line.claim.visit_type in INPATIENT_VISITS):
+        return "other stay open or unclear"
+    if line.digest.item_kind != SERVICE:
+        return "item_kind missing"
+    return None if line.decided else UNDECIDED_LINES
+
+
+def _billed_inside(question: Question[PatientHistory], stay: Stay, first: Day, last: Day) -> Iterator[Line]:
+    """Other institutions' lines on days strictly inside the stay that nothing in their own claim excuses."""
+    for claim in question.history.claims:
         if claim.institution == stay.institution or claim.mid_stay:
             continue
         first_of_claim, last_of_claim = claim.span
-        if first_of_claim >= last or last_of_claim <= stay.admitted:
+        if first_of_claim >= last or last_of_claim <= first:
             continue
-        inside = [line for line in claim.lines if stay.admitted < line.day < last and not line.sent_out]
-        if not inside or _holds_dialysis(question, claim):
-            continue
-        for line in question.history.lines_of(claim, inside):
-            found.setdefault((claim.institution, line.day), []).append(line)
-    return found
+        inside = [line for line in claim.lines if first < line.day < last and not line.sent_out]
+        if inside and not _holds_dialysis(question, claim):
+            yield from question.history.lines_of(claim, inside)
+
+
+def _sent_out(question: Question[PatientHistory], encounter: Encounter) -> dict[Day, set[str | None]]:
+    """Where lines of an encounter were sent to be examined, by day; ``None`` where that is not told."""
+    sent: dict[Day, set[str | None]] = defaultdict(set)
+    for _, digest in question.history.digests_of(encounter):
+        if digest.sent_out:
+            sent[digest.day].add(digest.sent_to)
+    return sent
 
 
 def _holds_dialysis(question: Question[PatientHistory], claim: ClaimDigest) -> bool:
     return any(line.item_code is not None and question.point(line.item_code, line.day) for line in claim.lines)
 
 
-def _last_known_day(question: Question[PatientHistory], stay: Stay) -> Day:
-    days = [digest.day for _, digest in question.history.digests_of((stay.institution, stay.encounter_id))]
-    return max([stay.admitted, *days])
+def two_stays_at_once(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
+    """Two closed stays at different institutions on the same days. What-counts rule 10."""
+    stays = [stay for stay in question.history.stays.values() if stay.days is not None and stay.in_fund is not False]
+    for one, other in combinations(sorted(stays, key=lambda stay: stay.encounter), 2):
+        shared = _shared(one.days, other.days) if one.institution != other.institution else None
+        if shared is not None and question.meets(*shared):
+            yield from _two_stays(question, one, other, shared)
+
+
+def _shared(one: tuple[Day, Day] | None, other: tuple[Day, Day] | None) -> tuple[Day, Day] | None:
+    """First and last day that two stays share; ``None`` where there is none but the day of a transfer."""
+    if one is None or other is None:
+        return None
+    first, last = max(one[0], other[0]), min(one[1], other[1])
+    if first > last or (first == last and (one[1] == other[0] or other[1] == one[0])):
+        return None
+    return first, last
+
+
+NEWBORN = 28
+"""Days after birth on which somebody may still lie under the mother's number."""
+
+
+def _two_stays(
+    question: Question[PatientHistory], one: Stay, other: Stay, shared: tuple[Day, Day]
+) -> Iterator[Measure | Undecided]:
+    first, last = shared
+    occurrence = (question.name, *one.encounter, *other.encounter)
+    sent = {to for stay, at in ((one, other), (other, one)) for to in _sent_there(question, stay, at, shared)}
+    if True in sent or any(_is_no_second_stay(question, stay) for stay in (one, other)):
+        return
+    if False in sent:
+        yield Undecided(occurrence, SENT_TO_NOBODY, first, last)
+    elif one.in_fund is None or other.in_fund is None:
+        yield Undecided(occurrence, "paid missing", first, last)
+    else:
+        earlier, later = sorted((one, other), key=lambda stay: (stay.admitted, stay.institution))
+        yield Measure(
+            occurrence,
+            Decimal(last - first + 1),
+            ZERO,
+            first,
+            last,
+            later.institution,
+            guilty=whole(_counting(question, later.encounter, first, last)),
+            involved=_counting(question, earlier.encounter, first, last),
+            evidence={
+                "first": as_date(first),
+                "last": as_date(last),
+                "elsewhere": [earlier.institution],
+            },
+        )
+
+
+def _sent_there(question: Question[PatientHistory], stay: Stay, other: Stay, shared: tuple[Day, Day]) -> Iterator[bool]:
+    """For each line of a stay sent out on shared days whether to the other; one that names nobody is false."""
+    for day, places in _sent_out(question, stay.encounter).items():
+        if shared[0] <= day <= shared[1]:
+            yield from (place is not None for place in places if place in (None, other.institution))
+
+
+def _is_no_second_stay(question: Question[PatientHistory], stay: Stay) -> bool:
+    """Whether a claim of the stay settles in its middle, holds dialysis, or is a newborn's under another's number."""
+    return any(
+        claim.mid_stay
+        or _holds_dialysis(question, claim)
+        or (claim.birth is not None and stay.admitted is not None and 0 <= stay.admitted - claim.birth <= NEWBORN)
+        for claim in question.history.by_encounter[stay.encounter]
+    )
+
+
+def _counting(question: Question[PatientHistory], encounter: Encounter, first: Day, last: Day) -> list[Line]:
+    """The lines of an encounter on some days that count, in their order."""
+    lines = [
+        line
+        for claim in question.history.by_encounter[encounter]
+        for line in question.history.lines_of(claim, [of for of in claim.lines if first <= of.day <= last])
+    ]
+    return sorted(decided(lines), key=line_order)

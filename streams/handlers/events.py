@@ -8,19 +8,20 @@ Patients are judged here. Other subjects that an event touches are only noted (`
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from knowledge_base.subjects import PATIENT, patient
 from rules_lib.rule_set import RuleSet
 from streams.bus import Batch
 from streams.handlers.judging import judge_windows, patients_of
-from streams.handlers.reading import find_windows
+from streams.handlers.reading import find_whole, find_windows
 from streams.handlers.rule_sets import RuleSets
 from streams.messages.codec import readable_money
 from streams.messages.vault import Vault
 from streams.pipeline.account import Account, decode_records
 from streams.pipeline.arrivals import Arrival, Incoming, arrival_of
+from streams.pipeline.persons import joined_pairs, pair_of, persons_of
 from streams.pipeline.reports import Report
-from streams.pipeline.touching import merged_persons
 from streams.store.events import persons, stored, wider
 from streams.store.intake import ledger, unknown_fields
 from streams.store.sessions import Connection
@@ -46,9 +47,9 @@ class EventsHandler:
         async with connection.transaction():
             rule_set = await self._rule_sets.hold(connection) if self._judging else None
             for area, of_area in sorted(_by_area(incoming).items()):
-                members, accepted = await _take_in(connection, area, of_area, account, rule_set)
+                people, accepted = await _take_in(connection, area, of_area, account, rule_set)
                 if accepted and rule_set is not None:
-                    await _judge(connection, area, members, accepted, rule_set, report)
+                    await _judge(connection, area, people, accepted, rule_set, report)
             await ledger.save_account(connection, batch.lease, account.letters, account.tallies)
             await unknown_fields.save_unknown(connection, batch.lease, account.unknown)
             await offsets.step(connection, batch)
@@ -67,10 +68,17 @@ class EventsHandler:
         return report
 
 
+class _People(NamedTuple):
+    """All pseudonyms of each person concerned by a batch, and those persons that merges and unmerges in it made."""
+
+    members: Mapping[str, Sequence[str]]
+    became: Sequence[str] = ()
+
+
 async def _take_in(
     connection: Connection, area: str, incoming: Sequence[Incoming], account: Account, rule_set: RuleSet | None
-) -> tuple[dict[str, list[str]], dict[int, Arrival]]:
-    """Enters an area's events: all pseudonyms of each person concerned, and what was accepted by arrival number.
+) -> tuple[_People, dict[int, Arrival]]:
+    """Enters an area's events: who is concerned, and what was accepted by arrival number.
 
     ``rule_set`` is what they are judged by next, when it is found what they are linked to.
     """
@@ -82,13 +90,27 @@ async def _take_in(
     accepted = await _accept(connection, area, incoming, account, rule_set)
     await wider.save_touched(connection, area, accepted)
     known = {arrival.event_id for arrival in accepted.values()} if joining else set()
-    pairs = [(item.patients[0], item.patients[1]) for item in joining if item.event.event_id in known]
-    joined = merged_persons(members, pairs)
-    if joined:
-        await persons.save_merges(connection, area, joined, max(accepted))
-        apart = {name for together in joined.values() for name in together}
-        members = {person: of for person, of in members.items() if person not in apart} | joined
-    return members, accepted
+    spoken_of = {name for item in joining if item.event.event_id in known for name in item.patients}
+    if spoken_of:
+        return await _join_and_part(connection, area, members, spoken_of, max(accepted)), accepted
+    return _People(members), accepted
+
+
+async def _join_and_part(
+    connection: Connection, area: str, members: Mapping[str, Sequence[str]], spoken_of: set[str], seq: int
+) -> _People:
+    """All persons as merges and unmerges leave them, of which new ones speak of some pseudonyms."""
+    concerned = {person: of for person, of in members.items() if not spoken_of.isdisjoint(of)}
+    names = sorted(name for of in concerned.values() for name in of)
+    statuses = await persons.load_statuses(connection, area, names)
+    pairs = {status.event_id: pair_of(status) for status in statuses if status.change == "unmerge"}
+    merged = {pair_of(status) for status in statuses if status.change == "merge"}
+    await persons.save_unmerges(connection, area, pairs, {name for name, pair in pairs.items() if pair in merged})
+    after = persons_of(names, joined_pairs(statuses))
+    await persons.save_persons(connection, area, after, seq)
+    others = {person: of for person, of in members.items() if person not in concerned}
+    became = [person for person, of in after.items() if set(of) != set(concerned.get(person, ()))]
+    return _People({**others, **after}, became)
 
 
 async def _accept(
@@ -137,18 +159,25 @@ async def _ids_of(connection: Connection, area: str, incoming: Sequence[Incoming
 async def _judge(
     connection: Connection,
     area: str,
-    members: Mapping[str, Sequence[str]],
+    people: _People,
     accepted: Mapping[int, Arrival],
     rule_set: RuleSet,
     report: Report,
 ) -> None:
+    members = people.members
     person_of = {name: person for person, together in members.items() for name in together}
     new: dict[str, set[int]] = {}
     for seq, arrival in accepted.items():
         if arrival.subject.kind == PATIENT:
             new.setdefault(person_of[arrival.subject.name], set()).add(seq)
-    found, digests = await find_windows(connection, area, members, new, accepted, rule_set.of(PATIENT))
-    await judge_windows(connection, area, patients_of(members), found, digests, rule_set, report)
+    rules = rule_set.of(PATIENT)
+    found, digests = await find_windows(connection, area, members, new, accepted, rules)
+    parted = {person: members[person] for person in people.became if person not in new}
+    if parted:
+        cause = f"event {accepted[max(accepted)].event_id}"
+        whole, theirs = await find_whole(connection, area, parted, cause, rules)
+        found, digests = [*found, *whole], digests | theirs
+    await judge_windows(connection, area, patients_of(members), found, digests, rule_set, report, parted=bool(parted))
 
 
 def _by_area(incoming: Sequence[Incoming]) -> dict[str, list[Incoming]]:

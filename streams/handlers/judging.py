@@ -13,7 +13,7 @@ from rules_lib.rule_set import RuleSet
 from rules_lib.scope import Interval
 from streams.bus import Message
 from streams.messages.versions import encode_version
-from streams.pipeline.comparing import Changed
+from streams.pipeline.comparing import Changed, continued_anywhere
 from streams.pipeline.judge import changed_by, concerned_by, judge_again
 from streams.pipeline.reports import Report
 from streams.pipeline.windows import Window
@@ -34,8 +34,10 @@ async def judge_windows(
     digests: Mapping[int, Digest],
     rule_set: RuleSet,
     report: Report,
+    *,
+    parted: bool = False,
 ) -> None:
-    """Judges windows again and writes what changed."""
+    """Judges windows again and writes what changed; where persons were ``parted``, findings may go on in another."""
     judged = [judge_again(window, [digests[seq] for seq in window.seqs], rule_set) for window in found]
     near: dict[Subject, Interval] = {}
     known: list[str] = []
@@ -55,6 +57,8 @@ async def judge_windows(
             [entry for name in together for entry in stored.get(name, ())],
             [entry for name in together for entry in undecided.get(name, ())],
         )
+    if parted:
+        changed = continued_anywhere(changed)
     await findings.save_not_evaluated(connection, area, changed)
     await save_versions(connection, area, [v for of in changed.values() for v in of.versions], report)
     report.count_not_evaluated(entry for of in changed.values() for _, entry in of.now_not_evaluated)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from detectors.detector import DETECTORS
+from knowledge_base.digests.persons import StatusDigest
 from knowledge_base.events.head import Event
 from knowledge_base.findings import Change, Finding, FindingVersion, finding_id
 from knowledge_base.subjects import PATIENT, patient
@@ -25,7 +26,7 @@ from streams.messages.codec import decode_as_it_came, decode_stored
 from streams.messages.identifiers import least, trimmed
 from streams.messages.kinds import KINDS, details_of, digest_of
 from streams.messages.versions import pack_finding, unpack_finding
-from streams.pipeline.touching import merged_persons
+from streams.pipeline.persons import joined_pairs, pair_of, persons_of
 from streams.store.events import stored as events
 from streams.store.events import wider
 from streams.store.judgements import findings, published
@@ -134,9 +135,9 @@ def _own_events(stored: FindingVersion, replayed: Sequence[Event], reading: _Rea
     if stored.subject.kind != PATIENT:
         return replayed
     own = [(KINDS[event.kind].subjects(event)[0][1], event) for event in replayed]
-    alone = {subject.name: [subject.name] for subject, _ in own}
-    pairs = [(subject.name, other) for subject, event in own if (other := KINDS[event.kind].joins(event)) is not None]
-    members = {**alone, **merged_persons(alone, pairs, reading.named)}
+    statuses = [digest for _, event in own if isinstance(digest := digest_of(event), StatusDigest)]
+    names = {subject.name for subject, _ in own} | {name for status in statuses for name in pair_of(status)}
+    members = persons_of(names, joined_pairs(statuses), reading.named)
     name = stored.subject.name
     if any(name in together for person, together in members.items() if person != name):
         return None

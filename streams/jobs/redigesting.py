@@ -25,7 +25,7 @@ from streams.messages.faults import Undecodable
 from streams.messages.identifiers import trimmed
 from streams.messages.kinds import KINDS, Place, details_of, digest_of
 from streams.messages.packing import decode_digest, encode_details, encode_digest
-from streams.pipeline.touching import merged_persons
+from streams.pipeline.persons import merged_persons
 from streams.store.events import generations, histories, padded, persons, stored, wider
 from streams.store.events.generations import NewDigest, OldDigest, Own
 from streams.store.events.padded import Trimmed
@@ -99,7 +99,7 @@ async def _trim_piece(connection: Connection, sets: RuleSets, area: str, names: 
         joined = _joined(members, of)
         if joined:
             mark = await stored.find_last_seq(connection, area)
-            await persons.save_merges(connection, area, joined, mark)
+            await persons.save_persons(connection, area, joined, mark)
         anew, report = await _rename(connection, of, rule_set)
         report += [Trimmed(area, "patient", name, trimmed(name), "joined") for name in of.pseudonyms]
         await padded.save_report(connection, report)

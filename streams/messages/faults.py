@@ -134,7 +134,7 @@ def _is_plain_decimal(value: Decimal) -> bool:
 def status_faults(status: PatientStatus) -> Iterator[str]:
     """The faults of a change of a patient's status."""
     yield from _day_faults("", ("happened_at", status.happened_at), ("died_on", status.died_on))
-    if status.change == "merge" and status.same_as in (None, status.patient):
+    if status.change in ("merge", "unmerge") and status.same_as in (None, status.patient):
         yield "same_as: a merge names another patient"
 
 

@@ -72,8 +72,8 @@ def _sum_of_lines(claim: Claim) -> Decimal:
     return sum([number(line.amount) for line in claim.lines], Decimal(0))
 
 
-def _merged(status: PatientStatus) -> str | None:
-    return status.same_as if status.change == "merge" else None
+def _other_pseudonym(status: PatientStatus) -> str | None:
+    return status.same_as if status.change in ("merge", "unmerge") else None
 
 
 KINDS: dict[str, Kind] = {
@@ -97,7 +97,7 @@ KINDS: dict[str, Kind] = {
         digest=StatusDigest,
         digest_of=status_digest,
         faults=status_faults,
-        joins=_merged,
+        joins=_other_pseudonym,
     ),
 }
 

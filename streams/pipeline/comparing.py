@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from knowledge_base.days import Day
 from knowledge_base.findings import Change, Finding, FindingVersion, Maker, NotEvaluated, finding_id
@@ -91,8 +92,23 @@ def compared(
         if gone and was_judged((entry.maker_id,), entry.first_day, entry.last_day):
             last = unpack_finding(entry.body)
             end = version(entry.finding_id, entry.version + 1, Change.WITHDRAWN, last, entry.subject)
-            versions.append(msgspec.structs.replace(end, continued_by=_heir(last, heirs)))
+            versions.append(replace(end, continued_by=_heir(last, heirs)))
     return versions
+
+
+def continued_anywhere(changed: Mapping[Subject, Changed]) -> dict[Subject, Changed]:
+    """The same changes of several subjects, where withdrawn findings of one may go on as those of another."""
+    heirs = [version for of in changed.values() for version in of.versions if version.change is not Change.WITHDRAWN]
+    return {
+        subject: replace(of, versions=[_continued(version, heirs) for version in of.versions])
+        for subject, of in changed.items()
+    }
+
+
+def _continued(version: FindingVersion, heirs: Sequence[FindingVersion]) -> FindingVersion:
+    if version.change is not Change.WITHDRAWN or version.continued_by is not None:
+        return version
+    return replace(version, continued_by=_heir(version.finding, heirs))
 
 
 def _says(body: bytes, finding: Finding) -> bool:

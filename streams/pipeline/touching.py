@@ -1,6 +1,6 @@
 """Touching: which of a subject's days and events new events concern."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -10,7 +10,6 @@ from knowledge_base.days import FIRST_DAY, LAST_DAY, Day
 from knowledge_base.digests.head import GENERATION, Digest
 from knowledge_base.subjects import Subject
 from rules_lib.scope import ALL_DAYS, Scope
-from streams.messages.identifiers import least
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
@@ -84,24 +83,6 @@ class Touched(NamedTuple):
 
     scope: Scope
     seqs: frozenset[int]
-
-
-def merged_persons(
-    members: Mapping[str, Sequence[str]],
-    joined: Iterable[tuple[str, str]],
-    named: Callable[[Iterable[str]], str] = least,
-) -> dict[str, list[str]]:
-    """Who becomes one person by pairs of pseudonyms: the one by which it is ``named``, with all that belong to it.
-
-    ``members`` are the persons known before, each with all its pseudonyms.
-    """
-    group_of = {patient: set(together) for together in members.values() for patient in together}
-    merged: set[str] = set()
-    for one, other in joined:
-        together = group_of.get(one, {one}) | group_of.get(other, {other})
-        group_of.update(dict.fromkeys(together, together))
-        merged |= together
-    return {named(group_of[patient]): sorted(group_of[patient]) for patient in merged}
 
 
 def touched(matter: Matter) -> Touched:

@@ -291,8 +291,29 @@ def test_innocents_look_guilty(county: Written) -> None:
 
 
 def test_paper_patients_are_seen_elsewhere_meanwhile(county: Written) -> None:
+    """Their honest visits are no part of the act: it is the ward's alone."""
+    seen = 0
     for act in county.acts_of(Kind.PAPER_STAY):
-        assert len({line[0] for line in act.lines}) == 2
+        (stay,) = {line[:2] for line in act.lines}
+        days = {county.lines[line].at.date() for line in act.lines}
+        seen += any(
+            claim.patient in act.persons and claim.institution != stay[0] and line.at.date() in days
+            for claim in county.claims
+            for line in claim.lines
+        )
+    assert seen == len(county.acts_of(Kind.PAPER_STAY)) > 0
+
+
+def test_who_lies_in_two_beds_lies_in_the_honest_one_first(county: Written) -> None:
+    for act in county.acts_of(Kind.TWO_BEDS):
+        (paper,) = {line[:2] for line in act.lines}
+        stays = [claim for claim in county.claims if claim.patient in act.persons and claim.admitted_at is not None]
+        (later,) = [claim for claim in stays if (claim.institution, claim.encounter_id) == paper]
+        assert any(
+            other.admitted_at < later.admitted_at < other.discharged_at
+            for other in stays
+            if other.institution != later.institution and other.discharged_at is not None
+        )
 
 
 def imported_modules() -> Iterator[tuple[str, str]]:

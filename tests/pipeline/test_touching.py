@@ -6,7 +6,8 @@ from random import Random
 from knowledge_base.days import FIRST_DAY, LAST_DAY
 from knowledge_base.digests.head import Digest
 from rules_lib.scope import ALL_DAYS
-from streams.pipeline.touching import Head, company_of, linked, merged_persons, touched
+from streams.pipeline.persons import merged_persons
+from streams.pipeline.touching import Head, company_of, linked, touched
 
 from .made_up import DAY, billed, claim, head, line, matter_of, status
 

@@ -78,8 +78,11 @@ def line(line_id: str, code: str | None, day: str, quantity: str = "1", **fields
 
 
 def visit(name: str, *lines: ClaimLine, **fields: Any) -> Claim:
-    """An outpatient claim of a man at institution A, settled on 06-30, paid by item, half of it by the fund."""
-    settled_at = fields.pop("settled_at", at("06-30"))
+    """An outpatient claim of a man at institution A, paid by item, half of it by the fund.
+
+    It is settled when it happened, on 06-30 unless told.
+    """
+    settled_at = fields.pop("settled_at", fields.get("happened_at", at("06-30")))
     told: dict[str, Any] = {
         "event_id": f"event-{name}",
         "encounter_id": f"visit-{name}",

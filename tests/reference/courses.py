@@ -10,7 +10,8 @@ from knowledge_base.findings import Occurrence
 
 from .judged import WITHIN_ONE, Judged, counting
 from .knowledge import Knowledge
-from .standing import Line, Person
+from .lines import Line
+from .standing import Person
 
 COURSE = "GZ10000101010000"
 GAP_ALLOWED = 7
@@ -30,7 +31,7 @@ def courses(person: Person, knowledge: Knowledge) -> Iterator[Judged]:
     for name in dict.fromkeys(point.name for _, point in listed):
         free = [(line, point, _days(line)) for line, point in listed if point.name == name and not point.row.per_stay]
         yield from _judged_courses((person.name, name), (), free)
-        for stay, discharged in person.closed_stays():
+        for stay, _, discharged in person.closed_stays():
             bound = [
                 (line, point, [day for day in _days(line) if day <= discharged])
                 for line, point in listed

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from knowledge_base.events.claims import Claim, ClaimLine, Paid
 from knowledge_base.events.persons import PatientStatus
 
-from .standing import civil_day
+from .dates import civil_day
 from .story import AREA, CENT, Story
 
 

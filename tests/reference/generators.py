@@ -19,9 +19,11 @@ from knowledge_base.facts import Point
 from .courses import COURSE
 from .disturbances import disturb, tell_the_sex
 from .oddities import ODD_DETAILS
-from .rules import BED_DAYS, DAILY_CAP, ELSEWHERE, PAIRS, PERIOD, PLACE, SEX_OF_DRUGS, SEX_OF_SERVICES
+from .rules import BED_DAYS, DAILY_CAP, PAIRS, PERIOD, PLACE, SEX_OF_DRUGS, SEX_OF_SERVICES
+from .scenes_of_two_houses import seen_elsewhere, two_stays_at_once
 from .spelling import spelled
 from .story import INSTITUTIONS, Story, begin
+from .two_houses import ELSEWHERE, TWO_STAYS
 
 HOME = INSTITUTIONS[0]
 
@@ -180,28 +182,6 @@ def _repeated(story: Story) -> None:
         when += story.random.choice([0, 1, point.row.days - 1, point.row.days, point.row.days + 1])
 
 
-def _absent(story: Story) -> None:
-    """Billed elsewhere around and during a stay: transfer days, dialysis, examinations sent out, a second stay."""
-    days, other = story.random.choice([1, 2, 3, 3, 14, 60, 200]), story.elsewhere()
-    visited = story.random.choice([0, 1, 1, 1, 1, max(0, days - 1), max(0, days - 1), days, days + 1])
-    own = [story.line(story.code("bed_items"), story.day(0))]
-    sent = story.random.choice([None, None, None, None, None, None, "to the other", "to nobody", "to a third"])
-    if sent:
-        to = {"to the other": other, "to nobody": None, "to a third": "H9"}[sent]
-        own.append(story.line(story.code("sex_of_services"), story.day(visited), sent_out=True, sent_to=to))
-    story.stay(0, days, own, paid=story.paid(own) if story.random.random() < 0.9 else None)
-    visit = [story.line(story.code("daily_caps"), story.day(visited)) for _ in range(story.random.choice([1, 2]))]
-    how = story.random.choice(["visit", "visit", "visit", "dialysis", "flagged", "mid-stay", "second stay"])
-    if how == "dialysis":
-        visit.append(story.line(story.code("dialysis_items"), story.day(visited)))
-    elif how == "flagged":
-        visit[0] = replace(visit[0], sent_out=True)
-    if how in ("mid-stay", "second stay"):
-        story.stay(visited, visited + 3, visit, institution=other, mid_stay=how == "mid-stay")
-    else:
-        story.claim(visit, institution=other)
-
-
 def _treated(story: Story) -> None:
     """A drug for its limit of days -1, 0, +1 or far more, over makers and visits, with pauses of 7 and 8 days."""
     point, lines = story.some("courses"), list[ClaimLine]()
@@ -266,7 +246,8 @@ _SCENES: dict[str, Callable[[Story], None]] = {
     SEX_OF_DRUGS: _drugs_by_sex,
     PLACE: _placed,
     PERIOD: _repeated,
-    ELSEWHERE: _absent,
+    ELSEWHERE: seen_elsewhere,
     COURSE: _treated,
     ODD_DETAILS: _odd,
+    TWO_STAYS: two_stays_at_once,
 }

@@ -15,13 +15,16 @@ from knowledge_base.events.head import Event
 from knowledge_base.facts import Point
 from knowledge_base.findings import LineKey, Occurrence
 
-from . import rules
+from . import rules, two_houses
 from .courses import COURSE, courses
 from .judged import Judged
 from .knowledge import Knowledge
+from .lines import Line
 from .oddities import ODD_DETAILS, odd_details
-from .rules import BED_DAYS, DAILY_CAP, ELSEWHERE, PAIRS, PERIOD, PLACE, SEX_OF_DRUGS, SEX_OF_SERVICES
-from .standing import Line, Person, fund_paid, people
+from .rules import BED_DAYS, DAILY_CAP, PAIRS, PERIOD, PLACE, SEX_OF_DRUGS, SEX_OF_SERVICES
+from .settlements import fund_paid
+from .standing import Person, people
+from .two_houses import ELSEWHERE, TWO_STAYS
 
 RULE_IDS = (
     BED_DAYS,
@@ -34,6 +37,7 @@ RULE_IDS = (
     ELSEWHERE,
     COURSE,
     ODD_DETAILS,
+    TWO_STAYS,
 )
 
 _RULES: tuple[Callable[[Person, Knowledge], Iterator[Judged]], ...] = (
@@ -45,9 +49,10 @@ _RULES: tuple[Callable[[Person, Knowledge], Iterator[Judged]], ...] = (
     rules.sex_of_drugs,
     rules.place,
     rules.periods,
-    rules.elsewhere,
+    two_houses.elsewhere,
     courses,
     odd_details,
+    two_houses.two_stays,
 )
 
 
@@ -106,7 +111,7 @@ def _expected(person: Person, judged: Judged) -> Expected:
         limit=judged.limit,
         guilty=frozenset(line.key for line, _ in judged.guilty),
         involved=frozenset(line.key for line in judged.involved),
-        in_question=sum((_yuan(Fraction(line.amount) * share) for line, share in disputed), Decimal("0.00")),
+        in_question=sum((_yuan(line.amount * share) for line, share in disputed), Decimal("0.00")),
         in_fund=sum((_yuan(_in_scope(line) * share) for line, share in disputed), Decimal("0.00")),
         loss=None if None in losses else sum((loss for loss in losses if loss is not None), Decimal("0.00")),
         institution=judged.institution,
@@ -116,15 +121,15 @@ def _expected(person: Person, judged: Judged) -> Expected:
 def _loss(person: Person, line: Line, share: Fraction) -> Decimal | None:
     """Section 6: “in-scope part × (fund paid / that Σ, at most 1)”, only where the claim is paid by item."""
     scopes = [other.in_fund_scope for other in person.lines if other.claim is line.claim]
-    total = sum((scope for scope in scopes if scope is not None), Decimal(0))
+    total = sum((scope for scope in scopes if scope is not None), Fraction(0))
     paid = fund_paid(line.claim)
     if line.claim.payment_method != "item" or None in scopes or total <= 0 or paid is None:
         return None
-    return _yuan(_in_scope(line) * share * min(Fraction(1), Fraction(paid) / Fraction(total)))
+    return _yuan(_in_scope(line) * share * min(Fraction(1), Fraction(paid) / total))
 
 
 def _in_scope(line: Line) -> Fraction:
-    return Fraction(line.in_fund_scope or 0)
+    return line.in_fund_scope or Fraction(0)
 
 
 def _yuan(amount: Fraction) -> Decimal:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from knowledge_base.findings import Occurrence
 
-from .standing import Line
+from .lines import Line
 
 WITHIN_ONE = "within one of the limit"
 

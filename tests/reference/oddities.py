@@ -2,8 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 
@@ -11,74 +10,110 @@ from knowledge_base.codes import ITEM_CODE_FORMATS
 from knowledge_base.dictionaries import ITEM_KINDS, SEXES, VISIT_TYPES
 from knowledge_base.events.claims import Claim
 
+from .dates import FIRST_TOLD, LAST_TOLD, civil_day, leaves_before_it_comes, told, told_day, too_long
+from .encounters import Encounter
 from .judged import Judged, missed
 from .knowledge import Knowledge
-from .standing import Line, Person, civil_day
+from .lines import Line
+from .standing import Person
 
 ODD_DETAILS = "GZ10000201002000"
 
 
 def odd_details(person: Person, _: Knowledge) -> Iterator[Judged]:
-    """Rule 9: “Value = number of standing lines or claims concerned, limit 0.”"""
-    for encounter in dict.fromkeys((claim.institution, claim.encounter_id) for claim in person.claims):
-        claims, lines = person.claims_in(encounter), person.lines_in(encounter)
-        doubled = [line for line in person.doubled if line.encounter == encounter]
-        odd_lines = {"line_twice": doubled, **{kind: list(map_lines) for kind, map_lines in _odd_lines(lines)}}
-        odd_claims = dict(_odd_claims(claims))
-        for kind in (*odd_lines, *odd_claims):
-            concerned = odd_lines.get(kind, [])
-            value = Decimal(len(concerned) or len(odd_claims.get(kind, [])))
-            if value:
-                shares = tuple((line, Fraction(0)) for line in concerned)
-                occurrence = (person.name, *encounter, kind)
-                yield Judged(ODD_DETAILS, occurrence, value, Decimal(0), encounter[0], shares)
-        for kind, reason in _nearly_odd(claims, lines):
+    """Rule 9: “Occurrence: P, institution, encounter, kind. Value = number of lines or claims concerned, limit 0;
+    lines are guilty only where the kind is about lines.”"""
+    for kind, lines in _odd_lines(person):
+        for encounter in dict.fromkeys(line.encounter for line in lines):
+            concerned = [line for line in lines if line.encounter == encounter]
+            shares = tuple((line, Fraction(0)) for line in concerned)
+            yield _judged(person, encounter, kind, len(concerned), shares)
+    for kind, claims in _odd_claims(person):
+        for encounter in dict.fromkeys(map(person.encounter_of, claims)):
+            yield _judged(person, encounter, kind, sum(person.encounter_of(claim) == encounter for claim in claims))
+    for encounter in dict.fromkeys(map(person.encounter_of, person.claims)):
+        for kind, reason in _nearly_odd(person.claims_in(encounter), person.lines_in(encounter)):
             yield missed(ODD_DETAILS, (person.name, *encounter, kind), encounter[0], reason)
 
 
-def _odd_lines(lines: list[Line]) -> Iterator[tuple[str, list[Line]]]:
-    """The kinds that are about lines, each with the lines concerned."""
-    yield "line_after_settlement", [line for line in lines if line.day > civil_day(line.claim.settled_at)]
-    yield "born_after_line", [line for line in lines if (_birth_date(line.claim) or line.day) > line.day]
+def _judged(
+    person: Person, encounter: Encounter, kind: str, value: int, shares: tuple[tuple[Line, Fraction], ...] = ()
+) -> Judged:
+    return Judged(ODD_DETAILS, (person.name, *encounter, kind), Decimal(value), Decimal(0), encounter[0], shares)
+
+
+def _odd_lines(person: Person) -> Iterator[tuple[str, Iterable[Line]]]:
+    """The kinds that are about lines, each with the lines concerned: “without refunds where nothing else is said”."""
+    every = person.all_lines
+    lines = [*every.own, *every.negative]
+    yield "line_twice", every.doubled
+    yield "line_after_settlement", [line for line in lines if _is_after_settlement(line)]
+    yield "born_after_line", [line for line in lines if _is_before_birth(line)]
+    yield "unlikely_line_day", [line for line in [*lines, *every.refunds] if not line.is_dated]
+    yield "opposite_signs", [line for line in lines if _signs(line) in ((1, -1), (-1, 1))]
+    yield "no_units", [line for line in lines if _signs(line) in ((0, 1), (0, -1))]
+    yield "refund_elsewhere", every.refunded_elsewhere
+    yield "return_without_line", every.returned_without_line
+    yield "over_refund", every.over_refunded
     kinds = [line for line in lines if line.source.item_kind is not None]
     yield "unknown_item_kind", [line for line in kinds if line.source.item_kind not in ITEM_KINDS]
     yield "unknown_item_code", [line for line in lines if line.code is not None and not _is_official(line.code)]
 
 
-def _odd_claims(claims: list[Claim]) -> Iterator[tuple[str, list[Claim]]]:
+def _odd_claims(person: Person) -> Iterator[tuple[str, Iterable[Claim]]]:
     """The kinds that are about claims, each with the claims concerned."""
-    yield "discharged_before_admitted", [claim for claim in claims if (_length(claim) or 0) < 0]
-    yield "unlikely_birth_date", [claim for claim in claims if claim.birth_date and not _birth_date(claim)]
+    claims = person.claims
+    again = person.encounters.used_again
+    yield "discharged_before_admitted", [claim for claim in claims if leaves_before_it_comes(claim)]
+    yield "unlikely_date", [claim for claim in claims if _has_placeholder(claim)]
+    yield "unlikely_birth_date", [claim for claim in claims if claim.birth_date and told(claim.birth_date) is None]
+    yield "wrong_clock", person.wrong_clocks
+    yield "corrects_reversed", person.fell_although_paid
+    yield "encounter_used_again", [claim for claim in claims if person.encounter_of(claim) in again]
     yield "odd_identifier", [claim for claim in claims if any(map(_is_odd, _identifiers(claim)))]
     yield "unknown_visit_type", [claim for claim in claims if claim.visit_type not in VISIT_TYPES]
     yield "unknown_sex_code", [claim for claim in claims if claim.sex is not None and claim.sex not in SEXES]
+
+
+def _is_after_settlement(line: Line) -> bool:
+    """“lines whose day is after the settlement day (both told)”"""
+    settled = told_day(line.claim.settled_at)
+    return line.is_dated and settled is not None and line.day > settled
+
+
+def _is_before_birth(line: Line) -> bool:
+    """“lines before the day of birth of their claim (both told)”"""
+    born = told(line.claim.birth_date)
+    return line.is_dated and born is not None and line.day < born
+
+
+def _signs(line: Line) -> tuple[int, int]:
+    """The signs of quantity and amount, as billed: -1, 0 or 1."""
+    quantity, amount = Decimal(line.source.quantity), Decimal(line.source.amount)
+    return (quantity > 0) - (quantity < 0), (amount > 0) - (amount < 0)
+
+
+def _has_placeholder(claim: Claim) -> bool:
+    """“an admission, discharge or settlement that is a placeholder”, an admission long before the discharge, too."""
+    stated = (claim.admitted_at, claim.discharged_at, claim.settled_at)
+    if any(instant is not None and told_day(instant) is None for instant in stated):
+        return True
+    admitted, discharged = told_day(claim.admitted_at), told_day(claim.discharged_at)
+    return admitted is not None and discharged is not None and too_long(admitted, discharged)
 
 
 def _nearly_odd(claims: list[Claim], lines: list[Line]) -> Iterator[tuple[str, str]]:
     """Kinds of which an encounter stands at the very edge."""
     if any(line.day == civil_day(line.claim.settled_at) for line in lines):
         yield "line_after_settlement", "the line lies on the settlement day"
-    if any(claim.birth_date in (date(1900, 1, 2), date(2090, 12, 31)) for claim in claims):
+    if any(claim.birth_date in (FIRST_TOLD, LAST_TOLD) for claim in claims):
         yield "unlikely_birth_date", "the first or last day that counts"
     if any(line.day == line.claim.birth_date for line in lines):
         yield "born_after_line", "the line lies on the day of birth"
-    if any(_length(claim) == 0 for claim in claims):
+    if any(told_day(claim.admitted_at) == told_day(claim.discharged_at) is not None for claim in claims):
         yield "discharged_before_admitted", "discharged on the day of admission"
     if any(claim.sex in ("0", "9") for claim in claims):
         yield "unknown_sex_code", "an official code for an unknown sex"
-
-
-def _length(claim: Claim) -> int | None:
-    """Days from admission to discharge; ``None`` where either is absent."""
-    if claim.admitted_at is None or claim.discharged_at is None:
-        return None
-    return (civil_day(claim.discharged_at) - civil_day(claim.admitted_at)).days
-
-
-def _birth_date(claim: Claim) -> date | None:
-    """“before 1900-01-02 or after 2090-12-31; it counts as not told”"""
-    likely = claim.birth_date is not None and date(1900, 1, 1) < claim.birth_date < date(2091, 1, 1)
-    return claim.birth_date if likely else None
 
 
 def _identifiers(claim: Claim) -> list[str]:

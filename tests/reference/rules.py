@@ -1,4 +1,4 @@
-"""The first eight rules of docs/what-counts.md, section 5, each sentence in its own loop.
+"""The first six rules of docs/what-counts.md, section 5, each sentence in its own loop.
 
 Every function takes one person and the knowledge and yields the anchors that it can judge: hits, and what
 comes near to one. Lines come in line order, (at, event_id, line_id), throughout.
@@ -10,9 +10,12 @@ from decimal import Decimal
 
 from knowledge_base.dictionaries import EMERGENCY_VISITS, INPATIENT_VISITS, VISIT_TYPES
 
+from .dates import ONE_DAY, admission_and_discharge, told_day
 from .judged import Judged, by_grounds, counting, missed, summed, units, whole
 from .knowledge import Knowledge
-from .standing import Line, Person, Stay, civil_day
+from .lines import Line
+from .standing import Person
+from .stays import Stay
 
 BED_DAYS = "FW10000001"
 DAILY_CAP = "GZ10000102014000"
@@ -21,9 +24,7 @@ SEX_OF_SERVICES = "GZ10000302004000"
 SEX_OF_DRUGS = "GZ10000301004000"
 PLACE = "FW10000002"
 PERIOD = "FW10000003"
-ELSEWHERE = "FW10000004"
 
-ONE_DAY = timedelta(days=1)
 INTERSEX_CODES = {"Q56", *(f"Q{number}" for number in range(90, 100))}
 INTERSEX_NAMES = ("性别不清", "两性畸形", "染色体异常", "性发育异常")
 NOT_COUNTING = "the line does not count"
@@ -31,11 +32,11 @@ NOT_COUNTING = "the line does not count"
 
 def bed_days(person: Person, knowledge: Knowledge) -> Iterator[Judged]:
     """“value = units of all bed items that count; limit = discharge day - admission day, at least 1.”"""
-    for stay, discharged in person.closed_stays():
+    for stay, admitted, discharged in person.closed_stays():
         lines = counting(person.lines_in(stay.encounter))
         beds = [line for line in lines if knowledge.point("bed_items", line.code, line.day)]
         if beds:
-            limit = Decimal(max(1, (discharged - stay.admitted).days))
+            limit = Decimal(max(1, (discharged - admitted).days))
             yield summed(BED_DAYS, (person.name, *stay.encounter), beds, limit)
 
 
@@ -45,12 +46,12 @@ def daily_caps(person: Person, knowledge: Knowledge) -> Iterator[Judged]:
     for institution, item in dict.fromkeys((line.institution, str(line.code)) for line in capped):
         lines = [line for line in capped if (line.institution, line.code) == (institution, item)]
         posted: set[Line] = set()
-        for stay, discharged in person.closed_stays():
+        for stay, admitted, discharged in person.closed_stays():
             batch = _posted_at_discharge(stay, lines, knowledge)
             point = knowledge.point("daily_caps", item, discharged)
             if point and counting(batch):
-                limit = point.row.limit * ((discharged - stay.admitted).days + 1)
-                yield summed(DAILY_CAP, (person.name, institution, item, stay.encounter_id), counting(batch), limit)
+                limit = point.row.limit * ((discharged - admitted).days + 1)
+                yield summed(DAILY_CAP, (person.name, institution, item, stay.encounter[1]), counting(batch), limit)
             posted.update(batch)
         yield from _caps_by_day(person, [line for line in counting(lines) if line not in posted], knowledge)
 
@@ -132,9 +133,8 @@ def _one_step_apart(line: Line, other: Line) -> bool:
 def _operations(person: Person, encounter: tuple[str, str]) -> tuple[bool, set[date]]:
     """“known when every standing claim of the encounter carries the field and each operation has its day”"""
     fields = [claim.operations for claim in person.claims_in(encounter)]
-    moments = [operation.at for operations in fields for operation in operations or ()]
-    known = None not in fields and None not in moments
-    return known, {civil_day(moment) for moment in moments if moment is not None}
+    days = [told_day(operation.at) for operations in fields for operation in operations or ()]
+    return None not in fields and None not in days, {day for day in days if day is not None}
 
 
 def sex_of_services(person: Person, knowledge: Knowledge) -> Iterator[Judged]:
@@ -208,60 +208,25 @@ def _became_stay(person: Person, encounter: tuple[str, str]) -> bool:
     claims = [claim for claim in person.claims_in(encounter) if claim.visit_type in EMERGENCY_VISITS]
     if not claims:
         return False
-    days = [civil_day(claim.discharged_at) for claim in claims if claim.discharged_at is not None]
-    days += [line.day for line in person.lines_in(encounter) if line.claim.visit_type in EMERGENCY_VISITS]
+    days = [day for claim in claims if (day := admission_and_discharge(claim)[1]) is not None]
+    emergency = [line for line in person.lines_in(encounter) if line.claim.visit_type in EMERGENCY_VISITS]
+    days += [line.day for line in emergency if line.is_dated]
     begins = {stay.admitted for stay in person.stays if stay.institution == encounter[0]}
     return bool(days) and not begins.isdisjoint({max(days), max(days) + ONE_DAY})
 
 
 def periods(person: Person, knowledge: Knowledge) -> Iterator[Judged]:
-    """“on each day d with lines that count, value = units on the days d-n+1 to d, at all institutions; limit = c”"""
+    """“on each day d with lines that count, value = units on the days d-n+1 to d, at all institutions; limit = c;
+    days before the point's own first day are none of the window”"""
     lines = counting(person.lines)
     for item, day in dict.fromkeys((line.code, line.day) for line in lines if line.code):
         point = knowledge.point("periods", item, day)
         if not point:
             continue
-        first = day - timedelta(days=point.row.days - 1)
+        first = max(day - timedelta(days=point.row.days - 1), date.fromordinal(point.valid_from))
         window = [line for line in lines if line.code == item and first <= line.day <= day]
         occurrence = (person.name, item, day.isoformat())
         yield summed(PERIOD, occurrence, window, point.row.count, on_day=day)
-
-
-def elsewhere(person: Person, knowledge: Knowledge) -> Iterator[Judged]:
-    """“For each closed stay in the fund, each other institution B and each day strictly between admission and
-    discharge: B's lines of that day that count are guilty, except ...”"""
-    for stay, discharged in person.closed_stays():
-        outside = [line for line in person.lines if line.institution != stay.institution]
-        for other, day in dict.fromkeys((line.institution, line.day) for line in outside):
-            if stay.admitted <= day <= discharged:
-                grounds_of_day = _grounds_of_absence(person, stay, other, day)
-                lines = [line for line in outside if (line.institution, line.day) == (other, day)]
-                grounds = {line: _grounds_of_visit(line, knowledge) + grounds_of_day for line in lines}
-                occurrence = (person.name, *stay.encounter, other, day.isoformat())
-                yield from by_grounds(ELSEWHERE, occurrence, grounds, lines_are_value=True)
-
-
-def _grounds_of_absence(person: Person, stay: Stay, other: str, day: date) -> list[str]:
-    """“all lines of B that day where the stay's encounter has a line of that day flagged sent_out with sent_to = B”"""
-    sent = [line.source.sent_to for line in person.lines_in(stay.encounter) if line.day == day and line.source.sent_out]
-    grounds = {
-        "the stay is not in the fund": not stay.in_fund,
-        "transfer day": day in (stay.admitted, stay.discharged),
-        "sent there": other in sent,
-        "sent out, nobody named": None in sent,
-    }
-    return [ground for ground, holds in grounds.items() if holds]
-
-
-def _grounds_of_visit(line: Line, knowledge: Knowledge) -> list[str]:
-    items = [(item.item_code, civil_day(item.at)) for item in line.claim.lines]
-    grounds = {
-        NOT_COUNTING: not line.counts,
-        "mid-stay settlement": line.claim.mid_stay,
-        "dialysis": any(knowledge.point("dialysis_items", code, day) for code, day in items),
-        "sent out": line.source.sent_out,
-    }
-    return [ground for ground, holds in grounds.items() if holds]
 
 
 def _anchors(lines: tuple[Line, ...]) -> list[tuple[str, date, str]]:

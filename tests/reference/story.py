@@ -11,7 +11,7 @@ from knowledge_base.events.claims import Claim, ClaimLine, Diagnosis, Paid
 from knowledge_base.events.head import Event
 from knowledge_base.facts import Point
 
-from .standing import CHINA, civil_day
+from .dates import CHINA, civil_day
 
 AREA = "420281"
 INSTITUTIONS = ("H1", "H2", "H3")

@@ -10,9 +10,9 @@ from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
 
+from .dates import civil_day
 from .generators import mixed, persons
 from .judge import RULE_IDS, near_misses, reference_findings
-from .standing import civil_day
 
 ENOUGH = 500
 PATIENCE = 6000

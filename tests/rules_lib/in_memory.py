@@ -17,7 +17,7 @@ from rules_lib.rule_set import RuleSet
 from rules_lib.scope import ALL_DAYS
 from streams.messages.kinds import digest_of
 from tests.reference.judge import Expected
-from tests.reference.standing import person_names
+from tests.reference.persons import person_names
 
 Key = tuple[str, Occurrence]
 """(rule, occurrence)"""

@@ -22,7 +22,7 @@ from rules_lib.wording import Names, finding_sentence, load_wording
 FILES = rule_paths()
 LANGUAGES = ("zh", "en")
 #: What a sentence takes from the finding itself; other words come from the evidence of the check.
-WORDS_OF_FINDINGS = {"day", "institution", "stay_institution", "value", "limit"}
+WORDS_OF_FINDINGS = {"undisputed", "day", "institution", "stay_institution", "value", "limit"}
 FACTS = load_facts()
 
 

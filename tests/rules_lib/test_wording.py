@@ -33,14 +33,25 @@ def _first(rule_id: str, rule_set: RuleSet) -> tuple[Rule, Finding]:
 
 def test_sentence_names_item_days_and_institutions(rule_set: RuleSet) -> None:
     names = Names({"H1": "甲院", "H2": "乙院"}, item_names(rule_set.facts))
-    rule, elsewhere = _first("FW10000004", rule_set)
+    rule, elsewhere = _first("FW10000005", rule_set)
     sentence = finding_sentence(rule, elsewhere, names, "zh")
     for word in ("2026-03-01", "2026-03-07", "2026-03-04", "甲院", "乙院"):
         assert word in sentence
+    assert "争议" not in sentence
     padded = Names({"H1": "甲\u200b院", "H2": "乙\u200b院"}, {})
     assert finding_sentence(rule, elsewhere, padded, "zh").count(r"\u200b院") == 2
     rule, period = _first("FW10000003", rule_set)
     assert finding_sentence(rule, period, names, "zh").startswith("糖化血红蛋白测定：2026-03-15")
+
+
+def test_what_disputes_nothing_says_so_and_of_many_days_the_first_are_said(rule_set: RuleSet) -> None:
+    rule, finding = _first("FW10000005", rule_set)
+    days = [date(2026, 3, day) for day in range(2, 10)]
+    bare = msgspec.structs.replace(finding, guilty=(), evidence={**finding.evidence, "days": days})
+    sentence = finding_sentence(rule, bare, NOBODY, "zh")
+    assert "2026-03-07、…" in sentence
+    assert "2026-03-08" not in sentence
+    assert "暂无争议金额" in sentence
 
 
 def test_missing_word_is_called_unknown(rule_set: RuleSet) -> None:
@@ -112,9 +123,10 @@ def test_every_field_of_an_odd_identifier_has_words() -> None:
 
 
 def test_every_oddity_has_words() -> None:
-    kinds = set(re.findall(r'\("([a-z_]+)", (?:None|line|key)', inspect.getsource(details)))
-    assert "line_twice" in kinds
-    assert kinds == set(load_wording().oddities)
+    """Every name of several words that the check writes is a field or a kind."""
+    written = set(re.findall(r'"([a-z]+(?:_[a-z]+)+)"', inspect.getsource(details)))
+    assert "line_twice" in written
+    assert written - {*details.OWN_NAMES, *details.LINE_NAMES} == set(load_wording().oddities)
 
 
 def test_both_languages_are_filled_with_the_same_words() -> None:

@@ -29,8 +29,9 @@ from streams.messages.codec import encode_event
 from streams.messages.versions import pack_finding, unpack_finding, unpack_version
 from streams.store.transport import offsets
 from streams.topics import CLAIMS, FINDINGS, JUDGES
+from tests.reference.dates import CHINA
 from tests.reference.judge import Expected, reference_findings
-from tests.reference.standing import CHINA, person_names
+from tests.reference.persons import person_names
 from tests.rules_lib.in_memory import Key, differences, findings_of, judgements, undecided_of
 
 Name = tuple[str, str]

@@ -35,7 +35,7 @@ from streams.topics import CLAIMS, JUDGES
 from tests.pipeline.made_up import told
 from tests.reference import cases
 from tests.reference.generators import mixed
-from tests.reference.standing import person_names
+from tests.reference.persons import person_names
 
 from .disturbed import message_of, take_in
 

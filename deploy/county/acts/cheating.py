@@ -17,6 +17,7 @@ from deploy.county.truth import Kind, plant
 def arrange(plan: CountyPlan, people: list[Person], places: Institutions) -> Iterator[Contact]:
     """All arranged encounters of the year."""
     yield from _admit_on_paper(plan, people, places)
+    yield from _admit_who_lies_elsewhere(plan, people, places)
     yield from _swipe_cards_in_rows(plan, people, places)
     yield from _bill_womens_kit_on_mens_cards(plan, people, places)
     yield from _drip_for_walk_ins(plan, people, places)
@@ -37,7 +38,21 @@ def _admit_on_paper(plan: CountyPlan, people: list[Person], places: Institutions
         for number in range(chance.randint(1, 2)):
             when = day + chance.randint(1, nights - 1)
             minute = consulting_minute(chance)
-            yield Contact(person, usual, when, minute, reason, f"meanwhile{number}", in_any_case=True, act=act)
+            yield Contact(person, usual, when, minute, reason, f"meanwhile{number}", in_any_case=True)
+
+
+def _admit_who_lies_elsewhere(plan: CountyPlan, people: list[Person], places: Institutions) -> Iterator[Contact]:
+    """The same ward has the cards of villagers who fell ill: they lie in the hospital and are admitted here as well."""
+    wards = places.with_habit(Habit.PAPER_STAYS)
+    for person, chance in recruit(plan, people, Group.IN_TWO_BEDS, _is_elderly(plan)):
+        nights, on_paper = chance.randint(*r.PNEUMONIA.nights), chance.randint(*r.PAPER_WARD.nights)
+        day = some_day(plan, chance, nights + on_paper + 1)
+        hospital = places.nearest("level_2", person.home)
+        yield Contact(person, hospital, day, chance.randint(480, 900), r.PNEUMONIA, "truly", nights, in_any_case=True)
+        act = plant(Kind.TWO_BEDS, person.pseudonym)
+        later = day + chance.randint(1, nights - 2)
+        ward = chance.choice(wards)
+        yield Contact(person, ward, later, 480, r.PAPER_WARD, "on_paper", on_paper, in_any_case=True, act=act)
 
 
 def _swipe_cards_in_rows(plan: CountyPlan, people: list[Person], places: Institutions) -> Iterator[Contact]:

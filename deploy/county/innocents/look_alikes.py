@@ -1,4 +1,4 @@
-"""People who do nothing wrong and look as if they did: dialysis, chemotherapy, transfers, late settlement."""
+"""People who do nothing wrong and look as if they did: dialysis, errands, chemotherapy, transfers, late settlement."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,6 +18,7 @@ from knowledge_base.days import Day
 def befall(plan: CountyPlan, people: list[Person], places: Institutions) -> Iterator[Contact]:
     """What happens to people with special needs, among them those who will need an excuse."""
     yield from _dialyse(plan, people, places)
+    yield from _fetch_drugs(plan, people, places)
     yield from _give_chemotherapy(plan, people, places)
     yield from _transfer(plan, people, places)
     yield from _settle_late(plan, people, places)
@@ -32,7 +33,18 @@ def _dialyse(plan: CountyPlan, people: list[Person], places: Institutions) -> It
         admitted = some_day(plan, chance, nights + 1)
         act = plant(Kind.DIALYSED_ELSEWHERE, person.pseudonym)
         ward = places.nearest(chance.choice(("level_3", "level_1")), person.home)
-        yield Contact(person, ward, admitted, chance.randint(480, 900), r.KIDNEY_WARD, "kidney", nights)
+        cared_for = partial(_is_care_within, admitted, admitted + nights)
+        yield Contact(
+            person,
+            ward,
+            admitted,
+            chance.randint(480, 900),
+            r.KIDNEY_WARD,
+            "kidney",
+            nights,
+            act=act,
+            is_act_line=cared_for,
+        )
         turn, minute = chance.randrange(2), chance.choice((390, 750, 1080))
         for day in range(plan.first.toordinal(), plan.last.toordinal() + 1):
             if day % 7 in (turn, turn + 2, turn + 4):
@@ -47,6 +59,28 @@ def _dialyse(plan: CountyPlan, people: list[Person], places: Institutions) -> It
                     in_any_case=True,
                     act=act if away else None,
                 )
+
+
+def _is_care_within(admitted: Day, discharged: Day, line: BillLine) -> bool:
+    """What a stay bills of a patient's body between its first and last day, but for what wards pad."""
+    padded = (p.NURSING_FIRST, p.NURSING_SECOND, p.MONITORING)
+    return admitted < line.day < discharged and line.item.kind == "service" and line.item not in padded
+
+
+def _fetch_drugs(plan: CountyPlan, people: list[Person], places: Institutions) -> Iterator[Contact]:
+    """The daughter buys her mother's pills with the card while the mother lies in hospital."""
+    for person, chance in recruit(
+        plan, people, Group.HAS_RELATIVES_FETCH, lambda who: who.age_in(plan.first.year) > 60
+    ):
+        nights = chance.randint(*r.PNEUMONIA.nights)
+        admitted = some_day(plan, chance, nights + 1)
+        act = plant(Kind.FETCHED_BY_RELATIVES, person.pseudonym)
+        hospital = places.nearest("level_3", person.home)
+        cared_for = partial(_is_care_within, admitted, admitted + nights)
+        minute = chance.randint(480, 900)
+        yield Contact(person, hospital, admitted, minute, r.PNEUMONIA, "lies", nights, act=act, is_act_line=cared_for)
+        shop, day = places.nearest("pharmacy", person.home), admitted + chance.randint(1, nights - 1)
+        yield Contact(person, shop, day, consulting_minute(chance), r.SHOP_FOR_CHRONIC, "fetched", in_any_case=True)
 
 
 def _give_chemotherapy(plan: CountyPlan, people: list[Person], places: Institutions) -> Iterator[Contact]:

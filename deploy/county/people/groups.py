@@ -24,6 +24,8 @@ class Group(IntEnum):
     SETTLES_LATE = auto()
     NEEDS_STENT = auto()
     HAS_OVARIAN_CANCER = auto()
+    IN_TWO_BEDS = auto()
+    HAS_RELATIVES_FETCH = auto()
 
 
 _PER_THOUSAND = {
@@ -39,6 +41,8 @@ _PER_THOUSAND = {
     Group.SETTLES_LATE: 4,
     Group.NEEDS_STENT: 2.5,
     Group.HAS_OVARIAN_CANCER: 1,
+    Group.IN_TWO_BEDS: 2,
+    Group.HAS_RELATIVES_FETCH: 3,
 }
 _AT_LEAST = {Group.LENDS_CARD: 6}
 

@@ -5,7 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 import asyncpg
 
+from knowledge_base.digests.persons import StatusDigest
 from knowledge_base.subjects import PATIENT, Subject
+from streams.messages.packing import decode_digest
+
+_STATUS = "patient_status"
 
 
 def _lock_key(*words: str) -> int:
@@ -48,7 +52,7 @@ async def find_persons(connection: asyncpg.Connection, area: str, patients: Coll
     return members
 
 
-async def save_merges(
+async def save_persons(
     connection: asyncpg.Connection, area: str, members: Mapping[str, Sequence[str]], seq: int
 ) -> None:
     """Writes who is one person from now on, as of an arrival number."""
@@ -59,4 +63,35 @@ async def save_merges(
         on conflict (area, patient) do update set person = excluded.person, seq = excluded.seq
         """,
         rows,
+    )
+
+
+async def load_statuses(connection: asyncpg.Connection, area: str, patients: Collection[str]) -> list[StatusDigest]:
+    """Every change of status of some pseudonyms, in any order."""
+    rows = await connection.fetch(
+        """
+        select e.digest from unnest($2::text[]) as name (patient)
+        cross join lateral (
+            select * from events e
+            where e.area = $1 and e.patient = name.patient and e.subject_kind = 'patient' and e.kind = $3 offset 0
+        ) as e
+        """,
+        area,
+        list(patients),
+        _STATUS,
+    )
+    digests = [decode_digest(_STATUS, row["digest"]) for row in rows]
+    return [digest for digest in digests if isinstance(digest, StatusDigest)]
+
+
+async def save_unmerges(
+    connection: asyncpg.Connection, area: str, pairs: Mapping[str, tuple[str, str]], merged: Collection[str]
+) -> None:
+    """Writes which pairs unmerges part, by event_id; those in ``merged`` are of a pair that some merge joined."""
+    await connection.executemany(
+        """
+        insert into unmerges (area, event_id, one, other, merged) values ($1, $2, $3, $4, $5)
+        on conflict (area, event_id) do update set merged = excluded.merged
+        """,
+        [(area, event_id, *pair, event_id in merged) for event_id, pair in sorted(pairs.items())],
     )

@@ -158,12 +158,18 @@ async def load_bodies(connection: asyncpg.Connection, area: str, event_ids: Coll
 
 
 async def load_received(connection: asyncpg.Connection, area: str, patient: str, as_of: int) -> list[bytes]:
-    """The received messages of everybody who is one person with a patient now, up to an arrival number."""
+    """The received messages of everybody who is one person with a patient now, or was, up to an arrival number."""
     rows = await connection.fetch(
         """
-        with everybody as (
-            select m.patient from persons p join persons m using (area, person) where p.area = $1 and p.patient = $2
-            union select $2)
+        with recursive everybody (patient) as (
+            select $2::text
+            union
+            select near.patient from everybody e cross join lateral (
+                select m.patient from persons p join persons m using (area, person)
+                where p.area = $1 and p.patient = e.patient
+                union all select other from unmerges where area = $1 and one = e.patient and merged
+                union all select one from unmerges where area = $1 and other = e.patient and merged
+            ) as near)
         select r.body from everybody
         cross join lateral (
             select * from events e where e.area = $1 and e.patient = everybody.patient and e.seq <= $3 offset 0
