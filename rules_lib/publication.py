@@ -12,7 +12,7 @@ import msgspec
 from pydantic import TypeAdapter, ValidationError
 
 from knowledge_base.cards import Card, Words
-from knowledge_base.catalogues.rows import ROWS, Row
+from knowledge_base.catalogues.rows import ROWS, AnyRow
 from knowledge_base.days import Day
 from knowledge_base.facts import Facts, Point
 from knowledge_base.files.loading import uncollected
@@ -40,7 +40,7 @@ def pack(rule_set: RuleSet) -> bytes:
     return msgspec.json.encode(document)
 
 
-def _packed_row(row: Row) -> dict[str, Any]:
+def _packed_row(row: AnyRow) -> dict[str, Any]:
     """A row without what it does not say, which would take most of the room."""
     return row.model_dump(mode="json", exclude_defaults=True)
 
@@ -129,7 +129,7 @@ def _points(packed: Sequence[_PackedPoint]) -> tuple[list[Point], dict[str, str]
     raw: dict[str, list[msgspec.Raw]] = {}
     for point in packed:
         raw.setdefault(point.catalogue, []).append(point.row)
-    rows: dict[str, Iterator[Row]] = {}
+    rows: dict[str, Iterator[AnyRow]] = {}
     bad: dict[str, str] = {}
     for name, of_catalogue in raw.items():
         try:
@@ -146,7 +146,7 @@ def _document_of(point: _PackedPoint) -> dict[str, Any]:
     return {**msgspec.structs.asdict(point), "row": msgspec.json.decode(point.row)}
 
 
-def _point(point: _PackedPoint, row: Row) -> Point:
+def _point(point: _PackedPoint, row: AnyRow) -> Point:
     return Point(
         catalogue=intern(point.catalogue),
         row=row,
@@ -161,10 +161,10 @@ def _point(point: _PackedPoint, row: Row) -> Point:
     )
 
 
-def _rows(catalogue: str, raw: Sequence[msgspec.Raw]) -> list[Row]:
+def _rows(catalogue: str, raw: Sequence[msgspec.Raw]) -> list[AnyRow]:
     """The rows of a catalogue, read together, which is many times faster."""
     row_type: Any = ROWS[catalogue]
-    rows: list[Row] = TypeAdapter(list[row_type]).validate_json(b"[" + b",".join(raw) + b"]")
+    rows: list[AnyRow] = TypeAdapter(list[row_type]).validate_json(b"[" + b",".join(raw) + b"]")
     return rows
 
 

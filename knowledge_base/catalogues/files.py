@@ -2,7 +2,9 @@
 
 A catalogue is one YAML file with a source and points. A point holds item codes and values from its
 ``valid_from`` on (and to ``valid_to``, counted, where it ends); ``recorded_on`` is the day on which it became
-known. A later point with the same key supersedes an earlier one from its own first day; both stay.
+known. A later point with the same key supersedes an earlier one from its own first day; both stay. ``published`` says
+how many points the notices list, counted as the row type does (``keys``): no rule reads it. A catalogue without points
+comes by import.
 
     catalogue: periods
     title: 医疗服务项目周期超频次
@@ -11,6 +13,7 @@ known. A later point with the same key supersedes an earlier one from its own fi
     recorded_on: 2025-12-31
     valid_from: 2025-12-31
     localised: false
+    published: 14
     points:
       - {codes: ["002503020030000"], name: 糖化血红蛋白测定, count: "1", days: 15}
 
@@ -21,7 +24,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from knowledge_base.catalogues.rows import ROWS, AnyRow
 from knowledge_base.days import as_date
@@ -56,6 +59,7 @@ class _Head(BaseModel):
     recorded_on: date
     valid_from: date
     localised: bool
+    published: Annotated[int, Field(gt=0)] | None = None
     note: str | None = None
 
 

@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class AnyRow(BaseModel):
-    """What every point may say; dates and notes default to those of its file."""
+    """What every point may say; dates and notes default to those of its file.
+
+    ``rows`` are the rows of the published sheet that say it: as it numbers them, or counted from 1 below its head.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -19,6 +22,7 @@ class AnyRow(BaseModel):
     valid_to: date | None = None
     recorded_on: date | None = None
     source: str | None = None
+    rows: str | None = None
     note: str | None = None
 
     @property
@@ -30,6 +34,11 @@ class AnyRow(BaseModel):
     def all_codes(self) -> Iterable[str]:
         """Every item that this point says something about."""
         return self.codes
+
+    @property
+    def keys(self) -> Iterable[tuple[str, ...]]:
+        """What it counts for among the published points: one for each item."""
+        return [(code,) for code in self.codes]
 
 
 class BedItem(AnyRow):
@@ -44,7 +53,9 @@ class DailyCap(AnyRow):
 
 
 class Pair(AnyRow):
-    """The item ``codes[0]``, the only one, includes each of the items ``included`` (code to name)."""
+    """The item ``codes[0]``, the only one, includes each of the items ``included`` (code to name) in an interval."""
+
+    interval: ClassVar[Literal["day", "visit", "hours", "hour"]]
 
     codes: Annotated[tuple[str, ...], Field(min_length=1, max_length=1, strict=False)]
     included: Annotated[dict[str, str], Field(min_length=1)]
@@ -54,11 +65,67 @@ class Pair(AnyRow):
     def all_codes(self) -> Iterable[str]:
         return (*self.codes, *self.included)
 
+    @property
+    def keys(self) -> Iterable[tuple[str, ...]]:
+        return [(self.codes[0], code) for code in self.included]
+
+
+class PairOfADay(Pair):
+    """On one civil day (单日)."""
+
+    interval = "day"
+
+
+class PairOfAVisit(Pair):
+    """In one visit (单次就诊)."""
+
+    interval = "visit"
+
+
+class PairOfHours(Pair):
+    """At most ``hours`` hours apart (6小时)."""
+
+    interval = "hours"
+
+    hours: Annotated[int, Field(gt=0)]
+
+    @property
+    def days_back(self) -> int:
+        return -(-self.hours // 24)
+
+
+class PairOfTheSameHour(Pair):
+    """In one hour of the clock (同一小时)."""
+
+    interval = "hour"
+
 
 class SexLimit(AnyRow):
     """An item for one sex: 1 man, 2 woman."""
 
     sex: Literal["1", "2"]
+
+
+class AgeLimit(AnyRow):
+    """An item for one age: 儿童, 新生儿, 婴幼儿. The sheets name no years."""
+
+    age: Literal["child", "newborn", "infant"]
+
+
+class WorkingAge(AnyRow):
+    """A service paid only at working age (法定就业年龄)."""
+
+
+class LevelLimit(AnyRow):
+    """A drug paid in institutions of this level and above: 2 二级, 3 三级."""
+
+    level: Literal["2", "3"]
+
+
+class InsuranceLimit(AnyRow):
+    """A drug of one insurance alone: 工伤, 生育."""
+
+    insurance: Literal["injury", "maternity"]
 
 
 class HospitalOnly(AnyRow):
@@ -79,28 +146,46 @@ class Period(AnyRow):
 
 
 class Course(AnyRow):
-    """At most ``days`` days of payment, of one stay where ``per_stay``."""
+    """At most ``days`` days of payment, of one stay where ``per_stay``, of one illness where ``per_illness``."""
 
     days: Annotated[int, Field(gt=0)]
     per_stay: bool = False
+    per_illness: bool = False
+
+
+class LaterOperation(AnyRow):
+    """An operation that is discounted where it is a later one through the same cut; ``groups`` are 手术组."""
+
+    groups: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+
+    @property
+    def keys(self) -> Iterable[tuple[str, ...]]:
+        return [(code, group) for code in self.codes for group in self.groups]
 
 
 class DialysisItem(AnyRow):
     """A treatment for which patients in hospital are sent to another institution."""
 
 
-Row = BedItem | DailyCap | Pair | SexLimit | HospitalOnly | Period | Course | DialysisItem
-
-
 ROWS: dict[str, type[AnyRow]] = {
+    "age_of_drugs": AgeLimit,
+    "age_of_services": AgeLimit,
     "bed_items": BedItem,
-    "daily_caps": DailyCap,
-    "pairs_of_a_day": Pair,
-    "pairs_of_a_visit": Pair,
-    "sex_of_services": SexLimit,
-    "sex_of_drugs": SexLimit,
-    "drugs_only_in_hospital": HospitalOnly,
-    "periods": Period,
     "courses": Course,
+    "courses_of_services": Course,
+    "daily_caps": DailyCap,
     "dialysis_items": DialysisItem,
+    "drugs_only_in_hospital": HospitalOnly,
+    "insurance_of_drugs": InsuranceLimit,
+    "later_operations": LaterOperation,
+    "level_of_drugs": LevelLimit,
+    "pairs_of_a_day": PairOfADay,
+    "pairs_of_a_visit": PairOfAVisit,
+    "pairs_of_hours": PairOfHours,
+    "pairs_of_the_same_hour": PairOfTheSameHour,
+    "periods": Period,
+    "sex_of_drugs": SexLimit,
+    "sex_of_services": SexLimit,
+    "services_of_working_age": WorkingAge,
 }
+"""Every catalogue with what its points say; some of them come by import alone, and some no rule reads."""

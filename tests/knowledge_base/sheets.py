@@ -89,9 +89,9 @@ def _periods() -> Official:
     }
 
 
-def _pairs(frequency: str) -> Official:
+def _pairs(frequency: str, *values: object) -> Official:
     return {
-        (row["主项编码"], row["从项编码"], PUBLISHED): (row["主项名称"], row["从项名称"])
+        (row["主项编码"], row["从项编码"], PUBLISHED): (row["主项名称"], row["从项名称"], *values)
         for row in rows("*第七批*")
         if row["频度"] == frequency
     }
@@ -114,10 +114,50 @@ def _drugs(pattern: str, values: Callable[[Row], tuple[object, ...]]) -> Officia
 
 
 def _sex_of_drugs() -> Official:
-    pattern = "*第一批*药品规则库*性别*"
-    sexes = {row["药品通用名"]: _sex(row) for row in rows(pattern)}
-    later = {(code, REVISED): (name, sexes.get(name)) for code, name, _ in revision("药品区分性别使用")}
-    return _drugs(pattern, lambda row: (_sex(row),)) | later
+    return _drugs("*第一批*药品规则库*性别*", lambda row: (_sex(row),)) | _revised(
+        "药品区分性别使用", {row["药品通用名"]: _sex(row) for row in rows("*第一批*药品规则库*性别*")}.get
+    )
+
+
+def _revised(rule: str, value: Callable[[str], object]) -> Official:
+    """The codes of a revision, whose value the sheet of before says by generic name."""
+    return {(code, REVISED): (name, value(name)) for code, name, _ in revision(rule)}
+
+
+_AGES = {"儿童": "child", "新生儿": "newborn", "婴幼儿": "infant"}
+
+
+def _age_of_drugs() -> Official:
+    sheet = _drugs("*第一批*药品规则库*年龄*", lambda row: (_AGES[row["限定对象"]],))
+    revised = ("药品儿童专用", "药品限儿童使用")
+    return sheet | {key: value for rule in revised for key, value in _revised(rule, lambda _: "child").items()}
+
+
+def _age_of_services() -> Official:
+    sheet = rows("*第一批*项目规则库*年龄*")
+    return {(row["国标代码"], PUBLISHED): (row["项目名称"], _AGES[row["限定对象"]]) for row in sheet}
+
+
+def _services_of_working_age() -> Official:
+    return {(row["项目代码"], PUBLISHED): (row["项目名称"],) for row in rows("*第八批-2*")}
+
+
+def _insurance_of_drugs() -> Official:
+    names = {"工伤": "injury", "生育": "maternity"}
+    later = {"药品限工伤保险": "injury", "药品限生育保险": "maternity"}
+    sheet = _drugs("*第三批*", lambda row: (names[row["限定对象"]],))
+    return sheet | {k: v for rule, value in later.items() for k, v in _revised(rule, lambda _, v=value: v).items()}
+
+
+def _level_of_drugs() -> Official:
+    levels = {"二级": "2", "三级": "3"}
+    return _drugs("*第五批*", lambda row: (levels[row["限定值域"]],)) | {
+        (code, REVISED): (name, "2" if "二级" in text else "3") for code, name, text in revision("药品限医疗机构级别")
+    }
+
+
+def _later_operations() -> Official:
+    return {(row["国标代码"], row["限定值域"], PUBLISHED): (row["项目名称"],) for row in rows("*第二批*")}
 
 
 def _drugs_only_in_hospital() -> Official:
@@ -127,9 +167,9 @@ def _drugs_only_in_hospital() -> Official:
     return _drugs("*第四批*", lambda row: ("急诊" in row["药品说明"],)) | later
 
 
-def _course(text: str, column: str = "0天") -> tuple[int, bool]:
-    """The kinder of what the text and the column say, and whether each stay counts apart."""
-    return max(map(int, re.findall(r"(\d+)天", f"{text} {column}"))), "单次" in text
+def _course(text: str, column: str = "0天") -> tuple[int, bool, bool]:
+    """The kinder of what the text and the column say, and whether each stay or illness counts apart."""
+    return max(map(int, re.findall(r"(\d+)天", f"{text} {column}"))), "单次" in text, "疾病过程" in text
 
 
 def _courses() -> Official:
@@ -137,15 +177,30 @@ def _courses() -> Official:
     return _drugs("*第六批*", lambda row: _course(row["药品说明"], row["限定值域"])) | later
 
 
+def _courses_of_services() -> Official:
+    """What is said of intervals (评定间隔, 每周) stands among the periods."""
+    texts = {row["项目代码"]: (row["项目名称"], row["备注"].replace("一年", "365天")) for row in rows("*第八批-3*")}
+    return {(code, PUBLISHED): (name, *_course(text.partition("间隔")[0])) for code, (name, text) in texts.items()}
+
+
 _SOURCES: Mapping[str, Callable[[], Official]] = {
+    "age_of_drugs": _age_of_drugs,
+    "age_of_services": _age_of_services,
     "bed_items": _bed_items,
     "courses": _courses,
+    "courses_of_services": _courses_of_services,
     "daily_caps": _daily_caps,
     "dialysis_items": _dialysis_items,
     "drugs_only_in_hospital": _drugs_only_in_hospital,
+    "insurance_of_drugs": _insurance_of_drugs,
+    "later_operations": _later_operations,
+    "level_of_drugs": _level_of_drugs,
     "pairs_of_a_day": lambda: _pairs("单日"),
     "pairs_of_a_visit": lambda: _pairs("单次就诊"),
+    "pairs_of_hours": lambda: _pairs("6小时", 6),
+    "pairs_of_the_same_hour": lambda: _pairs("同一小时"),
     "periods": _periods,
+    "services_of_working_age": _services_of_working_age,
     "sex_of_drugs": _sex_of_drugs,
     "sex_of_services": _sex_of_services,
 }

@@ -171,7 +171,7 @@ def test_a_file_in_another_encoding_is_a_fault(tmp_path: Path) -> None:
 
 def test_an_unknown_catalogue_is_named_with_those_known(tmp_path: Path) -> None:
     (fault,) = faults(saved(tmp_path, HEAD.replace("periods", "period") + SUPERSEDED))
-    assert fault.startswith("1: catalogue: Value error, unknown catalogue, expected one of ['bed_items', ")
+    assert fault.startswith("1: catalogue: Value error, unknown catalogue, expected one of ['age_of_drugs', ")
 
 
 def test_the_faults_of_all_files_of_a_folder_are_told(tmp_path: Path) -> None:

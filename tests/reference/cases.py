@@ -6,14 +6,15 @@ from decimal import Decimal
 from typing import Any
 
 from knowledge_base.catalogues.rows import (
+    AnyRow,
     BedItem,
     Course,
     DailyCap,
     DialysisItem,
     HospitalOnly,
-    Pair,
+    PairOfADay,
+    PairOfAVisit,
     Period,
-    Row,
     SexLimit,
 )
 from knowledge_base.events.claims import Claim, ClaimLine, Diagnosis, Operation, Paid
@@ -40,7 +41,7 @@ PLAIN = "002501010010000"
 FIRST_DAY = date(2026, 1, 1)
 
 
-def point(catalogue: str, row: Row, valid_from: date = FIRST_DAY, valid_to: date | None = None) -> Point:
+def point(catalogue: str, row: AnyRow, valid_from: date = FIRST_DAY, valid_to: date | None = None) -> Point:
     last = valid_to.toordinal() if valid_to else None
     first = valid_from.toordinal()
     return Point(catalogue, row, row.codes, row.name, first, last, first, "made for the cases", True)
@@ -51,8 +52,10 @@ POINTS = (
     point("bed_items", BedItem(name="intensive bed", codes=(INTENSIVE_BED,))),
     point("daily_caps", DailyCap(name="nursing", codes=(NURSING,), limit=Decimal(1), unit="日")),
     point("daily_caps", DailyCap(name="monitoring", codes=(MONITORING,), limit=Decimal(24), unit="小时")),
-    point("pairs_of_a_day", Pair(name="watch", codes=(WARD_WATCH,), included={CONSULTATION: "consultation"}, why="")),
-    point("pairs_of_a_visit", Pair(name="wide", codes=(WIDE_RESECTION,), included={RESECTION: "part"}, why="")),
+    point(
+        "pairs_of_a_day", PairOfADay(name="watch", codes=(WARD_WATCH,), included={CONSULTATION: "consultation"}, why="")
+    ),
+    point("pairs_of_a_visit", PairOfAVisit(name="wide", codes=(WIDE_RESECTION,), included={RESECTION: "part"}, why="")),
     point("sex_of_services", SexLimit(name="pregnancy test", codes=(PREGNANCY_TEST,), sex="2")),
     point("sex_of_drugs", SexLimit(name="prostate drug", codes=(PROSTATE_DRUG,), sex="1")),
     point("drugs_only_in_hospital", HospitalOnly(name="infusion", codes=(INFUSION,))),
