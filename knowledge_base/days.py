@@ -17,9 +17,10 @@ FIRST_LIKELY, LAST_LIKELY = date(1900, 1, 2).toordinal(), date(2090, 12, 31).too
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
-A_DAY = 86_400_000_000
+MICROSECONDS_AN_HOUR = 3_600_000_000
+A_DAY = 24 * MICROSECONDS_AN_HOUR
 """Microseconds of a day."""
-_EIGHT_HOURS = 8 * 3_600_000_000
+_EIGHT_HOURS = 8 * MICROSECONDS_AN_HOUR
 _MIDNIGHT_IN_UTC = 16 * 3_600
 """Seconds of the UTC day at which the next civil day begins in China."""
 
@@ -33,6 +34,11 @@ def microseconds(instant: datetime) -> int:
 def day_at(microseconds_since_epoch: int) -> Day:
     """The civil day in China at an instant given in microseconds since 1970-01-01T00:00Z."""
     return (microseconds_since_epoch + _EIGHT_HOURS) // A_DAY + _EPOCH_DAY
+
+
+def is_midnight(microseconds_since_epoch: int) -> bool:
+    """Whether an instant is the very beginning of a civil day in China, as a date without a time is written."""
+    return (microseconds_since_epoch + _EIGHT_HOURS) % A_DAY == 0
 
 
 def moments(instants: Iterable[datetime]) -> list[tuple[int, Day]]:

@@ -156,10 +156,11 @@ def _finding(history: History, rule: Rule, facts: Facts, measure: Measure) -> Fi
 def _points_used(rule: Rule, measure: Measure, facts: Facts) -> tuple[str, ...]:
     """The facts that hold for the lines of a finding on their days."""
     lines = [share[0].digest for share in measure.guilty] + [line.digest for line in measure.involved]
+    catalogues = rule.catalogues if measure.catalogue is None else (measure.catalogue,)
     found = {
         point.point_id
         for line in lines
-        for catalogue in rule.catalogues
+        for catalogue in catalogues
         if line.item_code is not None and (point := facts.in_force(catalogue, line.item_code, line.day)) is not None
     }
     return tuple(sorted(found))

@@ -37,6 +37,7 @@ class Measure(msgspec.Struct, frozen=True, gc=False):
     """What was measured on one anchor, whose days are ``first_day`` to ``last_day``; a hit when value > limit.
 
     ``guilty`` are lines in dispute, ``guilty_parts`` parts of other kinds, which have no money of their own here.
+    ``catalogue`` is the one of the rule's catalogues whose points hold here, ``None`` where all of them may.
     """
 
     occurrence: tuple[Word, ...]
@@ -50,6 +51,7 @@ class Measure(msgspec.Struct, frozen=True, gc=False):
     guilty_parts: Sequence[Part] = ()
     evidence: dict[str, Any] = {}
     excuse_until: Day | None = None
+    catalogue: str | None = None
 
 
 class Undecided(msgspec.Struct, frozen=True):

@@ -7,6 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from knowledge_base.days import MICROSECONDS_AN_HOUR
+
 
 class AnyRow(BaseModel):
     """What every point may say; dates and notes default to those of its file.
@@ -87,17 +89,33 @@ class PairOfHours(Pair):
 
     interval = "hours"
 
-    hours: Annotated[int, Field(gt=0)]
+    hours: Annotated[int, Field(gt=0, le=24)]
 
     @property
     def days_back(self) -> int:
-        return -(-self.hours // 24)
+        return 1
+
+    def are_near(self, instant: int, other: int) -> bool:
+        """Whether two instants, in microseconds, are near enough: exactly ``hours`` hours are."""
+        return abs(instant - other) <= self.hours * MICROSECONDS_AN_HOUR
+
+    def disputed(self, quantity: Decimal) -> Decimal:
+        """How many units of a part that is near are in dispute."""
+        return quantity
 
 
 class PairOfTheSameHour(Pair):
-    """In one hour of the clock (同一小时)."""
+    """In one hour of the clock (同一小时); the zone of China is whole hours off UTC."""
 
     interval = "hour"
+
+    def are_near(self, instant: int, other: int) -> bool:
+        """Whether two instants, in microseconds, lie in one hour of the clock."""
+        return instant // MICROSECONDS_AN_HOUR == other // MICROSECONDS_AN_HOUR
+
+    def disputed(self, quantity: Decimal) -> Decimal:
+        """How many units of a part that is near are in dispute: the one of the shared hour."""
+        return min(quantity, Decimal(1))
 
 
 class SexLimit(AnyRow):

@@ -143,8 +143,6 @@ def test_every_catalogue_serves_a_rule_or_is_known_to_wait_for_one(rule_set: Rul
         "insurance_of_drugs",
         "later_operations",
         "level_of_drugs",
-        "pairs_of_hours",
-        "pairs_of_the_same_hour",
         "services_of_working_age",
     }
 
