@@ -102,7 +102,7 @@ def _point(head: _Head, row: AnyRow) -> Point:
         recorded_on=(row.recorded_on or head.recorded_on).toordinal(),
         source=row.source or head.source,
         localised=head.localised,
-        note=row.note or head.note,
+        note=row.note or (head.note if row.valid_from is None else None),
     )
 
 

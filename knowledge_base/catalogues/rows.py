@@ -11,7 +11,7 @@ from knowledge_base.days import MICROSECONDS_AN_HOUR
 
 
 class AnyRow(BaseModel):
-    """What every point may say; dates and notes default to those of its file.
+    """What every point may say. Dates default to those of its file, and so does the note where the day does.
 
     ``rows`` are the rows of the published sheet that say it: as it numbers them, or counted from 1 below its head.
     """

@@ -99,7 +99,7 @@ def test_codes_lists_the_points_of_a_code_with_the_latest_first(facts: Facts) ->
 def test_a_point_takes_what_it_does_not_say_from_the_head(tmp_path: Path) -> None:
     first, second = load_catalogue(saved(tmp_path, HEAD + "note: 备注\n" + SUPERSEDED))
     assert (first.source, first.note, first.valid_to) == ("明细", "备注", None)
-    assert (second.source, second.note) == ("更新", "备注")
+    assert (second.source, second.note) == ("更新", None), "the note of a file speaks of its day"
     assert first.recorded_on == date(2025, 12, 31).toordinal()
     assert second.point_id == f"periods/{HBA1C}/2026-03-01"
     assert not first.localised
