@@ -26,10 +26,10 @@ class Words(FilePart):
 
 
 class Basis(FilePart):
-    """One legal or official basis and the day from which it applies."""
+    """One legal or official basis and the day from which it applies, which is absent where its points say it."""
 
     text: str
-    since: date
+    since: date | None = None
 
 
 class Advice(FilePart):

@@ -87,6 +87,9 @@ def _faults(raw: YamlFile, rule: Rule, facts: Facts) -> Iterable[Fault]:
     """What a model cannot see: names that must exist, and a reach wide enough for what the facts say."""
     for place, says in missing_names(rule):
         yield raw.fault(place, says)
+    for index, basis in enumerate(rule.basis):
+        if basis.since is None and not rule.catalogues:
+            yield raw.fault(("basis", index), "since is missing, and no catalogue has points that say it")
     for catalogue in rule.catalogues:
         point = facts.widest(catalogue)
         if point is not None and point.row.days_back > rule.reach.back:

@@ -15,6 +15,7 @@ from api.frame.site import HERE, Site
 from casework.sight import Sight
 from knowledge_base.cards import Card, Words
 from knowledge_base.days import Day
+from knowledge_base.facts import Point
 from knowledge_base.signs import neutral
 from rules_lib.rule_set import RuleSet
 from rules_lib.wording import item_names, number
@@ -36,11 +37,12 @@ _BUS_PATIENCE = 5
 class Shown:
     """What one request works with: the rule set in force as its connection sees it, and what may be seen today.
 
-    ``items`` holds what the set's facts call items, by code.
+    ``items`` holds what the set's facts call items, by code; ``points`` the facts by their names.
     """
 
     rule_set: RuleSet
     items: Mapping[str, str]
+    points: Mapping[str, Point]
     sight: Sight
 
     @property
@@ -64,14 +66,17 @@ class Desk:
     vault: Vault
     today: Callable[[], Day]
     site: Site = HERE
-    _items: dict[str, Mapping[str, str]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _known: dict[str, tuple[Mapping[str, str], Mapping[str, Point]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     async def find_shown(self, connection: Connection) -> Shown:
         """The rules and the day that a request works with, read on its own connection."""
         rule_set = await self.rule_sets.in_force(connection)
-        if rule_set.hash not in self._items:
-            self._items[rule_set.hash] = item_names(rule_set.facts)
-        return Shown(rule_set, self._items[rule_set.hash], Sight(self.today()))
+        if rule_set.hash not in self._known:
+            points = {point.point_id: point for point in rule_set.facts.points}
+            self._known[rule_set.hash] = item_names(rule_set.facts), points
+        return Shown(rule_set, *self._known[rule_set.hash], Sight(self.today()))
 
     @cached_property
     def templates(self) -> Environment:

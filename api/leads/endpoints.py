@@ -19,6 +19,7 @@ from api.frame.sentences import lead_sentence
 from api.frame.texts import Texts
 from api.leads import acts
 from api.leads.filters import Chosen, check_topic, encode_cursor
+from api.leads.law import law_of
 from api.leads.models import (
     DecisionIn,
     DecisionOut,
@@ -109,7 +110,8 @@ async def _findings_out(
     for version in versions:
         card = shown.cards[version.maker.id]
         sentence = finding_sentence(card, version.finding, names, texts.lang)
-        found.append(FindingOut.of(version, lead_id, getattr(card.title, texts.lang), sentence))
+        law = law_of(version.finding, card, shown.points)
+        found.append(FindingOut.of(version, lead_id, getattr(card.title, texts.lang), sentence, law))
     return found
 
 

@@ -1,5 +1,6 @@
 """What the JSON interface takes and gives. Money is in yuan, decimals in strings; days are civil days in China."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
@@ -7,10 +8,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.frame.addresses import MOST_WHOLE
+from api.leads.law import Law
 from casework.decisions import Decision
 from casework.reasons import LONGEST_REASON
 from knowledge_base.days import as_date
 from knowledge_base.findings import Amounts, Finding, FindingVersion, LineKey, billed_lines
+from rules_lib.wording import finding_day
 from streams.store.casework.queue import Lead
 
 
@@ -79,6 +82,19 @@ class LineOut(_Part):
         return cls(institution=key[0], encounter_id=key[1], line_id=key[2], amounts=shared)
 
 
+class LawOut(_Part):
+    """A basis of the rule, or a notice with the points of knowledge that the finding uses of it."""
+
+    text: str
+    since: date = Field(description="The day from which it holds")
+    points: list[str] = Field(description="Catalogue, first item code and first day of each point")
+    note: str | None
+
+    @classmethod
+    def of(cls, law: Law) -> "LawOut":
+        return cls(text=law.text, since=law.since, points=[point.point_id for point in law.points], note=law.note)
+
+
 class FindingOut(_Part):
     """A finding (疑点) in the version that holds; ``change`` withdrawn means that it does not stand any more."""
 
@@ -89,6 +105,8 @@ class FindingOut(_Part):
     rule_id: str
     rule_title: str
     sentence: str
+    day: date = Field(description="The day that names it, else its last day: the law of that day holds for it")
+    law: list[LawOut] = Field(description="What holds for it: points of knowledge by notice, then the rule's bases")
     person: str = Field(description="Name of the subject: a patient's pseudonym, unless subject_kind says otherwise")
     subject_kind: str = Field(description="patient, practitioner, institution, item ...")
     maker_kind: Literal["rule", "detector"]
@@ -105,7 +123,9 @@ class FindingOut(_Part):
     other_parts: list[list[str]] = Field(description="Parts in dispute of other kinds of events, kind first")
 
     @classmethod
-    def of(cls, version: FindingVersion, lead_id: str, rule_title: str, sentence: str) -> "FindingOut":
+    def of(
+        cls, version: FindingVersion, lead_id: str, rule_title: str, sentence: str, law: Sequence[Law]
+    ) -> "FindingOut":
         finding: Finding = version.finding
         return cls(
             finding_id=version.finding_id,
@@ -115,6 +135,8 @@ class FindingOut(_Part):
             rule_id=finding.maker_id,
             rule_title=rule_title,
             sentence=sentence,
+            day=date.fromisoformat(finding_day(finding)),
+            law=[LawOut.of(entry) for entry in law],
             subject_kind=version.subject.kind,
             maker_kind=version.maker.kind,
             at_stake=finding.at_stake if isinstance(finding.at_stake, Decimal) else None,

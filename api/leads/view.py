@@ -9,10 +9,10 @@ from api.frame.desk import Shown
 from api.frame.sentences import Topics
 from api.frame.texts import Texts
 from api.leads.evidence import MarkedClaim, line_keys, marked_claims, sources_of
+from api.leads.law import Law, law_of
 from api.leads.timeline import Timeline, timeline_of
 from casework.decisions import Decision, holding
 from knowledge_base.cards import Card
-from knowledge_base.facts import Point
 from knowledge_base.findings import Change, Finding, FindingVersion
 from knowledge_base.subjects import PATIENT
 from rules_lib.histories.patient import PatientHistory
@@ -52,7 +52,7 @@ class Evidence:
     missing_lines: int
     fallen_claims: int
     timeline: Timeline | None
-    points: list[Point]
+    law: list[Law]
     heirs: list[Place]
 
     @property
@@ -190,7 +190,7 @@ async def _evidence(
         version=version,
         card=shown.cards[version.maker.id],
         number=(page - 1) * PAGE + order.index(version.finding_id) + 1 if is_listed else None,
-        points=_points(shown, version),
+        law=law_of(version.finding, shown.cards[version.maker.id], shown.points),
         heirs=await find_heirs(connection, version.area, [version.finding_id], shown.sight),
         **of_patient,
     )
@@ -221,8 +221,3 @@ async def _of_patient(connection: Connection, version: FindingVersion, texts: Te
 
 async def _place_names(connection: Connection, history: PatientHistory) -> dict[str, str]:
     return await queue.find_institution_names(connection, {claim.institution for claim in history.claims})
-
-
-def _points(shown: Shown, version: FindingVersion) -> list[Point]:
-    by_id = {point.point_id: point for point in shown.rule_set.facts.points}
-    return [by_id[name] for name in version.finding.points if name in by_id]

@@ -11,6 +11,7 @@ import pytest
 
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.catalogues.rows import ROWS
+from knowledge_base.days import as_date
 from knowledge_base.facts import Facts
 from knowledge_base.findings import Finding
 from rules_lib.cases import failed_cases, run_case
@@ -112,16 +113,27 @@ def test_names_ids_and_titles_stand_once() -> None:
         assert len(set(map(of, rules))) == len(rules)
 
 
+def first_days(rule: Rule) -> list[date]:
+    """Since when each basis of a rule applies, or each point where they say it."""
+    points = [as_date(point.valid_from) for point in FACTS.points if point.catalogue in rule.catalogues]
+    return [day for basis in rule.basis for day in ([basis.since] if basis.since else points)]
+
+
 def test_the_basis_is_dated_and_older_than_its_hits(rule: Rule) -> None:
     """Some basis applies on the last day of every case that is a hit."""
-    assert all(date(1949, 10, 1) <= basis.since and len(basis.text) > 5 for basis in rule.basis)
-    first = min(basis.since for basis in rule.basis)
+    assert all(len(basis.text) > 5 for basis in rule.basis)
+    first = min(first_days(rule))
+    assert first >= date(1949, 10, 1)
     assert all(first <= max(days_in(case)) for case in rule.cases if case["expect"] == "hit")
 
 
 def test_limits_are_dated_and_hold_when_the_basis_begins(rule: Rule) -> None:
-    first = min(basis.since for basis in rule.basis)
-    assert all(min(dated) <= first for dated in rule.limits.values())
+    assert all(min(dated) <= min(first_days(rule)) for dated in rule.limits.values())
+
+
+def test_a_basis_whose_day_its_points_say_gives_no_other(rule: Rule) -> None:
+    """Two days beside one another, that of the basis and that of its point, would contradict one another."""
+    assert all(basis.since is None for basis in rule.basis if "知识点" in basis.text)
 
 
 def test_points_that_await_localisation_are_never_clear(rule: Rule) -> None:
@@ -225,6 +237,13 @@ def test_names_that_do_not_exist_and_a_reach_too_short_are_told_at_once(folder: 
     faults = faults_of(caught.value)
     assert faults.keys() == {"check", "catalogues.1", "reach.back"}
     assert all(faults[where].startswith(where.partition(".")[0]) for where in faults)
+
+
+def test_a_basis_says_its_day_where_no_catalogue_has_points_that_say_it(folder: Path) -> None:
+    path = saved(folder, "a_rule_without_facts", catalogues="")
+    with pytest.raises(RuleError, match=r"since is missing") as caught:
+        load_rule(path, FACTS)
+    assert faults_of(caught.value).keys() == {"basis.0", "basis.1"}
 
 
 def test_the_faults_of_all_files_are_told_at_once(folder: Path) -> None:
