@@ -138,16 +138,12 @@ class PatientHistory(History):
     def _scope_of(self, claim: ClaimDigest) -> Decimal | None:
         """What a claim's lines have in the fund's scope together, net of refunds; ``None`` where one does not tell."""
         standing = [line for line in claim.lines if line.refund_of is None and not self.is_superseded(claim, line)]
-        if not self.takers:
-            scopes = [line.in_fund_scope for line in standing]
-            return None if None in scopes else sum(map(number, filter(None, scopes)), ZERO)
         left = [self._left_in_scope(claim, line) for line in standing if not line.is_negative]
         return None if None in left else sum(filter(None, left), ZERO)
 
     def _left_in_scope(self, claim: ClaimDigest, digest: LineDigest) -> Decimal | None:
-        scope = None if digest.in_fund_scope is None else number(digest.in_fund_scope)
-        taken = self.back.taken.get((claim.institution, claim.encounter_id, digest.line_id))
-        return scope if taken is None else taken.left_in_scope(scope)
+        _, amount, scope = self._net(claim, digest)
+        return None if scope is None else _within(scope, amount)
 
     def span_of(self, encounter: Encounter) -> tuple[Day, Day]:
         """First and last day of an encounter over its standing claims, of which there is at least one."""
@@ -188,17 +184,20 @@ class PatientHistory(History):
             return None
         if not is_likely(digest.day) or self.is_superseded(claim, digest):
             return None
-        told = digest.in_fund_scope
-        quantity, amount, scope = number(digest.quantity), number(digest.amount), None if told is None else number(told)
-        if amount < ZERO:
-            amount = ZERO
-        if self.takers:
-            taken = self.back.taken.get((claim.institution, claim.encounter_id, digest.line_id))
-            if taken is not None:
-                quantity, amount, scope = taken.taken_off(quantity, amount, scope)
+        quantity, amount, scope = self._net(claim, digest)
         if quantity <= ZERO or (scope is not None and scope <= ZERO):
             return None
-        return Line(claim, digest, quantity, amount, scope, scope is not None and claim.fund_paid is not None)
+        within = None if scope is None else _within(scope, amount)
+        return Line(claim, digest, quantity, amount, within, scope is not None and claim.fund_paid is not None)
+
+    def _net(self, claim: ClaimDigest, digest: LineDigest) -> tuple[Decimal, Decimal, Decimal | None]:
+        """Quantity, amount and scope of a line, net of what was taken back; a negative amount is none."""
+        scope = None if digest.in_fund_scope is None else number(digest.in_fund_scope)
+        net = number(digest.quantity), max(ZERO, number(digest.amount)), scope
+        taken = None
+        if self.takers:
+            taken = self.back.taken.get((claim.institution, claim.encounter_id, digest.line_id))
+        return net if taken is None else taken.taken_off(*net)
 
     def _find_lines_twice(self) -> None:
         """Where two standing claims carry one line_id, the line of the greatest rank holds."""
@@ -215,6 +214,11 @@ class PatientHistory(History):
 def _called(claim: ClaimDigest, name: str | None) -> ClaimDigest:
     """A claim under the name of its encounter, where that is not its number."""
     return claim if name is None else replace(claim, encounter_id=name)
+
+
+def _within(scope: Decimal, amount: Decimal) -> Decimal:
+    """What of an amount is inside the fund's scope: never more than there is."""
+    return min(scope, max(amount, ZERO))
 
 
 def _cents(amount: Decimal) -> Decimal:
