@@ -125,6 +125,8 @@ Check = Callable[[Question[Any]], Iterator[Measure | Undecided]]
 """A check is typed by the history that it reads, ``Question[PatientHistory]``; the engine knows only that it is one."""
 
 
+_GIVEN = "words_given"
+
 _day = attrgetter("digest.day")
 
 
@@ -166,3 +168,22 @@ UNDECIDED_LINES = "paid or in_fund_scope missing"
 def whole(lines: Iterable[Line]) -> list[Share]:
     """Lines that are in dispute as a whole."""
     return [(line, ONE, ONE) for line in lines]
+
+
+C = TypeVar("C", bound=Callable[..., Iterator[Measure | Undecided]])
+
+
+def gives(*words: str) -> Callable[[C], C]:
+    """Says of a check which words of evidence each of its findings holds, so that a rule's message may name them."""
+
+    def marked(check: C) -> C:
+        setattr(check, _GIVEN, frozenset(words))
+        return check
+
+    return marked
+
+
+def words_of(check: Check) -> frozenset[str]:
+    """The words of evidence that each finding of a check holds."""
+    given: frozenset[str] = getattr(check, _GIVEN, frozenset())
+    return given

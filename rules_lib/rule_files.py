@@ -15,10 +15,13 @@ from knowledge_base.catalogues.rows import ROWS
 from knowledge_base.facts import Facts
 from knowledge_base.files.folders import YAML, Contents, look_into
 from knowledge_base.files.yaml_files import Fault, FileFaults, YamlFile, collected, load_yaml
+from rules_lib.case_words import CaseWords
 from rules_lib.checks import find_check
 from rules_lib.histories.kinds import HISTORIES
+from rules_lib.questions import words_of
 from rules_lib.rule import Rule, hash_of
 from rules_lib.rule_set import RuleSet
+from rules_lib.wording import FINDING_WORDS, placeholders
 
 RULES = Path(__file__).parent / "rules"
 TOPIC_FILE = "topic.yaml"
@@ -70,26 +73,29 @@ def _names_topic(path: Path) -> bool:
 def load_rule(path: Path, facts: Facts) -> Rule:
     """One rule file. Raises ``RuleError`` with every fault, with line and field."""
     raw = load_yaml(path)
+    faults = list(_faults_of_cases(raw))
     try:
         rule = Rule.model_validate(
             {**raw.data, "topic": path.parent.name, "file": path.name, "file_hash": hash_of(raw.content)}
         )
     except ValidationError as error:
-        faults = [raw.fault(fault["loc"], fault["msg"]) for fault in error.errors()]
-        raise RuleError(path, faults) from None
-    faults = list(_faults(raw, rule, facts))
+        raise RuleError(path, [raw.fault(of["loc"], of["msg"]) for of in error.errors()] + faults) from None
+    faults += _faults(raw, rule, facts)
     if faults:
         raise RuleError(path, faults)
     return rule
 
 
 def _faults(raw: YamlFile, rule: Rule, facts: Facts) -> Iterable[Fault]:
-    """What a model cannot see: names that must exist, and a reach wide enough for what the facts say."""
-    for place, says in missing_names(rule):
+    """What a model cannot see: names that must exist, words that are filled, days that are told, a reach that holds."""
+    missing = list(missing_names(rule))
+    for place, says in missing:
         yield raw.fault(place, says)
     for index, basis in enumerate(rule.basis):
         if basis.since is None and not rule.catalogues:
             yield raw.fault(("basis", index), "since is missing, and no catalogue has points that say it")
+    if ("check",) not in [place for place, _ in missing]:
+        yield from _faults_of_messages(raw, rule)
     for catalogue in rule.catalogues:
         point = facts.widest(catalogue)
         if point is not None and point.row.days_back > rule.reach.back:
@@ -99,6 +105,33 @@ def _faults(raw: YamlFile, rule: Rule, facts: Facts) -> Iterable[Fault]:
     for name in rule.limits:
         if rule.reach.whole_item and name == "gap_days" and max(rule.limits[name].values()) + 1 > rule.reach.back:
             yield raw.fault(("reach", "back"), "less than the permitted gap and one day")
+
+
+def _faults_of_cases(raw: YamlFile) -> Iterator[Fault]:
+    """What is wrong in cases, each with the name of its case. That there are cases the rule says."""
+    cases = raw.data.get("cases")
+    for index, case in enumerate(cases if isinstance(cases, list) else ()):
+        if not isinstance(case, dict):
+            continue
+        try:
+            CaseWords.model_validate(case)
+        except ValidationError as error:
+            name = case.get("name", index + 1)
+            for fault in error.errors():
+                yield raw.fault(("cases", index, *fault["loc"]), f"{fault['msg']} (案例 / case: {name})")
+
+
+def _faults_of_messages(raw: YamlFile, rule: Rule) -> Iterator[Fault]:
+    """Words in braces that no finding of the rule fills."""
+    known = sorted(FINDING_WORDS | words_of(find_check(rule.check)))
+    for lang in ("zh", "en"):
+        try:
+            unknown = [word for word in placeholders(getattr(rule.message, lang)) if word not in known]
+        except ValueError as error:
+            yield raw.fault(("message", lang), f"braces that cannot be filled: {error}")
+            continue
+        for word in unknown:
+            yield raw.fault(("message", lang), f"{{{word}}} is filled by nothing, expected one of {known}")
 
 
 def missing_names(rule: Rule) -> Iterator[tuple[Where, str]]:

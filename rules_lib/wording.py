@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -15,6 +16,9 @@ from knowledge_base.facts import Facts
 from knowledge_base.files.yaml_files import load_yaml
 from knowledge_base.findings import Finding
 from knowledge_base.signs import neutral
+
+FINDING_WORDS = frozenset({"day", "institution", "limit", "stay_institution", "undisputed", "value"})
+"""What a message may name of every finding, beside what its check ``gives`` (``rules_lib.questions``)."""
 
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -46,6 +50,16 @@ def load_wording() -> Wording:
     """The words of no rule, read once. Raises ``FileFaults`` where the file cannot be used."""
     raw = load_yaml(Path(__file__).with_suffix(".yaml"))
     return raw.model((), Wording, raw.data)
+
+
+def placeholders(message: str) -> list[str]:
+    """What stands in a message's braces, as it is written. Raises ``ValueError`` where braces do not fit."""
+    parts = Formatter().parse(message)
+    return [
+        f"{name}{f'!{way}' if way else ''}{f':{form}' if form else ''}"
+        for _, name, form, way in parts
+        if name is not None
+    ]
 
 
 def item_names(facts: Facts) -> dict[str, str]:

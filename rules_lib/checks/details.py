@@ -13,7 +13,7 @@ from knowledge_base.numbers import number
 from knowledge_base.signs import are_clear
 from rules_lib.histories.history import ZERO, Encounter
 from rules_lib.histories.patient import PatientHistory
-from rules_lib.questions import Measure, Question, Undecided
+from rules_lib.questions import Measure, Question, Undecided, gives
 
 Odd = tuple[str, str | None]
 """A kind of oddity, with the line_id where a line shows it and ``None`` where a claim does."""
@@ -34,6 +34,7 @@ def _is_odd_code(code: str | None) -> bool:
     return code is not None and not is_item_code(code)
 
 
+@gives("kind")
 def odd_details(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """Settlement details that cannot be right as they stand. What-counts rule 9."""
     history = question.history

@@ -15,6 +15,7 @@ from rules_lib.questions import (
     Undecided,
     beyond,
     decided,
+    gives,
     on_days,
     sum_is_open,
     units,
@@ -107,6 +108,7 @@ def _stay_unclear(question: Question[PatientHistory], line: Line) -> bool:
     return stay.days is None
 
 
+@gives("days")
 def over_period_limit(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """More units of an item within a period than allowed, across visits and institutions. What-counts rule 6."""
     for code, lines in question.items.items():

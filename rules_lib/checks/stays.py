@@ -19,6 +19,7 @@ from rules_lib.questions import (
     Undecided,
     beyond,
     decided,
+    gives,
     sum_is_open,
     units,
     whole,
@@ -28,6 +29,7 @@ SERVICE = "service"
 SENT_TO_NOBODY = "sent_to missing"
 
 
+@gives("admitted", "discharged")
 def bed_days_beyond_stay(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """More bed days than the stay has: admission counted, discharge not, at least one. What-counts rule 1."""
     beds: dict[Encounter, list[Line]] = {}
@@ -76,6 +78,7 @@ def _days_of(question: Question[PatientHistory], encounter: Encounter, stay: Sta
     return (min(days), max(days)) if days else question.history.span_of(encounter)
 
 
+@gives("admitted", "discharged", "days", "elsewhere")
 def seen_elsewhere_in_hospital(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """In hospital here, treated in person elsewhere on a day strictly between. What-counts rule 7."""
     for stay in question.history.stays.values():
@@ -185,6 +188,7 @@ def _holds_dialysis(question: Question[PatientHistory], claim: ClaimDigest) -> b
     return any(line.item_code is not None and question.point(line.item_code, line.day) for line in claim.lines)
 
 
+@gives("first", "last", "elsewhere")
 def two_stays_at_once(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """Two closed stays at different institutions on the same days. What-counts rule 10."""
     stays = [stay for stay in question.history.stays.values() if stay.days is not None and stay.in_fund is not False]

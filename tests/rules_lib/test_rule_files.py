@@ -1,10 +1,10 @@
 """Every rule file with its cases, walked; and what the loader says of faulty ones."""
 
+import ast
 import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from string import Formatter
 from typing import Any
 
 import pytest
@@ -15,15 +15,15 @@ from knowledge_base.days import as_date
 from knowledge_base.facts import Facts
 from knowledge_base.findings import Finding
 from rules_lib.cases import failed_cases, run_case
+from rules_lib.checks import find_check
+from rules_lib.questions import words_of
 from rules_lib.rule import Rule
 from rules_lib.rule_files import RULES, TOPIC_FILE, RuleError, load_rule, load_rule_set, rule_paths
 from rules_lib.rule_set import RuleSet
-from rules_lib.wording import Names, finding_sentence, load_wording
+from rules_lib.wording import FINDING_WORDS, Names, finding_sentence, load_wording, placeholders
 
 FILES = rule_paths()
 LANGUAGES = ("zh", "en")
-#: What a sentence takes from the finding itself; other words come from the evidence of the check.
-WORDS_OF_FINDINGS = {"undisputed", "day", "institution", "stay_institution", "value", "limit"}
 FACTS = load_facts()
 
 
@@ -41,10 +41,6 @@ def all_cases() -> Iterator[Any]:
         rule = load_rule(path, FACTS)
         for case in rule.cases:
             yield pytest.param(rule, case, id=f"{path.stem}: {case['name']}")
-
-
-def placeholders(message: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(message) if name is not None}
 
 
 def hits_of(rule: Rule, rule_set: RuleSet) -> list[Finding]:
@@ -159,16 +155,29 @@ def test_every_catalogue_serves_a_rule_or_is_known_to_wait_for_one(rule_set: Rul
     }
 
 
+def test_no_check_names_a_catalogue() -> None:
+    """A catalogue is named in rule files alone: a check reads those of its rule."""
+    for path in (RULES.parent / "checks").glob("*.py"):
+        texts = {of.value for of in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(of, ast.Constant)}
+        assert not texts & ROWS.keys(), path.name
+
+
 # --- messages
 
 
 def test_messages_use_words_that_findings_have(rule: Rule, rule_set: RuleSet) -> None:
-    used = [placeholders(getattr(rule.message, lang)) for lang in LANGUAGES]
+    used = [set(placeholders(getattr(rule.message, lang))) for lang in LANGUAGES]
     assert used[0] == used[1], "both languages say the same"
     hits = hits_of(rule, rule_set)
     assert hits
     for finding in hits:
-        assert used[0] <= WORDS_OF_FINDINGS | set(finding.evidence)
+        assert used[0] <= FINDING_WORDS | set(finding.evidence)
+
+
+def test_a_check_gives_what_each_of_its_findings_holds(rule: Rule, rule_set: RuleSet) -> None:
+    """As messages may name it: no word more, and none less."""
+    always = set.intersection(*(set(finding.evidence) for finding in hits_of(rule, rule_set)))
+    assert words_of(find_check(rule.check)) == always
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -190,10 +199,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def saved(folder: Path, name: str, **changes: str) -> Path:
-    """A copy of the rule on periods in which the lines that begin with some words were replaced, or dropped."""
+    """A copy of the rule on periods in which some fields, with what stands below them, were replaced or dropped."""
     source = (RULES / "limits" / "more_often_in_a_period_than_allowed.yaml").read_text(encoding="utf-8")
     for key, line in changes.items():
-        source, count = re.subn(rf"^{key}:.*\n", line, source, flags=re.MULTILINE)
+        source, count = re.subn(rf"^{key}:.*\n(?:  .*\n)*", line, source, flags=re.MULTILINE)
         assert count == 1, key
     path = folder / "limits" / f"{name}.yaml"
     path.write_text(source, encoding="utf-8")
@@ -244,6 +253,62 @@ def test_a_basis_says_its_day_where_no_catalogue_has_points_that_say_it(folder: 
     with pytest.raises(RuleError, match=r"since is missing") as caught:
         load_rule(path, FACTS)
     assert faults_of(caught.value).keys() == {"basis.0", "basis.1"}
+
+
+CASES = """cases:
+  - name: 第一个 (the first)
+    events: [{lines: [{item: "002503020030000", day: 2026-03-01}]}]
+    expect: near_miss
+  - name: 第二个 (the second)
+    events:
+      - {lines: [{item: "002503020030000", day: 2026-03-01}]}
+      - {at: H2, ward: 3, lines: [{item: 2503020030000, day: tomorrow, qty: 2}]}
+    expect: hot
+  - name: 第三个 (the third)
+    events: [{sex_on_file: "2", at: H1}]
+    expect: hit
+"""
+FAULTS_OF_CASES = {
+    "cases.1.events.1.ward": "the second",
+    "cases.1.events.1.lines.0.item": "the second",
+    "cases.1.events.1.lines.0.day": "the second",
+    "cases.1.events.1.lines.0.qty": "the second",
+    "cases.1.expect": "the second",
+    "cases.2.events.0": "the third",
+}
+
+
+def test_a_fault_of_a_case_names_file_case_and_key_beside_faults_of_the_rule(folder: Path) -> None:
+    path = saved(folder, "a_rule_with_faulty_cases", severity="severity: 7\n", cases=CASES)
+    with pytest.raises(RuleError) as caught:
+        load_rule(path, FACTS)
+    told = {fault.where: fault for fault in caught.value.faults}
+    assert told.keys() == {"severity", *FAULTS_OF_CASES}
+    for where, name in FAULTS_OF_CASES.items():
+        assert str(told[where]).startswith(f"{path}:")
+        assert name in told[where].message
+    assert faults_of(caught.value)["cases.1.events.1.ward"].strip().startswith("- {at: H2, ward: 3")
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        ("在 {nowhere} 收了 {value}", "{nowhere} is filled by nothing"),
+        ("住院 {admitted} 起", "{admitted} is filled by nothing"),
+        ("收了 {value:.2f} 次", "{value:.2f} is filled by nothing"),
+        ("收了 {days.real} 天", "{days.real} is filled by nothing"),
+        ("收了 {} 次", "{} is filled by nothing"),
+        ("收了 {value 次", "braces that cannot be filled"),
+    ],
+)
+def test_a_word_in_braces_that_no_finding_fills_is_a_fault(folder: Path, message: str, says: str) -> None:
+    path = saved(folder, "a_rule_with_a_message", message=f'message: {{zh: "{message}", en: "{{value}}"}}\n')
+    with pytest.raises(RuleError) as caught:
+        load_rule(path, FACTS)
+    (fault,) = caught.value.faults
+    assert fault.where == "message.zh"
+    assert says in fault.message
+    assert "{" not in says[1:] or "'days', 'institution'" in fault.message
 
 
 def test_the_faults_of_all_files_are_told_at_once(folder: Path) -> None:
