@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check static assets browser kafka promtool faults bench fmt lock clean
+.PHONY: help install demo test check static docs assets browser kafka promtool faults bench fmt lock clean
 
 PYTHON ?=
 BIN := .venv/bin
@@ -33,6 +33,10 @@ faults: .venv/.dev kafka  ## 弄坏一切，写入 docs/faults.md / break everyt
 
 bench: .venv/.dev  ## 测量速度, 写入 bench/results / measure and write bench/results
 	@$(BIN)/python -m bench
+
+docs: .venv/.dev  ## 由类型生成的文档 / the documents that are made from the types
+	@$(BIN)/python -m streams.messages.schemas
+	@$(BIN)/python -m rules_lib.rule_files_page
 
 fmt: .venv/.dev  ## 整理格式 / format the sources
 	@$(BIN)/ruff format .

@@ -13,7 +13,7 @@ from knowledge_base.findings import MakerKind, Severity
 
 
 class FilePart(BaseModel):
-    """A part of a file that people write: unknown fields are faults."""
+    """A part of a file that people write: unknown fields are faults, the text below a field says what it holds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -22,22 +22,33 @@ class Words(FilePart):
     """A text in Chinese and English."""
 
     zh: Annotated[str, Field(min_length=1)]
+    """Chinese."""
+
     en: Annotated[str, Field(min_length=1)]
+    """English."""
 
 
 class Basis(FilePart):
     """One legal or official basis and the day from which it applies, which is absent where its points say it."""
 
     text: str
+    """The article, notice or list, with its number."""
+
     since: date | None = None
+    """The first service day to which it applies; absent where the points of its catalogues say it."""
 
 
 class Advice(FilePart):
     """What a good page says beside the rule or model (assumed, how it is evaded, what to check next)."""
 
     assumed: Words
+    """What has to be true of the data for a finding to be right."""
+
     evaded: Words
+    """How somebody would get round it."""
+
     check_next: Words
+    """What an inspector looks at next."""
 
 
 class Card(FilePart):
@@ -48,15 +59,33 @@ class Card(FilePart):
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Z]{2}[0-9]{8,14}$")]
+    """Unique among rules: the official code, or one of our own (`FW` and 8 digits) where there is none."""
+
     title: Words
+    """What is wrong, as a heading."""
+
     topic: str
     severity: Severity
+    """The official grade: 1 clear 明确违规, 2 high 高度可疑, 3 low 轻度可疑, 4 watch 监测分析."""
+
     status: Literal["draft", "shadow", "live", "retired"]
+    """`draft` and `retired` are not judged; `shadow` is tried out: judged, and shown to nobody outside."""
+
     definition: Words
+    """What is counted, over what, against which limit, and what excuses: the whole reading in a sentence or two."""
+
     message: Words
+    """The sentence about one finding; words in braces are filled (see Checks)."""
+
     advice: Advice
+    """What a good page says beside the rule."""
+
     basis: tuple[Basis, ...] = ()
+    """On what it rests, with the day from which each applies."""
+
     kinder: tuple[Words, ...] = ()
+    """Where the text is open: the reading kinder to the accused, one sentence each."""
+
     file_hash: str
 
     @property

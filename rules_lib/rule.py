@@ -40,16 +40,26 @@ class Reach(FilePart):
     """
 
     back: Annotated[int, Field(ge=0)] = 0
+    """Days before the anchor's own."""
+
     ahead: Annotated[int, Field(ge=0)] = 0
+    """Days after the anchor's own."""
+
     whole_item: bool = False
+    """Whether every event with an item of the rule is read, however far away."""
 
 
 class Exclusions(FilePart):
     """Diagnoses that excuse: ICD-10 categories (the signs before the point, or a range of them) and parts of names."""
 
     diagnosis_categories: tuple[str, ...] = ()
+    """ICD-10 categories, or ranges of them: `Q56`, `Q90-Q99`."""
+
     diagnosis_names: tuple[str, ...] = ()
+    """Parts of names of diagnoses."""
+
     undecided: Literal["not_evaluated", "hit"] = "not_evaluated"
+    """What it is where the claim does not tell diagnoses."""
 
     def holds(self, code: str, name: str | None) -> bool:
         """Whether a diagnosis is one of those that excuse."""
@@ -77,22 +87,55 @@ class Rule(Card):
     """
 
     id: Annotated[str, Field(pattern=r"^(GZ|ZB|FW)[0-9]{8,14}$")]
+    """Unique among rules: the official code, or one of our own (`FW` and 8 digits) where there is none."""
+
     name: str
+    """The official name, or one in its style; unique."""
+
     category: Literal["policy", "management", "medical"]
+    """The official kind of rule: 政策类, 管理类, 医疗类."""
+
     phases: tuple[Phase, ...]
+    """When it may be asked: before, during or after the settlement (事前, 事中, 事后); judged here is `after`."""
+
     suggested_action: Literal["remind", "hold", "investigate", "measure"]
+    """What the desk suggests to do with a finding."""
+
     competence: Literal["handling_agency", "administration", "health_authority", "drug_authority"]
+    """Whose matter it is: 经办机构, 医保行政部门, 卫生健康部门, 药品监管部门."""
+
     basis: Annotated[tuple[Basis, ...], Field(min_length=1)]
+    """On what it rests, with the day from which each applies; some basis holds on the days of every hit."""
+
     looks_at: SubjectKind
+    """Whose history the check reads: `patient`, or another kind that `rules_lib/histories` holds a history of."""
+
     anchor: Literal["line", "encounter", "stay", "day", "pair", "course"]
+    """What one finding is about."""
+
     always: bool = False
+    """Whether it is asked about every subject, also one with no item of its catalogues."""
+
     check: Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+$")]
+    """What measures: `module.function` below `rules_lib/checks` (see Checks)."""
+
     catalogues: tuple[str, ...] = ()
+    """Whose items it is about (see Catalogues)."""
+
     reach: Reach
+    """How far around its own days a finding looks."""
+
     needs: tuple[Needed, ...]
+    """Fields without which it cannot decide."""
+
     limits: Mapping[str, Mapping[date, int]] = {}
+    """Dated parameters that the check asks for by name: `gap_days: {1900-01-01: 7}`."""
+
     exclusions: Exclusions = Exclusions()
+    """Diagnoses that excuse."""
+
     cases: Annotated[tuple[dict[str, Any], ...], Field(min_length=2)]
+    """Small histories with what the rule says of them (see Cases): a hit and a near miss at least."""
 
     file: str
 

@@ -47,30 +47,47 @@ def _known(catalogue: str) -> str:
     return catalogue
 
 
-class _Head(BaseModel):
+class Head(BaseModel):
     """The head of a catalogue file; points are checked against the row type of their catalogue."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     catalogue: Annotated[str, AfterValidator(_known)]
+    """Which one it is; the file is named after it."""
+
     title: str
+    """What it is called officially."""
+
     batch: str
+    """The official batch that it came with, in quotes."""
+
     source: str
+    """Notice and sheet that it was taken from."""
+
     recorded_on: date
+    """The day on which it became known."""
+
     valid_from: date
+    """The first service day on which its points hold."""
+
     localised: bool
+    """Whether provinces have nothing to fix any more; rules on points that await it are never graded clear."""
+
     published: Annotated[int, Field(gt=0)] | None = None
+    """How many points the notice published, held here or not."""
+
     note: str | None = None
+    """What a reader should know."""
 
 
 def load_catalogue(path: Path) -> tuple[Point, ...]:
     """The points of one catalogue file. Raises ``CatalogueError`` with every fault of the file."""
     raw = load_yaml(path)
     errors: list[CatalogueError] = []
-    head: _Head | None = None
+    head: Head | None = None
     rows: list[AnyRow] = []
     with collected(errors):
-        head = raw.model((), _Head, {key: value for key, value in raw.data.items() if key != "points"})
+        head = raw.model((), Head, {key: value for key, value in raw.data.items() if key != "points"})
     row_type = ROWS.get(str(raw.data.get("catalogue")))
     if row_type is not None:
         with collected(errors):
@@ -91,7 +108,7 @@ def _faults_of(raw: YamlFile, points: tuple[Point, ...]) -> list[Fault]:
     ]
 
 
-def _point(head: _Head, row: AnyRow) -> Point:
+def _point(head: Head, row: AnyRow) -> Point:
     return Point(
         catalogue=head.catalogue,
         row=row,

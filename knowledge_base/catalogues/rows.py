@@ -11,21 +11,33 @@ from knowledge_base.days import MICROSECONDS_AN_HOUR
 
 
 class AnyRow(BaseModel):
-    """What every point may say. Dates default to those of its file, and so does the note where the day does.
-
-    ``rows`` are the rows of the published sheet that say it: as it numbers them, or counted from 1 below its head.
-    """
+    """What every point may say. Dates default to those of its file, and so does the note where the day does."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: str
+    """What the item is called."""
+
     codes: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    """Its full codes, in quotes where they are digits alone."""
+
     valid_from: date | None = None
+    """The first service day on which it holds; unless told that of the file, likewise below."""
+
     valid_to: date | None = None
+    """The last one; unless told it holds until another point supersedes it."""
+
     recorded_on: date | None = None
+    """The day on which it became known."""
+
     source: str | None = None
+    """Notice and row."""
+
     rows: str | None = None
+    """The rows of the published sheet that say it: as it numbers them, or counted from 1 below its head."""
+
     note: str | None = None
+    """What a reader should know."""
 
     @property
     def days_back(self) -> int:
