@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from knowledge_base.cards import Basis, Card, FilePart
+from knowledge_base.cards import Basis, Card, FilePart, Words
 from knowledge_base.days import Day
 from knowledge_base.digests.details import SINCE, DetailField
 from knowledge_base.findings import MakerKind
@@ -31,6 +31,24 @@ Needed = Literal[
     DetailField,
 ]
 """Fields without which a rule cannot decide; those of ``knowledge_base.digests.details`` cost a read of their own."""
+
+
+TrapName = Literal[
+    "refund",
+    "reversal",
+    "correction",
+    "sent_again",
+    "self_paid",
+    "no_fund",
+    "payment_untold",
+    "late_claim",
+    "mid_stay",
+    "posted_at_discharge",
+    "transfer_day",
+    "merge",
+    "two_areas",
+]
+"""What happens to bills, as ``rules_lib.traps`` tries it on every rule."""
 
 
 class Reach(FilePart):
@@ -133,6 +151,9 @@ class Rule(Card):
 
     exclusions: Exclusions = Exclusions()
     """Diagnoses that excuse."""
+
+    traps: Mapping[TrapName, Words] = {}
+    """Generated traps (`fundwatch rules traps`) that come out otherwise here than in general, each with the reason."""
 
     cases: Annotated[tuple[dict[str, Any], ...], Field(min_length=2)]
     """Small histories with what the rule says of them (see Cases): a hit and a near miss at least."""

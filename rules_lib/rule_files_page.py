@@ -26,6 +26,7 @@ from rules_lib import checks
 from rules_lib.case_words import CaseWords, EventWords, LineWords, OperationWords
 from rules_lib.questions import Check, words_of
 from rules_lib.rule import Exclusions, Reach, Rule
+from rules_lib.traps import TRAPS
 from rules_lib.wording import FINDING_WORDS
 
 PAGE = Path(__file__).parents[1] / "docs" / "rule-files.md"
@@ -83,6 +84,10 @@ def rule_files_page() -> str:
         *_section("events", EventWords),
         *_section("lines", LineWords),
         *_section("operations", OperationWords),
+        "## Traps 常见情形\n",
+        "`fundwatch rules traps` does to the hits among a rule's cases what happens to bills in real life. A trap\n"
+        "that comes out otherwise is mended, or excepted with its reason: `traps: {merge: {zh: ..., en: ...}}`.\n",
+        _traps(),
         "## Checks 检查逻辑\n",
         "A message may name, in braces, what every finding has: "
         + _in_braces(FINDING_WORDS)
@@ -175,6 +180,11 @@ def _form(kind: Any) -> str:
 def _checks() -> str:
     rows = [(f"`{name}`", _first_sentence(check), _in_braces(words_of(check))) for name, check in find_checks().items()]
     return _markdown(("check", "what it measures", "words"), rows)
+
+
+def _traps() -> str:
+    rows = [(f"`{name}`", trap.happens.en, trap.happens.zh, f"is {trap.becomes}") for name, trap in TRAPS.items()]
+    return _markdown(("trap", "what happens", "情形", "the finding in general"), rows)
 
 
 def _in_braces(words: Iterable[str]) -> str:

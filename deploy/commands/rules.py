@@ -1,5 +1,6 @@
-"""Commands on rules and facts: rules check, list, publish, status; knowledge list."""
+"""Commands on rules and facts: rules check, traps, list, publish, status; knowledge list."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from knowledge_base.facts import Point
 from rules_lib.cases import failed_cases
 from rules_lib.rule_files import RULES, load_rule_set
 from rules_lib.rule_set import RuleSet
+from rules_lib.traps import TRAPS, Answer, Verdict, try_traps
 from streams.handlers.rule_sets import Switch
 from streams.handlers.rule_sets import publish as publish_set
 from streams.store.events import wider
@@ -26,6 +28,7 @@ from streams.store.sessions import borrowed
 def register(app: typer.Typer) -> None:
     rules = typer.Typer(no_args_is_help=True, help="规则 / rules")
     rules.command()(check)
+    rules.command()(traps)
     rules.command("list")(list_rules)
     rules.command()(publish)
     rules.command()(status)
@@ -54,6 +57,67 @@ def check(
         say(f"{len(rule_set.rules)} 条规则 rules, {cases} 个案例 cases, 集合 set {rule_set.hash}")
     if faults:
         raise Failure("\n".join(faults))
+
+
+_VERDICTS: dict[Verdict, str] = {
+    "thought of": "已考虑 thought of",
+    "excepted": "已说明 excepted",
+    "not thought of": "未考虑 not thought of",
+    "needless": "说明多余 needless",
+    "does not apply": "不适用 does not apply",
+}
+
+
+def traps(
+    rule: Annotated[str | None, typer.Argument(help="只看一条规则, 编码 / one rule alone, its id")] = None,
+    folder: Annotated[Path, typer.Option(help="规则目录 / folder with rule files")] = RULES,
+    json: Json = False,
+) -> None:
+    """由规则自己的命中案例生成常见情形, 看规则是否考虑到 / try on rules what happens to bills in real life.
+
+    Example: fundwatch rules traps FW10000001
+    """
+    rule_set = load_rule_set(load_facts(), folder)
+    asked = [of for of in rule_set.rules if rule in (None, of.id)]
+    if not asked:
+        raise Failure(f"没有这条规则 / no such rule: {rule}, {', '.join(sorted(rule_set.by_id))}")
+    answers = [answer for of in asked for answer in try_traps(of, rule_set)]
+    if json:
+        print_json([_answer_words(answer) for answer in answers])
+    else:
+        _show_answers([answer for answer in answers if rule or answer.verdict != "thought of"])
+        say(", ".join(f"{words} {_count(answers, verdict)}" for verdict, words in _VERDICTS.items()))
+    if wrong := _count(answers, "not thought of") + _count(answers, "needless"):
+        raise Failure(f"{wrong} 种情形未考虑或说明多余 / traps that a rule has not thought of, or excepts for nothing")
+
+
+def _count(answers: Sequence[Answer], verdict: Verdict) -> int:
+    return sum(answer.verdict == verdict for answer in answers)
+
+
+def _show_answers(answers: Sequence[Answer]) -> None:
+    print_table(
+        "陷阱 / traps",
+        ("规则 rule", "情形 trap", "结果 came out", "所见 saw", "说明或案例 reason, else case"),
+        [
+            (
+                answer.rule.id,
+                f"{answer.trap} {TRAPS[answer.trap].happens.zh}",
+                _VERDICTS[answer.verdict],
+                answer.came,
+                answer.reason.zh if answer.reason else answer.case,
+            )
+            for answer in answers
+        ],
+        right=9,
+    )
+
+
+def _answer_words(answer: Answer) -> dict[str, object]:
+    reason = answer.reason.model_dump() if answer.reason else None
+    trap = TRAPS[answer.trap]
+    told = {"rule": answer.rule.id, "trap": answer.trap, "happens": trap.happens.model_dump(), "becomes": trap.becomes}
+    return {**told, "verdict": answer.verdict, "case": answer.case, "came": answer.came, "reason": reason}
 
 
 def list_rules(json: Json = False) -> None:

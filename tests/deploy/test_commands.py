@@ -209,6 +209,20 @@ async def _until_there(dsn: str, table: str) -> None:
         await connection.close()
 
 
+def test_traps_are_tried_on_every_rule_and_one_not_thought_of_ends_with_1(shell: Shell, tmp_path: Path) -> None:
+    answers = shell.json("rules", "traps")
+    assert {answer["rule"] for answer in answers} == {rule["id"] for rule in shell.json("rules", "list")}
+    (excepted,) = [of for of in shell.json("rules", "traps", "FW10000001") if of["verdict"] == "excepted"]
+    assert (excepted["trap"], excepted["came"]) == ("posted_at_discharge", "found 7 > 6")
+    rules = tmp_path / "rules"
+    shutil.copytree(RULES, rules)
+    file = rules / "stays" / "bed_days_exceed_the_stay.yaml"
+    file.write_text(re.sub(r"traps:\n(  .*\n)+", "", file.read_text("utf-8")), "utf-8")
+    told = shell("rules", "traps", "FW10000001", "--folder", str(rules), code=1)
+    assert "a rule has not thought of" in told
+    assert "no such rule: FW1, FW10000001" in shell("rules", "traps", "FW1", code=1)
+
+
 def test_rules_are_switched_and_judged_again(shell: Shell, tmp_path: Path) -> None:
     claims = tmp_path / "claims.jsonl"
     write_county(CountyPlan(scale=1 / 2000), claims, tmp_path / "truth.jsonl")
