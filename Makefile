@@ -5,9 +5,10 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check static docs assets browser kafka promtool faults bench fmt lock clean
+.PHONY: help install demo test check static docs assets browser kafka promtool faults bench diff fmt lock clean
 
 PYTHON ?=
+BASE ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 ASSETS := api/frame/static/vendor/htmx.min.js
@@ -37,6 +38,9 @@ bench: .venv/.dev  ## 测量速度, 写入 bench/results / measure and write ben
 docs: .venv/.dev  ## 由类型生成的文档 / the documents that are made from the types
 	@$(BIN)/python -m streams.messages.schemas
 	@$(BIN)/python -m rules_lib.rule_files_page
+
+diff: .venv/.dev  ## 改动使一个月的疑点有何不同, BASE=版本 / what a change does to a month's findings, against BASE
+	@$(BIN)/python -m bench.diff $(BASE)
 
 fmt: .venv/.dev  ## 整理格式 / format the sources
 	@$(BIN)/ruff format .

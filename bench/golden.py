@@ -1,0 +1,108 @@
+"""The golden month: a simulated county in March 2026, always the same, and what the rules of a checkout find in it.
+
+``python -m bench.golden EVENTS`` prints one finding a line, judged in memory by the checkout that it stands in. Where
+that has no such module, ``bench.diff`` runs this one there: it stands on little.
+"""
+
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from deploy.county import CountyPlan, write_county
+from knowledge_base.catalogues.files import load_facts
+from knowledge_base.days import as_date
+from knowledge_base.digests.head import Digest
+from knowledge_base.events.head import Event
+from knowledge_base.findings import Finding
+from knowledge_base.subjects import PATIENT, Subject
+from rules_lib.engine import judge
+from rules_lib.histories.kinds import HISTORIES
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
+from rules_lib.scope import ALL_DAYS
+from rules_lib.supplement import Supplement
+from rules_lib.wording import Names, finding_sentence, item_names
+from streams.messages.codec import decode_event
+from streams.messages.kinds import KINDS, details_of, digest_of
+
+GOLDEN = CountyPlan(scale=1 / 50, seed=7, first=date(2026, 3, 1), last=date(2026, 3, 31))
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A finding of the golden month; ``says`` is all of it but its name and its sentence."""
+
+    rule: str
+    occurrence: tuple[str, ...]
+    says: dict[str, Any]
+    zh: str
+    en: str
+
+
+class Month(msgspec.Struct, frozen=True):
+    """What rules found in the golden month, and how many anchors they could not decide, by rule."""
+
+    titles: dict[str, str]
+    found: list[Found]
+    not_evaluated: dict[str, int]
+
+
+def save_golden_month(path: Path) -> int:
+    """Writes the events as JSON Lines, beside them the truth that nobody reads; answers how many events there are."""
+    return write_county(GOLDEN, path, path.with_suffix(".truth"))
+
+
+def judged_month(path: Path) -> Month:
+    """What the rules say of the events of a file."""
+    rule_set = load_rule_set(load_facts())
+    rules = rule_set.of(PATIENT)
+    items = item_names(rule_set.facts)
+    found: list[Found] = []
+    not_evaluated: Counter[str] = Counter()
+    for name, events in _by_person([decode_event(line) for line in path.read_bytes().splitlines()]):
+        digests: list[Digest] = [digest_of(event) for event in events]
+        history = HISTORIES[PATIENT](Subject(PATIENT, name), digests, rules.by_code)
+        supplement = Supplement({event.event_id: details_of(event) for event in events})
+        judgement = judge(history, ALL_DAYS, rules, supplement)
+        found += [_found(finding, rule_set, items) for finding in judgement.findings]
+        not_evaluated.update(rule for of in judgement.not_evaluated for rule in of.rules)
+    titles = {rule.id: rule.title.zh for rule in rule_set.rules}
+    return Month(titles, found, dict(not_evaluated))
+
+
+def _by_person(events: Iterable[Event]) -> Iterator[tuple[str, list[Event]]]:
+    """The events of each person, by the least of the pseudonyms that are joined."""
+    events = list(events)
+    names: dict[str, str] = {}
+
+    def name_of(pseudonym: str) -> str:
+        while pseudonym in names:
+            pseudonym = names[pseudonym]
+        return pseudonym
+
+    for event in events:
+        other = KINDS[event.kind].joins(event)
+        if other is not None and (pair := sorted({name_of(event.patient), name_of(other)}))[1:]:
+            names[pair[1]] = pair[0]
+    people: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        people[name_of(event.patient)].append(event)
+    yield from sorted(people.items())
+
+
+def _found(finding: Finding, rule_set: RuleSet, items: dict[str, str]) -> Found:
+    said = {
+        lang: finding_sentence(rule_set.by_id[finding.maker_id], finding, Names({}, items), lang)
+        for lang in ("zh", "en")
+    }
+    days = {"first_day": as_date(finding.first_day), "last_day": as_date(finding.last_day)}
+    says = {**msgspec.to_builtins(finding), **days}
+    return Found(finding.maker_id, finding.occurrence, says, said["zh"], said["en"])
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(msgspec.json.encode(judged_month(Path(sys.argv[1]))))
