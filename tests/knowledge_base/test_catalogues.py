@@ -26,17 +26,16 @@ needs_sheets = pytest.mark.skipif(
 
 #: Catalogues without points in the program: they come by import.
 BY_IMPORT = {"age_of_drugs", "insurance_of_drugs", "later_operations", "level_of_drugs"}
-WHOLE = [
-    "age_of_services",
-    "bed_items",
-    "courses_of_services",
-    "dialysis_items",
-    "pairs_of_hours",
-    "pairs_of_the_same_hour",
-    "periods",
-    "services_of_working_age",
-]
 STARTER = [catalogue for catalogue in ROWS if catalogue not in BY_IMPORT]
+
+#: Of the official drugs with a sex the program has a few makers' codes; the rest comes by import.
+WHOLE = [catalogue for catalogue in STARTER if catalogue != "sex_of_drugs"]
+#: What the sheets say and the program does not: an operation on men among those for women, and a revision whose column
+#: of limits is not known here, where the sheet of before had the kinder one.
+LEFT_OUT = {
+    "sex_of_services": {("003311040160000", PUBLISHED)},
+    "courses": {("ZA09HAZ0413010100940", REVISED), ("ZA09HAZ0413010200940", REVISED)},
+}
 
 PAIRS = [catalogue for catalogue, row_type in ROWS.items() if issubclass(row_type, Pair)]
 
@@ -96,7 +95,7 @@ def test_each_catalogue_is_one_file_of_its_name(catalogue: str) -> None:
 
 
 def test_there_are_points_enough_to_start() -> None:
-    assert len(FACTS.points) >= 150
+    assert len(FACTS.points) >= 800
     assert {path.stem for path in CATALOGUES.glob("*.yaml")} == set(ROWS)
 
 
@@ -187,7 +186,8 @@ def test_each_point_says_what_its_sheet_says(catalogue: str) -> None:
 @needs_sheets
 @pytest.mark.parametrize("catalogue", WHOLE)
 def test_short_lists_are_whole(catalogue: str) -> None:
-    assert {key for point in points_of(catalogue) for key in stated(point)} == set(official(catalogue))
+    found = {key for point in points_of(catalogue) for key in stated(point)}
+    assert set(official(catalogue)) - found == LEFT_OUT.get(catalogue, set())
 
 
 @needs_sheets

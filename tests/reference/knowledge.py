@@ -1,5 +1,6 @@
 """Which points hold for an item on a day: a loop over all points, apart from the look-up of knowledge_base.facts."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
 
@@ -7,10 +8,12 @@ from knowledge_base.facts import Point
 
 
 class Knowledge:
-    """The points of a judgement. What was found for a catalogue and code is kept, so that each is looped over once."""
+    """The points of a judgement, of each catalogue apart. What was found for a code is kept."""
 
     def __init__(self, points: Iterable[Point]) -> None:
-        self._points = tuple(points)
+        self._of: dict[str, list[Point]] = defaultdict(list)
+        for point in points:
+            self._of[point.catalogue].append(point)
         self._naming: dict[tuple[str, str], list[Point]] = {}
 
     def point(self, catalogue: str, code: str | None, day: date) -> Point | None:
@@ -37,7 +40,7 @@ class Knowledge:
 
     def _points_naming(self, catalogue: str, code: str) -> list[Point]:
         if (catalogue, code) not in self._naming:
-            named = [point for point in self._points if point.catalogue == catalogue and code in point.codes]
+            named = [point for point in self._of[catalogue] if code in point.codes]
             self._naming[catalogue, code] = named
         return self._naming[catalogue, code]
 
