@@ -150,8 +150,8 @@ def _insurance_of_drugs() -> Official:
 
 
 def _level_of_drugs() -> Official:
-    levels = {"二级": "2", "三级": "3"}
-    return _drugs("*第五批*", lambda row: (levels[row["限定值域"]],)) | {
+    """Where the text also allows hospitals of level 2, it is kinder than a column that says 3."""
+    return _drugs("*第五批*", lambda row: ("2" if "二级" in row["限定值域"] + row["药品说明"] else "3",)) | {
         (code, REVISED): (name, "2" if "二级" in text else "3") for code, name, text in revision("药品限医疗机构级别")
     }
 
