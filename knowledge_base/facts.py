@@ -14,7 +14,10 @@ from knowledge_base.days import Day, as_date
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One fact: a row of a catalogue with its source and the days on which it holds (``valid_to`` counted)."""
+    """One fact: a row of a catalogue with its source and the days on which it holds (``valid_to`` counted).
+
+    ``imported`` says that it came from published sheets, and not with the program: it says nothing else by that.
+    """
 
     catalogue: str
     row: Any
@@ -26,6 +29,7 @@ class Point:
     source: str
     localised: bool
     note: str | None = None
+    imported: bool = field(default=False, repr=False, compare=False)
 
     @property
     def point_id(self) -> str:

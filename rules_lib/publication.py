@@ -4,7 +4,8 @@ And what tells two sets apart: the rules whose judgements may differ. Documents 
 ``looks_at`` said what the anchor is, sets without topics or detectors.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from sys import intern
 from typing import Any
 
@@ -26,7 +27,11 @@ _POINT_FIELDS = ("catalogue", "codes", "name", "valid_from", "valid_to", "record
 def pack(rule_set: RuleSet) -> bytes:
     """Rules, facts and cards as JSON."""
     points = [
-        {**{name: getattr(point, name) for name in _POINT_FIELDS}, "row": _packed_row(point.row)}
+        {
+            **{name: getattr(point, name) for name in _POINT_FIELDS},
+            **({"imported": True} if point.imported else {}),
+            "row": _packed_row(point.row),
+        }
         for point in rule_set.facts.points
     ]
     document = {
@@ -54,6 +59,7 @@ class _PackedPoint(msgspec.Struct, gc=False):
     localised: bool
     note: str | None
     row: msgspec.Raw
+    imported: bool = False
 
 
 class _Document(msgspec.Struct):
@@ -158,6 +164,7 @@ def _point(point: _PackedPoint, row: AnyRow) -> Point:
         source=intern(point.source),
         localised=point.localised,
         note=point.note,
+        imported=point.imported,
     )
 
 
@@ -166,6 +173,20 @@ def _rows(catalogue: str, raw: Sequence[msgspec.Raw]) -> list[AnyRow]:
     row_type: Any = ROWS[catalogue]
     rows: list[AnyRow] = TypeAdapter(list[row_type]).validate_json(b"[" + b",".join(raw) + b"]")
     return rows
+
+
+def with_imported(rule_set: RuleSet, other: RuleSet, undone: Iterable[Point] = ()) -> RuleSet:
+    """A set with the points that another one holds by imports and it does not, but for those ``undone``."""
+    held = {repr(point) for point in (*rule_set.facts.points, *undone)}
+    more = [point for point in other.facts.points if point.imported and repr(point) not in held]
+    return replace(rule_set, facts=Facts((*more, *rule_set.facts.points)), published=None) if more else rule_set
+
+
+def without_imported(rule_set: RuleSet, undone: Iterable[Point]) -> RuleSet:
+    """A set without what came into it by an import."""
+    gone = {repr(point) for point in undone}
+    kept = tuple(point for point in rule_set.facts.points if not (point.imported and repr(point) in gone))
+    return replace(rule_set, facts=Facts(kept), published=None) if len(kept) < len(rule_set.facts.points) else rule_set
 
 
 def changed_rules(old: RuleSet | None, new: RuleSet) -> list[str]:

@@ -20,6 +20,7 @@ comes by import.
 Errors: ``CatalogueError`` lists every fault of a file with its line.
 """
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -29,13 +30,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from knowledge_base.catalogues.rows import ROWS, AnyRow
 from knowledge_base.days import as_date
 from knowledge_base.facts import Facts, Point
-from knowledge_base.files.folders import YAML, look_into
+from knowledge_base.files.folders import YAML, Contents, look_into
 from knowledge_base.files.loading import uncollected
 from knowledge_base.files.yaml_files import Fault, FileFaults, YamlFile, collected, load_yaml
 
 CATALOGUES = Path(__file__).parent
 _PROGRAM = ("*.py", "__pycache__")
 """What reads the catalogues lies in their folder."""
+
+IMPORT_FILE, UNDONE = "import.json", "undone"
+"""What lies beside the catalogues of imports: the record of each, and the folder of those that were taken back."""
 
 
 CatalogueError = FileFaults
@@ -123,11 +127,25 @@ def _point(head: Head, row: AnyRow) -> Point:
     )
 
 
-def load_facts(folder: Path = CATALOGUES) -> Facts:
-    """All catalogues of a folder. Raises ``CatalogueError`` with the faults of every faulty file and odd entry."""
+def look_into_imports(folder: Path) -> Contents:
+    """The catalogue files of imports below a folder, those of the first import first."""
+    return look_into(folder, YAML, deep=True, beside=(IMPORT_FILE, UNDONE))
+
+
+def load_facts(folder: Path = CATALOGUES, imports: Path | None = None) -> Facts:
+    """All catalogues of a folder, and of the folders of imports, where there are any.
+
+    The last import stands first: of two points that began and became known on the same days the first one holds.
+    Raises ``CatalogueError`` with the faults of every faulty file and odd entry.
+    """
     points: list[Point] = []
     files, errors = look_into(folder, YAML, beside=_PROGRAM)
+    imported = look_into_imports(imports) if imports is not None and imports.is_dir() else Contents([], [])
+    errors += imported.errors
     with uncollected():
+        for path in reversed(imported.files):
+            with collected(errors):
+                points.extend(replace(point, imported=True) for point in load_catalogue(path))
         for path in files:
             with collected(errors):
                 points.extend(load_catalogue(path))

@@ -5,13 +5,14 @@ begin meanwhile. So no batch is judged under two sets, and after the switch none
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from knowledge_base.cards import Card
+from knowledge_base.facts import Point
 from knowledge_base.subjects import PATIENT
-from rules_lib.publication import changed_rules, renewed
+from rules_lib.publication import changed_rules, renewed, with_imported, without_imported
 from rules_lib.rule_set import RuleSet
 from rules_lib.shipped_sets import SHIPPED
 from streams.store.events import wider
@@ -105,28 +106,37 @@ class Switch(msgspec.Struct, frozen=True):
 
 
 async def publish(connection: Connection, rule_set: RuleSet, by: str) -> Switch:
-    """Puts a set in force between two batches and marks what it can change as outstanding."""
+    """Puts a set in force between two batches and marks what it can change as outstanding.
+
+    What was imported stays in force, also where the set was made without it.
+    """
     async with connection.transaction():
         before = await published.hold_alone(connection)
+        if before is not None:
+            rule_set = with_imported(rule_set, await _loaded(connection, before))
         if before == rule_set.hash:
             return Switch(before, rule_set.hash, [], [], await published.find_publisher(connection) or by)
         return await _switch(connection, before, rule_set, by)
 
 
-async def publish_own(connection: Connection, own: RuleSet) -> Switch:
+async def publish_own(connection: Connection, own: RuleSet, undone: Sequence[Point] = ()) -> Switch:
     """Puts the program's own set in force where no person's is, and renews a person's for this program.
 
     A person's set stays the person's: it is published anew from its own rules and facts with this program's checks.
+    What was imported is in force in either: what ``own`` holds of it and what is in force already, but for ``undone``.
     """
     async with connection.transaction():
         before = await published.hold_alone(connection)
         by = await published.find_publisher(connection)
         if before is None or by == PROGRAM or (by is None and before in SHIPPED):
+            if before not in (None, own.hash):
+                own = with_imported(own, await _loaded(connection, before), undone)
             if before == own.hash:
                 return Switch(before, own.hash, [], [], PROGRAM)
             return await _switch(connection, before, own, PROGRAM)
-        new = renewed(await _body(connection, before))
-        if new.hash == before or (await _loaded(connection, before)).sources == new.sources:
+        old, renewed_set = await _loaded(connection, before), renewed(await _body(connection, before))
+        new = with_imported(without_imported(renewed_set, undone), own)
+        if new.hash == before or (old.sources == new.sources and new is renewed_set):
             return Switch(before, before, [], [], by or _SOMEBODY)
         return await _switch(connection, before, new, by or _SOMEBODY)
 
