@@ -48,7 +48,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[tuple[Settings, Serv
     The settings that come with it name the database and the brokers, also those that were started here. Raises
     ``Unreachable``, ``BusAway``, ``EmbeddedError``.
     """
-    rule_set = own_rule_set()
+    rule_set = own_rule_set(settings)
     with _database(settings) as (dsn, server), _brokers(settings) as (brokers, kafka):
         settings = replace(settings, database_url=dsn, brokers=brokers)
         await reach(dsn)
@@ -63,9 +63,9 @@ async def open_runtime(settings: Settings) -> AsyncIterator[tuple[Settings, Serv
             yield settings, service
 
 
-def own_rule_set() -> RuleSet:
-    """The set that came with this program: its rules, its facts, and the cards of its detectors."""
-    rules = load_rule_set(load_facts())
+def own_rule_set(settings: Settings) -> RuleSet:
+    """The set that came with this program, with the facts imported since: rules, facts, and the detectors' cards."""
+    rules = load_rule_set(load_facts(imports=settings.knowledge_folder))
     return replace(rules, detectors=tuple(detector.card for detector in DETECTORS.values()))
 
 

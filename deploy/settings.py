@@ -82,6 +82,11 @@ class Settings:
         return self.home / "postgres"
 
     @property
+    def knowledge_folder(self) -> Path:
+        """Where imported knowledge lies (``deploy.knowledge``)."""
+        return self.home / "knowledge"
+
+    @property
     def kafka_folder(self) -> Path:
         return self.home / "kafka"
 

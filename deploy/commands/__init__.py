@@ -24,6 +24,7 @@ from deploy.commands import (
     doctor,
     findings,
     imports,
+    knowledge,
     people,
     reconcile,
     restoring,
@@ -64,7 +65,20 @@ def _take_options(
     """What stands before a command."""
 
 
-for part in (services, county, imports, rules, anew, findings, reconcile, dead_letters, people, restoring, doctor):
+for part in (
+    services,
+    county,
+    imports,
+    rules,
+    knowledge,
+    anew,
+    findings,
+    reconcile,
+    dead_letters,
+    people,
+    restoring,
+    doctor,
+):
     part.register(app)
 interrupts.end()
 

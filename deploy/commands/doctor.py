@@ -27,6 +27,7 @@ from deploy.embedded.postgres_programs import EmbeddedError
 from deploy.runtime import choose_bus
 from deploy.settings import PREFIX, Settings
 from knowledge_base.signs import neutral
+from rules_lib.rule_set import RuleSet
 from streams.buses.postgres import PostgresBus
 from streams.store.sessions import Pool, Unreachable, borrowed, open_pool, reach
 
@@ -62,7 +63,7 @@ def doctor(
 async def _examine(start: bool) -> list[Sign]:
     settings, found = examine_settings(os.environ)
     found += [examine_disk(settings), examine_key(settings)]
-    rules, own = examine_rules()
+    rules, own = examine_rules(settings)
     found += [*examine_ports(settings), *examine_programs(settings), rules]
     if settings.database_url is None and os.environ.get(f"{PREFIX}DATABASE_URL"):
         return found  # it is faulty, and another database than the one that is meant says nothing of it
@@ -92,7 +93,7 @@ def _database(settings: Settings, start: bool) -> Iterator[str | Sign]:
         yield Sign(about, State.WARNING, "内置数据库未运行，未检查 / embedded, does not run, not examined", remedy)
 
 
-async def _examine_store(dsn: str, settings: Settings, own: str | None) -> list[Sign]:
+async def _examine_store(dsn: str, settings: Settings, own: RuleSet | None) -> list[Sign]:
     """What database and bus say. Where one does not answer that is said, and what was heard before stays."""
     found: list[Sign] = []
     async with AsyncExitStack() as ending:

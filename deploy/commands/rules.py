@@ -1,7 +1,6 @@
-"""Commands on rules and facts: rules check, traps, list, publish, status; knowledge list."""
+"""Commands on rules: check, traps, list, publish, status."""
 
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +9,11 @@ import typer
 
 from deploy.commands.output import Failure, Json, Opened, acting, print_json, print_table, run, say
 from deploy.commands.publishing import say_switch
+from deploy.settings import load_settings
 from knowledge_base.catalogues.files import load_facts
-from knowledge_base.days import as_date
-from knowledge_base.facts import Point
+from knowledge_base.facts import Facts
 from rules_lib.cases import failed_cases
+from rules_lib.publication import with_imported
 from rules_lib.rule_files import RULES, load_rule_set
 from rules_lib.rule_set import RuleSet
 from rules_lib.traps import TRAPS, Answer, Verdict, try_traps
@@ -33,10 +33,11 @@ def register(app: typer.Typer) -> None:
     rules.command()(publish)
     rules.command()(status)
     app.add_typer(rules, name="rules")
-    knowledge = typer.Typer(no_args_is_help=True, help="知识点 / knowledge points")
-    knowledge.command("list")(list_points)
-    knowledge.callback()(lambda: None)
-    app.add_typer(knowledge, name="knowledge")
+
+
+def _facts() -> Facts:
+    """The facts of the program, and those imported."""
+    return load_facts(imports=load_settings().knowledge_folder)
 
 
 def check(
@@ -46,7 +47,7 @@ def check(
 
     Example: fundwatch rules check
     """
-    rule_set = load_rule_set(load_facts(), folder)
+    rule_set = load_rule_set(_facts(), folder)
     if not rule_set.rules:
         raise Failure(f"目录中没有规则文件 / no rule files in the folder: {folder}")
     faults = failed_cases(rule_set)
@@ -125,7 +126,7 @@ def list_rules(json: Json = False) -> None:
 
     Example: fundwatch rules list
     """
-    rule_set = load_rule_set(load_facts())
+    rule_set = load_rule_set(_facts())
     if json:
         print_json([rule.model_dump(mode="json", exclude={"cases"}) for rule in rule_set.rules])
         return
@@ -150,7 +151,7 @@ def publish(
     Example: fundwatch rules publish my-rules/
     """
     who = PROGRAM if folder == RULES else acting(by)
-    rule_set = load_rule_set(load_facts(), folder)
+    rule_set = load_rule_set(_facts(), folder)
     if not rule_set.rules:
         raise Failure(f"目录中没有规则文件 / no rule files in the folder: {folder}")
     if faults := failed_cases(rule_set):
@@ -206,7 +207,7 @@ async def _status() -> RulesStatus:
         return RulesStatus(
             in_force=await published.find_in_force(connection),
             by=await published.find_publisher(connection),
-            own=service.rule_set.hash,
+            own=with_imported(service.rule_set, set_in_force).hash,
             outstanding=await published.find_outstanding(connection),
             people_outstanding=await published.count_outstanding(connection),
             subjects_outstanding=await wider.count_touched(connection),
@@ -214,68 +215,3 @@ async def _status() -> RulesStatus:
                 f"{rule.id}: {rule.topic}/{rule.file}: {rule.place}: {rule.fault}" for rule in set_in_force.suspended
             ],
         )
-
-
-def list_points(
-    catalogue: Annotated[str | None, typer.Option(help="只看一个目录 / one catalogue alone")] = None,
-    code: Annotated[str | None, typer.Option(help="只看一个编码 / one item code alone")] = None,
-    on: Annotated[str | None, typer.Option(help="在某日有效的 / in force on a day, 2026-03-01")] = None,
-    json: Json = False,
-) -> None:
-    """列出知识点及其来源和日期 / list points with sources and dates.
-
-    Example: fundwatch knowledge list --on 2026-03-01
-    """
-    points = [point for point in load_facts().points if _fits(point, catalogue, code, _day(on))]
-    if json:
-        print_json([_words(point) for point in points])
-        return
-    print_table(
-        f"知识点 / points: {len(points)}",
-        ("目录 catalogue", "名称 name", "编码 codes", "内容 says", "自 from", "来源 source"),
-        [
-            (
-                p.catalogue,
-                p.name,
-                p.codes[0] + (" …" if len(p.codes) > 1 else ""),
-                _says(p),
-                as_date(p.valid_from),
-                p.source,
-            )
-            for p in points
-        ],
-        right=9,
-    )
-
-
-def _day(text: str | None) -> int | None:
-    try:
-        return date.fromisoformat(text).toordinal() if text else None
-    except ValueError:
-        raise Failure(f"日期要写成 2026-03-01 / expected a day like 2026-03-01: {text}") from None
-
-
-def _fits(point: Point, catalogue: str | None, code: str | None, day: int | None) -> bool:
-    return (
-        catalogue in (None, point.catalogue)
-        and (code is None or code in point.codes)
-        and (day is None or point.holds_on(day))
-    )
-
-
-def _says(point: Point) -> str:
-    words = point.row.model_dump(exclude={"name", "codes", "valid_from", "valid_to", "recorded_on", "source", "note"})
-    return ", ".join(f"{name} {len(value) if isinstance(value, dict) else value}" for name, value in words.items())
-
-
-def _words(point: Point) -> dict[str, object]:
-    dates = {name: as_date(day) for name in ("valid_from", "recorded_on") if (day := getattr(point, name))}
-    row = point.row.model_dump(mode="json", exclude={"valid_from", "valid_to", "recorded_on", "source", "note"})
-    return {
-        "id": point.point_id,
-        "catalogue": point.catalogue,
-        **row,
-        **dates,
-        "source": point.source,
-        "note": point.note,
-    }

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from deploy.commands.examination.signs import Sign, State, fault, ok, warning
 from deploy.settings import PREFIX, Settings, SettingsError, load_vault_key
 from knowledge_base.digests.head import GENERATION
+from rules_lib.publication import with_imported
 from rules_lib.rule_set import RuleSet, Suspended
 from streams.jobs.reconciling import event_places
 from streams.messages.vault import Vault, WrongKey
@@ -154,7 +155,7 @@ def examine_sealed(settings: Settings, sealed: bytes | None) -> Iterator[Sign]:
             yield fault(about, "打不开死信：密钥不同 / does not open the dead letters: another key", remedy)
 
 
-async def examine_database(connection: Connection, settings: Settings, own: str | None) -> AsyncIterator[Sign]:
+async def examine_database(connection: Connection, settings: Settings, own: RuleSet | None) -> AsyncIterator[Sign]:
     """Server, structure, account and rules, as far as the structure is there; ``own`` is the program's rule set."""
     asked = datetime.now(UTC)
     server = await condition.find_server(connection)
@@ -168,9 +169,11 @@ async def examine_database(connection: Connection, settings: Settings, own: str 
     account = await condition.find_unsettled(connection, event_places())
     sealed = await condition.find_newest_sealed(connection)
     in_force = None if now.rule_set is None else await published.load_rule_set(connection, now.rule_set)
+    if own is not None and in_force is not None:
+        own = with_imported(own, in_force)
     for sign in (
         *examine_condition(now, account),
-        examine_rule_set(now, own, await published.find_publisher(connection)),
+        examine_rule_set(now, own.hash if own is not None else None, await published.find_publisher(connection)),
         *examine_suspended(in_force.suspended if in_force is not None else ()),
         examine_digests(await generations.count_old(connection), in_force),
         *examine_standing(await find_standing(connection)),

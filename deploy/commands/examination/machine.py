@@ -15,6 +15,7 @@ from knowledge_base.catalogues.files import load_facts
 from knowledge_base.files.yaml_files import FileFaults
 from rules_lib.cases import failed_cases
 from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
 
 SMALL_DISK = 5 * 1024**3
 FULL_DISK = 1024**3
@@ -126,17 +127,17 @@ def _examine_kafka_programs(settings: Settings) -> Iterator[Sign]:
         yield fault(about, "缺少 Maven / Maven is missing: it fetches Kafka", "apt-get install maven")
 
 
-def examine_rules() -> tuple[Sign, str | None]:
-    """Whether rules and facts load and the rules' own cases come out; and the hash of the set."""
+def examine_rules(settings: Settings) -> tuple[Sign, RuleSet | None]:
+    """Whether rules and facts load and the rules' own cases come out; and the set."""
     about = "规则 / rules"
     try:
-        rule_set = load_rule_set(load_facts())
+        rule_set = load_rule_set(load_facts(imports=settings.knowledge_folder))
         failed = failed_cases(rule_set)
     except FileFaults as error:
         return fault(about, str(error).splitlines()[0], "fundwatch rules check"), None
     if failed:
         return fault(
             about, f"{len(failed)} 个案例不符 / cases that fail: {len(failed)}", "fundwatch rules check"
-        ), rule_set.hash
+        ), rule_set
     cases = sum(len(rule.cases) for rule in rule_set.rules)
-    return ok(about, f"{len(rule_set.rules)} 条 rules, {cases} 个案例 cases, {rule_set.hash[:12]}"), rule_set.hash
+    return ok(about, f"{len(rule_set.rules)} 条 rules, {cases} 个案例 cases, {rule_set.hash[:12]}"), rule_set
