@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -32,7 +33,9 @@ from streams.messages.codec import encode_event
 from streams.messages.versions import unpack_version
 from streams.store.sessions import Pool, connect
 from streams.topics import CLAIMS, FINDINGS, JUDGES, LEADS
+from tests.knowledge_base.workbooks import DAILY_CAPS, save_workbook
 from tests.patience import PATIENCE
+from tests.shell import Shell
 from tests.streams.replay import VAULT, replay, until_done
 
 
@@ -136,6 +139,32 @@ async def test_findings_are_sent_again_where_the_bus_was_not_set_back(postgres_u
     assert sent == await connection.fetchval("select count(*) from findings") > 5
     await connection.close()
     assert await asyncio.to_thread(_command, postgres_url) == {"findings": sent, "from": {"findings/0": lag.end}}
+
+
+def test_imported_knowledge_is_back_with_the_database_and_its_folder(
+    postgres_server: EmbeddedPostgres, new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    """The restored database alone keeps it in force; with the folder it can be listed and taken back as before."""
+    lost, code = new_database(), "001201999990000"
+    sheet = save_workbook(tmp_path / "频次.xlsx", {"Sheet1": [DAILY_CAPS, (1, "虚构护理", 1, "日", code)]})
+    before = Shell(tmp_path / "home", lost)
+    in_force = before.json("knowledge", "import", str(sheet))["switch"]["after"]
+    _run("pg_dump", "--format=custom", f"--file={tmp_path / 'backup'}", lost)
+    shutil.copytree(tmp_path / "home" / "knowledge", tmp_path / "restored" / "knowledge")
+    shutil.rmtree(tmp_path / "home")
+    restored = _lose_and_restore(postgres_server, lost, tmp_path / "backup")
+
+    without = Shell(tmp_path / "elsewhere", restored)
+    without("migrate")
+    assert without.json("rules", "status")["in_force"] == in_force
+    assert without.json("knowledge", "imports") == []
+    back = Shell(tmp_path / "restored", restored)
+    back("migrate")
+    status = back.json("rules", "status")
+    assert (status["in_force"], status["own"]) == (in_force, in_force)
+    assert [kept["number"] for kept in back.json("knowledge", "imports")] == [1]
+    assert back.json("knowledge", "undo")["before"] == in_force
+    assert back.json("knowledge", "list", "--code", code) == []
 
 
 def _command(dsn: str) -> Any:
