@@ -260,6 +260,7 @@ def test_a_running_installation_keeps_its_volumes_wherever_the_file_stands() -> 
         "fundwatch_prometheus": "/prometheus",
         "fundwatch_grafana": "/var/lib/grafana",
         "fundwatch_exports": "/exports",
+        "fundwatch_knowledge": "/var/lib/fundwatch/knowledge",
     }
 
 
