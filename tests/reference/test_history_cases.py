@@ -19,6 +19,11 @@ from .rules import PERIOD
 MARCH = date(2026, 3, 1)
 
 
+def kinds(*claims: Claim) -> set[str]:
+    """The kinds of oddity that are found."""
+    return {occurrence[-1] for occurrence in hits(ODD_DETAILS, *claims)}
+
+
 class TestPeriod:
     """6 · More often in a period than allowed."""
 
@@ -236,6 +241,44 @@ class TestOddDetails:
     def test_an_item_code_of_no_official_format_is_odd(self, code: str | None, odd: bool) -> None:
         found = hits(ODD_DETAILS, visit("1", line("a", code, "03-01")))
         assert {occurrence[-1] for occurrence in found} == ({"unknown_item_code"} if odd else set())
+
+    def test_days_of_no_meaning_are_odd_by_kind(self) -> None:
+        item = line("a", cases.PLAIN, "03-01")
+        assert kinds(visit("1", item, line("b", cases.PLAIN, "1900-01-01"))) == {"unlikely_line_day"}
+        assert kinds(visit("1", item, line("b", cases.PLAIN, "1900-01-02"))) == set()
+        assert kinds(visit("1", item, settled_at=at("2099-01-01"))) == {"unlikely_date", "wrong_clock"}
+        assert kinds(stay("1", "1900-01-01", "03-05", item)) == {"unlikely_date"}
+        assert kinds(stay("1", "03-01", "2099-01-01", item)) == {"unlikely_date"}
+        assert kinds(stay("1", "2023-02-28", "03-05", item)) == {"unlikely_date"}
+        assert kinds(stay("1", "2023-03-01", "03-05", item)) == set()
+
+    def test_a_refund_or_negative_line_on_a_day_of_no_meaning_is_odd_too(self) -> None:
+        item = line("a", cases.PLAIN, "03-01")
+        refund = line("b", cases.PLAIN, "1900-01-01", "-1", refund_of="a")
+        assert ids(hits(ODD_DETAILS, visit("1", item, refund))[self.odd("unlikely_line_day")].guilty) == {"b"}
+
+    @staticmethod
+    def odd(kind: str) -> tuple[str, ...]:
+        return "p1", "A", "visit-1", kind
+
+    def test_a_line_after_a_settlement_or_before_a_birth_that_is_not_told_is_fine(self) -> None:
+        item = line("a", cases.PLAIN, "03-01")
+        early = visit("1", item, settled_at=at("1900-01-01"), happened_at=at("03-01"))
+        assert kinds(early) == {"unlikely_date"}
+        late = line("a", cases.PLAIN, "2099-01-01")
+        assert kinds(visit("1", late)) == {"unlikely_line_day"}
+
+    def test_a_wrong_clock_is_odd_whether_its_claim_stands_or_not(self) -> None:
+        wrong = visit("1", event_id="e1", settled_at=at("06-30"), happened_at=at("2099-01-01"))
+        assert hits(ODD_DETAILS, wrong)[self.odd("wrong_clock")].value == 1
+        held = visit("1", event_id="e2", happened_at=at("07-01"))
+        assert hits(ODD_DETAILS, wrong, held)[self.odd("wrong_clock")].value == 1
+        assert hits(ODD_DETAILS, wrong, visit("r", reverses="1"))[self.odd("wrong_clock")].value == 1
+        assert hits(ODD_DETAILS, wrong, replace(wrong, event_id="e3"))[self.odd("wrong_clock")].value == 2
+
+    def test_what_fell_with_what_it_corrects_is_odd_under_its_own_encounter(self) -> None:
+        chain = visit("1"), visit("2", corrects="1"), visit("r", reverses="1")
+        assert set(hits(ODD_DETAILS, *chain)) == {("p1", "A", "visit-2", "corrects_reversed")}
 
     def test_an_unknown_kind_of_item_is_odd_whoever_paid(self) -> None:
         item = line("a", cases.PLAIN, "03-01", item_kind="meal")

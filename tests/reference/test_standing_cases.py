@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from itertools import permutations
 
 import pytest
 
@@ -59,6 +60,79 @@ def test_a_reversal_counts_for_nothing_and_so_does_its_target_even_when_it_came_
 
 def test_a_reversal_that_is_itself_reversed_brings_nothing_back() -> None:
     assert standing(claim("1"), claim("r", reverses="1"), claim("rr", reverses="r")) == set()
+
+
+def test_a_reversal_takes_the_whole_chain_of_corrections_along_in_whatever_order_they_came() -> None:
+    events = [claim("1"), claim("2", corrects="1"), claim("3", corrects="2"), claim("r", reverses="1")]
+    for order in permutations(events):
+        assert standing(*order) == set()
+    early = claim("r", "02-01", reverses="1")
+    assert standing(*events[:3], early) == set()
+
+
+def test_a_reversal_takes_all_rivals_along_and_what_corrects_a_losing_one() -> None:
+    rivals = [claim("1"), claim("2", "03-02", corrects="1"), claim("3", "03-03", corrects="1")]
+    of_the_loser = claim("4", corrects="2")
+    assert standing(*rivals, of_the_loser) == {"3", "4"}
+    assert standing(*rivals, of_the_loser, claim("r", reverses="1")) == set()
+
+
+def test_a_reversal_of_a_correction_takes_along_what_corrects_it_and_no_rival() -> None:
+    rivals = [claim("1"), claim("2", "03-02", corrects="1"), claim("3", "03-03", corrects="1")]
+    assert standing(*rivals, claim("4", corrects="3"), claim("r", reverses="3")) == set()
+    assert standing(*rivals, claim("4", corrects="2"), claim("r", reverses="3")) == {"4"}
+
+
+def test_a_reversal_takes_nothing_along_over_an_arrow_on_a_cycle() -> None:
+    circle = [claim("1", corrects="2"), claim("2", corrects="1")]
+    assert standing(*circle, claim("r", reverses="1")) == {"2"}
+    assert standing(*circle, claim("3", corrects="1"), claim("r", reverses="1")) == {"2"}
+
+
+def test_what_corrects_a_reversal_falls_only_when_that_reversal_is_reversed() -> None:
+    events = [claim("1"), claim("r", reverses="1"), claim("c", corrects="r")]
+    assert standing(*events) == {"c"}
+    assert standing(*events, claim("rr", reverses="r")) == set()
+
+
+def fallen(*events: Event) -> set[str]:
+    return {found.claim_id for found in person(*events).fell_although_paid}
+
+
+def test_what_would_stand_but_for_the_reversal_and_was_paid_is_told() -> None:
+    chain = [claim("1"), claim("2", corrects="1"), claim("3", corrects="2"), claim("r", reverses="1")]
+    assert fallen(*chain) == {"3"}
+    assert fallen(*chain, claim("rr", reverses="3")) == set()
+    rivals = [claim("1"), claim("2", "03-02", corrects="1"), claim("3", "03-03", corrects="1")]
+    assert fallen(*rivals, claim("r", reverses="1")) == {"3"}
+
+
+@pytest.mark.parametrize(
+    ("paid", "told"),
+    [(Paid("0.01"), True), (Paid("0", aid="1"), True), (Paid("0", own="9"), False), (Paid("-1"), False), (None, False)],
+)
+def test_what_fell_is_told_only_where_the_fund_paid(paid: Paid | None, told: bool) -> None:
+    events = [claim("1"), claim("2", corrects="1", paid=paid), claim("r", reverses="1")]
+    assert fallen(*events) == ({"2"} if told else set())
+
+
+def test_one_claim_id_at_two_institutions_is_two_settlements() -> None:
+    found = person(claim("1"), claim("1", "03-02", institution="B", event_id="e2")).claims
+    assert {held.institution for held in found} == {"A", "B"}
+
+
+@pytest.mark.parametrize("link", ["reverses", "corrects"])
+def test_links_reach_claims_of_their_own_institution_alone(link: str) -> None:
+    events = [claim("1"), claim("2", institution="B", **{link: "1"})]
+    assert "1" in standing(*events)
+    assert "1" not in standing(claim("1"), claim("2", **{link: "1"}))
+    same_name = claim("1", institution="B", event_id="e2")
+    assert [held.institution for held in person(*events, same_name).claims if held.claim_id == "1"] == ["A"]
+
+
+def test_a_correction_is_a_claim_of_its_own_when_its_target_is_another_persons() -> None:
+    other = claim("c", corrects="1", patient="p2")
+    assert {held.claim_id for one in people([claim("1"), other]) for held in one.claims} == {"1", "c"}
 
 
 def test_a_correction_of_a_reversal_brings_nothing_back_but_stands() -> None:
