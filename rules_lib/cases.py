@@ -106,7 +106,7 @@ def _line_days(words: EventWords) -> Iterator[Day]:
 
 
 def _line(number: int, words: LineWords) -> LineDigest:
-    amount = words.amount or words.quantity * _A_UNIT
+    amount = words.quantity * _A_UNIT if words.amount is None else words.amount
     day = words.day.toordinal()
     return LineDigest(
         line_id=words.id or f"l{number}",

@@ -120,16 +120,18 @@ def _expected(person: Person, judged: Judged) -> Expected:
 
 def _loss(person: Person, line: Line, share: Fraction) -> Decimal | None:
     """Section 6: “in-scope part × (fund paid / that Σ, at most 1)”, only where the claim is paid by item."""
-    scopes = [other.in_fund_scope for other in person.lines if other.claim is line.claim]
-    total = sum((scope for scope in scopes if scope is not None), Fraction(0))
+    of_claim = [other for other in person.lines if other.claim is line.claim]
+    untold = any(other.in_fund_scope is None for other in of_claim)
+    total = sum(map(_in_scope, of_claim), Fraction(0))
     paid = fund_paid(line.claim)
-    if line.claim.payment_method != "item" or None in scopes or total <= 0 or paid is None:
+    if line.claim.payment_method != "item" or untold or total <= 0 or paid is None:
         return None
     return _yuan(_in_scope(line) * share * min(Fraction(1), Fraction(paid) / total))
 
 
 def _in_scope(line: Line) -> Fraction:
-    return line.in_fund_scope or Fraction(0)
+    """“Where a line's net in_fund_scope is above its net amount, … the amount stands in its place”"""
+    return min(line.in_fund_scope or Fraction(0), Fraction(line.amount))
 
 
 def _yuan(amount: Fraction) -> Decimal:
