@@ -106,7 +106,7 @@ def _bill_a_line_twice(story: Story, claim: Claim) -> None:
 
 
 def _merge(story: Story, claim: Claim) -> None:
-    """Some claims under one or two other pseudonyms, joined in any order; sometimes the merge never comes."""
+    """Some claims under one or two other pseudonyms, joined in any order; some merges never come or are taken back."""
     names = [story.patient, *(f"P{story.random.randrange(10**6):06d}x" for _ in range(story.random.choice([1, 2])))]
     for other in story.claims:
         _put(story, other, patient=story.random.choice([story.patient, *names]))
@@ -114,6 +114,8 @@ def _merge(story: Story, claim: Claim) -> None:
         if story.random.random() < 0.9:
             one, next_one = story.random.sample([one, next_one], k=2)
             story.events.append(_status(story, claim, one, change="merge", same_as=next_one))
+        if story.random.random() < 0.15:
+            story.events.append(_status(story, claim, next_one, change="unmerge", same_as=one))
 
 
 def tell_the_sex(story: Story, claim: Claim) -> None:

@@ -33,7 +33,7 @@ def persons(seed: int, rule_id: str | None, points: Sequence[Point] | None = Non
 
     ``points`` default to the published catalogues.
     """
-    story = begin(f"{rule_id}/{seed}", points or _published())
+    story = begin(f"{rule_id}/{seed}", points or published())
     _SCENES[rule_id or story.random.choice(list(_SCENES))](story)
     disturb(story, story.random.choice([0, 0, 1, 1, 2, 3]))
     return [spelled(event) for event in story.events]
@@ -41,7 +41,7 @@ def persons(seed: int, rule_id: str | None, points: Sequence[Point] | None = Non
 
 def mixed(seed: int, points: Sequence[Point] | None = None) -> list[Event]:
     """The events of one person who meets two to five rules at once, with more that went astray."""
-    story = begin(f"mixed/{seed}", points or _published())
+    story = begin(f"mixed/{seed}", points or published())
     for scene in story.random.choices(list(_SCENES.values()), k=story.random.randrange(2, 6)):
         scene(story)
         story.start += timedelta(days=story.random.randrange(4))
@@ -50,7 +50,7 @@ def mixed(seed: int, points: Sequence[Point] | None = None) -> list[Event]:
 
 
 @cache
-def _published() -> tuple[Point, ...]:
+def published() -> tuple[Point, ...]:
     return load_facts().points
 
 

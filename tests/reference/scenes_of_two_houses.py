@@ -57,8 +57,8 @@ def _paid_or_not(story: Story) -> Paid | None:
 
 def two_stays_at_once(story: Story) -> None:
     """Two stays, mostly at two institutions, that share no day, the day of transfer, or more; one excuse at most."""
-    days, places = story.random.choice([0, 1, 2, 3, 3]), story.random.sample(INSTITUTIONS, k=2)
-    began = story.random.choice([0, 0, 0, max(0, days - 1), max(0, days - 1), days, days + 1])
+    days, places = story.random.choice([0, 1, 2, 3, 3, 3]), story.random.sample(INSTITUTIONS, k=2)
+    began = story.random.choice([0, 0, max(0, days - 1), max(0, days - 1), max(0, days - 1), days, days + 1])
     left = story.random.choice([began, began + 1, max(began, days)])
     if story.random.random() < 0.05:
         places[1] = places[0]

@@ -81,6 +81,7 @@ class Story:
             "diagnoses": (Diagnosis("I10.x00"),),
             "operations": (),
             "paid": self.paid(lines),
+            "claim_id": self.fresh("C"),
             **fields,
         }
         claim = Claim(
@@ -89,7 +90,6 @@ class Story:
             kind="claim",
             happened_at=settled_at,
             sender="S1",
-            claim_id=self.fresh("C"),
             patient=self.patient,
             settled_at=settled_at,
             lines=tuple(lines),

@@ -11,11 +11,97 @@ from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
 
 from .dates import civil_day
+from .edges import edges_of
 from .generators import mixed, persons
-from .judge import RULE_IDS, near_misses, reference_findings
+from .histories import SCENES, history
+from .judge import RULE_IDS, near_miss_reasons, near_misses, reference_findings
+from .oddities import ODD_DETAILS
+from .rules import BED_DAYS, DAILY_CAP, PERIOD
+from .two_houses import ELSEWHERE, TWO_STAYS
 
 ENOUGH = 500
 PATIENCE = 6000
+HISTORIES, OFTEN = 500, 3
+"""How many histories about each point are looked at, and how many of them at least have to stand at each edge."""
+
+EDGES = {
+    "two houses": {"a stay: closed", "a stay: discharged_at missing", "discharged 0 days after admission"},
+    "what takes back": {
+        "a chain",
+        "a circle",
+        "rivals",
+        "a reversal of what was corrected",
+        "a correction of a reversal",
+        "fell although paid",
+        "a refund in an encounter",
+        "all its units are found",
+        "too many units",
+        "no line at all",
+        "lines on several days",
+        "lines of several amounts",
+        "only earlier days",
+        "only later days",
+        "both sides",
+        "a negative line without its scope",
+        "nothing is left of a line",
+        "units the day before a point begins and on that day",
+        "the last day of the first window",
+    },
+    "names and dates": {
+        "one claim_id at two institutions",
+        "one settlement twice",
+        "one settlement twice, with a wrong clock",
+        *(f"a number {days} days later" for days in (399, 400, 401)),
+        "an encounter of a number used again",
+        "a correction in an encounter of a number used again",
+        "what only takes back in an encounter of a number used again",
+        *(f"a date of {day}" for day in ("1900-01-01", "1900-01-02", "2090-12-31", "2091-01-01")),
+        *(f"discharged {days} days after admission" for days in (-1, 0, 1100, 1101)),
+        *(f"a stay: {state}" for state in ("closed", "dates unlikely", "number used again")),
+        *(f"admitted again after {days} days" for days in (29, 30)),
+        "happened a day before its settlement",
+        "happened a day and a microsecond before its settlement",
+        "happened on 2090-12-31",
+        "happened on 2091-01-01",
+        "a refund under another encounter",
+    },
+    "one person": {
+        "parted",
+        "merged after all",
+        "an unmerge without a merge",
+        "an unmerge that changes who is one",
+        "two of a moment",
+        "three or more are one",
+        "a merge or unmerge of 2099",
+    },
+}
+
+FOUND = {
+    "two houses": {ELSEWHERE, TWO_STAYS, "unknown_item_kind"},
+    "what takes back": {
+        *(DAILY_CAP, PERIOD),
+        *("corrects_reversed", "return_without_line", "opposite_signs", "unlikely_line_day", "line_twice"),
+    },
+    "names and dates": {
+        *(DAILY_CAP, BED_DAYS, ELSEWHERE),
+        *("encounter_used_again", "unlikely_date", "unlikely_line_day", "wrong_clock", "discharged_before_admitted"),
+        *("opposite_signs", "no_units", "refund_elsewhere", "return_without_line", "over_refund", "corrects_reversed"),
+    },
+    "one person": {DAILY_CAP},
+}
+"""The rules that have to find something in histories about a point, and the kinds of oddity."""
+
+EXCUSED = {
+    ELSEWHERE: {
+        *("the line does not count", "the stay is not in the fund", "transfer day", "does not need the body"),
+        *("kind of item not told", "sent out", "mid-stay settlement", "dialysis", "sent there"),
+        *("sent out, nobody named", "two stays at once", "in hospital there, the stay is not closed"),
+    },
+    TWO_STAYS: {
+        *("the stay is not in the fund", "sent there", "sent out, nobody named", "mid-stay settlement", "dialysis"),
+        *("a newborn", "transfer day"),
+    },
+}
 
 
 @pytest.mark.parametrize("rule_id", RULE_IDS)
@@ -31,7 +117,39 @@ def test_five_hundred_hits_and_near_misses_are_within_reach(rule_id: str) -> Non
     assert min(reached["hits"], reached["near misses"]) >= ENOUGH
 
 
-@pytest.mark.parametrize("sample", [lambda seed: persons(seed, None), mixed])
+@pytest.mark.parametrize("about", SCENES)
+def test_histories_stand_at_every_edge_of_their_point(about: str) -> None:
+    """Prints how many stand where (``pytest -s``)."""
+    points, reached = load_facts().points, Counter[str]()
+    for seed in range(HISTORIES):
+        reached.update(set(edges_of(history(seed, about), points)))
+    print(f"\n{about}:", *(f"{count:6} {edge}" for edge, count in sorted(reached.items())), sep="\n")
+    assert {edge for edge in EDGES[about] if reached[edge] < OFTEN} == set()
+
+
+@pytest.mark.parametrize("about", SCENES)
+def test_something_of_each_kind_is_found_in_histories_about_a_point(about: str) -> None:
+    points, found = load_facts().points, Counter[str]()
+    for seed in range(HISTORIES):
+        for rule_id, occurrence in reference_findings(history(seed, about), points):
+            found[occurrence[-1] if rule_id == ODD_DETAILS else rule_id] += 1
+    assert {kind for kind in FOUND[about] if found[kind] < OFTEN} == set()
+
+
+@pytest.mark.parametrize("rule_id", EXCUSED)
+def test_each_excuse_alone_keeps_some_from_being_found(rule_id: str) -> None:
+    points, alone = load_facts().points, Counter[str]()
+    for seed in range(3 * HISTORIES):
+        for (rule, reason), count in near_miss_reasons(persons(seed, rule_id), points).items():
+            alone[reason] += count if rule == rule_id else 0
+    assert {reason for reason in EXCUSED[rule_id] if alone[reason] < OFTEN} == set()
+
+
+def _any_history(seed: int) -> list[Event]:
+    return history(seed, list(SCENES)[seed % len(SCENES)])
+
+
+@pytest.mark.parametrize("sample", [lambda seed: persons(seed, None), mixed, _any_history])
 def test_generated_events_keep_the_schema(sample: Callable[[int], list[Event]]) -> None:
     for seed in range(300):
         events = sample(seed)
@@ -63,7 +181,6 @@ def test_lines_lie_where_the_utc_day_differs_from_the_day_in_china() -> None:
 
 def test_the_answer_does_not_depend_on_the_order_of_events() -> None:
     points = load_facts().points
-    for seed in range(100):
-        events = mixed(seed)
+    for events in [*map(mixed, range(100)), *map(_any_history, range(400))]:
         shuffled = sorted(events, key=lambda event: event.event_id[::-1])
         assert reference_findings(shuffled, points) == reference_findings(events, points)
