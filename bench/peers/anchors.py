@@ -1,4 +1,4 @@
-"""Anchors: what the eight rules ask about, joined in plain Python, ready to be decided.
+"""Anchors: what the nine rules ask about, joined in plain Python, ready to be decided.
 
 Which claims stand, net lines, the points in force, groups by place and day, windows, visits, stays and courses: all
 that neither zen-engine nor CLIPS does well. Nothing here knows of ``rules_lib``; what is left open is whether an
@@ -8,6 +8,7 @@ anchor is a hit.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import combinations
 from typing import Any
 
 import msgspec
@@ -20,12 +21,14 @@ from rules_lib.scope import Scope
 
 BED_DAYS, DAILY_CAP, PAIRS = "FW10000001", "GZ10000102014000", "GZ10000102012000"
 SEX = {"sex_of_services": "GZ10000302004000", "sex_of_drugs": "GZ10000301004000"}
-OUTSIDE, PERIOD, ELSEWHERE, COURSE = "FW10000002", "FW10000003", "FW10000004", "GZ10000101010000"
-RULES = {BED_DAYS, DAILY_CAP, PAIRS, *SEX.values(), OUTSIDE, PERIOD, ELSEWHERE, COURSE}
+OUTSIDE, PERIOD, COURSE = "FW10000002", "FW10000003", "GZ10000101010000"
+ELSEWHERE, TWO_STAYS = "FW10000005", "FW10000006"
+RULES = {BED_DAYS, DAILY_CAP, PAIRS, *SEX.values(), OUTSIDE, PERIOD, ELSEWHERE, COURSE, TWO_STAYS}
 
 NOWHERE: tuple[str, ...] = ()
 
 _GAP = 7
+_NEWBORN = 28
 
 
 class Anchor(msgspec.Struct):
@@ -33,7 +36,7 @@ class Anchor(msgspec.Struct):
 
     Forms: ``sum`` (units against a limit), ``pair`` (parts beside wholes), ``visit_pair`` (parts of a visit, each with
     whether the whole or another operation lies on its day), ``sex``, ``outside`` and ``elsewhere`` (lines, each with
-    what excuses it).
+    what excuses it), ``two_stays`` (the claims of both, each with what excuses the pair).
     """
 
     rule: str
@@ -52,9 +55,11 @@ class _Line(msgspec.Struct):
 
 
 class _Stay(msgspec.Struct):
+    """A stay; ``days`` are those of a closed one."""
+
     place: tuple[str, str]
-    admitted: Day
-    discharged: Day | None
+    admitted: Day | None
+    days: tuple[Day, Day] | None
     in_fund: bool
 
 
@@ -106,7 +111,7 @@ class Joiner:
                 self._speaking[code].add(point.catalogue)
 
     def anchors(self, digests: Sequence[ClaimDigest], scope: Scope) -> Iterator[Anchor]:
-        """The anchors of the eight rules that are to be judged."""
+        """The anchors of the nine rules that are to be judged."""
         claims = _standing(digests)
         lines = _Lines(claims)
         stays = _stays(claims)
@@ -129,6 +134,7 @@ class Joiner:
         yield from self._periods(person, by_catalogue["periods"], scope)
         yield from self._elsewhere(person, lines, claims, stays, scope)
         yield from self._courses(person, by_catalogue["courses"], stays, scope)
+        yield from self._two_stays(person, claims, stays, scope)
 
     def _point(self, catalogue: str, line: _Line) -> Point | None:
         return self._facts.in_force(catalogue, line.digest.item_code or "", line.digest.day)
@@ -147,11 +153,11 @@ class Joiner:
                 beds[_place(line.claim)].append(line)
         for place, of_stay in beds.items():
             stay = stays.get(place)
-            if stay is None or stay.discharged is None:
+            if stay is None or stay.days is None:
                 continue
             days = [line.day for claim in claims if _place(claim) == place for line in claim.lines]
-            if scope.meets(min([stay.admitted, *days]), max([stay.discharged, *days])):
-                limit = max(1, stay.discharged - stay.admitted)
+            if scope.meets(min([*stay.days, *days]), max([*stay.days, *days])):
+                limit = max(1, stay.days[1] - stay.days[0])
                 yield Anchor(BED_DAYS, (person, *place), "sum", limit, _units(of_stay))
 
     def _daily_caps(
@@ -167,9 +173,9 @@ class Joiner:
                 stay, posted = stays.get(place), by_visit[*place, code]
                 at_once = all(line.digest.day == day for line in posted)
                 more_than_a_day = sum(line.units for line in posted) > point.row.limit
-                if stay is not None and stay.discharged == day and at_once and more_than_a_day:
+                if stay is not None and stay.days and stay.days[1] == day and at_once and more_than_a_day:
                     together = [line for line in together if line not in posted]
-                    limit = point.row.limit * (day - stay.admitted + 1)
+                    limit = point.row.limit * (day - stay.days[0] + 1)
                     yield Anchor(DAILY_CAP, (person, institution, code, place[1]), "sum", limit, _units(posted))
             known = not any(line.decided and _unclear(line, stays) for line in together)
             occurrence = (person, institution, code, day)
@@ -274,21 +280,36 @@ class Joiner:
         scope: Scope,
     ) -> Iterator[Anchor]:
         for stay in stays.values():
-            if stay.discharged is None or not stay.in_fund or not scope.meets(stay.admitted, stay.discharged):
+            if stay.days is None or not stay.in_fund or not scope.meets(*stay.days):
                 continue
-            found: dict[tuple[str, Day], list[_Line]] = defaultdict(list)
-            for claim in claims:
-                for digest in claim.lines if claim.institution != stay.place[0] and not claim.mid_stay else ():
-                    if stay.admitted < digest.day < stay.discharged and not digest.sent_out:
-                        line = lines.net(claim, digest)
-                        if line is not None and line.decided:
-                            found[claim.institution, digest.day].append(line)
-            sent = [line for claim in claims if _place(claim) == stay.place for line in claim.lines if line.sent_out]
-            for (institution, day), together in found.items():
-                sent_to = {line.sent_to for line in sent if line.day == day}
-                described = [{"dialysis": self._has_dialysis(line.claim)} for line in together]
-                occurrence = (person, *stay.place, institution, day)
-                yield Anchor(ELSEWHERE, occurrence, "elsewhere", 0, described, sent_to.isdisjoint({institution, None}))
+            sent, described = _sent_out(stay, claims), []
+            for claim, line in _inside(stay.days, stay.place[0], lines, claims, stays):
+                to_them = {(line.digest.day, claim.institution), (line.digest.day, None)}
+                about = {"kind": line.digest.item_kind or "", "sent": not sent.isdisjoint(to_them)}
+                described.append({**about, "dialysis": self._has_dialysis(claim)})
+            if described:
+                yield Anchor(ELSEWHERE, (person, *stay.place), "elsewhere", 0, described)
+
+    def _two_stays(
+        self, person: str, claims: Sequence[ClaimDigest], stays: dict[tuple[str, str], _Stay], scope: Scope
+    ) -> Iterator[Anchor]:
+        closed = [stay for stay in stays.values() if stay.days is not None and stay.in_fund]
+        for one, other in combinations(sorted(closed, key=lambda stay: stay.place), 2):
+            shared = _shared(one.days, other.days) if one.days and other.days else None
+            if one.place[0] == other.place[0] or shared is None or not scope.meets(*shared):
+                continue
+            described = [
+                {
+                    "dialysis": self._has_dialysis(claim),
+                    "mid_stay": claim.mid_stay,
+                    "newborn": _is_newborn(claim, stay),
+                }
+                for stay in (one, other)
+                for claim in claims
+                if _place(claim) == stay.place
+            ]
+            sent = _is_sent(one, other, shared, claims) or _is_sent(other, one, shared, claims)
+            yield Anchor(TWO_STAYS, (person, *one.place, *other.place), "two_stays", 0, described, known=not sent)
 
     def _has_dialysis(self, claim: ClaimDigest) -> bool:
         codes = self._facts.codes("dialysis_items")
@@ -308,9 +329,9 @@ class Joiner:
                 series[point.name, place].append((line, point.row.days))
         for (name, place), together in series.items():
             stay = stays.get(place)
-            if place and (stay is None or stay.discharged is None):
+            if place and (stay is None or stay.days is None):
                 continue
-            last_day = stay.discharged if stay is not None else None
+            last_day = stay.days[1] if stay is not None and stay.days is not None else None
             for course in _runs(together, last_day):
                 if scope.meets(course[0] - _GAP - 1, course[-1] + _GAP + 1):
                     limit = max(days for line, days in together if course[0] <= line.digest.day <= course[-1])
@@ -325,17 +346,71 @@ def _standing(claims: Sequence[ClaimDigest]) -> list[ClaimDigest]:
 
 
 def _stays(claims: Iterable[ClaimDigest]) -> dict[tuple[str, str], _Stay]:
-    stays: dict[tuple[str, str], _Stay] = {}
+    """Stays of claims whose dates are likely and whose numbers are used once, as in the sample."""
+    inpatient: dict[tuple[str, str], list[ClaimDigest]] = defaultdict(list)
     for claim in claims:
-        if claim.admitted is None or claim.visit_type not in INPATIENT_VISITS or claim.mid_stay:
+        if claim.admitted is not None and claim.visit_type in INPATIENT_VISITS:
+            inpatient[_place(claim)].append(claim)
+    return {place: _stay(place, together) for place, together in inpatient.items()}
+
+
+def _inside(
+    days: tuple[Day, Day],
+    institution: str,
+    lines: _Lines,
+    claims: Iterable[ClaimDigest],
+    stays: dict[tuple[str, str], _Stay],
+) -> Iterator[tuple[ClaimDigest, _Line]]:
+    """Lines of other institutions that count strictly between two days, but those of somebody in bed there."""
+    for claim in claims:
+        if claim.institution == institution or claim.mid_stay or _may_be_in_bed_there(claim, days, stays):
             continue
-        place, paid = _place(claim), claim.fund_paid is not None and claim.fund_paid > 0
-        stay = stays.setdefault(place, _Stay(place, claim.admitted, None, paid))
-        stay.admitted = min(stay.admitted, claim.admitted)
-        stay.in_fund |= paid
-        if claim.discharged is not None and claim.discharged >= stay.admitted:
-            stay.discharged = max(stay.discharged or claim.discharged, claim.discharged)
-    return stays
+        for digest in claim.lines:
+            if days[0] < digest.day < days[1] and not digest.sent_out:
+                line = lines.net(claim, digest)
+                if line is not None and line.decided:
+                    yield claim, line
+
+
+def _is_sent(stay: _Stay, other: _Stay, shared: tuple[Day, Day], claims: Iterable[ClaimDigest]) -> bool:
+    """Whether a stay sent something out to another, or to nobody named, on days that they share."""
+    return any(shared[0] <= day <= shared[1] and to in (None, other.place[0]) for day, to in _sent_out(stay, claims))
+
+
+def _is_newborn(claim: ClaimDigest, stay: _Stay) -> bool:
+    return claim.birth is not None and stay.admitted is not None and 0 <= stay.admitted - claim.birth <= _NEWBORN
+
+
+def _stay(place: tuple[str, str], claims: Sequence[ClaimDigest]) -> _Stay:
+    final = [claim for claim in claims if not claim.mid_stay]
+    told = [claim.told_stay for claim in final or claims]
+    admitted = min((first for first, _ in told if first is not None), default=None)
+    discharged = max((last for _, last in told if last is not None), default=None)
+    days = None
+    if final and admitted is not None and discharged is not None and admitted <= discharged:
+        days = (admitted, discharged)
+    return _Stay(place, admitted, days, any(claim.fund_paid is not None and claim.fund_paid > 0 for claim in claims))
+
+
+def _shared(one: tuple[Day, Day], other: tuple[Day, Day]) -> tuple[Day, Day] | None:
+    """First and last day that two stays share; ``None`` where there is none but the day of a transfer."""
+    first, last = max(one[0], other[0]), min(one[1], other[1])
+    is_transfer = first == last and (one[1] == other[0] or other[1] == one[0])
+    return None if first > last or is_transfer else (first, last)
+
+
+def _may_be_in_bed_there(claim: ClaimDigest, days: tuple[Day, Day], stays: dict[tuple[str, str], _Stay]) -> bool:
+    """Whether a claim is of another stay on some days, or of one that is not closed."""
+    other = stays.get(_place(claim))
+    if other is None:
+        return claim.visit_type in INPATIENT_VISITS
+    return other.days is None or _shared(days, other.days) is not None
+
+
+def _sent_out(stay: _Stay, claims: Iterable[ClaimDigest]) -> set[tuple[Day, str | None]]:
+    """On which days lines of a stay were sent out, and where to."""
+    of_stay = [claim for claim in claims if _place(claim) == stay.place]
+    return {(line.day, line.sent_to) for claim in of_stay for line in claim.lines if line.sent_out}
 
 
 def _runs(lines: Iterable[tuple[_Line, int]], last_day: Day | None) -> Iterator[list[Day]]:
@@ -381,7 +456,7 @@ def _visit_end(claim: ClaimDigest, claims: Iterable[ClaimDigest]) -> Day | None:
 
 def _unclear(line: _Line, stays: dict[tuple[str, str], _Stay]) -> bool:
     stay = stays.get(_place(line.claim))
-    return line.claim.visit_type in INPATIENT_VISITS if stay is None else stay.discharged is None
+    return line.claim.visit_type in INPATIENT_VISITS if stay is None else stay.days is None
 
 
 def _told(number: str | None) -> Decimal | None:

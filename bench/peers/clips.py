@@ -1,4 +1,4 @@
-"""CLIPS (clipspy): the eight rules as production rules over facts of one claim at a time.
+"""CLIPS (clipspy): the nine rules as production rules over facts of one claim at a time.
 
 Done outside, in Python (``anchors``): the joins over windows of days, visits and courses, and the sums, for which CLIPS
 has neither an index nor an accumulator. Done by the engine: units against limits, sexes with diagnoses that excuse,
@@ -28,7 +28,8 @@ def _quoted(words: Iterable[str]) -> str:
 _PROGRAM = (
     "(deftemplate anchor (slot number) (slot form) (slot limit) (slot known) (slot total))",
     """(deftemplate line (slot number) (slot id) (slot decided) (slot sex) (slot diagnoses) (slot visit)
-         (slot known_visit) (slot admitted) (slot on_day_of_whole) (slot operated) (slot dialysis))""",
+         (slot known_visit) (slot admitted) (slot on_day_of_whole) (slot operated) (slot kind) (slot sent)
+         (slot dialysis) (slot mid_stay) (slot newborn))""",
     "(deftemplate diagnosis (slot line) (slot code) (slot name))",
     "(deftemplate hit (slot number))",
     f"(deffunction excused-code (?code) (member$ ?code (create$ {' '.join(EXCUSING)})))",
@@ -60,7 +61,12 @@ _PROGRAM = (
            (visit ?visit&:(not (in-hospital ?visit))&:(not (and ?emergency-allowed (emergency ?visit)))))
          => (assert (hit (number ?n))))""",
     """(defrule elsewhere
-         (anchor (form elsewhere) (number ?n) (known TRUE)) (exists (line (number ?n) (dialysis FALSE)))
+         (anchor (form elsewhere) (number ?n))
+         (exists (line (number ?n) (kind "service") (sent FALSE) (dialysis FALSE)))
+         => (assert (hit (number ?n))))""",
+    """(defrule two-stays
+         (anchor (form two_stays) (number ?n) (known TRUE)) (not (line (number ?n) (dialysis TRUE)))
+         (not (line (number ?n) (mid_stay TRUE))) (not (line (number ?n) (newborn TRUE)))
          => (assert (hit (number ?n))))""",
 )
 

@@ -1,7 +1,8 @@
-"""Plain: the eight rules written straight down in Python, for hits alone.
+"""Plain: the nine rules written straight down in Python, for hits alone.
 
 No rule files, no reasons where nothing can be decided, no money, no evidence, no near misses; a person without changes
-of sex on file, reversals of reversals, rival corrections or merges, as in the sample.
+of sex on file, reversals of reversals, rival corrections, merges, or negative lines that name no other, as in the
+sample.
 """
 
 from collections.abc import Callable, Sequence
@@ -75,7 +76,13 @@ def _outside_hospital(anchor: Anchor) -> bool:
 
 
 def _elsewhere(anchor: Anchor) -> bool:
-    return anchor.known and not all(line["dialysis"] for line in anchor.lines)
+    return any(line["kind"] == "service" and not line["sent"] and not line["dialysis"] for line in anchor.lines)
+
+
+def _two_stays(anchor: Anchor) -> bool:
+    return anchor.known and not any(
+        claim["dialysis"] or claim["mid_stay"] or claim["newborn"] for claim in anchor.lines
+    )
 
 
 _DECIDE: dict[str, Callable[[Anchor], bool]] = {
@@ -85,4 +92,5 @@ _DECIDE: dict[str, Callable[[Anchor], bool]] = {
     "sex": _other_sex,
     "outside": _outside_hospital,
     "elsewhere": _elsewhere,
+    "two_stays": _two_stays,
 }

@@ -1,4 +1,4 @@
-"""zen-engine (GoRules): the eight rules as one decision, one expression a form of question.
+"""zen-engine (GoRules): the nine rules as one decision, one expression a form of question.
 
 Done outside, in Python (``anchors``): all joins, because its expressions see one document and no index. Done by the
 engine: sums of units against limits, sexes with diagnoses that excuse, kinds of visit, operations, dialysis. One call a
@@ -33,12 +33,14 @@ _LINE_IS_GUILTY = {
     "sex": f"#.decided and #.sex in ['1', '2'] and #.sex != #.limit and #.diagnoses != null and not ({_EXCUSED})",
     "outside": "#.decided and #.known_visit and not #.admitted and "
     f"not ({_IN_HOSPITAL}) and not (#.limit and {_EMERGENCY})",
-    "elsewhere": "#.known and not #.dialysis",
+    "elsewhere": "#.kind == 'service' and not #.sent and not #.dialysis",
 }
 _BEYOND = "#.known and sum(map(filter(#.lines, #.decided), #.units)) > #.limit"
 _EXPRESSIONS = {
     "sum": f"map(filter(sum ?? [], {_BEYOND}), #.number)",
     "pair": "map(filter(pair ?? [], #.known and some(#.lines, #.decided)), #.number)",
+    "two_stays": "map(filter(two_stays ?? [], #.known and "
+    "not some(#.lines, #.dialysis or #.mid_stay or #.newborn)), #.number)",
     **{form: f"map(filter({form} ?? [], {guilty}), #.number)" for form, guilty in _LINE_IS_GUILTY.items()},
 }
 

@@ -1,6 +1,7 @@
 """The peers of judging find what the engine finds, and generated rules leave what is relevant as it is."""
 
 from collections import Counter
+from decimal import Decimal
 
 import pytest
 
@@ -38,15 +39,20 @@ def large(rule_set: RuleSet) -> RuleSet:
 
 
 def plain_people() -> list[list[ClaimDigest]]:
-    """Claims of one person each, of those whom the peers know: without reversals, corrections and statuses."""
+    """Claims of one person each, of those whom the peers know (``bench.peers.plain``)."""
     people = [persons(seed, rule_id) for seed in range(PEOPLE) for rule_id in RULE_IDS]
     return [
         [digest for event in events if isinstance(digest := digest_of(event), ClaimDigest)]
         for events in people
-        if all(isinstance(event, Claim) and not (event.reverses or event.corrects) for event in events)
+        if all(isinstance(event, Claim) and _is_plain(event) for event in events)
         and len({event.patient for event in events}) == 1
         and len({event.claim_id for event in events if isinstance(event, Claim)}) == len(events)
     ]
+
+
+def _is_plain(claim: Claim) -> bool:
+    returns = any(Decimal(line.quantity) < 0 and line.refund_of is None for line in claim.lines)
+    return not (claim.reverses or claim.corrects or returns)
 
 
 @pytest.mark.parametrize("name", PEERS)
