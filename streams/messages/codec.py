@@ -23,6 +23,7 @@ from streams.messages.faults import (
     without_value,
 )
 from streams.messages.identifiers import in_trimmed_area, trimmed, unseen_faults, with_trimmed
+from streams.messages.instants import with_cut_instants
 from streams.messages.kinds import KINDS, Kind
 from streams.messages.names import fields_stand_once, stand_once, twice_faults
 from streams.messages.numbers import are_plain, read_any_spelling, with_decimals
@@ -62,7 +63,7 @@ def decode_message(body: bytes) -> Decoded:
     if len(body) > MOST_PARTS and body.count(b"{") + body.count(b"[") > MOST_PARTS:
         raise Undecodable([f"message: more than {MOST_PARTS:,} objects and lists"])
     try:
-        claim = _decode_claim(body)
+        claim = _decode_claim(with_cut_instants(body))
     except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
         return decode_slowly(body)
     if is_plain(claim, body) and (fields_stand_once(body, Claim) or stand_once(body, _decode_data(body))):
@@ -78,7 +79,7 @@ def decode_slowly(body: bytes) -> Decoded:
     if kind is None:
         raise Undecodable(told_faults(chain(of_names, [f"kind: expected one of {', '.join(KINDS)}"])), _money(data))
     try:
-        came: Event = read_any_spelling(body, kind.event)
+        came: Event = read_any_spelling(with_cut_instants(body), kind.event)
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
         faults = told_faults(chain(of_names, type_faults(data, kind.event))) or [without_value(error)]
         raise Undecodable(with_misspelt(faults, data, kind.event), _money(data)) from None
@@ -104,6 +105,7 @@ def decode_stored(body: bytes) -> Event:
 
 def decode_as_it_came(body: bytes) -> Event:
     """The same with identifiers as they came, which doors of before kept so."""
+    body = with_cut_instants(body)
     with suppress(msgspec.DecodeError, ValueError, OverflowError):
         claim = _decode_claim(body)
         if are_plain(numbers_of(claim)):

@@ -294,6 +294,26 @@ def test_the_short_way_and_the_long_way_agree() -> None:
             assert decode_slowly(encode_event(event)).event == decode_event(encode_event(event)) == event
 
 
+@pytest.mark.parametrize("zone", ["+08:00", "Z", "-03:30"])
+@pytest.mark.parametrize("digits", ["999999", "9999999", "9999995", "999999000", "123456789012345678", "5"])
+@pytest.mark.parametrize("event", [FULL_CLAIM, FULL_STATUS])
+def test_digits_beyond_microseconds_are_cut_and_never_rounded(event: Event, digits: str, zone: str) -> None:
+    """The last moment of a day as other programs write it stays in that day, by each way that a message is read."""
+    written = f"2026-03-01T23:59:59.{digits}{zone}"
+    body = encode_event(event).replace(b"2026-03-03T04:00:00Z", written.encode())
+    meant = datetime.fromisoformat(f"2026-03-01T23:59:59.{digits[:6]:0<6}{zone.replace('Z', '+00:00')}")
+    assert body.count(written.encode()) > 1
+    for read in (decode_event(body), decode_slowly(body).event, decode_stored(body)):
+        assert read.happened_at == meant
+        if isinstance(read, Claim):
+            assert {read.settled_at, read.admitted_at, read.lines[0].at} == {meant}
+
+
+def test_a_text_that_holds_long_fractions_stays_as_it_is() -> None:
+    named = replace(FULL_CLAIM, lines=(replace(FULL_LINE, item_name="at 2026-03-01T23:59:59.9999999 0.12345678"),))
+    assert decode_event(encode_event(named)) == named
+
+
 def test_every_fault_is_told_at_once_with_the_money_that_can_be_read() -> None:
     data = claim(1) | {"patient": 7, "sex": 1, "settled_at": "2026-03-03"}
     del data["sender"]
