@@ -5,6 +5,7 @@ import typer
 
 from deploy.commands.output import Failure, Json, Opened, print_json, print_table, print_unknown, run, say
 from streams.jobs.reconciling import reconcile as reconcile_all
+from streams.store.intake.crossings import Crossings, Known
 from streams.store.intake.reconciliation import Reconciliation
 from streams.store.intake.unknown_fields import find_unknown_fields
 from streams.store.sessions import borrowed
@@ -30,8 +31,7 @@ async def _reconcile(json: bool) -> None:
     if json:
         print_json({"lost": account.lost, "money_differs": account.money_differs, "received": account.received,
                     "purged": account.purged, "sources": account.sources, "partitions": account.partitions,
-                    "store": account.store, "waiting_links": account.waiting_links,
-                    "shared_ids": account.shared_ids, "shared": account.shared, "unknown_fields": unknown,
+                    "store": account.store, **msgspec.structs.asdict(account.crossings), "unknown_fields": unknown,
                     "troubles": account.troubles})  # fmt: skip
     else:
         _show_account(account)
@@ -77,20 +77,54 @@ def _show_account(account: Reconciliation) -> None:
             [(trouble.kind, trouble.where, trouble.expected, trouble.found) for trouble in account.troubles],
             right=2,
         )
-    if account.shared:
-        print_table(
-            "同一机构的同一事件号出现在几个统筹区，由人核实以哪个为准 / "
-            "event ids of one institution in several areas: people say which stands",
-            ("事件号 event_id", "机构 institution", "统筹区 areas"),
-            [(row.event_id, row.institution, ", ".join(row.areas)) for row in account.shared],
-            right=3,
-        )
+    _show_crossings(account.crossings)
     say(
         f"收到 received {account.received}; 缺失 lost {account.lost}; 金额差 money {account.money_differs}; "
         f"清除的死信 dead letters purged {account.purged}; "
-        f"等待其对象的冲正更正 reversals and corrections waiting for their target {account.waiting_links}; "
-        f"在几个统筹区出现的事件号 event ids in several areas {account.shared_ids}"
+        f"等待其对象的冲正更正 reversals and corrections waiting for their target {account.crossings.waiting_links}; "
+        f"在几个统筹区出现的事件号 event ids in several areas {account.crossings.shared_ids}"
     )
+
+
+_KNOWN: dict[Known, str] = {
+    "nowhere": "还没有 not yet",
+    "another person": "另一人 another person",
+    "another institution": "另一机构 another institution",
+}
+
+
+def _show_crossings(crossings: Crossings) -> None:
+    """What waits, and what only several persons' or areas' events tell; people say what is right."""
+    if crossings.links:
+        print_table(
+            f"等待其对象的冲正更正 {crossings.waiting_links} 条 / reversals and corrections that wait for their target",
+            ("事件号 event_id", "机构 institution", "所指结算号 target", "所指在 target is known of"),
+            [(row.event_id, row.institution, row.target, _KNOWN[row.known]) for row in crossings.links],
+            right=4,
+        )
+    if crossings.unmerges:
+        print_table(
+            f"没有对应合并的拆分 {crossings.waiting_unmerges} 条 / unmerges of pseudonyms that no merge joined",
+            ("事件号 event_id", "统筹区 area"),
+            [(row.event_id, row.area) for row in crossings.unmerges],
+            right=2,
+        )
+    if crossings.numbers:
+        print_table(
+            f"同一机构的号用在几个人身上 {crossings.shared_numbers} 个 / "
+            "numbers of one institution that several persons have",
+            ("机构 institution", "号 number", "种类 what", "人数 persons"),
+            [(row.institution, row.number, row.what, row.persons) for row in crossings.numbers],
+            right=3,
+        )
+    if crossings.shared:
+        print_table(
+            f"同一机构的同一事件号出现在几个统筹区 {crossings.shared_ids} 个，由人核实以哪个为准 / "
+            "event ids of one institution in several areas: people say which stands",
+            ("事件号 event_id", "机构 institution", "统筹区 areas"),
+            [(row.event_id, row.institution, ", ".join(row.areas)) for row in crossings.shared],
+            right=3,
+        )
 
 
 def lag(json: Json = False) -> None:

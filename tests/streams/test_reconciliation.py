@@ -12,7 +12,7 @@ from knowledge_base.events.claims import Claim
 from knowledge_base.events.persons import PatientStatus
 from streams.bus import Bus, Lag
 from streams.jobs.reconciling import reconcile
-from streams.store.intake.reconciliation import MOST_SHARED
+from streams.store.intake.crossings import MOST
 from streams.store.sessions import Connection, connect
 from streams.topics import CLAIMS, JUDGES
 from tests.streams.replay import replay
@@ -62,11 +62,11 @@ async def test_one_yuan_gone_astray_shows(judged: Connection) -> None:
 
 
 async def test_a_correction_whose_target_never_came_shows_as_waiting(judged: Connection) -> None:
-    before = (await reconcile(judged)).waiting_links
+    before = (await reconcile(judged)).crossings.waiting_links
     await judged.execute(
         "update events set corrects = 'never came' where seq = (select max(seq) from events where kind = 'claim')"
     )
-    assert (await reconcile(judged)).waiting_links == before + 1
+    assert (await reconcile(judged)).crossings.waiting_links == before + 1
 
 
 async def test_an_event_id_of_one_institution_in_two_areas_is_named(postgres_url: str) -> None:
@@ -87,13 +87,13 @@ async def test_an_event_id_of_one_institution_in_two_areas_is_named(postgres_url
         if isinstance(event, Claim):
             areas.setdefault((event.event_id, event.institution), set()).add(event.area)
     odd = {ids: sorted(found) for ids, found in areas.items() if len(found) > 1}
-    assert len(odd) > MOST_SHARED
+    assert len(odd) > MOST
     connection = await connect(postgres_url)
     account = await reconcile(connection)
     await connection.close()
-    assert (account.lost, account.shared_ids) == (0, len(odd))
-    assert len(account.shared) == MOST_SHARED
-    assert all(odd[row.event_id, row.institution] == row.areas for row in account.shared)
+    assert (account.lost, account.crossings.shared_ids) == (0, len(odd))
+    assert len(account.crossings.shared) == MOST
+    assert all(odd[row.event_id, row.institution] == row.areas for row in account.crossings.shared)
 
 
 class _FarBus:

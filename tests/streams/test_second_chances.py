@@ -116,7 +116,7 @@ async def test_a_link_waits_until_its_patients_are_one(
     events: Sequence[Event] = (target, reversal, merge)
     for number in range(1, len(events) + 1):
         await take_in_all(connection, rule_set, *events[:number])
-        waiting.append((await reconcile(connection)).waiting_links)
+        waiting.append((await reconcile(connection)).crossings.waiting_links)
         assert unlike_reference(await load_kept(connection), rule_set) == {}
     assert waiting == [0, 1, 0]
     assert not (await load_kept(connection)).findings["420281"], "the reversed claim accuses nobody"

@@ -91,7 +91,7 @@ async def save_unmerges(
     await connection.executemany(
         """
         insert into unmerges (area, event_id, one, other, merged) values ($1, $2, $3, $4, $5)
-        on conflict (area, event_id) do update set merged = excluded.merged
+        on conflict (area, event_id) do update set merged = unmerges.merged or excluded.merged
         """,
         [(area, event_id, *pair, event_id in merged) for event_id, pair in sorted(pairs.items())],
     )

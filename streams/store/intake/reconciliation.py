@@ -10,6 +10,7 @@ import msgspec
 
 from streams.bus import Lag
 from streams.pipeline.account import Tally
+from streams.store.intake.crossings import Crossings, find_crossings
 from streams.store.sessions import Connection
 
 
@@ -115,30 +116,13 @@ class StoreRow(msgspec.Struct, frozen=True):
             yield Trouble("money", self.source, self.accepted_money, self.events_money)
 
 
-class SharedId(msgspec.Struct, frozen=True):
-    """An event id that one institution gave in several areas. Each counts; which of them stands is for people."""
-
-    event_id: str
-    institution: str
-    areas: list[str]
-
-
-MOST_SHARED = 20
-"""Shared event ids that are named; all are counted."""
-
-
 class Reconciliation(msgspec.Struct, frozen=True):
-    """The whole account. ``lost`` counts messages that are missing somewhere; 0 is what must be.
-
-    ``shared_ids`` counts event ids that one institution gave in several areas, of which ``shared`` are the first.
-    """
+    """The whole account. ``lost`` counts messages that are missing somewhere; 0 is what must be."""
 
     sources: list[SourceRow]
     partitions: list[PartitionRow]
     store: list[StoreRow]
-    waiting_links: int
-    shared_ids: int
-    shared: list[SharedId]
+    crossings: Crossings
 
     @property
     def received(self) -> int:
@@ -203,15 +187,12 @@ async def find_account(connection: Connection, places: Places) -> Reconciliation
         sources = await connection.fetch(_SOURCES)
         partitions = await connection.fetch(_PARTITIONS, *_columns(places))
         store = await connection.fetch(_STORE, *_columns(places))
-        waiting_links = await connection.fetchval(_WAITING_LINKS)
-        shared = await connection.fetch(_SHARED_IDS, MOST_SHARED)
+        crossings = await find_crossings(connection)
     return Reconciliation(
         sources=[SourceRow(**row) for row in sources],
         partitions=_partition_rows(partitions),
         store=[StoreRow(**row) for row in store],
-        waiting_links=waiting_links,
-        shared_ids=shared[0]["shared_ids"] if shared else 0,
-        shared=[SharedId(row["event_id"], row["institution"], row["areas"]) for row in shared],
+        crossings=crossings,
     )
 
 
@@ -337,25 +318,4 @@ _STORE = """
     from counted full join stored using (source) full join letters using (source) full join purged using (source)
         full join sent using (source) full join waiting using (source)
     order by source
-"""
-
-# Reversals and corrections whose target never came: a query and no state.
-_WAITING_LINKS = """
-    with linked as (
-        select e.area, e.seq, coalesce(e.reverses, e.corrects) as target, coalesce(p.person, e.patient) as person
-        from events e left join persons p using (area, patient)
-        where coalesce(e.reverses, e.corrects) is not null)
-    select count(*) from linked l where not exists (
-        select from events t left join persons p using (area, patient)
-        where t.area = l.area and t.claim_id = l.target and coalesce(p.person, t.patient) = l.person)
-"""
-
-# In one area an event id is known once, so one that lies twice in an institution lies in several. Most stores hold one
-# area, which two looks at an index tell: then no event is read.
-_SHARED_IDS = """
-    select event_id, institution, array_agg(area order by area) as areas, count(*) over () as shared_ids
-    from events
-    where institution is not null and (select min(area) from event_ids) < (select max(area) from event_ids)
-    group by event_id, institution having count(*) > 1
-    order by event_id, institution limit $1
 """
