@@ -175,6 +175,11 @@ async def _load_events(connection: asyncpg.Connection) -> dict[str, list[Event]]
     return events
 
 
+async def load_open_findings(connection: asyncpg.Connection) -> dict[str, dict[Key, Finding]]:
+    """The findings that stand, by area: all that is looked at where a store holds very many people."""
+    return _open_findings(await connection.fetch("select area, body, is_open from findings where is_open"))
+
+
 def _open_findings(rows: Iterable[asyncpg.Record]) -> dict[str, dict[Key, Finding]]:
     found: dict[str, dict[Key, Finding]] = defaultdict(dict)
     for row in rows:
