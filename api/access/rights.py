@@ -12,6 +12,9 @@ class Right(StrEnum):
     SEE = "see"
     """Read leads, findings, decisions, and how the system is doing."""
 
+    SEE_TRIALS = "see_trials"
+    """See what rules find that are tried out, which is shown to nobody outside and in no lead."""
+
     DECIDE = "decide"
     """Decide on leads, and take decisions back."""
 

@@ -112,7 +112,7 @@ async def load_lead_view(
     page = min(max(1, page), pages)
     findings = await queue.find_lead_findings(connection, lead, shown.sight, (page - 1) * PAGE, PAGE)
     selected = await _selected(connection, shown, lead, findings, finding_id)
-    names = await _find_names(connection, shown, [*findings, *([selected] if selected else [])])
+    names = await find_names(connection, shown, [*findings, *([selected] if selected else [])])
     decisions = await find_decisions(connection, lead.area, lead.lead_id)
     holds = holding(decisions)
     of_topic = [card.id for card in shown.cards.values() if card.topic == lead.topic and card.is_live]
@@ -143,10 +143,6 @@ async def _selected(
         if found is not None and found[1] == lead.lead_id:
             return found[0]
     return findings[0] if findings else None
-
-
-async def _find_names(connection: Connection, shown: Shown, versions: list[FindingVersion]) -> Names:
-    return Names(await find_institutions_of(connection, [version.finding for version in versions]), shown.items)
 
 
 async def find_institutions_of(connection: Connection, findings: list[Finding]) -> dict[str, str]:
@@ -194,6 +190,19 @@ async def _evidence(
         heirs=await find_heirs(connection, version.area, [version.finding_id], shown.sight),
         **of_patient,
     )
+
+
+async def load_evidence(
+    connection: Connection, shown: Shown, version: FindingVersion, texts: Texts
+) -> tuple[Evidence, Names]:
+    """The evidence of a finding by itself, whatever lead it is of, with the names that it speaks of."""
+    names = await find_names(connection, shown, [version])
+    return await _evidence(connection, shown, version, [], 1, names, texts), names
+
+
+async def find_names(connection: Connection, shown: Shown, versions: list[FindingVersion]) -> Names:
+    """What findings call institutions and items."""
+    return Names(await find_institutions_of(connection, [version.finding for version in versions]), shown.items)
 
 
 _NOTHING_READ: dict[str, Any] = {

@@ -25,6 +25,7 @@ from streams.messages.codec import encode_event
 from streams.messages.kinds import digest_of
 from streams.messages.packing import encode_digest
 from streams.messages.vault import Vault
+from streams.store.judgements.findings import save_versions
 from tests.reference.spelling import spelled
 from tests.streams.leads import apply_findings
 
@@ -174,6 +175,7 @@ async def save_county(dsn: str, rule_set: RuleSet) -> list[FindingVersion]:
             versions = [
                 version_of(finding, rule_set=rule_set.hash) for j in judgements.values() for finding in j.findings
             ]
+            await save_versions(connection, AREA, versions)
             await apply_findings(connection, versions, rule_set)
             await connection.executemany("insert into institutions (institution, name) values ($1, $2)", NAMES.items())
             await _save_ledger(connection, len(claims))

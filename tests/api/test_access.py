@@ -54,6 +54,8 @@ RIGHTS = {
     ("POST", f"{LETTER}/bytes"): Right.OPEN_LETTERS,
     ("GET", "/status/lag"): Right.SEE,
     ("GET", "/status/reconciliation"): Right.SEE,
+    ("GET", "/trials"): Right.SEE_TRIALS,
+    ("GET", "/trials/{finding_id}"): Right.SEE_TRIALS,
 }
 Name = tuple[str, str]
 """(method, path)"""
