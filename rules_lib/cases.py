@@ -98,6 +98,12 @@ def _digest(index: int, words: EventWords) -> Digest:
         fund_paid=words.paid,
         reverses=words.reverses,
         corrects=words.corrects,
+        operation_codes=tuple(of.code for of in words.operations or () if of.code),
+        off_prices=tuple(
+            (of.id or f"l{number}", str(of.unit_price))
+            for number, of in enumerate(words.lines, 1)
+            if of.unit_price is not None
+        ),
     )
 
 

@@ -42,6 +42,7 @@ class Wording(BaseModel):
     undisputed: Words
     named: Words
     on_lines: Words
+    in_claims: Words
     fields: Mapping[str, Words]
 
 
@@ -135,7 +136,7 @@ def _word(name: str, value: Any, lang: str) -> str:
 
 
 def _named_odd(evidence: Mapping[str, Any], lang: str) -> str:
-    """Which fields hold odd identifiers and which, spelled out, and on which lines."""
+    """Which fields hold odd identifiers or codes and which, spelled out, on which lines and in which settlements."""
     wording = load_wording()
     joint = _in(wording.joint, lang)
     fields = [
@@ -143,9 +144,11 @@ def _named_odd(evidence: Mapping[str, Any], lang: str) -> str:
         for field, odd in evidence["fields"].items()
     ]
     said = _in(wording.named, lang).format(fields=joint.join(fields))
-    if not evidence["lines"]:
-        return said
-    return said + _in(wording.on_lines, lang).format(lines=joint.join(map(neutral, evidence["lines"])))
+    if evidence["lines"]:
+        said += _in(wording.on_lines, lang).format(lines=joint.join(map(neutral, evidence["lines"])))
+    if evidence.get("claims"):  # findings of before name none
+        said += _in(wording.in_claims, lang).format(claims=joint.join(map(neutral, evidence["claims"])))
+    return said
 
 
 def _in(words: Words, lang: str) -> str:

@@ -53,7 +53,8 @@ class LineDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class ClaimDigest(Digest, array_like=True, frozen=True, gc=False):
     """One claim; ``born``, ``admitted`` and ``discharged`` are as they are told, however unlikely; ``fund_paid`` is
     what pooled fund, serious illness and aid paid together, ``None`` where not told. ``happened_at`` is what it ranks
-    by: the settlement where the clock was wrong (``wrong_clock``).
+    by: the settlement where the clock was wrong (``wrong_clock``). ``off_prices`` holds the line_ids of lines whose
+    amount is not quantity times unit price to half a cent, with that price.
 
     ``first_day`` and ``last_day`` are its ``span``, kept so that claims that lie elsewhere are passed over
     without a look at their lines. A new field comes last and has a default, so that stored digests stay readable.
@@ -80,6 +81,8 @@ class ClaimDigest(Digest, array_like=True, frozen=True, gc=False):
     first_day: Day | None = None
     last_day: Day | None = None
     wrong_clock: bool = False
+    operation_codes: tuple[str, ...] = ()
+    off_prices: tuple[tuple[str, str], ...] = ()
 
     @property
     def span(self) -> tuple[Day, Day]:
@@ -173,6 +176,24 @@ def claim_digest(claim: Claim) -> ClaimDigest:
         first_day=first_day,
         last_day=last_day,
         wrong_clock=ranked_at != happened_at,
+        operation_codes=() if claim.operations is None else tuple([o.code for o in claim.operations]),
+        off_prices=off_prices(claim.lines),
+    )
+
+
+_HALF_A_CENT = 0.005
+
+
+def off_prices(lines: Iterable[ClaimLine]) -> tuple[tuple[str, str], ...]:
+    """``ClaimDigest.off_prices``, by floats, most lines being one unit: rules reckon the few that are left exactly."""
+    return tuple(
+        [
+            (line.line_id, line.unit_price)
+            for line in lines
+            if line.unit_price is not None
+            and (line.unit_price != line.amount or line.quantity != "1")
+            and abs(float(line.quantity) * float(line.unit_price) - float(line.amount)) >= _HALF_A_CENT
+        ]
     )
 
 

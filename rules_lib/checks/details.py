@@ -1,11 +1,11 @@
 """Checks on the settlement details themselves."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from knowledge_base.codes import is_item_code
+from knowledge_base.codes import is_diagnosis_code, is_institution_code, is_item_code, is_operation_code
 from knowledge_base.days import FIRST_LIKELY, LAST_DAY, LAST_LIKELY, Day, is_likely
 from knowledge_base.dictionaries import ITEM_KINDS, SEXES, VISIT_TYPES
 from knowledge_base.digests.claims import LONGEST_STAY, ClaimDigest, LineDigest
@@ -13,7 +13,8 @@ from knowledge_base.numbers import number
 from knowledge_base.signs import are_clear
 from rules_lib.histories.history import ZERO, Encounter
 from rules_lib.histories.patient import PatientHistory
-from rules_lib.questions import Measure, Question, Undecided, gives
+from rules_lib.histories.stays import Stay
+from rules_lib.questions import ONE, Measure, Question, Undecided, gives
 
 Odd = tuple[str, str | None]
 """A kind of oddity, with the line_id where a line shows it and ``None`` where a claim does."""
@@ -26,12 +27,26 @@ LINE_NAMES = ("line_id", "refund_of", "sent_to")
 what stands in the details is not read for every claim."""
 
 MOST_NAMED = 5
-"""Odd identifiers of one field, and lines with any, that a finding names."""
+"""Odd identifiers or codes of one field, and lines and settlements with any, that a finding names."""
+
+_CENT = Decimal("0.01")
 
 
 @lru_cache(maxsize=100_000)  # nearly every line names one of a few thousand items
 def _is_odd_code(code: str | None) -> bool:
     return code is not None and not is_item_code(code)
+
+
+_is_diagnosis = lru_cache(maxsize=100_000)(is_diagnosis_code)
+_is_operation = lru_cache(maxsize=100_000)(is_operation_code)
+_is_institution = lru_cache(maxsize=100_000)(is_institution_code)
+
+ODD_CODES: dict[str, tuple[str, Callable[[ClaimDigest], Iterable[str]], Callable[[str], bool]]] = {
+    "unknown_institution_code": ("institution", lambda claim: [claim.institution], _is_institution),
+    "unknown_diagnosis_code": ("diagnosis", lambda claim: [of for of, _ in claim.diagnoses or ()], _is_diagnosis),
+    "unknown_operation_code": ("operation", lambda claim: claim.operation_codes, _is_operation),
+}
+"""Kinds that name codes of a claim: what the field is called, its codes, and whether one is known."""
 
 
 @gives("kind")
@@ -44,18 +59,40 @@ def odd_details(question: Question[PatientHistory]) -> Iterator[Measure | Undeci
         spans = [claim.span for claim in claims] + [claim.span for _, claim in beside]
         first, last = min(first for first, _ in spans), max(last for _, last in spans)
         if question.meets(first, last):
-            odd = [found for claim in claims for found in _odd_in(history, claim)] + [
+            odd = [found for claim in claims for found in _odd_in(claim, question)] + [
                 (kind, None) for kind, _ in beside
             ]
-            if len(claims) > 1:
-                odd += [("line_twice", key[2]) for key in history.lines_twice if key[:2] == encounter]
-            if encounter in history.used_again:
-                odd += [("encounter_used_again", None)] * len(claims)
-            if history.takers:
-                odd += _odd_returns(history, encounter)
+            odd += _odd_together(question, encounter, claims, first, last)
             for kind in dict.fromkeys(kind for kind, _ in odd) if odd else ():
-                evidence = {"kind": kind, **(_named_odd(claims) if kind == "odd_identifier" else {})}
+                evidence = {"kind": kind, **_named_in(kind, claims)}
                 yield _odd(question, encounter, evidence, [line_id for of, line_id in odd if of == kind], first, last)
+
+
+def _odd_together(
+    question: Question[PatientHistory], encounter: Encounter, claims: Sequence[ClaimDigest], first: Day, last: Day
+) -> Iterator[Odd]:
+    """What is odd about an encounter as a whole, whose first day and last these are."""
+    history = question.history
+    if len(claims) > 1:
+        yield from (("line_twice", key[2]) for key in history.lines_twice if key[:2] == encounter)
+    if encounter in history.used_again:
+        yield from (("encounter_used_again", None) for _ in claims)
+    if not _is_institution(encounter[0]):
+        yield from (("unknown_institution_code", None) for _ in claims)
+    stay = history.stays.get(encounter)
+    if stay is not None and stay.admitted is not None and (first < stay.admitted or last > (stay.discharged or last)):
+        yield from (("line_far_outside_stay", line.line_id) for line in _far_outside(stay, stay.admitted, question))
+    if history.takers:
+        yield from _odd_returns(history, encounter)
+
+
+def _far_outside(stay: Stay, admitted: Day, question: Question[PatientHistory]) -> Iterator[LineDigest]:
+    """Lines so many days before a stay or after it that they can hardly belong to it; what takes back comes late."""
+    far = question.rule.limit("far_days", admitted)
+    first, last = admitted - far, LAST_DAY if stay.discharged is None else stay.discharged + far
+    for _, line in question.history.own_lines(stay.encounter):
+        if not first <= line.day <= last and is_likely(line.day):
+            yield line
 
 
 def _beside(history: PatientHistory) -> dict[Encounter, list[tuple[str, ClaimDigest]]]:
@@ -89,7 +126,7 @@ def _lies_elsewhere(history: PatientHistory, claim: ClaimDigest, refund: LineDig
     return any(line.line_id == refund.refund_of for of in others for _, line in history.own_lines(of))
 
 
-def _odd_in(history: PatientHistory, claim: ClaimDigest) -> list[Odd]:
+def _odd_in(claim: ClaimDigest, question: Question[PatientHistory]) -> list[Odd]:
     settled = claim.settled_day if is_likely(claim.settled_day) else LAST_DAY
     born = claim.birth or FIRST_LIKELY
     latest = min(settled, LAST_LIKELY)
@@ -102,17 +139,25 @@ def _odd_in(history: PatientHistory, claim: ClaimDigest) -> list[Odd]:
         or line.quantity[0] in "-0"
         or line.amount[0] == "-"
         or _is_odd_code(line.item_code)
+        or (line.in_fund_scope != line.amount and _has_scope_above_amount(line))
     ]
     odd: list[Odd] = []
     if lines:
-        lines = [line for line in lines if not history.is_superseded(claim, line)]
+        lines = [line for line in lines if not question.history.is_superseded(claim, line)]
         odd += [("unlikely_line_day", line.line_id) for line in lines if not is_likely(line.day)]
         lines = [line for line in lines if line.refund_of is None]
         odd += [("unknown_item_code", line.line_id) for line in lines if _is_odd_code(line.item_code)]
         odd += [("unknown_item_kind", line.line_id) for line in lines if line.item_kind not in _ITEM_KINDS]
         odd += [("line_after_settlement", line.line_id) for line in lines if settled < line.day <= LAST_LIKELY]
         odd += [("born_after_line", line.line_id) for line in lines if FIRST_LIKELY <= line.day < born]
+        odd += [("scope_above_amount", line.line_id) for line in lines if _has_scope_above_amount(line)]
         odd += [(kind, line.line_id) for line in lines if (kind := _odd_signs(line)) is not None]
+    if claim.off_prices:
+        odd += [("amount_not_price_by_quantity", line.line_id) for line in _wrongly_priced(claim, question)]
+    if claim.diagnoses and False in [_is_diagnosis(code) for code, _ in claim.diagnoses]:
+        odd.append(("unknown_diagnosis_code", None))
+    if claim.operation_codes and False in [_is_operation(code) for code in claim.operation_codes]:
+        odd.append(("unknown_operation_code", None))
     if claim.born is not None and claim.birth is None:
         odd.append(("unlikely_birth_date", None))
     if not are_clear(_names_in(claim)):
@@ -134,13 +179,28 @@ def _odd_signs(line: LineDigest) -> str | None:
 
 def _odd_dates(claim: ClaimDigest) -> Iterator[str]:
     """What is odd about a claim's admission, discharge and settlement."""
-    told = [day for day in (claim.admitted, claim.discharged, claim.settled_day) if day is not None]
+    told = [day for day in (claim.admitted, claim.discharged) if day is not None]
     likely = all(map(is_likely, told))
     stay = 0 if claim.admitted is None or claim.discharged is None else claim.discharged - claim.admitted
     if likely and stay < 0:
         yield "discharged_before_admitted"
-    if not likely or stay > LONGEST_STAY:
+    if not (likely and is_likely(claim.settled_day)) or stay > LONGEST_STAY:
         yield "unlikely_date"
+
+
+def _has_scope_above_amount(line: LineDigest) -> bool:
+    return line.in_fund_scope is not None and number(line.in_fund_scope) > max(ZERO, number(line.amount))
+
+
+def _wrongly_priced(claim: ClaimDigest, question: Question[PatientHistory]) -> Iterator[LineDigest]:
+    """Lines whose amount is further off quantity times unit price than rounding explains, by the unit or once."""
+    prices = dict(claim.off_prices)
+    for line in claim.lines:
+        if line.line_id in prices and line.refund_of is None and not question.history.is_superseded(claim, line):
+            quantity = number(line.quantity)
+            allowed = question.rule.limit("cents_a_unit", line.day) * _CENT * max(ONE, abs(quantity))
+            if abs(number(line.amount) - quantity * number(prices[line.line_id])) > allowed:
+                yield line
 
 
 def _names_in(claim: ClaimDigest) -> list[str]:
@@ -153,24 +213,44 @@ def _names_in(claim: ClaimDigest) -> list[str]:
     return names
 
 
-def _named_odd(claims: Iterable[ClaimDigest]) -> dict[str, Any]:
-    """Which fields of some claims hold odd identifiers, by field, and the ids of lines with any; no pseudonym."""
-    of_claims = [(field, getattr(claim, field), None) for claim in claims for field in OWN_NAMES]
-    of_lines = [
-        (field, getattr(line, field), line.line_id) for claim in claims for line in claim.lines for field in LINE_NAMES
-    ]
-    odd = [(field, name, line_id) for field, name, line_id in of_claims + of_lines if name and not are_clear([name])]
-    fields = {
-        field: _first({name for of, name, _ in odd if of == field}) for field in dict.fromkeys(of for of, *_ in odd)
-    }
+class _Named(NamedTuple):
+    """What an odd field holds, and whose it is: of a settlement, of its line where it is a line's."""
+
+    field: str
+    held: str
+    claim_id: str
+    line_id: str | None = None
+
+
+def _named_in(kind: str, claims: Iterable[ClaimDigest]) -> dict[str, Any]:
+    """What findings of some kinds name: what is odd by field, its lines and settlements; no pseudonym."""
+    if kind == "odd_identifier":
+        odd = [name for claim in claims for name in _identifiers_in(claim) if not are_clear([name.held])]
+    elif kind in ODD_CODES:
+        field, codes_of, is_known = ODD_CODES[kind]
+        codes = [_Named(field, code, claim.claim_id) for claim in claims for code in codes_of(claim)]
+        odd = [code for code in codes if not is_known(code.held)]
+    else:
+        return {}
+    fields = {field: _first(name.held for name in odd if name.field == field) for field, *_ in odd}
     if "patient" in fields:
         fields["patient"] = []
-    return {"fields": fields, "lines": _first({line_id for *_, line_id in odd if line_id is not None})}
+    lines = _first(name.line_id for name in odd if name.line_id is not None)
+    return {"fields": fields, "lines": lines, "claims": _first(name.claim_id for name in odd)}
 
 
-def _first(names: set[str]) -> list[str]:
-    """The first few of some names, in the order of signs; a last one says that there are more."""
-    return [*sorted(names)[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])]
+def _identifiers_in(claim: ClaimDigest) -> Iterator[_Named]:
+    for field in OWN_NAMES:
+        yield _Named(field, getattr(claim, field) or "", claim.claim_id)
+    for line in claim.lines:
+        for field in LINE_NAMES:
+            yield _Named(field, getattr(line, field) or "", claim.claim_id, line.line_id)
+
+
+def _first(names: Iterable[str]) -> list[str]:
+    """The first few of some names, each once, in the order of signs; a last one says that there are more."""
+    names = sorted(set(names))
+    return [*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])]
 
 
 def _odd(

@@ -2,13 +2,18 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 
-from knowledge_base.codes import ITEM_CODE_FORMATS
+from knowledge_base.codes import (
+    DIAGNOSIS_CODE_FORMATS,
+    INSTITUTION_CODE_FORMATS,
+    ITEM_CODE_FORMATS,
+    OPERATION_CODE_FORMATS,
+)
 from knowledge_base.dictionaries import ITEM_KINDS, SEXES, VISIT_TYPES
-from knowledge_base.events.claims import Claim
+from knowledge_base.events.claims import Claim, Diagnosis, Operation
 
 from .dates import FIRST_TOLD, LAST_TOLD, civil_day, leaves_before_it_comes, told, told_day, too_long
 from .encounters import Encounter
@@ -18,6 +23,8 @@ from .lines import Line
 from .standing import Person
 
 ODD_DETAILS = "GZ10000201002000"
+FAR_DAYS = 30
+CENT = Decimal("0.01")
 
 
 def odd_details(person: Person, _: Knowledge) -> Iterator[Judged]:
@@ -55,9 +62,12 @@ def _odd_lines(person: Person) -> Iterator[tuple[str, Iterable[Line]]]:
     yield "refund_elsewhere", every.refunded_elsewhere
     yield "return_without_line", every.returned_without_line
     yield "over_refund", every.over_refunded
+    yield "line_far_outside_stay", list(_far_outside(person))
     kinds = [line for line in lines if line.source.item_kind is not None]
     yield "unknown_item_kind", [line for line in kinds if line.source.item_kind not in ITEM_KINDS]
-    yield "unknown_item_code", [line for line in lines if line.code is not None and not _is_official(line.code)]
+    yield "unknown_item_code", [line for line in lines if not _all_in(ITEM_CODE_FORMATS, [line.code])]
+    yield "scope_above_amount", [line for line in lines if _has_scope_above_amount(line)]
+    yield "amount_not_price_by_quantity", [line for line in lines if _is_wrongly_priced(line)]
 
 
 def _odd_claims(person: Person) -> Iterator[tuple[str, Iterable[Claim]]]:
@@ -73,6 +83,9 @@ def _odd_claims(person: Person) -> Iterator[tuple[str, Iterable[Claim]]]:
     yield "odd_identifier", [claim for claim in claims if any(map(_is_odd, _identifiers(claim)))]
     yield "unknown_visit_type", [claim for claim in claims if claim.visit_type not in VISIT_TYPES]
     yield "unknown_sex_code", [claim for claim in claims if claim.sex is not None and claim.sex not in SEXES]
+    yield "unknown_diagnosis_code", [of for of in claims if not _all_in(DIAGNOSIS_CODE_FORMATS, _codes(of.diagnoses))]
+    yield "unknown_operation_code", [of for of in claims if not _all_in(OPERATION_CODE_FORMATS, _codes(of.operations))]
+    yield "unknown_institution_code", [of for of in claims if not _all_in(INSTITUTION_CODE_FORMATS, [of.institution])]
 
 
 def _is_after_settlement(line: Line) -> bool:
@@ -116,6 +129,32 @@ def _nearly_odd(claims: list[Claim], lines: list[Line]) -> Iterator[tuple[str, s
         yield "unknown_sex_code", "an official code for an unknown sex"
 
 
+def _far_outside(person: Person) -> Iterator[Line]:
+    """“lines that take nothing back, whose told day lies more than 30 days before the told admission of the
+    encounter's stay, or after its discharge where it is closed”"""
+    for stay in person.stays:
+        for line in person.lines_in(stay.encounter):
+            before = stay.admitted is not None and (stay.admitted - line.day).days > FAR_DAYS
+            after = stay.discharged is not None and (line.day - stay.discharged).days > FAR_DAYS
+            if line.is_dated and (before or after):
+                yield line
+
+
+def _has_scope_above_amount(line: Line) -> bool:
+    """“above its amount, or above 0 where that is negative”"""
+    scope = line.source.in_fund_scope
+    return scope is not None and Decimal(scope) > max(Decimal(0), Decimal(line.source.amount))
+
+
+def _is_wrongly_priced(line: Line) -> bool:
+    """“by more than one cent a unit, and by more than one cent”"""
+    if line.source.unit_price is None:
+        return False
+    quantity = Decimal(line.source.quantity)
+    off = abs(Decimal(line.source.amount) - quantity * Decimal(line.source.unit_price))
+    return off > CENT and off > CENT * abs(quantity)
+
+
 def _identifiers(claim: Claim) -> list[str]:
     """“event, patient, claim, encounter, institution, what it corrects; of a line its line_id, refund_of, sent_to”"""
     names = [claim.event_id, claim.patient, claim.claim_id, claim.encounter_id, claim.institution, claim.corrects]
@@ -132,5 +171,10 @@ def _is_odd(name: str) -> bool:
     )
 
 
-def _is_official(code: str) -> bool:
-    return any(re.fullmatch(pattern, code) for pattern in ITEM_CODE_FORMATS.values())
+def _codes(told: Iterable[Diagnosis | Operation] | None) -> list[str]:
+    return [of.code for of in told or ()]
+
+
+def _all_in(formats: Mapping[str, str], codes: Iterable[str | None]) -> bool:
+    """Whether every code that is told has one of some formats."""
+    return all(code is None or any(re.fullmatch(form, code) for form in formats.values()) for code in codes)

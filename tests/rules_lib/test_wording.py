@@ -79,7 +79,7 @@ def test_details_are_named_in_words(rule_set: RuleSet) -> None:
     assert "a_later_kind" in said("a_later_kind", "zh")
 
 
-ODD_NAMES = {"encounter": "V\u200b1", "claim": "C\u30001", "corrects": "C 0", "at": "H1"}
+ODD_NAMES = {"encounter": "V\u200b1", "claim": "C\u30001", "corrects": "C 0", "at": "H42028100001"}
 ODD_LINES = [{"id": f"L\u200b{number}", "item": "002503020030000", "day": date(2026, 3, 1)} for number in range(7)]
 
 
@@ -96,42 +96,60 @@ def test_odd_identifiers_are_named_by_field_and_line(rule_set: RuleSet) -> None:
         "encounter_id": ["V\u200b1"],
         "corrects": ["C 0"],
     }
-    assert finding.evidence["lines"] == []
+    assert (finding.evidence["lines"], finding.evidence["claims"]) == ([], ["C\u30001"])
     rule = rule_set.by_id["GZ10000201002000"]
     said = finding_sentence(rule, finding, NOBODY, "zh")
-    assert r"字符：结算号 C\u30001、就诊号 V\u200b1、所更正的结算号 C 0）1 处" in said
+    assert r"字符：结算号 C\u30001、就诊号 V\u200b1、所更正的结算号 C 0，见结算 C\u30001）1 处" in said
     assert r"claim id C\u30001 and encounter id V\u200b1" in finding_sentence(rule, finding, NOBODY, "en")
 
 
 def test_of_many_odd_lines_the_first_are_named(rule_set: RuleSet) -> None:
-    finding = _odd(rule_set, {"lines": ODD_LINES})
+    finding = _odd(rule_set, {"lines": ODD_LINES, "claim": "S7", "at": "H42028100001"})
     named = [f"L\u200b{number}" for number in range(details.MOST_NAMED)]
     assert finding.evidence["fields"] == {"line_id": [*named, "…"]}
     assert finding.evidence["lines"] == [*named, "…"]
     said = finding_sentence(rule_set.by_id["GZ10000201002000"], finding, NOBODY, "zh")
     assert r"，见明细 L\u200b0、L\u200b1、" in said
+    assert "，见结算 S7）" in said
     assert "\u200b" not in said
 
 
 def test_a_pseudonym_that_is_odd_is_not_repeated() -> None:
     claim = ClaimDigest("e", 0, "p\u200b1", "c", "v", "h", "11", 739_000, ())
-    assert details._named_odd([claim]) == {"fields": {"patient": []}, "lines": []}
+    named = {"fields": {"patient": []}, "lines": [], "claims": ["c"]}
+    assert details._named_in("odd_identifier", [claim]) == named
 
 
-def test_every_field_of_an_odd_identifier_has_words() -> None:
-    assert {*details.OWN_NAMES, *details.LINE_NAMES} == set(load_wording().fields)
+def test_odd_codes_are_named_with_their_settlements(rule_set: RuleSet) -> None:
+    finding = _odd(rule_set, {"claim": "S1", "at": "H42028100001", "diagnoses": ["4019", "I10", "E11x"]})
+    assert finding.evidence["fields"] == {"diagnosis": ["4019", "E11x"]}
+    said = finding_sentence(rule_set.by_id["GZ10000201002000"], finding, NOBODY, "zh")
+    assert "诊断编码不合格式：诊断编码 4019、E11x，见结算 S1" in said
+
+
+def test_a_finding_of_before_that_names_no_settlements_is_said_without(rule_set: RuleSet) -> None:
+    finding = _odd(rule_set, ODD_NAMES)
+    del finding.evidence["claims"]
+    assert "见结算" not in finding_sentence(rule_set.by_id["GZ10000201002000"], finding, NOBODY, "zh")
+
+
+def test_every_field_of_an_odd_identifier_or_code_has_words() -> None:
+    codes = {field for field, *_ in details.ODD_CODES.values()}
+    assert {*details.OWN_NAMES, *details.LINE_NAMES, *codes} == set(load_wording().fields)
 
 
 def test_every_oddity_has_words() -> None:
     """Every name of several words that the check writes is a field or a kind."""
     written = set(re.findall(r'"([a-z]+(?:_[a-z]+)+)"', inspect.getsource(details)))
     assert "line_twice" in written
-    assert written - {*details.OWN_NAMES, *details.LINE_NAMES} == set(load_wording().oddities)
+    assert written - {*details.OWN_NAMES, *details.LINE_NAMES, "far_days", "cents_a_unit"} == set(
+        load_wording().oddities
+    )
 
 
 def test_both_languages_are_filled_with_the_same_words() -> None:
     wording = load_wording()
-    plain = (wording.subject, wording.joint, wording.unknown, wording.named, wording.on_lines)
+    plain = (wording.subject, wording.joint, wording.unknown, wording.named, wording.on_lines, wording.in_claims)
     for words in (*plain, *wording.oddities.values(), *wording.fields.values()):
         zh, en = ({name for _, name, _, _ in string.Formatter().parse(text)} for text in (words.zh, words.en))
         assert zh == en
