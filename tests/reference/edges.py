@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from itertools import pairwise
 
 from knowledge_base.events.claims import Claim
@@ -45,9 +46,10 @@ def _of_merges(told: list[PatientStatus], events: list[Event]) -> Iterator[str]:
         yield "a merge or unmerge of 2099"
     for pair in dict.fromkeys(frozenset((status.patient, str(status.same_as))) for status in by_rank):
         changes = [status.change for status in by_rank if {status.patient, status.same_as} == pair]
-        yield {("merge", "unmerge"): "parted", ("unmerge", "merge"): "merged after all"}.get(
-            tuple(changes[-2:]), "alone"
-        )
+        if changes[-2:] == ["merge", "unmerge"]:
+            yield "parted"
+        if changes[-2:] == ["unmerge", "merge"]:
+            yield "merged after all"
         if set(changes) == {"unmerge"}:
             yield "an unmerge without a merge"
     without = [event for event in events if not (isinstance(event, PatientStatus) and event.change == "unmerge")]
@@ -148,7 +150,7 @@ def _of_lines(person: Person) -> Iterator[str]:
     for line in every.negative:
         yield from _of_a_negative_line(line, person)
     for line in every.own:
-        if line.quantity == 0 < float(line.source.quantity):
+        if line.quantity == 0 < Decimal(line.source.quantity):
             yield "nothing is left of a line"
     for refund in every.refunds:
         yield "a refund in an encounter"

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from knowledge_base.events.claims import Claim
+from knowledge_base.events.claims import Claim, ClaimLine
 from knowledge_base.events.persons import PatientStatus
 
 from .scenes_of_settlement import later, over_the_cap
@@ -45,7 +45,7 @@ def placeholder_dates(story: Story) -> None:
     story.claim([seen], institution=story.elsewhere(), settled=story.day(2))
 
 
-def _stayed(story: Story, number: str, first: date, last: date, lines: list, settled: date) -> None:  # type: ignore[type-arg]
+def _stayed(story: Story, number: str, first: date, last: date, lines: list[ClaimLine], settled: date) -> None:
     told = {"admitted_at": at_noon(first), "discharged_at": at_noon(last), "visit_type": "21"}
     claim = story.claim(lines, encounter_id=number, settled=story.start, **told)
     told_at = at_noon(settled)
