@@ -22,7 +22,7 @@ def joined_and_parted(story: Story) -> None:
     for name in names[1:]:
         later(story, first, 0, patient=name, encounter_id=story.fresh("M"))
     pairs = list(combinations(names, 2))
-    for _ in range(story.random.choice([1, 1, 2, 2, 2, 2, 2, 3]) + len(names) - 2):
+    for _ in range(story.random.choice([1] * 3 + [2] * 12 + [3]) + len(names) - 2):
         _tell(story, first, story.random.choice([pairs[0], *pairs]))
     if story.random.random() < 0.15:
         link = story.random.choice(["reverses", "corrects"])
