@@ -69,7 +69,8 @@ class Card(FilePart):
     """The official grade: 1 clear 明确违规, 2 high 高度可疑, 3 low 轻度可疑, 4 watch 监测分析."""
 
     status: Literal["draft", "shadow", "live", "retired"]
-    """`draft` and `retired` are not judged; `shadow` is tried out: judged, and shown to nobody outside."""
+    """`draft` and `retired` are not judged, nor are their cases run; `shadow` is tried out: judged, and shown to nobody
+    outside."""
 
     definition: Words
     """What is counted, over what, against which limit, and what excuses: the whole reading in a sentence or two."""

@@ -56,10 +56,26 @@ def failed_cases(rule_set: RuleSet) -> list[str]:
     faults = []
     for rule in rule_set.rules:
         for case in rule.cases:
-            said, _ = run_case(case, rule, rule_set)
+            said, judgement = run_case(case, rule, rule_set)
             if said != case["expect"]:
-                faults.append(f"{rule.topic}/{rule.file}: {case['name']}: expected {case['expect']}, got {said}")
+                where = f"{rule.topic}/{rule.file}: {case['name']}"
+                faults.append(f"{where}: expected {case['expect']}, got {said}: {what_was_measured(judgement)}")
     return faults
+
+
+def what_was_measured(judgement: Judgement) -> str:
+    """What a judgement found, and on what: for whoever expected something else."""
+    if judgement.findings:
+        return "; ".join(f"found {_plain(of.value)} > {_plain(of.limit)}" for of in judgement.findings)
+    if judgement.not_evaluated:
+        return f"not evaluated: {judgement.not_evaluated[0].reason}"
+    if judgement.near_misses:
+        return "; ".join(f"{_plain(of.value)}, at most {_plain(of.limit)}" for of in judgement.near_misses)
+    return "nothing of the rule's catalogues counts there on these days"
+
+
+def _plain(value: Decimal) -> str:
+    return f"{value.normalize():f}"
 
 
 def digests_of(events: Sequence[EventWords]) -> list[Digest]:

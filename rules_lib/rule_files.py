@@ -118,7 +118,8 @@ def _faults_of_cases(raw: YamlFile) -> Iterator[Fault]:
         except ValidationError as error:
             name = case.get("name", index + 1)
             for fault in error.errors():
-                yield raw.fault(("cases", index, *fault["loc"]), f"{fault['msg']} (案例 / case: {name})")
+                quotes = ", in quotes" if fault["type"] == "string_type" else ""
+                yield raw.fault(("cases", index, *fault["loc"]), f"{fault['msg']}{quotes} (案例 / case: {name})")
 
 
 def _faults_of_messages(raw: YamlFile, rule: Rule) -> Iterator[Fault]:

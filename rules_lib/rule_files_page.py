@@ -94,7 +94,8 @@ def rule_files_page() -> str:
         + ";\nand of a check's findings the words of its evidence:\n",
         _checks(),
         "## Catalogues 知识点目录\n",
-        "A catalogue is one YAML file in `knowledge_base/catalogues`: a head, then `points`, a list of rows.\n",
+        "A catalogue is one YAML file in `knowledge_base/catalogues`: a head, then `points`, a list of rows. A new\n"
+        "one has a row in `ROWS` (`knowledge_base/catalogues/rows.py`), which says of what type its rows are.\n",
         _table(Head),
         "Every row of every catalogue may say:\n",
         _table(AnyRow),

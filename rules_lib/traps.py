@@ -15,7 +15,7 @@ from knowledge_base.digests.details import ClaimDetails
 from knowledge_base.digests.head import Digest
 from knowledge_base.findings import Finding, LineKey, billed_lines
 from rules_lib.case_words import EventWords
-from rules_lib.cases import details_of, digests_of, judgement_of
+from rules_lib.cases import details_of, digests_of, judgement_of, what_was_measured
 from rules_lib.engine import Judgement
 from rules_lib.rule import Rule, TrapName
 from rules_lib.rule_set import RuleSet
@@ -145,9 +145,9 @@ def _came(name: TrapName, trap: Trap, hit: Hit, events: list[EventWords], rule: 
     judgement = judgement_of(digests, rule, rule_set, details)
     if trap.becomes == "the same":
         before = judgement_of(digests_of(hit.events), rule, rule_set, details_of(hit.events))
-        return None if _prints(judgement) == _prints(before) else _said(judgement)
+        return None if _prints(judgement) == _prints(before) else what_was_measured(judgement)
     if judgement.findings or (trap.becomes == "not evaluated" and not judgement.not_evaluated):
-        return _said(judgement)
+        return what_was_measured(judgement)
     return None
 
 
@@ -171,7 +171,7 @@ def _strange(area: list[Digest], rule: Rule, rule_set: RuleSet, details: Mapping
     }
     judgement = judgement_of(area, rule, rule_set, details)
     named = {line for finding in judgement.findings for line in _lines_of(finding)}
-    return None if named <= own else _said(judgement)
+    return None if named <= own else what_was_measured(judgement)
 
 
 def _lines_of(finding: Finding) -> list[LineKey]:
@@ -182,11 +182,3 @@ def _prints(judgement: Judgement) -> set[tuple[object, ...]]:
     return {
         (of.occurrence, of.value, of.limit, frozenset(guilty.part for guilty in of.guilty)) for of in judgement.findings
     }
-
-
-def _said(judgement: Judgement) -> str:
-    if judgement.findings:
-        return "; ".join(f"found {of.value.normalize():f} > {of.limit.normalize():f}" for of in judgement.findings)
-    if judgement.not_evaluated:
-        return f"not evaluated: {judgement.not_evaluated[0].reason}"
-    return "nothing found"

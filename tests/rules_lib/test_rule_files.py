@@ -74,6 +74,23 @@ def test_a_case_that_comes_out_otherwise_is_named_and_no_other(rule: Rule) -> No
     assert failed.startswith(f"{rule.topic}/{rule.file}: {first['name']}: expected otherwise, got {first['expect']}")
 
 
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        (0, "expected nothing, got near_miss: 1, at most 1"),
+        (1, "expected nothing, got hit: found 2 > 1"),
+        (5, "expected near_miss, got not_evaluated: not evaluated: posted at discharge"),
+        (7, "expected hit, got nothing: nothing of the rule's catalogues counts there"),
+    ],
+)
+def test_what_was_measured_in_a_case_that_comes_out_otherwise_is_said(number: int, says: str) -> None:
+    rule = load_rule(RULES / "limits" / "over_official_daily_cap.yaml", FACTS)
+    expect = says.split()[1].rstrip(",")
+    wrong = rule.model_copy(update={"cases": ({**rule.cases[number], "expect": expect},)})
+    (failed,) = failed_cases(RuleSet((wrong,), FACTS))
+    assert says in failed
+
+
 def test_there_is_a_hit_and_a_near_miss(rule: Rule) -> None:
     expected = [case["expect"] for case in rule.cases]
     assert "hit" in expected
@@ -287,6 +304,7 @@ def test_a_fault_of_a_case_names_file_case_and_key_beside_faults_of_the_rule(fol
     for where, name in FAULTS_OF_CASES.items():
         assert str(told[where]).startswith(f"{path}:")
         assert name in told[where].message
+    assert "in quotes" in told["cases.1.events.1.lines.0.item"].message
     assert faults_of(caught.value)["cases.1.events.1.ward"].strip().startswith("- {at: H2, ward: 3")
 
 
