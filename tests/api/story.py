@@ -89,14 +89,13 @@ def stay(patient: str, encounter: str, first: date, last: date, lines: Sequence[
 
 
 def county() -> list[Claim]:
-    """34 stays with a bed day too many, one patient billed elsewhere, twice HbA1c, and a drug on an emergency visit."""
+    """34 stays with a bed day too many, one patient seen elsewhere, twice HbA1c, and a drug on an emergency visit."""
     claims = [_long_stay(number) for number in range(34)]
-    first = date(2026, 3, 10)
-    claims.append(
-        stay("demo-p-0050", "S50", first, first + timedelta(days=6), [line(1, ROUTINE, first + timedelta(days=1))])
-    )
-    visit = first + timedelta(days=3)
-    claims.append(claim("demo-p-0050", "V51", [line(1, HBA1C, visit, price="60")], visit, institution=TOWN))
+    first, visit = date(2026, 3, 10), date(2026, 3, 13)
+    own = [line(1, ROUTINE, first), line(2, ROUTINE, visit, price="60", item_kind="service")]
+    claims.append(stay("demo-p-0050", "S50", first, first + timedelta(days=6), own, institution=TOWN))
+    seen = [line(1, HBA1C, visit, price="60", item_kind="service")]
+    claims.append(claim("demo-p-0050", "V51", seen, visit))
     for number, day in enumerate((date(2026, 3, 1), date(2026, 3, 9))):
         claims.append(claim("demo-p-0060", f"V6{number}", [line(1, HBA1C, day, price="60")], day))
     eve = TODAY - timedelta(days=1)

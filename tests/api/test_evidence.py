@@ -44,7 +44,7 @@ def long_stay(rule_set: RuleSet) -> tuple[Finding, Claim]:
 
 def test_lines_bear_the_marks_of_the_finding(long_stay: tuple[Finding, Claim]) -> None:
     finding, claim = long_stay
-    (marked,), missing = marked_claims(finding, [claim])
+    (marked,), missing = marked_claims(finding, _history([claim]), [claim])
     marks = [line.mark for line in marked.marked]
     assert (marks.count("guilty"), marks.count("involved"), missing) == (1, len(finding.involved), 0)
     guilty = next(line for line in marked.marked if line.mark == "guilty")
@@ -58,15 +58,15 @@ def test_lines_bear_the_marks_of_the_finding(long_stay: tuple[Finding, Claim]) -
 def test_of_two_claims_with_one_line_the_later_bears_the_mark(long_stay: tuple[Finding, Claim]) -> None:
     finding, claim = long_stay
     later = replace(claim, event_id="sim:later", claim_id="later", happened_at=claim.happened_at + timedelta(hours=1))
-    first, second = marked_claims(finding, [later, claim])[0]
+    first, second = marked_claims(finding, _history([later, claim]), [later, claim])[0]
     assert {len(first.marked), len(second.marked)} == {0, len(line_keys(finding))}
     bearer = first if first.marked else second
     assert bearer.claim.claim_id == "later"
 
 
 def test_lines_that_no_claim_holds_are_counted(long_stay: tuple[Finding, Claim]) -> None:
-    finding, _ = long_stay
-    assert marked_claims(finding, []) == ([], len(line_keys(finding)))
+    finding, claim = long_stay
+    assert marked_claims(finding, _history([claim]), []) == ([], len(line_keys(finding)))
 
 
 async def test_claims_are_read_as_received_and_fallen_ones_counted(
@@ -113,7 +113,7 @@ def test_timeline_draws_stay_visit_and_dispute(rule_set: RuleSet) -> None:
     assert "2026-03-10 至 2026-03-16" in marks["stay"].words
     assert "2026-03-13" in marks["guilty"].words
     assert marks["stay"].x < marks["guilty"].x < marks["stay"].x + marks["stay"].width
-    assert marks["visit"].y == marks["guilty"].y != marks["stay"].y
+    assert marks["stay"].y == marks["guilty"].y != marks["visit"].y
     assert {row.name for row in drawing.rows} == set(NAMES.values())
 
 
