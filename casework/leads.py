@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from knowledge_base.days import FIRST_DAY, Day, as_date
-from knowledge_base.findings import FindingVersion, Severity
+from knowledge_base.findings import FindingVersion, Lane, Severity
 from knowledge_base.subjects import PATIENT, Subject
 
 ZERO = Decimal(0)
@@ -47,6 +47,7 @@ class LeadFinding(msgspec.Struct, frozen=True):
     excuse_until: Day | None
     disputes: tuple[Dispute, ...]
     at_stake: Decimal | None = None
+    lane: Lane = Lane.INSPECTION
 
     @property
     def counts_from(self) -> Day:
@@ -60,7 +61,7 @@ class Totals(msgspec.Struct, frozen=True):
     Each line counts once, with the greatest amount disputed. ``loss`` adds up the lines whose loss is known and is
     ``None`` only where none is; ``lines_without_loss`` says how many it leaves out. ``at_stake`` is money of detectors'
     findings, each subject's once with the greatest amount, and never part of ``in_question``. ``people`` counts
-    patients.
+    patients. ``lane`` is that of data quality where all findings are of makers of that lane.
     """
 
     from_day: Day
@@ -74,6 +75,7 @@ class Totals(msgspec.Struct, frozen=True):
     newest_day: Day | None
     severity: Severity
     at_stake: Decimal
+    lane: Lane
 
 
 def lead_key(version: FindingVersion, topic: str) -> LeadKey:
@@ -112,6 +114,7 @@ class _Running:
         self.lines: dict[str, Dispute] = {}
         self.newest_day: Day | None = None
         self.severity = Severity.WATCH
+        self.lanes: set[Lane] = set()
 
     def add(self, finding: LeadFinding) -> None:
         self.findings += 1
@@ -121,6 +124,7 @@ class _Running:
             self.at_stake[finding.subject] = max(finding.at_stake, self.at_stake.get(finding.subject, ZERO))
         self.newest_day = max(self.newest_day or FIRST_DAY, finding.last_day)
         self.severity = min(self.severity, finding.severity)
+        self.lanes.add(finding.lane)
         for dispute in finding.disputes:
             earlier = self.lines.get(dispute.line)
             self.lines[dispute.line] = dispute if earlier is None else _greatest(earlier, dispute)
@@ -140,6 +144,7 @@ class _Running:
             newest_day=self.newest_day,
             severity=self.severity,
             at_stake=sum(self.at_stake.values(), ZERO),
+            lane=Lane.DATA_QUALITY if self.lanes == {Lane.DATA_QUALITY} else Lane.INSPECTION,
         )
 
 

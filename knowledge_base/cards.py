@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from knowledge_base.findings import MakerKind, Severity
+from knowledge_base.findings import Lane, MakerKind, Severity
 
 
 class FilePart(BaseModel):
@@ -55,7 +55,7 @@ class Card(FilePart):
     """What a rule or detector is called, how serious its findings are, and what to say of them.
 
     ``topic`` is the folder that it stands in and part of what a lead is made of; ``status`` says whether people outside
-    may see its findings; ``file_hash`` is that of its file.
+    may see its findings; ``lane`` is where a lead stands that holds no others; ``file_hash`` is that of its file.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Z]{2}[0-9]{8,14}$")]
@@ -80,6 +80,9 @@ class Card(FilePart):
 
     advice: Advice
     """What a good page says beside the rule."""
+
+    lane: Lane = Lane.INSPECTION
+    """In which lane of the queue its findings stand: `inspection`, or `data_quality` where nothing is to be inspected."""
 
     basis: tuple[Basis, ...] = ()
     """On what it rests, with the day from which each applies."""

@@ -36,6 +36,13 @@ class Severity(IntEnum):
     WATCH = 4  # 监测分析
 
 
+class Lane(StrEnum):
+    """Where people look for a maker's findings: among what is to be inspected, or where data are mended."""
+
+    INSPECTION = "inspection"
+    DATA_QUALITY = "data_quality"
+
+
 class Change(StrEnum):
     """What one version of a finding says."""
 

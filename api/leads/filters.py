@@ -13,6 +13,7 @@ from streams.store.casework.queue import SORTS, Cursor, LeadFilter
 
 PAGE = 50
 State = Literal["open", "returned", "confirmed", "dismissed", "all"]
+LaneChoice = Literal["inspection", "data_quality", "all"]
 Severity = Literal["", "1", "2", "3", "4"]
 STATES = get_args(State)[:-1]
 _DIGITS = 30
@@ -35,6 +36,7 @@ def decode_cursor(text: str) -> Cursor:
 
 
 def lead_filter(
+    lane: Annotated[LaneChoice, Query(description="Lane of the lead, or all")] = "inspection",
     area: Annotated[str | None, Query(description="Pooling area that insures the patients")] = None,
     institution: Annotated[str | None, Query(description="Code of the institution")] = None,
     topic: Annotated[str | None, Query(description="Topic of the rules")] = None,
@@ -50,6 +52,7 @@ def lead_filter(
     except ValueError:
         raise unknown_value("after", "不是某页的下一页 / expected the next of a page") from None
     return LeadFilter(
+        lane=None if lane == "all" else lane,
         area=area or None,
         institution=institution or None,
         topic=topic or None,
@@ -74,6 +77,7 @@ Chosen = Annotated[LeadFilter, Depends(lead_filter)]
 def links_of(chosen: LeadFilter) -> Links:
     """Addresses of the queue with the same filter, from its first page on."""
     words = {
+        "lane": chosen.lane or "all",
         "area": chosen.area,
         "institution": chosen.institution,
         "topic": chosen.topic,
@@ -82,4 +86,4 @@ def links_of(chosen: LeadFilter) -> Links:
         "state": chosen.states[0] if chosen.states else "all",
         "sort": chosen.sort,
     }
-    return Links("/", words, silent={"state": "open", "sort": "severity"})
+    return Links("/", words, silent={"lane": "inspection", "state": "open", "sort": "severity"})

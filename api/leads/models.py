@@ -41,6 +41,9 @@ class LeadOut(_Part):
     institution: str
     institution_name: str | None
     topic: str
+    lane: Literal["inspection", "data_quality"] = Field(
+        description="Among what is to be inspected, or with what says something of data quality alone"
+    )
     service_year: int
     version: int = Field(description="A decision carries the version that was seen")
     state: Literal["open", "confirmed", "dismissed", "returned"]

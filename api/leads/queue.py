@@ -1,5 +1,8 @@
 """The queue: leads by filters that stand in the address, in an order that says by what and why."""
 
+from collections import Counter
+from collections.abc import Mapping
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -13,7 +16,7 @@ from api.frame.render import render, texts_of
 from api.frame.sentences import topic_name
 from api.leads.filters import PAGE, STATES, Chosen, check_topic, encode_cursor, links_of
 from streams.store.casework import queue
-from streams.store.casework.queue import SORTS, Lead
+from streams.store.casework.queue import SORTS, Lead, LeadFilter
 
 router = APIRouter(include_in_schema=False, route_class=Route)
 
@@ -25,18 +28,21 @@ async def show_queue(request: Request, session: Seer, chosen: Chosen, kept: Kept
         shown = await desk.find_shown(connection)
         check_topic(chosen, shown.topics)
         leads = await queue.find_leads(connection, chosen, shown.sight)
-        counts = await queue.find_state_counts(connection, chosen, shown.sight)
+        counts = await queue.find_counts(connection, chosen, shown.sight)
         institutions, years = await queue.find_choices(connection, shown.sight)
         frame = await frame_of(connection, session)
     links = links_of(chosen)
+    of_lanes = {lane: _count(of_states, chosen) for lane, of_states in counts.items()}
+    of_states = sum(map(Counter, [counts[chosen.lane]] if chosen.lane else counts.values()), Counter[str]())
     return render(
         request,
         "leads/queue.html",
         frame,
         kept=kept,
         leads=leads,
-        counts=counts,
-        total=counts.get(chosen.states[0], 0) if chosen.states else sum(counts.values()),
+        lanes=of_lanes,
+        counts=of_states,
+        total=_count(of_states, chosen),
         chosen=chosen,
         links=links,
         next=_next(leads, links),
@@ -47,6 +53,11 @@ async def show_queue(request: Request, session: Seer, chosen: Chosen, kept: Kept
         states=STATES,
         sorts=tuple(SORTS),
     )
+
+
+def _count(of_states: Mapping[str, int], chosen: LeadFilter) -> int:
+    """How many leads are in the states that were chosen."""
+    return sum(of_states.get(state, 0) for state in chosen.states or of_states)
 
 
 def _next(leads: list[Lead], links: Links) -> str | None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from casework.leads import Dispute, LeadFinding, LeadKey, lead_id, lead_key, totals
 from knowledge_base.days import FIRST_DAY, as_date
-from knowledge_base.findings import Amounts, Change, Finding, FindingVersion, Maker, Severity
+from knowledge_base.findings import Amounts, Change, Finding, FindingVersion, Lane, Maker, Severity
 from knowledge_base.subjects import PATIENT, Subject, patient
 
 DAY = 739_700
@@ -23,6 +23,7 @@ findings = st.builds(
     severity=st.sampled_from(Severity),
     excuse_until=st.none() | st.integers(DAY, DAY + 9),
     disputes=st.lists(disputes, max_size=3, unique_by=lambda dispute: dispute.line).map(tuple),
+    lane=st.sampled_from(Lane),
 )
 
 
@@ -73,6 +74,14 @@ def test_a_finding_that_may_be_excused_counts_from_the_day_after() -> None:
     before, after = totals([waiting, certain])
     assert (before.from_day, before.in_question) == (FIRST_DAY, Decimal(1))
     assert (after.from_day, after.in_question) == (DAY + 1, Decimal(3))
+
+
+def test_a_lead_is_one_of_data_quality_while_it_holds_nothing_else() -> None:
+    odd, waiting = msgspec.structs.replace(_finding(), lane=Lane.DATA_QUALITY), _finding(excuse_until=DAY)
+    assert [total.lane for total in totals([odd])] == [Lane.DATA_QUALITY]
+    assert [total.lane for total in totals([odd, waiting])] == [Lane.DATA_QUALITY, Lane.INSPECTION]
+    assert [total.lane for total in totals([odd, _finding()])] == [Lane.INSPECTION]
+    assert [total.lane for total in totals([])] == [Lane.INSPECTION]
 
 
 def test_the_most_serious_rule_and_the_newest_day_hold() -> None:

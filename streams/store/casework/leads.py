@@ -12,7 +12,7 @@ import msgspec
 
 from casework.leads import Dispute, LeadFinding, LeadKey, Totals, lead_id, lead_key, totals
 from knowledge_base.days import as_date
-from knowledge_base.findings import Change, FindingVersion, Severity
+from knowledge_base.findings import Change, FindingVersion, Lane, Severity
 from knowledge_base.subjects import Subject
 from streams.messages.versions import encode_version
 
@@ -23,7 +23,7 @@ LeadName = tuple[str, str]
 
 _COUNTED = (
     "findings", "people", "in_question", "in_fund", "loss", "lines", "lines_without_loss", "newest_day", "severity",
-    "at_stake",
+    "at_stake", "lane",
 )  # fmt: skip
 
 
@@ -32,8 +32,8 @@ async def apply_findings(connection: asyncpg.Connection, versions: Sequence[Find
 
     The highest version of a finding holds; older and equal ones are ignored. A finding whose institution changed
     moves to another lead; the lead that it leaves stays, with what is left in it. Each version says its topic. How
-    severe a maker is, and whether it is live, the makers of the set in force say: findings of those that are not live
-    are kept and never summed.
+    severe a maker is, in which lane, and whether it is live, the makers of the set in force say: findings of those that
+    are not live are kept and never summed.
     """
     newest = _newest(versions)
     stored = await _find_stored(connection, newest)
@@ -50,7 +50,7 @@ async def apply_findings(connection: asyncpg.Connection, versions: Sequence[Find
 
 
 async def sum_again(connection: asyncpg.Connection, area: str, makers: Sequence[str]) -> None:
-    """Sums the leads of an area that hold findings of some makers again: how severe they are, whether live, may differ.
+    """Sums the leads of an area that hold findings of some makers again: severity, lane and whether live may differ.
 
     A finding stays in the lead of the topic that its maker had when it was last judged.
     """
@@ -243,11 +243,15 @@ async def _save_totals(connection: asyncpg.Connection, leads: Collection[LeadNam
         records=[(*name, as_date(step.from_day), *_counted(step)) for name, of in steps.items() for step in of],
         columns=("area", "lead_id", "from_day", *_COUNTED),
     )
+    # A lead that nothing is left of stays in the lane of what it held.
     await connection.execute(
         """
         update leads l set findings = t.findings, people = t.people, in_question = t.in_question,
             in_fund = t.in_fund, loss = t.loss, newest_day = t.newest_day, severity = t.severity,
-            at_stake = t.at_stake, counts_from = t.from_day
+            at_stake = t.at_stake, counts_from = t.from_day,
+            lane = case when t.findings > 0 then t.lane else coalesce((
+                select max(m.lane) from lead_findings f join makers m on m.id = f.rule_id
+                where f.area = l.area and f.lead_id = l.lead_id having count(distinct m.lane) = 1), t.lane) end
         from (
             select distinct on (t.area, t.lead_id) t.* from unnest($1::text[], $2::text[]) as touched (area, lead_id)
             join lead_totals t using (area, lead_id) order by t.area, t.lead_id, t.from_day desc
@@ -261,7 +265,7 @@ async def _save_totals(connection: asyncpg.Connection, leads: Collection[LeadNam
 def _counted(step: Totals) -> tuple[object, ...]:
     newest = None if step.newest_day is None else as_date(step.newest_day)
     money = (step.in_question, step.in_fund, step.loss, step.lines, step.lines_without_loss)
-    return (step.findings, step.people, *money, newest, int(step.severity), step.at_stake)
+    return (step.findings, step.people, *money, newest, int(step.severity), step.at_stake, step.lane.value)
 
 
 async def _find_open(connection: asyncpg.Connection, leads: Collection[LeadName]) -> dict[LeadName, list[LeadFinding]]:
@@ -280,14 +284,14 @@ async def _find_open(connection: asyncpg.Connection, leads: Collection[LeadName]
     rows = await connection.fetch(
         """
         select f.area, f.lead_id, f.finding_id, f.subject_kind, f.subject, f.last_day, f.severity, f.excuse_until,
-            f.at_stake
+            f.at_stake, m.lane
         from unnest($1::text[], $2::text[]) as wanted (area, lead_id) join lead_findings f using (area, lead_id)
         join makers m on m.id = f.rule_id and m.live where f.is_open
         """,
         *names,
     )
     found: dict[LeadName, list[LeadFinding]] = defaultdict(list)
-    for area, lead, finding_id, kind, name, last_day, severity, excuse_until, at_stake in rows:
+    for area, lead, finding_id, kind, name, last_day, severity, excuse_until, at_stake, lane in rows:
         found[area, lead].append(
             LeadFinding(
                 Subject(kind, name),
@@ -296,6 +300,7 @@ async def _find_open(connection: asyncpg.Connection, leads: Collection[LeadName]
                 None if excuse_until is None else excuse_until.toordinal(),
                 tuple(disputes[area, finding_id]),
                 at_stake,
+                Lane(lane),
             )
         )
     return found

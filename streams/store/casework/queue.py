@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 
 from casework.sight import Sight
-from knowledge_base.findings import FindingVersion
+from knowledge_base.findings import FindingVersion, Lane
 from streams.messages.versions import decode_version
 from streams.store.casework.sights import SHOWN, sight_arguments
 
@@ -38,6 +38,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 class LeadFilter(msgspec.Struct, frozen=True):
     """Which leads, in which order, from where on. Nothing given means all; ``states`` empty means every state."""
 
+    lane: str | None = None
     area: str | None = None
     institution: str | None = None
     topic: str | None = None
@@ -58,6 +59,7 @@ class Lead(msgspec.Struct, frozen=True):
     institution_name: str | None
     topic: str
     service_year: int
+    lane: str
     version: int
     state: str
     assignee: str | None
@@ -101,13 +103,14 @@ class Gap(msgspec.Struct, frozen=True):
 # What leads come to today. From counts_from on a lead's own row says it; before, a step of lead_totals does.
 _SETTLED = """
     select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state, l.assignee, l.updated_at,
-        l.findings, l.people, l.in_question, l.in_fund, l.loss, l.newest_day, l.severity, 0 as waiting, l.at_stake
+        l.findings, l.people, l.in_question, l.in_fund, l.loss, l.newest_day, l.severity, 0 as waiting, l.at_stake,
+        l.lane
     from leads l where l.counts_from <= $1
 """
 _UNSETTLED = """
     select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state, l.assignee, l.updated_at,
         t.findings, t.people, t.in_question, t.in_fund, t.loss, t.newest_day, t.severity,
-        l.findings - t.findings as waiting, t.at_stake
+        l.findings - t.findings as waiting, t.at_stake, t.lane
     from leads l
     join lateral (
         select * from lead_totals t where t.area = l.area and t.lead_id = l.lead_id and t.from_day <= $1
@@ -129,6 +132,7 @@ _LEADS = """
 
 # Fields of a filter by the column that they narrow.
 _NARROWING = {
+    "lane": "lane",
     "area": "area",
     "institution": "institution",
     "topic": "topic",
@@ -189,14 +193,18 @@ async def find_leads(connection: asyncpg.Connection, chosen: LeadFilter, sight: 
     return [Lead(**row) for row in rows]
 
 
-async def find_state_counts(connection: asyncpg.Connection, chosen: LeadFilter, sight: Sight) -> dict[str, int]:
-    """How many leads there are in each state with the other conditions of a filter."""
+async def find_counts(connection: asyncpg.Connection, chosen: LeadFilter, sight: Sight) -> dict[str, dict[str, int]]:
+    """How many leads there are in each state of each lane with the other conditions of a filter."""
     arguments = sight_arguments(sight)
-    conditions = _conditions(chosen, arguments)
+    conditions = _conditions(msgspec.structs.replace(chosen, lane=None), arguments)
     rows = await connection.fetch(
-        f"select t.state, count(*) as leads from {_TODAY} t where {conditions} group by t.state", *arguments
+        f"select t.lane, t.state, count(*) as leads from {_TODAY} t where {conditions} group by t.lane, t.state",
+        *arguments,
     )
-    return {row["state"]: row["leads"] for row in rows}
+    counts: dict[str, dict[str, int]] = {lane.value: {} for lane in Lane}
+    for row in rows:
+        counts[row["lane"]][row["state"]] = row["leads"]
+    return counts
 
 
 async def find_lead(connection: asyncpg.Connection, lead_id: str, sight: Sight) -> Lead | None:

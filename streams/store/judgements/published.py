@@ -83,16 +83,17 @@ async def save_makers(connection: asyncpg.Connection, rule_set: RuleSet) -> None
     cards = list(rule_set.cards.values())
     await connection.execute(
         """
-        insert into makers (id, kind, topic, severity, live, rule_set)
-        select *, $6 from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::bool[])
+        insert into makers (id, kind, topic, severity, live, lane, rule_set)
+        select *, $7 from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::bool[], $6::text[])
         on conflict (id) do update set kind = excluded.kind, topic = excluded.topic, severity = excluded.severity,
-            live = excluded.live, rule_set = excluded.rule_set
+            live = excluded.live, lane = excluded.lane, rule_set = excluded.rule_set
         """,
         [card.id for card in cards],
         [card.maker_kind for card in cards],
         [card.topic for card in cards],
         [int(card.severity) for card in cards],
         [card.is_live for card in cards],
+        [card.lane.value for card in cards],
         rule_set.hash,
     )
     await connection.execute(
