@@ -82,7 +82,7 @@ class Card(FilePart):
     """What a good page says beside the rule."""
 
     lane: Lane = Lane.INSPECTION
-    """In which lane of the queue its findings stand: `inspection`, or `data_quality` where nothing is to be inspected."""
+    """Where its findings stand in the queue: `inspection`, or `data_quality` where nothing is to be inspected."""
 
     basis: tuple[Basis, ...] = ()
     """On what it rests, with the day from which each applies."""

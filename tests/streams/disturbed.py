@@ -236,10 +236,14 @@ def unlike_reference(kept: Kept, rule_set: RuleSet) -> dict[Key, str]:
 
 
 def some_people(events: Iterable[Event], together: int = 50) -> Iterator[list[Event]]:
-    """An area's events, some people at a time: the reference judge holds each event against each of its people."""
+    """An area's events, some people at a time: the reference judge holds each event against each of its people.
+
+    Whom some merge joins stay together, also where it was taken back: what holds is for the judge to find.
+    """
     of_people: dict[str, list[Event]] = defaultdict(list)
     events = list(events)
-    names = person_names(events)
+    names = person_names(event for event in events if getattr(event, "change", "") != "unmerge")
+    names = {event.patient: names.get(event.patient, event.patient) for event in events}
     for event in events:
         of_people[names[event.patient]].append(event)
     everybody = iter(of_people.values())
