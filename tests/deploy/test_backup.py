@@ -156,7 +156,10 @@ def test_imported_knowledge_is_back_with_the_database_and_its_folder(
 
     without = Shell(tmp_path / "elsewhere", restored)
     without("migrate")
-    assert without.json("rules", "status")["in_force"] == in_force
+    status = without.json("rules", "status")
+    assert (status["in_force"], status["own"]) == (in_force, in_force)
+    (sign,) = [s for s in json.loads(without.run("doctor", "--json").stdout) if s["about"] == "规则集 / rule set"]
+    assert sign["state"] == "ok"
     assert without.json("knowledge", "imports") == []
     back = Shell(tmp_path / "restored", restored)
     back("migrate")

@@ -173,6 +173,11 @@ def test_only_what_the_provinces_are_to_localise_is_not_localised(tmp_path: Path
     assert [p.localised for p in _points(tmp_path / "b", sexes)] == [True]
 
 
+def test_whole_numbers_are_read_as_they_are_shown(tmp_path: Path) -> None:
+    (point,) = _points(tmp_path / "a", read(tmp_path, DAILY_CAPS, (1, "护理", 1.0, "日", CARE)))
+    assert str(point.row.limit) == "1"
+
+
 def test_titles_above_the_head_totals_and_remarks_are_no_rows(tmp_path: Path) -> None:
     reading = read(
         tmp_path,
