@@ -97,6 +97,10 @@ class TestNegativeLines:
     def test_an_earlier_day_with_the_same_amount_comes_after_its_own_day_with_another(self) -> None:
         assert rest(bill("1", sold("a", "03-04"), sold("b", price="50"), back("r"))) == {"a": 1, "b": 0}
 
+    @pytest.mark.parametrize(("near", "far"), [("03-04", "03-03"), ("03-06", "03-07")])
+    def test_of_other_days_the_nearer_comes_first_whatever_its_amount(self, near: str, far: str) -> None:
+        assert rest(bill("1", sold("n", near, price="50"), sold("f", far), back("r"))) == {"n": 0, "f": 1}
+
     def test_the_amount_a_unit_is_as_billed_and_not_what_refunds_left(self) -> None:
         dear = sold("a", quantity="2", price="50", clock="08:00")
         taken = sold("x", quantity="-1", price="60", refund_of="a")  # leaves one unit of 40
@@ -153,6 +157,13 @@ class TestNegativeLines:
         assert [scope for _, scope in money(claim).values()] == [40, None]
         (person,) = people([claim])
         assert [(one.counts, one.undecided) for one in person.lines] == [(True, False), (False, True)]
+
+    def test_lines_of_which_nothing_is_left_are_passed_over(self) -> None:
+        gone = sold("a", clock="09:00"), sold("x", quantity="-1", refund_of="a")
+        empty = sold("e", quantity="0", amount="0", clock="10:00")
+        claim = bill("1", sold("b", clock="08:00"), *gone, empty, back("r", quantity="-0.5", in_fund_scope=None))
+        assert rest(claim) == {"a": 0, "b": Decimal("0.5"), "e": 0}
+        assert {line_id: scope for line_id, (_, scope) in money(claim).items()} == {"a": 0, "b": None, "e": 0}
 
     def test_it_takes_off_lines_that_nobody_paid_and_an_unpaid_one_takes_off_paid_lines(self) -> None:
         free = Paid("0", own="40")
