@@ -9,7 +9,7 @@ from api.frame.texts import Texts
 from knowledge_base.cards import Words
 from knowledge_base.findings import Amounts
 from knowledge_base.signs import neutral
-from streams.store.casework.queue import Lead
+from streams.store.casework.queue import Lead, Neighbour
 
 Topics = Mapping[str, Words]
 """What topics are called, by their folder."""
@@ -87,6 +87,17 @@ def _lead_words(lead: Lead, topics: Topics, texts: Texts) -> dict[str, object]:
         "in_question": formats.money(lead.in_question),
         "in_fund": formats.money(lead.in_fund),
     }
+
+
+def neighbour_words(neighbour: Neighbour, topics: Topics, texts: Texts) -> str:
+    """A lead of another institution and how many of its findings name lines of one's own."""
+    return texts(
+        "lead.neighbour",
+        institution=neutral(neighbour.institution_name or neighbour.institution),
+        year=neighbour.service_year,
+        topic=topic_name(neighbour.topic, topics, texts),
+        findings=f"{neighbour.findings:,}",
+    )
 
 
 def topic_name(topic: str, topics: Topics, texts: Texts) -> str:

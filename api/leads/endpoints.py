@@ -21,6 +21,7 @@ from api.leads import acts
 from api.leads.filters import Chosen, check_topic, encode_cursor
 from api.leads.law import law_of
 from api.leads.models import (
+    BesideOut,
     DecisionIn,
     DecisionOut,
     FindingOut,
@@ -86,6 +87,7 @@ async def get_lead(request: Request, session: Seer, lead_id: str, page: PageNumb
             page=page,
             pages=max(1, -(-lead.findings // PAGE)),
             findings=await _findings_out(connection, shown, texts, lead_id, versions),
+            beside=BesideOut.of(await queue.find_beside(connection, lead, shown.sight)),
             decisions=[DecisionOut.of(d) for d in await decisions.find_decisions(connection, lead.area, lead.lead_id)],
         )
 

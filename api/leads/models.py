@@ -14,7 +14,7 @@ from casework.reasons import LONGEST_REASON
 from knowledge_base.days import as_date
 from knowledge_base.findings import Amounts, Finding, FindingVersion, LineKey, billed_lines
 from rules_lib.wording import finding_day
-from streams.store.casework.queue import Lead
+from streams.store.casework.queue import Beside, Lead, Neighbour
 
 
 class _Part(BaseModel):
@@ -185,6 +185,34 @@ class DecisionOut(_Part):
         return cls(**shared, decision=decision.decision.value, cites=cites)
 
 
+class NeighbourOut(_Part):
+    """A lead of another institution that has findings which name lines of this one."""
+
+    lead_id: str
+    institution: str
+    institution_name: str | None
+    topic: str
+    service_year: int
+    findings: int = Field(description="Open findings of that lead that name lines of this institution")
+    finding_id: str = Field(description="One of these findings")
+
+    @classmethod
+    def of(cls, neighbour: Neighbour) -> "NeighbourOut":
+        return cls(**{name: getattr(neighbour, name) for name in cls.model_fields})
+
+
+class BesideOut(_Part):
+    """Open findings in leads of other institutions that name lines of this one, in dispute or compared with."""
+
+    findings: int
+    leads: int
+    first: list[NeighbourOut] = Field(description="Leads with most of them first; five at most")
+
+    @classmethod
+    def of(cls, beside: Beside) -> "BesideOut":
+        return cls(findings=beside.findings, leads=beside.leads, first=[NeighbourOut.of(of) for of in beside.first])
+
+
 class LeadDetail(_Part):
     """A lead with one page of its findings and all decisions on it."""
 
@@ -192,6 +220,7 @@ class LeadDetail(_Part):
     page: int
     pages: int
     findings: list[FindingOut]
+    beside: BesideOut
     decisions: list[DecisionOut]
 
 

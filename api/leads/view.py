@@ -19,7 +19,7 @@ from rules_lib.histories.patient import PatientHistory
 from rules_lib.wording import Names
 from streams.store.casework import queue
 from streams.store.casework.decisions import Place, find_decisions, find_heirs, find_moved
-from streams.store.casework.queue import Changes, Gap, Lead
+from streams.store.casework.queue import Beside, Changes, Gap, Lead
 from streams.store.events.evidence import find_person_events, load_claims
 from streams.store.judgements import published
 from streams.store.sessions import Connection
@@ -87,6 +87,7 @@ class LeadView:
     page_size: int
     evidence: Evidence | None
     gaps: list[Gap]
+    beside: Beside
     decisions: list[Decision]
     holds: Decision | None
     aftermath: Aftermath | None
@@ -127,6 +128,7 @@ async def load_lead_view(
         page_size=PAGE,
         evidence=await _evidence(connection, shown, selected, findings, page, names, texts) if selected else None,
         gaps=await queue.find_gaps(connection, lead, of_topic),
+        beside=await queue.find_beside(connection, lead, shown.sight),
         decisions=decisions,
         holds=holds,
         aftermath=await _aftermath(connection, shown, holds) if holds else None,

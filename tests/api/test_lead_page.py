@@ -16,7 +16,7 @@ from knowledge_base.findings import Change, FindingVersion
 from rules_lib.rule_set import RuleSet
 from streams.handlers.rule_sets import publish, publish_first
 from streams.store.casework import queue
-from tests.api.story import AREA, COUNTY, TOWN, county, judged, next_version, save_claims, version_of
+from tests.api.story import AREA, COUNTY, NAMES, TODAY, TOWN, county, judged, next_version, save_claims, version_of
 from tests.streams.leads import apply_findings
 
 
@@ -154,6 +154,88 @@ async def test_what_continues_a_finding_is_followed_to_its_end(
     assert f'finding={first.finding_id}#evidence">由另一条疑点延续' not in text
     await _apply(connection, [_continued(last, second)], rule_set)
     assert "由另一条疑点延续" not in (await client.get(page)).text
+
+
+@pytest.fixture
+def seen_elsewhere(versions: list[FindingVersion]) -> FindingVersion:
+    """The finding on a stay in the town that names a line of the county's hospital."""
+    (version,) = [version for version in versions if version.finding.maker_id == "FW10000005"]
+    assert version.finding.institution == TOWN
+    assert {part[0] for part in version.finding.involved} == {COUNTY}
+    return version
+
+
+BESIDE = "另有 1 条其他机构的疑点涉及本机构明细"
+
+
+async def test_a_lead_says_how_many_findings_of_other_institutions_name_its_lines(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, seen_elsewhere: FindingVersion
+) -> None:
+    lead_id = await _lead_id(connection)
+    (other,) = await connection.fetch("select lead_id from leads where institution = $1 and topic = 'stays'", TOWN)
+    text = (await client.get(f"/leads/{lead_id}")).text
+    assert BESIDE in text
+    link = f'<a href="/leads/{other["lead_id"]}?finding={seen_elsewhere.finding_id}#evidence">'
+    assert f"{link}虚构镇卫生院 2026 年 · 住院与床位：1 条</a>" in text
+    told = (await client.get(f"/api/leads/{lead_id}")).json()["beside"]
+    assert (told["findings"], told["leads"]) == (1, 1)
+    (first,) = told["first"]
+    assert (first["lead_id"], first["institution"], first["findings"]) == (other["lead_id"], TOWN, 1)
+    assert "其他机构的疑点" not in (await client.get(f"/leads/{other['lead_id']}")).text
+    assert (await client.get(f"/api/leads/{other['lead_id']}")).json()["beside"]["first"] == []
+
+
+async def test_findings_beside_are_those_that_may_be_shown_today(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, seen_elsewhere: FindingVersion, rule_set: RuleSet
+) -> None:
+    lead_id = await _lead_id(connection)
+    lead = await queue.find_lead(connection, lead_id, Sight(TODAY.toordinal()))
+    assert lead is not None
+    page = f"/leads/{lead_id}"
+    waiting = next_version(seen_elsewhere, excuse_until=TODAY.toordinal())
+    await _apply(connection, [waiting], rule_set)
+    assert BESIDE not in (await client.get(page)).text
+    assert (await queue.find_beside(connection, lead, Sight(TODAY.toordinal() + 1))).findings == 1
+    strangers = Sight(TODAY.toordinal() + 1, frozenset({"another area"}))
+    assert (await queue.find_beside(connection, lead, strangers)).findings == 0
+    shown = next_version(waiting, excuse_until=None)
+    await _apply(connection, [shown], rule_set)
+    assert BESIDE in (await client.get(page)).text
+    await connection.execute("update makers set live = false where id = $1", shown.maker.id)
+    assert BESIDE not in (await client.get(page)).text
+    await _apply(connection, [next_version(shown, Change.WITHDRAWN)], rule_set)
+    assert BESIDE not in (await client.get(page)).text
+
+
+async def test_of_many_leads_with_findings_beside_five_are_named(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, seen_elsewhere: FindingVersion, rule_set: RuleSet
+) -> None:
+    others = [
+        msgspec.structs.replace(
+            seen_elsewhere,
+            finding_id=f"{number}" * 32,
+            finding=msgspec.structs.replace(seen_elsewhere.finding, institution=f"H{number // 2}"),
+        )
+        for number in range(9)
+    ]
+    await _apply(connection, others, rule_set)
+    text = (await client.get(f"/leads/{await _lead_id(connection)}")).text
+    assert "另有 10 条其他机构的疑点涉及本机构明细" in text
+    assert "未列出的线索：1 条" in text
+    named = re.findall(r">(\w+) 2026 年 · 住院与床位：(\d) 条</a>", text)
+    assert sorted(named[:4]) == [("H0", "2"), ("H1", "2"), ("H2", "2"), ("H3", "2")]
+    assert named[4] in {("H4", "1"), (NAMES[TOWN], "1")}
+    assert len(named) == queue.MOST_NEIGHBOURS
+
+
+async def test_findings_beside_are_found_by_their_index(
+    connection: asyncpg.Connection, seen_elsewhere: FindingVersion
+) -> None:
+    await connection.execute("set enable_seqscan = off")
+    plan = await connection.fetch(
+        "explain select from lead_findings f where f.is_open and institutions_beside(f.body) @> array[$1::text]", COUNTY
+    )
+    assert "lead_findings_beside" in "\n".join(row[0] for row in plan)
 
 
 async def test_refused_decision_tells_how_many_findings_moved_away(

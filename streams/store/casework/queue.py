@@ -92,6 +92,26 @@ class Changes(msgspec.Struct, frozen=True):
     moved: int
 
 
+class Neighbour(msgspec.Struct, frozen=True):
+    """A lead of another institution with how many of its findings name lines of one's own, and one of them."""
+
+    lead_id: str
+    institution: str
+    institution_name: str | None
+    topic: str
+    service_year: int
+    findings: int
+    finding_id: str
+
+
+class Beside(msgspec.Struct, frozen=True):
+    """How many open findings, in how many leads of other institutions, name lines of a lead's; the first such leads."""
+
+    findings: int
+    leads: int
+    first: list[Neighbour]
+
+
 class Gap(msgspec.Struct, frozen=True):
     """On how many anchors of a lead's people one of its rules could not decide, for one reason."""
 
@@ -281,6 +301,36 @@ async def find_maker_counts(connection: asyncpg.Connection, lead: Lead, sight: S
         lead.lead_id,
     )
     return [(row["rule_id"], row["findings"]) for row in rows]
+
+
+MOST_NEIGHBOURS = 5
+"""Leads of other institutions that are named; all are counted."""
+
+
+async def find_beside(connection: asyncpg.Connection, lead: Lead, sight: Sight) -> Beside:
+    """The findings of other institutions' leads that count today and name lines of a lead's institution.
+
+    Leads with most of them come first.
+    """
+    rows = await connection.fetch(
+        f"""
+        select l.lead_id, l.institution, i.name as institution_name, l.topic, l.service_year, count(*) as findings,
+            min(f.finding_id) as finding_id,
+            sum(count(*)) over ()::bigint as all_findings, count(*) over () as all_leads
+        from {SHOWN} join leads l on l.area = f.area and l.lead_id = f.lead_id
+        left join institutions i on i.institution = l.institution
+        where f.area = $3 and f.is_open and institutions_beside(f.body) @> array[$4::text]
+        group by l.area, l.lead_id, i.name order by 6 desc, l.lead_id limit $5
+        """,
+        *sight_arguments(sight),
+        lead.area,
+        lead.institution,
+        MOST_NEIGHBOURS,
+    )
+    if not rows:
+        return Beside(0, 0, [])
+    first = [Neighbour(**{name: row[name] for name in Neighbour.__struct_fields__}) for row in rows]
+    return Beside(rows[0]["all_findings"], rows[0]["all_leads"], first)
 
 
 async def find_finding(
