@@ -22,7 +22,6 @@ from rules_lib.rule_set import RuleSet
 from rules_lib.variants import (
     Hit,
     as_it_is,
-    line_key,
     on_transfer_day,
     payment_untold,
     posted_at_discharge,
@@ -112,9 +111,7 @@ def _hit_of(case: Sequence[Mapping[str, object]], rule: Rule, rule_set: RuleSet)
     if not findings:
         return None
     parts = [guilty.part for finding in findings for guilty in finding.guilty]
-    guilty = frozenset(billed_lines(parts)) or frozenset(
-        line_key(event, line) for event in events for line in event.lines
-    )
+    guilty = frozenset(billed_lines(parts))
     involved = frozenset(billed_lines(part for finding in findings for part in finding.involved))
     return Hit(events, guilty, involved - guilty, findings[0].value - findings[0].limit)
 
@@ -158,7 +155,7 @@ def _renamed(digest: Digest) -> Digest:
 def _dealt(hit: Hit, digests: list[Digest]) -> Iterator[list[Digest]]:
     """The events of two areas: those with lines in dispute in one, the others in the other."""
     for guilty in (True, False):
-        yield [digest for event, digest in zip(hit.events, digests, strict=True) if hit.holds_guilty(event) is guilty]
+        yield [digest for event, digest in zip(hit.events, digests, strict=True) if hit.is_meant(event) is guilty]
 
 
 def _strange(area: list[Digest], rule: Rule, rule_set: RuleSet, details: Mapping[str, ClaimDetails]) -> str | None:

@@ -17,14 +17,20 @@ _STAY_BEFORE, _STAY_AFTER = timedelta(days=3), timedelta(days=2)
 
 
 class Hit(NamedTuple):
-    """A case that is a hit: its events with every id told, and the keys of lines in dispute and compared."""
+    """A case that is a hit: its events with every id told, and the keys of lines in dispute and compared.
+
+    Where nothing but claims is in dispute, ``guilty`` is empty and every claim is meant.
+    """
 
     events: tuple[EventWords, ...]
     guilty: frozenset[LineKey]
     involved: frozenset[LineKey]
     beyond: Decimal
 
-    def holds_guilty(self, event: EventWords) -> bool:
+    def is_meant(self, event: EventWords) -> bool:
+        """Whether an event is a claim in dispute, or holds lines that are."""
+        if not self.guilty:
+            return event.sex_on_file is None
         return any(line_key(event, line) in self.guilty for line in event.lines)
 
 
@@ -75,16 +81,16 @@ def _with_lines(event: EventWords, lines: Sequence[LineWords]) -> EventWords:
 
 
 def _changed(hit: Hit, event: Callable[[EventWords], EventWords]) -> list[EventWords]:
-    """The events, those that hold lines in dispute changed."""
-    return [event(of) if hit.holds_guilty(of) else of for of in hit.events]
+    """The events, those in dispute changed."""
+    return [event(of) if hit.is_meant(of) else of for of in hit.events]
 
 
 def _added(hit: Hit, event: Callable[[EventWords], EventWords]) -> list[EventWords]:
-    """The events, and one more for each that holds lines in dispute."""
-    return [*hit.events, *(event(of) for of in hit.events if hit.holds_guilty(of))]
+    """The events, and one more for each in dispute."""
+    return [*hit.events, *(event(of) for of in hit.events if hit.is_meant(of))]
 
 
-def with_refund(hit: Hit) -> list[EventWords]:
+def with_refund(hit: Hit) -> list[EventWords] | None:
     def refund(event: EventWords) -> EventWords:
         lines = [
             _times(line, Decimal(-1)).model_copy(update={"id": f"r-{line.id}", "refund_of": line.id})
@@ -93,7 +99,7 @@ def with_refund(hit: Hit) -> list[EventWords]:
         ]
         return _with_lines(event, lines).model_copy(update={"claim": f"r-{event.claim}", "paid": Decimal(-100)})
 
-    return _added(hit, refund)
+    return _added(hit, refund) if hit.guilty else None
 
 
 def with_reversal(hit: Hit) -> list[EventWords]:
@@ -105,19 +111,19 @@ def with_reversal(hit: Hit) -> list[EventWords]:
     return _added(hit, reversal)
 
 
-def with_correction(hit: Hit) -> list[EventWords]:
+def with_correction(hit: Hit) -> list[EventWords] | None:
     def correction(event: EventWords) -> EventWords:
         lines = [line for line in event.lines if line_key(event, line) not in hit.guilty]
         return _with_lines(event, lines).model_copy(update={"claim": f"k-{event.claim}", "corrects": event.claim})
 
-    return _added(hit, correction)
+    return _added(hit, correction) if hit.guilty else None
 
 
 def with_the_same_again(hit: Hit) -> list[EventWords]:
     return _added(hit, lambda event: event.model_copy(update={"claim": f"k-{event.claim}", "corrects": event.claim}))
 
 
-def self_paid(hit: Hit) -> list[EventWords]:
+def self_paid(hit: Hit) -> list[EventWords] | None:
     def own(event: EventWords) -> EventWords:
         nothing = {"in_fund": Decimal(0)}
         guilty = [line_key(event, line) in hit.guilty for line in event.lines]
@@ -126,7 +132,7 @@ def self_paid(hit: Hit) -> list[EventWords]:
             event, [line.model_copy(update=nothing) if is_guilty else line for line, is_guilty in paired]
         )
 
-    return _changed(hit, own)
+    return _changed(hit, own) if hit.guilty else None
 
 
 def without_fund(hit: Hit) -> list[EventWords]:
@@ -139,8 +145,8 @@ def payment_untold(hit: Hit) -> list[EventWords]:
 
 def settled_late(hit: Hit) -> list[EventWords]:
     def late(event: EventWords) -> EventWords:
-        last = max(line.day for line in event.lines)
-        return event.model_copy(update={"settled": last + _LATE})
+        days = [*(line.day for line in event.lines), *(day for day in event.stay if day is not None)]
+        return event.model_copy(update={"settled": max(days) + _LATE}) if days else event
 
     return _changed(hit, late)
 
@@ -166,7 +172,7 @@ def posted_at_discharge(hit: Hit) -> list[EventWords] | None:
     def post(event: EventWords) -> EventWords:
         if _is_closed(event):
             stay = event.stay
-        elif not in_hospital and hit.holds_guilty(event):
+        elif not in_hospital and event.lines and hit.is_meant(event):
             days = [line.day for line in event.lines]
             stay = (min(days) - _STAY_BEFORE, max(days) + _STAY_AFTER)
         else:

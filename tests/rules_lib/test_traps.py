@@ -131,6 +131,15 @@ def test_on_the_day_of_transfer_what_is_beyond_the_limit_was_given_by_the_other_
     assert (other.at, other.stay[0]) == ("H9", date(2026, 3, 7))
 
 
+def test_where_claims_alone_are_in_dispute_they_are_meant_and_have_no_lines_to_take_back() -> None:
+    hit = Hit(told([STAY.model_copy(update={"lines": ()})]), frozenset(), frozenset(), Decimal(1))
+    assert [of(hit) for of in (variants.with_refund, variants.with_correction, variants.self_paid)] == [None] * 3
+    claim, reversal = variants.with_reversal(hit)
+    assert (reversal.reverses, reversal.lines) == (claim.claim, ())
+    assert [event.paid for event in variants.without_fund(hit)] == [0]
+    assert [event.settled for event in variants.settled_late(hit)] == [date(2026, 9, 3)]
+
+
 def test_what_cannot_happen_to_a_case_is_not_tried() -> None:
     open_stay = Hit(told([STAY.model_copy(update={"stay": STAY.stay[:1]})]), HIT.guilty, HIT.involved, HIT.beyond)
     assert variants.settled_in_the_middle(open_stay) is None
