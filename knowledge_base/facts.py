@@ -62,6 +62,10 @@ class Facts:
         """Every code of a catalogue with its points, the latest first."""
         return self._by_code.get(catalogue, {})
 
+    def items(self, catalogue: str) -> set[str]:
+        """Every item that the points of a catalogue say something about."""
+        return {code for points in self.codes(catalogue).values() for point in points for code in point.row.all_codes}
+
     def widest(self, catalogue: str) -> Point | None:
         """The point of a catalogue that looks back the most days, ``None`` where it holds none."""
         if catalogue not in self._widest:

@@ -29,15 +29,10 @@ class RulesOf:
                 rules_of[catalogue] = (*rules_of.get(catalogue, ()), rule)
         index: dict[str, tuple[Rule, ...]] = {}
         for catalogue, rules in rules_of.items():
-            for code in self._codes(catalogue):
+            for code in self.facts.items(catalogue):
                 before = index.get(code)
                 index[code] = rules if before is None else _joined(before, rules)
         return index
-
-    def _codes(self, catalogue: str) -> set[str]:
-        """Every item that the points of a catalogue say something about."""
-        points_of = self.facts.codes(catalogue)
-        return {code for points in points_of.values() for point in points for code in point.row.all_codes}
 
     @cached_property
     def whole_item_codes(self) -> frozenset[str]:
@@ -66,7 +61,7 @@ class RulesOf:
 
     def _codes_of(self, rules: Iterable[Rule]) -> frozenset[str]:
         catalogues = {name for rule in rules for name in rule.catalogues}
-        return frozenset(code for catalogue in catalogues for code in self._codes(catalogue))
+        return frozenset(code for catalogue in catalogues for code in self.facts.items(catalogue))
 
     @cached_property
     def needing_item_codes(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from fastapi import Request
@@ -14,9 +14,11 @@ from api.frame import formats
 from api.frame.site import HERE, Site
 from casework.sight import Sight
 from knowledge_base.cards import Card, Words
+from knowledge_base.catalogues.files import load_heads
 from knowledge_base.days import Day
 from knowledge_base.facts import Point
 from knowledge_base.signs import neutral
+from rules_lib.coverage import Cover, covers
 from rules_lib.rule_set import RuleSet
 from rules_lib.wording import item_names, number
 from streams.bus import Bus, Lag
@@ -33,16 +35,25 @@ STATIC = PAGES / "frame" / "static"
 _BUS_PATIENCE = 5
 
 
+OfSet = tuple[Mapping[str, str], Mapping[str, Point], tuple[Cover, ...]]
+"""What is worked out once for each rule set: what its facts call items, the facts by name, and how much it holds of
+each catalogue."""
+
+_own_heads = cache(load_heads)
+
+
 @dataclass(frozen=True)
 class Shown:
     """What one request works with: the rule set in force as its connection sees it, and what may be seen today.
 
-    ``items`` holds what the set's facts call items, by code; ``points`` the facts by their names.
+    ``items`` holds what the set's facts call items, by code; ``points`` the facts by their names; ``covers`` how much
+    it holds of each catalogue.
     """
 
     rule_set: RuleSet
     items: Mapping[str, str]
     points: Mapping[str, Point]
+    covers: tuple[Cover, ...]
     sight: Sight
 
     @property
@@ -66,17 +77,15 @@ class Desk:
     vault: Vault
     today: Callable[[], Day]
     site: Site = HERE
-    _known: dict[str, tuple[Mapping[str, str], Mapping[str, Point]]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _of_sets: dict[str, OfSet] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     async def find_shown(self, connection: Connection) -> Shown:
         """The rules and the day that a request works with, read on its own connection."""
         rule_set = await self.rule_sets.in_force(connection)
-        if rule_set.hash not in self._known:
+        if rule_set.hash not in self._of_sets:
             points = {point.point_id: point for point in rule_set.facts.points}
-            self._known[rule_set.hash] = item_names(rule_set.facts), points
-        return Shown(rule_set, *self._known[rule_set.hash], Sight(self.today()))
+            self._of_sets[rule_set.hash] = item_names(rule_set.facts), points, covers(rule_set, _own_heads())
+        return Shown(rule_set, *self._of_sets[rule_set.hash], Sight(self.today()))
 
     @cached_property
     def templates(self) -> Environment:

@@ -15,6 +15,7 @@ from casework.decisions import Decision, holding
 from knowledge_base.cards import Card
 from knowledge_base.findings import Change, Finding, FindingVersion
 from knowledge_base.subjects import PATIENT
+from rules_lib.coverage import Cover
 from rules_lib.histories.patient import PatientHistory
 from rules_lib.wording import Names
 from streams.store.casework import queue
@@ -80,6 +81,7 @@ class LeadView:
     lead: Lead
     makers: list[MakerShare]
     cards: Mapping[str, Card]
+    covers: tuple[Cover, ...]
     topics: Topics
     findings: list[FindingVersion]
     page: int
@@ -121,6 +123,7 @@ async def load_lead_view(
         lead=lead,
         makers=await _shares(connection, shown, lead),
         cards=shown.cards,
+        covers=shown.covers,
         topics=shown.topics,
         findings=findings,
         page=page,

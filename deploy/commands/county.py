@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from deploy.commands.coverage import Coverage, find_coverage, show_coverage
 from deploy.commands.output import Failure, Json, Opened, counted, note, print_json, print_table, run, say
 from deploy.commands.progress import Closing, close_run, follow
 from deploy.commands.publishing import publish_own
@@ -67,10 +68,11 @@ def demo(
 
 
 class DemoReport(msgspec.Struct, frozen=True):
-    """What ``demo --json`` prints: the closing of the run and the score against what was planted."""
+    """What ``demo --json`` prints: the closing of the run, what the rules know, and the score against the truth."""
 
     closing: Closing
     score: Score
+    coverage: Coverage
 
 
 async def _demo(plan: CountyPlan, exit_after_replay: bool, json: bool) -> None:
@@ -110,10 +112,12 @@ async def _replay(settings: Settings, service: Service, plan: CountyPlan, json: 
             messages, seconds = await follow(service, sending, None, lambda: reader.position)
     closing, account = await close_run(service, messages, seconds)
     result = await _score(service, truth)
+    known = await find_coverage(service)
     if json:
-        print_json(DemoReport(closing, result))
+        print_json(DemoReport(closing, result, known))
     else:
         show_closing(closing, account, service.rule_set)
+        show_coverage(known)
         for row in write_table(result).splitlines():
             say(row)
         note(

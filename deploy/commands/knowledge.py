@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from deploy import knowledge
+from deploy.commands.coverage import coverage
 from deploy.commands.output import Failure, Json, Opened, acting, note, print_json, print_table, run, say
 from deploy.commands.publishing import say_switch
 from deploy.knowledge import Import, Kept
@@ -37,6 +38,7 @@ _LOCKS = ("~$*",)
 def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="知识点 / knowledge points")
     group.command("list")(list_points)
+    group.command()(coverage)
     group.command("import")(import_sheets)
     group.command()(imports)
     group.command()(undo)

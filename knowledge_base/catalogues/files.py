@@ -4,7 +4,7 @@ A catalogue is one YAML file with a source and points. A point holds item codes 
 ``valid_from`` on (and to ``valid_to``, counted, where it ends); ``recorded_on`` is the day on which it became
 known. A later point with the same key supersedes an earlier one from its own first day; both stay. ``published`` says
 how many points the notices list, counted as the row type does (``keys``): no rule reads it. A catalogue without points
-comes by import.
+comes by import. ``unread`` says why no rule reads a catalogue yet.
 
     catalogue: periods
     title: 医疗服务项目周期超频次
@@ -80,6 +80,9 @@ class Head(BaseModel):
     published: Annotated[int, Field(gt=0)] | None = None
     """How many points the notice published, held here or not."""
 
+    unread: str | None = None
+    """Why no rule reads its points yet."""
+
     note: str | None = None
     """What a reader should know."""
 
@@ -91,7 +94,7 @@ def load_catalogue(path: Path) -> tuple[Point, ...]:
     head: Head | None = None
     rows: list[AnyRow] = []
     with collected(errors):
-        head = raw.model((), Head, {key: value for key, value in raw.data.items() if key != "points"})
+        head = _head(raw)
     row_type = ROWS.get(str(raw.data.get("catalogue")))
     if row_type is not None:
         with collected(errors):
@@ -102,6 +105,15 @@ def load_catalogue(path: Path) -> tuple[Point, ...]:
     if faults := _faults_of(raw, points):
         raise CatalogueError(path, faults)
     return points
+
+
+def _head(raw: YamlFile) -> Head:
+    return raw.model((), Head, {key: value for key, value in raw.data.items() if key != "points"})
+
+
+def load_heads(folder: Path = CATALOGUES) -> tuple[Head, ...]:
+    """The heads of all catalogues of a folder, in the order of their names. Raises ``CatalogueError``."""
+    return tuple(_head(load_yaml(path)) for path in look_into(folder, YAML, beside=_PROGRAM).sound())
 
 
 def _faults_of(raw: YamlFile, points: tuple[Point, ...]) -> list[Fault]:

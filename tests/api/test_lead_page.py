@@ -313,3 +313,15 @@ async def test_signs_that_nobody_sees_are_spelled_out_in_identifiers(
             assert r"床\u200b位" in page
         sentence = (await client.get(f"/api/findings/{version.finding_id}")).json()["sentence"]
         assert "\u200b" not in sentence
+
+
+@pytest.mark.usefixtures("versions")
+async def test_the_page_says_how_much_of_the_published_knowledge_a_rule_knows(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    lead_id: str = await connection.fetchval(
+        "select lead_id from leads where area = $1 and topic = 'limits' limit 1", AREA
+    )
+    page = (await client.get(f"/leads/{lead_id}")).text
+    assert "知识点的覆盖" in page
+    assert re.search("公布 (67|14) 条，已有 (67|14) 条，自 (2025-12-31|2016-03-09) 起有效", page)

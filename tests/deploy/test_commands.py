@@ -140,6 +140,21 @@ def test_rules_and_knowledge_can_be_listed_and_checked(shell: Shell) -> None:
     assert shell.json("knowledge", "list", "--catalogue", "periods", "--on", "2010-01-01") == []
 
 
+def test_coverage_is_told_by_catalogue_and_by_the_money_that_was_billed(shell: Shell, tmp_path: Path) -> None:
+    nothing_yet = shell.json("knowledge", "coverage")
+    assert (nothing_yet["claims"], nothing_yet["money"]) == (0, None)
+    claims = tmp_path / "claims.jsonl"
+    write_county(CountyPlan(scale=1 / 4000), claims, tmp_path / "truth.jsonl")
+    shell("import", "claims", str(claims))
+    told = shell.json("knowledge", "coverage")
+    pairs = next(entry for entry in told["catalogues"] if entry["cover"]["catalogue"] == "pairs_of_a_day")
+    assert (pairs["cover"]["held"], pairs["cover"]["published"], pairs["cover"]["since"]) == (446, 446, "2025-12-31")
+    assert 0 < float(pairs["money"]) < float(told["money_read"]) <= float(told["money"]) < 1
+    shown = shell("knowledge", "coverage")
+    assert f"{float(told['money']):.2%}" in shown
+    assert "无 none: 明细没有写岁数" in shown
+
+
 def test_a_faulty_rule_folder_is_told_with_line_and_field(shell: Shell, tmp_path: Path) -> None:
     folder = tmp_path / "stays"
     folder.mkdir()
