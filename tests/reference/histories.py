@@ -24,6 +24,7 @@ SCENES: dict[str, tuple[Callable[[Story], None], ...]] = {
     "names and dates": (one_claim_id, numbers_again, numbers_again, placeholder_dates, wrong_clocks, signs_and_refunds),
     "one person": (joined_and_parted,),
 }
+_EVERY_SCENE = tuple(dict.fromkeys(scene for scenes in SCENES.values() for scene in scenes))
 
 
 def history(seed: int, about: str, points: Sequence[Point] | None = None) -> list[Event]:
@@ -38,4 +39,13 @@ def scene_history(seed: int, scene: Callable[[Story], None], points: Sequence[Po
     scene(story)
     if story.random.random() < 0.2:
         disturb(story, 1)
+    return [spelled(event) for event in story.events]
+
+
+def mixed_history(seed: int, points: Sequence[Point] | None = None) -> list[Event]:
+    """The events of one history about two or three points at once, with what else went astray."""
+    story = begin(f"mixed history/{seed}", points or published())
+    for scene in story.random.choices(_EVERY_SCENE, k=story.random.choice([2, 3])):
+        scene(story)
+    disturb(story, story.random.randrange(4))
     return [spelled(event) for event in story.events]

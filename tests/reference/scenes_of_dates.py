@@ -71,7 +71,7 @@ def wrong_clocks(story: Story) -> None:
         later(story, first, 0, claim_id=first.claim_id, lines=units, **told)
     else:
         base = later(story, first, -1, settled_at=first.settled_at - DAY, happened_at=first.settled_at - DAY)
-        story.events[0] = replace(first, corrects=base.claim_id)
+        story.events[story.events.index(first)] = replace(first, corrects=base.claim_id)
         later(story, first, 0, lines=units, corrects=base.claim_id, **told)
     if story.random.random() < 0.3:
         _tell_two_sexes(story)

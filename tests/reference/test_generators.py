@@ -13,7 +13,7 @@ from knowledge_base.events.head import Event
 from .dates import civil_day
 from .edges import edges_of
 from .generators import mixed, persons
-from .histories import SCENES, history
+from .histories import SCENES, history, mixed_history
 from .judge import RULE_IDS, near_miss_reasons, near_misses, reference_findings
 from .oddities import ODD_DETAILS
 from .rules import BED_DAYS, DAILY_CAP, PERIOD
@@ -149,7 +149,7 @@ def _any_history(seed: int) -> list[Event]:
     return history(seed, list(SCENES)[seed % len(SCENES)])
 
 
-@pytest.mark.parametrize("sample", [lambda seed: persons(seed, None), mixed, _any_history])
+@pytest.mark.parametrize("sample", [lambda seed: persons(seed, None), mixed, _any_history, mixed_history])
 def test_generated_events_keep_the_schema(sample: Callable[[int], list[Event]]) -> None:
     for seed in range(300):
         events = sample(seed)
@@ -181,6 +181,6 @@ def test_lines_lie_where_the_utc_day_differs_from_the_day_in_china() -> None:
 
 def test_the_answer_does_not_depend_on_the_order_of_events() -> None:
     points = load_facts().points
-    for events in [*map(mixed, range(100)), *map(_any_history, range(400))]:
+    for events in [*map(mixed, range(100)), *map(_any_history, range(200)), *map(mixed_history, range(200))]:
         shuffled = sorted(events, key=lambda event: event.event_id[::-1])
         assert reference_findings(shuffled, points) == reference_findings(events, points)

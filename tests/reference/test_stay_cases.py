@@ -92,10 +92,11 @@ def test_thirty_days_after_the_last_discharge_the_number_was_used_again(gap: int
 
 
 def test_the_gap_is_counted_from_the_greatest_discharge_before() -> None:
-    """A long one between: the third claim begins 30 days after the first ends, but within the second."""
-    claims = part("1", "03-01", "03-05"), part("3", "04-04", "04-09")
+    """The last begins 30 days after the one before it ends, but 15 after the longer one that began before both."""
+    claims = part("2", "03-02", "03-05"), part("3", "04-04", "04-09")
     assert the_stay(*claims).reason == NUMBER_USED_AGAIN
-    assert the_stay(*claims, part("2", "03-02", "03-20")).state == "closed"
+    assert the_stay(*claims, part("1", "03-01", "03-20")).state == "closed"
+    assert the_stay(*claims, part("1", "03-03", "03-20")).state == "closed"
 
 
 def test_a_claim_that_tells_only_one_of_its_dates_is_no_stay_of_its_own() -> None:

@@ -9,7 +9,7 @@ from knowledge_base.findings import Finding
 from rules_lib.rule_set import RuleSet
 from streams.messages.kinds import digest_of
 from tests.reference.generators import mixed, persons
-from tests.reference.histories import SCENES, history
+from tests.reference.histories import SCENES, history, mixed_history
 from tests.reference.judge import RULE_IDS, reference_findings
 
 from .in_memory import differences, findings_of, judgements
@@ -33,6 +33,10 @@ def test_people_aimed_at_a_rule(rule_id: str, rule_set: RuleSet) -> None:
 @pytest.mark.parametrize("about", SCENES)
 def test_histories_about_a_point(about: str, rule_set: RuleSet) -> None:
     assert_equal([event for seed in range(HISTORIES) for event in history(seed, about)], rule_set, None)
+
+
+def test_histories_about_several_points(rule_set: RuleSet) -> None:
+    assert_equal([event for seed in range(HISTORIES) for event in mixed_history(seed)], rule_set, None)
 
 
 def test_people_who_meet_several_rules(rule_set: RuleSet) -> None:

@@ -28,7 +28,7 @@ from streams.store.sessions import connect, open_pool
 from streams.topics import CLAIMS, JUDGES
 from tests.patience import PATIENCE
 from tests.reference.generators import mixed, persons
-from tests.reference.histories import SCENES, history
+from tests.reference.histories import SCENES, history, mixed_history
 from tests.reference.judge import RULE_IDS, near_misses
 
 from .disturbed import (
@@ -82,9 +82,11 @@ def in_area(number: int, events: Iterable[Event]) -> list[Event]:
 
 
 def people_of_all_rules(seeds: range) -> list[Event]:
-    """For each seed one person aimed at each rule, one history about each point, and one who meets several rules."""
+    """For each seed one person aimed at each rule, one history about each point and one about several, and one
+    who meets several rules."""
     aimed = [event for seed in seeds for rule_id in RULE_IDS for event in persons(seed, rule_id)]
     aimed += [event for seed in seeds for about in SCENES for event in history(seed, about)]
+    aimed += [event for seed in seeds for event in mixed_history(seed)]
     return aimed + [event for seed in seeds for event in mixed(seed)]
 
 
