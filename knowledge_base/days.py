@@ -15,6 +15,8 @@ LAST_DAY: Day = date(2199, 12, 31).toordinal()
 
 FIRST_LIKELY, LAST_LIKELY = date(1900, 1, 2).toordinal(), date(2090, 12, 31).toordinal()
 
+_LAST_OF_ALL = date.max.toordinal()
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 MICROSECONDS_AN_HOUR = 3_600_000_000
@@ -71,8 +73,8 @@ def day_of(instant: datetime) -> Day:
 
 
 def as_date(day: Day) -> date:
-    """The calendar date of a day."""
-    return date.fromordinal(day)
+    """The calendar date of a day; of one beyond the calendar its first or last."""
+    return date.fromordinal(min(max(day, 1), _LAST_OF_ALL))
 
 
 def clamped(day: Day) -> date:

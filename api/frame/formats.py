@@ -1,9 +1,10 @@
 """How amounts, days and people are written on pages and in sentences; quantities are in rules_lib.wording."""
 
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
-from knowledge_base.days import Day, as_date
+from knowledge_base.days import Day, as_date, day_of
 from knowledge_base.signs import neutral
 
 CHINA = timezone(timedelta(hours=8))
@@ -20,13 +21,15 @@ def day(value: Day | date | None) -> str:
     if value is None:
         return "—"
     if isinstance(value, datetime):
-        return value.astimezone(CHINA).date().isoformat()
+        return as_date(day_of(value)).isoformat()
     return (as_date(value) if isinstance(value, int) else value).isoformat()
 
 
 def instant(value: datetime) -> str:
-    """An instant as it reads in China, to the minute: ``2026-03-04 15:20``."""
-    return value.astimezone(CHINA).strftime("%Y-%m-%d %H:%M")
+    """An instant as it reads in China, to the minute: ``2026-03-04 15:20``; at the ends of the calendar as it came."""
+    with suppress(OverflowError):
+        value = value.astimezone(CHINA)
+    return value.strftime("%Y-%m-%d %H:%M")
 
 
 def waited(seconds: float) -> tuple[int, str]:

@@ -8,6 +8,7 @@ import msgspec
 
 from knowledge_base.days import (
     A_DAY,
+    FIRST_DAY,
     FIRST_LIKELY,
     LAST_DAY,
     LAST_LIKELY,
@@ -142,6 +143,7 @@ def span_of_claim(
     lasts = [line.day + (line.days - 1 if line.days else 0) for line in lines]
     stay = [day for day in told_stay(admitted, discharged) if day is not None]
     if not firsts and not stay:
+        settled_day = min(max(settled_day, FIRST_DAY), LAST_DAY)
         return settled_day, settled_day
     return min(firsts + stay), min(max(lasts + stay), LAST_DAY)
 

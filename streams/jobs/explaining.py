@@ -26,7 +26,7 @@ from streams.messages.codec import decode_as_it_came, decode_stored
 from streams.messages.identifiers import least, trimmed
 from streams.messages.kinds import KINDS, details_of, digest_of
 from streams.messages.versions import pack_finding, unpack_finding
-from streams.pipeline.persons import joined_pairs, pair_of, persons_of
+from streams.pipeline.persons import Spelled, joined_pairs, persons_of
 from streams.store.events import stored as events
 from streams.store.events import wider
 from streams.store.judgements import findings, published
@@ -76,14 +76,15 @@ async def explain(connection: Connection, area: str, name: str, version: int | N
 
 
 class _Reading(NamedTuple):
-    """How stored bytes are read, and by which of several pseudonyms a person goes."""
+    """How stored bytes are read, by which of several pseudonyms a person goes, and how one is spelled."""
 
     decode: Callable[[bytes], Event]
     named: Callable[[Iterable[str]], str]
+    spelled: Spelled
 
 
-_TRIMMED = _Reading(decode_stored, least)
-_AS_IT_CAME = _Reading(decode_as_it_came, min)
+_TRIMMED = _Reading(decode_stored, least, trimmed)
+_AS_IT_CAME = _Reading(decode_as_it_came, min, str)
 """So doors of before kept what they took in, and what was found then was found by it."""
 
 
@@ -136,8 +137,9 @@ def _own_events(stored: FindingVersion, replayed: Sequence[Event], reading: _Rea
         return replayed
     own = [(KINDS[event.kind].subjects(event)[0][1], event) for event in replayed]
     statuses = [digest for _, event in own if isinstance(digest := digest_of(event), StatusDigest)]
-    names = {subject.name for subject, _ in own} | {name for status in statuses for name in pair_of(status)}
-    members = persons_of(names, joined_pairs(statuses), reading.named)
+    joined = joined_pairs(statuses, reading.spelled)
+    names = {subject.name for subject, _ in own} | {name for pair in joined for name in pair}
+    members = persons_of(names, joined, reading.named, reading.spelled)
     name = stored.subject.name
     if any(name in together for person, together in members.items() if person != name):
         return None

@@ -6,7 +6,6 @@ types tell, for every kind of event alike; then what they cannot tell, kind by k
 
 import re
 from collections.abc import Iterator
-from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from itertools import islice
@@ -20,7 +19,6 @@ from knowledge_base.events.persons import PatientStatus
 from streams.messages.numbers import DIGITS, PLACES, has_fields, is_number, is_written
 
 MOST = Decimal(10) ** DIGITS
-FIRST_YEAR, LAST_YEAR = 1900, 2199
 _DECIMAL_FAULT = f"expected a decimal such as 12.50, at most {DIGITS} digits before and {PLACES} after the point"
 
 
@@ -133,30 +131,18 @@ def _is_plain_decimal(value: Decimal) -> bool:
 
 def status_faults(status: PatientStatus) -> Iterator[str]:
     """The faults of a change of a patient's status."""
-    yield from _day_faults("", ("happened_at", status.happened_at), ("died_on", status.died_on))
     if status.change in ("merge", "unmerge") and status.same_as in (None, status.patient):
         yield "same_as: a merge names another patient"
 
 
 def claim_faults(claim: Claim) -> Iterator[str]:
-    """The faults of a claim: days in bounds, ids that name one thing."""
+    """The faults of a claim: ids that name one thing."""
     yield from _head_faults(claim)
     yield from _line_faults(claim)
 
 
 def _head_faults(claim: Claim) -> Iterator[str]:
     """The faults of a claim beside its lines."""
-    yield from _day_faults(
-        "",
-        ("happened_at", claim.happened_at),
-        ("settled_at", claim.settled_at),
-        ("admitted_at", claim.admitted_at),
-        ("discharged_at", claim.discharged_at),
-    )
-    for index, diagnosis in enumerate(claim.diagnoses or ()):
-        yield from _day_faults(f"diagnoses[{index}].", ("at", diagnosis.at))
-    for index, operation in enumerate(claim.operations or ()):
-        yield from _day_faults(f"operations[{index}].", ("at", operation.at))
     if claim.reverses is not None and claim.corrects is not None:
         yield "reverses: a claim reverses or corrects, not both"
     if claim.claim_id in (claim.reverses, claim.corrects):
@@ -174,10 +160,3 @@ def _line_faults(claim: Claim) -> Iterator[str]:
             yield f"{where}refund_of: a line cannot refund itself"
         if not 0 <= (line.days or 0) <= LONGEST_SUPPLY:
             yield f"{where}days: expected 0 to {LONGEST_SUPPLY}"
-        yield from _day_faults(where, ("at", line.at))
-
-
-def _day_faults(where: str, *named: tuple[str, datetime | date | None]) -> Iterator[str]:
-    for name, value in named:
-        if value is not None and not FIRST_YEAR <= value.year <= LAST_YEAR:
-            yield f"{where}{name}: expected a day from {FIRST_YEAR} to {LAST_YEAR}"

@@ -3,21 +3,16 @@
 Nearly all are. Of the others ``streams.messages.faults`` says what is wrong, if anything.
 """
 
-from datetime import UTC, datetime
 from typing import cast
 
 from msgspec.structs import astuple
 
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import LONGEST_SUPPLY
-from streams.messages.faults import FIRST_YEAR, LAST_YEAR
 from streams.messages.identifiers import are_trimmed
 from streams.messages.numbers import are_plain
 
 _ESCAPE, _ESCAPED_NUL = b"\\", rb"\u0000"
-_EARLY = datetime(FIRST_YEAR, 1, 2, tzinfo=UTC)
-_LATE = datetime(LAST_YEAR, 12, 30, tzinfo=UTC)
-"""Between these every time zone is in the years that may be."""
 
 
 def is_plain(claim: Claim, body: bytes) -> bool:
@@ -38,13 +33,10 @@ def _identifiers_of(claim: Claim) -> list[str]:
 
 
 def _is_faultless(claim: Claim) -> bool:
-    """Whether its numbers are plain, its days in bounds, and what it refers to may be so."""
+    """Whether its numbers are plain, and what it refers to may be so."""
     lines = claim.lines
-    moments = _moments_of(claim)
     return (
         are_plain(numbers_of(claim))
-        and min(moments) > _EARLY
-        and max(moments) < _LATE
         and len({line.line_id for line in lines}) == len(lines)
         and not [
             line
@@ -54,15 +46,6 @@ def _is_faultless(claim: Claim) -> bool:
         and claim.claim_id not in (claim.reverses, claim.corrects)
         and (claim.reverses is None or claim.corrects is None)
     )
-
-
-def _moments_of(claim: Claim) -> list[datetime]:
-    moments = [line.at for line in claim.lines]
-    moments += [claim.happened_at, claim.settled_at]
-    moments += [moment for moment in (claim.admitted_at, claim.discharged_at) if moment is not None]
-    moments += [part.at for part in claim.diagnoses or () if part.at is not None]
-    moments += [part.at for part in claim.operations or () if part.at is not None]
-    return moments
 
 
 def numbers_of(claim: Claim) -> set[str]:

@@ -24,8 +24,7 @@ _TIME = (
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])"
 )
 _WRITTEN = {"date": _DAY, "date-time": _DAY + _TIME}
-_YEAR, _ANY_YEAR = "(?:19|20|21)[0-9]{2}", "(?!0000)[0-9]{4}"
-_OF_ANY_YEAR = ("received_at", "birth_date", "first", "last")
+_YEAR = "(?!0000)[0-9]{4}"
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -46,18 +45,18 @@ def save_schemas(folder: Path) -> None:
         (folder / f"{kind}.json").write_bytes(encode_schema(schema))
 
 
-def _as_written(part: Any, year: str = _YEAR) -> Any:
+def _as_written(part: Any) -> Any:
     """The schema with the way in which decimals, days and instants are written, which the types do not say."""
     if isinstance(part, list):
-        return [_as_written(item, year) for item in part]
+        return [_as_written(item) for item in part]
     if not isinstance(part, dict):
         return part
-    whole = {name: _as_written(value, _ANY_YEAR if name in _OF_ANY_YEAR else year) for name, value in part.items()}
+    whole = {name: _as_written(value) for name, value in part.items()}
     form = part.get("format")
     if form == "decimal":
         bounds = {"exclusiveMinimum": -(10**DIGITS), "exclusiveMaximum": 10**DIGITS}
         return {**whole, "type": ["string", "number"], "pattern": f"^{DECIMAL}$", **bounds}
-    return {**whole, "pattern": f"^{year}{_WRITTEN[form]}$"} if form in _WRITTEN else whole
+    return {**whole, "pattern": f"^{_YEAR}{_WRITTEN[form]}$"} if form in _WRITTEN else whole
 
 
 if __name__ == "__main__":

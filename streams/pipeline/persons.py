@@ -10,27 +10,34 @@ Pair = tuple[str, str]
 """Two pseudonyms, the lesser first, as they are known since identifiers are trimmed."""
 
 
-def pair_of(status: StatusDigest) -> Pair:
+Spelled = Callable[[str], str]
+"""How a pseudonym is read: trimmed, as today, or as it came."""
+
+
+def pair_of(status: StatusDigest, spelled: Spelled = trimmed) -> Pair:
     """The pair of pseudonyms of which a status says that they are one person or two."""
-    one, other = sorted((trimmed(status.patient), trimmed(status.same_as or "")))
+    one, other = sorted((spelled(status.patient), spelled(status.same_as or "")))
     return one, other
 
 
-def joined_pairs(statuses: Iterable[StatusDigest]) -> list[Pair]:
+def joined_pairs(statuses: Iterable[StatusDigest], spelled: Spelled = trimmed) -> list[Pair]:
     """The pairs that are joined: of the merges and unmerges of one pair that of the greatest rank holds."""
     speaking = [status for status in statuses if status.change in ("merge", "unmerge") and status.same_as]
-    holding = {pair_of(status): status.change for status in sorted(speaking, key=rank)}
+    holding = {pair_of(status, spelled): status.change for status in sorted(speaking, key=rank)}
     return [pair for pair, change in holding.items() if change == "merge"]
 
 
 def persons_of(
-    names: Collection[str], joined: Iterable[Pair], named: Callable[[Iterable[str]], str] = least
+    names: Collection[str],
+    joined: Iterable[Pair],
+    named: Callable[[Iterable[str]], str] = least,
+    spelled: Spelled = trimmed,
 ) -> dict[str, list[str]]:
     """Who is one person among some pseudonyms: the one by which it is ``named``, with all that belong to it.
 
-    A padded pseudonym and the trimmed one are one person.
+    A pseudonym and the same one as it is ``spelled`` are one person.
     """
-    pairs = [*joined, *((name, trimmed(name)) for name in names)]
+    pairs = [*joined, *((name, spelled(name)) for name in names)]
     persons: dict[str, list[str]] = {}
     for together in merged_persons({}, pairs).values():
         known = [name for name in together if name in names]

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from msgspec import Struct
 from msgspec.structs import fields, replace
 
+from knowledge_base.days import FIRST_DAY, LAST_DAY, is_likely
 from knowledge_base.events.claims import Claim, ClaimLine, Department, Diagnosis, Operation, Paid
 from knowledge_base.events.head import Event
 from knowledge_base.events.persons import InsuredPeriod, PatientStatus
@@ -373,14 +374,14 @@ def _faults(data: dict[str, Any]) -> list[str]:
 
 
 def test_faults_beyond_the_types_are_told_at_once() -> None:
-    data = claim(1) | {"settled_at": "1800-01-01T00:00:00Z", "reverses": "C-a", "corrects": "C-b"}
+    data = claim(1) | {"reverses": "C-a", "corrects": "C-b"}
     data["lines"][0] |= {"amount": "0.1234567", "days": -1}
     data["lines"][1] |= {"line_id": "1", "item_name": "\0"}
     with pytest.raises(Undecodable) as raised:
         decode_event(json.dumps(data).encode())
     fields = {fault.partition(":")[0] for fault in raised.value.faults}
     assert fields == {
-        "settled_at", "reverses", "lines[0].amount", "lines[0].days", "lines[1].line_id", "lines[1].item_name"
+        "reverses", "lines[0].amount", "lines[0].days", "lines[1].line_id", "lines[1].item_name"
     }  # fmt: skip
 
 
@@ -388,6 +389,28 @@ def test_faults_beyond_the_types_are_told_at_once() -> None:
 def test_a_birth_date_that_stands_for_not_known_is_no_fault(born: str) -> None:
     decoded: Any = decode_event(json.dumps(claim(1) | {"birth_date": born}).encode())
     assert (decoded.birth_date.isoformat(), KINDS["claim"].digest_of(decoded).birth) == (born, None)
+
+
+FAR_AWAY = ["0001-01-01T00:00:00+14:00", "1899-12-31T00:00:00Z", "2200-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"]
+
+
+@pytest.mark.parametrize("instant", FAR_AWAY)
+@pytest.mark.parametrize("field", ["happened_at", "settled_at", "admitted_at", "discharged_at", "at"])
+def test_instants_that_stand_for_nothing_are_taken_and_span_nothing(field: str, instant: str) -> None:
+    data = claim(1) | {"diagnoses": [{"code": "I10", "at": instant}], "operations": [{"code": "06.4", "at": instant}]}
+    (data["lines"][0] if field == "at" else data)[field] = instant
+    decoded = decode_event(json.dumps(data).encode())
+    digest = digest_of(decoded)
+    assert decode_digest("claim", encode_digest(digest)) == digest
+    assert all(is_likely(day) for day in digest.span)
+    assert decode_event(encode_event(decoded)) == decoded
+
+
+@pytest.mark.parametrize("instant", FAR_AWAY)
+def test_a_claim_that_tells_nothing_but_a_far_settlement_lies_within_the_calendar(instant: str) -> None:
+    told = claim(1) | {"settled_at": instant, "admitted_at": None, "discharged_at": None, "lines": []}
+    first, last = digest_of(decode_event(json.dumps(told).encode())).span
+    assert FIRST_DAY <= first == last <= LAST_DAY
 
 
 def test_money_is_the_sum_of_lines() -> None:
