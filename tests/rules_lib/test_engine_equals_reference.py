@@ -15,7 +15,7 @@ from tests.reference.judge import RULE_IDS, reference_findings
 from .in_memory import differences, findings_of, judgements
 
 PEOPLE = 400
-HISTORIES = 1500
+HISTORIES = 600
 """About each point."""
 
 
