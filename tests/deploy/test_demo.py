@@ -43,7 +43,9 @@ def test_the_replay_prints_one_object_and_a_second_run_finds_its_data(tmp_path: 
     unseen = [kind for kind in score["kinds"] if kind["guilty"] and not kind["seen_by_rules"]]
     assert len(unseen) == 2
     assert score["precision"]["value"] > 0.9
+    assert first["coverage"]["claims"] > 1_000
     again = _demo(tmp_path)
+    assert again["coverage"] == first["coverage"]
     assert again["closing"]["findings"] == closing["findings"]
     assert again["score"] == score
     assert again["closing"]["seconds"] == 0
