@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from knowledge_base.events.claims import Claim, ClaimLine
@@ -10,6 +11,7 @@ from knowledge_base.events.head import Event
 from knowledge_base.subjects import PATIENT, patient
 from rules_lib.engine import judge
 from rules_lib.histories.patient import PatientHistory
+from rules_lib.publication import pack, renewed
 from rules_lib.rule_set import RuleSet
 from rules_lib.scope import Scope
 from streams.messages.kinds import digest_of
@@ -207,3 +209,23 @@ def test_either_day_judges_a_pair_over_midnight(touched: str, rule_set: RuleSet)
     history = PatientHistory(patient("p1"), [digest_of(event) for event in events], rules.by_code)
     day = at(touched).date().toordinal()
     assert [finding.occurrence[1:] for finding in judge(history, Scope([(day, day)]), rules).findings] == HOURS
+
+
+# --- sets of before
+
+
+def test_a_set_of_before_judges_its_own_pairs_and_no_others(rule_set: RuleSet) -> None:
+    """It names two catalogues and no limit, and its rows do not say where their sheets have them."""
+    document = msgspec.json.decode(pack(rule_set))
+    (words,) = [words for words in document["rules"] if words["id"] == PAIRS]
+    words.update(catalogues=["pairs_of_a_day", "pairs_of_a_visit"], limits={}, reach={})
+    document["points"] = [point for point in document["points"] if point["catalogue"] in words["catalogues"]]
+    for point in document["points"]:
+        del point["row"]["rows"]
+    of_before = renewed(msgspec.json.encode(document))
+    assert not of_before.suspended
+    assert said(of_before, delivery("10:00"), monitoring("09:00")) == ([], [])
+    glucose = [line("whole", "003102050010000", "03-02"), line("part", "002503020010000", "03-02")]
+    assert said(of_before, visit("v", *glucose))[0] == [
+        ("A", "day", "2026-03-02", "003102050010000", "002503020010000")
+    ]
