@@ -34,9 +34,8 @@ class Changes(msgspec.Struct, frozen=True):
 
 def month_of(tree: Path, events: Path) -> Month:
     """What a checkout finds in events. Raises ``SystemExit`` with what it says where it cannot."""
-    own = tree / "bench" / "golden.py"
-    source = (own if own.exists() else HERE / "bench" / "golden.py").read_text("utf-8")
-    judging = subprocess.run([sys.executable, "-c", source, str(events)], cwd=tree, capture_output=True, check=False)
+    words = [sys.executable, "-m", "bench.golden", str(events)]
+    judging = subprocess.run(words, cwd=tree, capture_output=True, check=False)
     if judging.returncode:
         raise SystemExit(f"{tree}: 无法判断 / cannot judge:\n{judging.stderr.decode(errors='replace')}")
     return msgspec.json.decode(judging.stdout, type=Month)

@@ -1,12 +1,11 @@
 """The golden month: a simulated county in March 2026, always the same, and what the rules of a checkout find in it.
 
-``python -m bench.golden EVENTS`` prints one finding a line, judged in memory by the checkout that it stands in. Where
-that has no such module, ``bench.diff`` runs this one there: it stands on little.
+``python -m bench.golden EVENTS`` prints it as JSON, judged in memory by the checkout that it stands in.
 """
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from deploy.county import CountyPlan, write_county
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.days import as_date
 from knowledge_base.digests.head import Digest
+from knowledge_base.digests.persons import StatusDigest
 from knowledge_base.events.head import Event
 from knowledge_base.findings import Finding
 from knowledge_base.subjects import PATIENT, Subject
@@ -28,7 +28,8 @@ from rules_lib.scope import ALL_DAYS
 from rules_lib.supplement import Supplement
 from rules_lib.wording import Names, finding_sentence, item_names
 from streams.messages.codec import decode_event
-from streams.messages.kinds import KINDS, details_of, digest_of
+from streams.messages.kinds import details_of, digest_of
+from streams.pipeline.persons import joined_pairs, persons_of
 
 GOLDEN = CountyPlan(scale=1 / 50, seed=7, first=date(2026, 3, 1), last=date(2026, 3, 31))
 
@@ -74,24 +75,15 @@ def judged_month(path: Path) -> Month:
     return Month(titles, found, dict(not_evaluated))
 
 
-def _by_person(events: Iterable[Event]) -> Iterator[tuple[str, list[Event]]]:
-    """The events of each person, by the least of the pseudonyms that are joined."""
-    events = list(events)
-    names: dict[str, str] = {}
-
-    def name_of(pseudonym: str) -> str:
-        while pseudonym in names:
-            pseudonym = names[pseudonym]
-        return pseudonym
-
+def _by_person(events: Sequence[Event]) -> Iterator[tuple[str, list[Event]]]:
+    """The events of each person, as the merges that hold join pseudonyms."""
+    of_pseudonym: dict[str, list[Event]] = defaultdict(list)
     for event in events:
-        other = KINDS[event.kind].joins(event)
-        if other is not None and (pair := sorted({name_of(event.patient), name_of(other)}))[1:]:
-            names[pair[1]] = pair[0]
-    people: dict[str, list[Event]] = defaultdict(list)
-    for event in events:
-        people[name_of(event.patient)].append(event)
-    yield from sorted(people.items())
+        of_pseudonym[event.patient].append(event)
+    digests = [digest_of(event) for event in events]
+    joined = joined_pairs(digest for digest in digests if isinstance(digest, StatusDigest))
+    for name, pseudonyms in sorted(persons_of(of_pseudonym, joined).items()):
+        yield name, [event for pseudonym in pseudonyms for event in of_pseudonym[pseudonym]]
 
 
 def _found(finding: Finding, rule_set: RuleSet, items: dict[str, str]) -> Found:

@@ -4,13 +4,16 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from bench import golden
-from bench.diff import Changes, changes_between, month_of
+from bench.diff import Changes, changes_between
 from bench.golden import Found, Month, judged_month
 from deploy.county import CountyPlan, simulate
 from knowledge_base.catalogues.files import load_facts
@@ -23,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("knowledge_base", "rules_lib", "detectors", "casework", "streams", "api", "deploy", "bench")
 COURSES = Path("rules_lib", "rules", "courses", "course_longer_than_paid.yaml")
 SMALL = "scale=1 / 300"
+RULES = load_rule_set(load_facts())
 
 
 def git(folder: Path, *words: str) -> str:
@@ -85,27 +89,20 @@ def test_a_revision_that_does_not_exist_is_one_sentence_and_a_tree_that_cannot_j
     assert len(git(checkout, "worktree", "list").splitlines()) == 1
 
 
-def test_a_checkout_without_the_module_is_judged_by_this_one(checkout: Path) -> None:
-    events = checkout / "events.jsonl"
-    events.write_bytes(b"\n".join(map(encode_event, simulate(CountyPlan(scale=1 / 2000, last=golden.GOLDEN.last)))))
-    with_module = month_of(checkout, events)
-    (checkout / "bench" / "golden.py").unlink()
-    assert with_module.found
-    assert month_of(checkout, events) == with_module
-
-
 def test_people_are_judged_as_elsewhere(tmp_path: Path) -> None:
-    """Merged ones too, in chains: as the tests of the engine join them."""
+    """Merged ones too, in chains, and those whose merge was taken back: as the tests of the engine join them."""
     events = list(simulate(CountyPlan(scale=1 / 2000, last=golden.GOLDEN.last)))
-    people = sorted({event.patient for event in events})
-    for one, other in zip(people[-20:], people[-19:], strict=False):
+    people = sorted({name for name, judged in judgements(events, RULES).items() if judged.findings})
+    last = max(event.happened_at for event in events)
+    for one, other in pairwise(people):
         told = {"event_id": f"m:{other}", "area": events[0].area, "kind": "patient_status", "sender": "t"}
-        merge = {"patient": other, "change": "merge", "same_as": one, "happened_at": events[0].happened_at}
+        merge = {"patient": other, "change": "merge", "same_as": one, "happened_at": last}
         events.append(msgspec.convert({**told, **merge}, PatientStatus))
+    events.append(replace(events[-3], event_id="u", change="unmerge", happened_at=last + timedelta(hours=1)))
     file = tmp_path / "events.jsonl"
     file.write_bytes(b"\n".join(map(encode_event, events)))
-    expected = findings_of(judgements(events, load_rule_set(load_facts())))
-    assert people[-20] in {occurrence[0] for _, occurrence in expected}
+    expected = findings_of(judgements(events, RULES))
+    assert {occurrence[0] for _, occurrence in expected} == {people[0], people[-3]}
     assert {(found.rule, found.occurrence) for found in judged_month(file).found} == expected.keys()
 
 
