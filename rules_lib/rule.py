@@ -35,6 +35,7 @@ Needed = Literal[
 
 TrapName = Literal[
     "refund",
+    "negative_line",
     "reversal",
     "correction",
     "sent_again",

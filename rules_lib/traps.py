@@ -30,6 +30,7 @@ from rules_lib.variants import (
     settled_late,
     told,
     with_correction,
+    with_negative_line,
     with_refund,
     with_reversal,
     with_the_same_again,
@@ -74,6 +75,11 @@ def _words(zh: str, en: str) -> Words:
 
 TRAPS: Mapping[TrapName, Trap] = {
     "refund": Trap(_words("涉疑明细全部退费", "what is in dispute is refunded in full"), "gone", with_refund),
+    "negative_line": Trap(
+        _words("涉疑明细以负数冲回, 未写所退明细", "it is taken back by negative lines that name none"),
+        "gone",
+        with_negative_line,
+    ),
     "reversal": Trap(_words("结算被冲正", "its claim is reversed"), "gone", with_reversal),
     "correction": Trap(
         _words("更正后的结算不含涉疑明细", "a corrected claim no longer holds it"), "gone", with_correction

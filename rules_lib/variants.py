@@ -91,9 +91,19 @@ def _added(hit: Hit, event: Callable[[EventWords], EventWords]) -> list[EventWor
 
 
 def with_refund(hit: Hit) -> list[EventWords] | None:
+    """What is in dispute is taken back by lines that say which line they take back."""
+    return _taken_back(hit, lambda line: {"refund_of": line.id})
+
+
+def with_negative_line(hit: Hit) -> list[EventWords] | None:
+    """The same by lines that say nothing of that."""
+    return _taken_back(hit, lambda _: {})
+
+
+def _taken_back(hit: Hit, says: Callable[[LineWords], Mapping[str, str | None]]) -> list[EventWords] | None:
     def refund(event: EventWords) -> EventWords:
         lines = [
-            _times(line, Decimal(-1)).model_copy(update={"id": f"r-{line.id}", "refund_of": line.id})
+            _times(line, Decimal(-1)).model_copy(update={"id": f"r-{line.id}", **says(line)})
             for line in event.lines
             if line_key(event, line) in hit.guilty
         ]

@@ -107,6 +107,7 @@ def test_an_exception_for_nothing_is_needless_and_one_without_a_hit_too() -> Non
 
 LINES = ({"id": "a", "item": "X", "day": date(2026, 3, 2), "quantity": 7}, {"item": "Y", "day": date(2026, 3, 3)})
 STAY = EventWords.model_validate({"stay": [date(2026, 3, 1), date(2026, 3, 7)], "lines": LINES})
+NEEDING_LINES = (variants.with_refund, variants.with_negative_line, variants.with_correction, variants.self_paid)
 HIT = Hit(told([STAY]), frozenset({("H1", "v1", "a")}), frozenset(), Decimal(1))
 
 
@@ -115,6 +116,12 @@ def test_a_refund_takes_the_line_in_dispute_back_and_no_other() -> None:
     (line,) = refund.lines
     assert (line.refund_of, line.quantity, line.amount, line.in_fund) == ("a", -7, -70, -70)
     assert (refund.claim, refund.encounter, refund.stay, refund.reverses) == ("r-c1", "v1", STAY.stay, None)
+
+
+def test_a_negative_line_is_a_refund_that_names_no_line() -> None:
+    (_, refund), (_, negative) = variants.with_refund(HIT) or [], variants.with_negative_line(HIT) or []
+    assert negative.lines[0].refund_of is None
+    assert negative.lines[0] == refund.lines[0].model_copy(update={"refund_of": None})
 
 
 def test_in_the_middle_of_a_stay_every_line_is_settled_once() -> None:
@@ -133,7 +140,7 @@ def test_on_the_day_of_transfer_what_is_beyond_the_limit_was_given_by_the_other_
 
 def test_where_claims_alone_are_in_dispute_they_are_meant_and_have_no_lines_to_take_back() -> None:
     hit = Hit(told([STAY.model_copy(update={"lines": ()})]), frozenset(), frozenset(), Decimal(1))
-    assert [of(hit) for of in (variants.with_refund, variants.with_correction, variants.self_paid)] == [None] * 3
+    assert [of(hit) for of in NEEDING_LINES] == [None] * 4
     claim, reversal = variants.with_reversal(hit)
     assert (reversal.reverses, reversal.lines) == (claim.claim, ())
     assert [event.paid for event in variants.without_fund(hit)] == [0]
