@@ -10,8 +10,14 @@ from api.frame import formats
 from api.frame.sentences import fault_words, loss_words, method_words, reason_words
 from api.frame.texts import load_texts
 from knowledge_base.findings import Amounts
+from rules_lib.checks.stays import SENT_TO_NOBODY
+from rules_lib.histories.stays import DATES_UNLIKELY
+from rules_lib.rule_set import RuleSet
 from streams.messages.codec import decode_event
 from streams.messages.faults import Undecodable
+from tests.reference.generators import persons
+from tests.reference.judge import RULE_IDS
+from tests.rules_lib.in_memory import judgements
 from tests.streams.bad_messages import Bad, all_bad
 from tests.streams.more_bad_messages import more_bad
 
@@ -24,6 +30,15 @@ def test_loss_and_its_method_have_words() -> None:
     assert "DRG" in method_words("payment_method drg", zh)
     assert method_words("payment_method missing", zh) == "缺付费方式，无法计算"
     assert method_words("a new method", zh) == "a new method"
+
+
+def test_why_a_rule_could_not_decide_has_words(rule_set: RuleSet) -> None:
+    people = [persons(seed, rule_id) for seed in range(40) for rule_id in RULE_IDS]
+    judged = [judgement for events in people for judgement in judgements(events, rule_set).values()]
+    reasons = {gap.reason for judgement in judged for gap in judgement.not_evaluated}
+    assert {"paid missing", "item_kind missing"} < reasons
+    reasons |= {DATES_UNLIKELY, SENT_TO_NOBODY, "number used again"}
+    assert [reason for reason in reasons if reason_words(reason, load_texts("zh")) == reason] == []
 
 
 def test_reason_of_a_failed_check_hides_the_error() -> None:
