@@ -1,6 +1,7 @@
 -- outside a transaction
 -- Which institutions a finding names lines of beside the one whose lead it stands in, so that their leads can say so.
 -- The index reads it from the finding itself, as workers of any release write it: nothing is filled, nothing goes stale.
+-- Entries are sorted in at once: a list of pending ones would be read through by every page of a lead.
 
 create or replace function institutions_beside(body bytea) returns text[] language sql immutable strict parallel safe as $$
     select coalesce(array_agg(distinct part ->> 0), '{}')
@@ -15,4 +16,5 @@ $$;
 
 drop index concurrently if exists lead_findings_beside;
 
-create index concurrently lead_findings_beside on lead_findings using gin (institutions_beside(body)) where is_open;
+create index concurrently lead_findings_beside on lead_findings using gin (institutions_beside(body))
+    with (fastupdate = off) where is_open;
