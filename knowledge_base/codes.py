@@ -48,6 +48,11 @@ def is_item_code(code: str) -> bool:
     return _ITEM_CODE.fullmatch(code) is not None
 
 
+def is_pharmacy_code(code: str) -> bool:
+    """Whether a code is a pharmacy's: in the official format of institution codes, and beginning with P."""
+    return code.startswith("P") and is_institution_code(code)
+
+
 def is_diagnosis_code(code: str) -> bool:
     """Whether a code has one of the formats of a diagnosis code."""
     return _DIAGNOSIS_CODE.fullmatch(code) is not None

@@ -6,6 +6,7 @@ from decimal import Decimal
 from itertools import combinations
 from typing import NamedTuple
 
+from knowledge_base.codes import is_pharmacy_code
 from knowledge_base.days import Day, as_date, is_likely
 from knowledge_base.dictionaries import INPATIENT_VISITS, ITEM_KINDS
 from knowledge_base.digests.claims import ClaimDigest
@@ -165,7 +166,7 @@ def _why_unknown(line: Line, other: Stay | None, sent_to_nobody: bool) -> str | 
 def _billed_inside(question: Question[PatientHistory], stay: Stay, first: Day, last: Day) -> Iterator[Line]:
     """Other institutions' lines on days strictly inside the stay that nothing in their own claim excuses."""
     for claim in question.history.claims:
-        if claim.institution == stay.institution or claim.mid_stay:
+        if claim.institution == stay.institution or claim.mid_stay or is_pharmacy_code(claim.institution):
             continue
         first_of_claim, last_of_claim = claim.span
         if first_of_claim >= last or last_of_claim <= first:
@@ -255,7 +256,7 @@ def _is_no_second_stay(question: Question[PatientHistory], stay: Stay) -> bool:
     return any(
         claim.mid_stay
         or _holds_dialysis(question, claim)
-        or (claim.birth is not None and stay.admitted is not None and 0 <= stay.admitted - claim.birth <= NEWBORN)
+        or (claim.birth is not None and stay.admitted is not None and stay.admitted - claim.birth <= NEWBORN)
         for claim in question.history.by_encounter[stay.encounter]
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from knowledge_base.codes import is_diagnosis_code, is_institution_code, is_operation_code
+from knowledge_base.codes import is_diagnosis_code, is_institution_code, is_operation_code, is_pharmacy_code
 
 DIAGNOSES = ["I10", "I63.9", "E11.900", "I10.x00x002", "A17.008+G07*", "M80000/0", "A07.06.18", "BNX060"]
 OPERATIONS = ["36.07", "00.0102", "36.0700x004", "86.700x0013"]
@@ -36,3 +36,7 @@ def test_names_cut_codes_and_codes_of_other_kinds_have_none() -> None:
     assert not any(
         map(is_institution_code, ["", "H1", "H4202810000", "A42028100001", "42028100001", "H420281000011111"])
     )
+
+
+def test_pharmacies_have_institution_codes_of_their_own() -> None:
+    assert [code for code in (*INSTITUTIONS, "P1", "PHARMACY") if is_pharmacy_code(code)] == ["P42028100003"]
