@@ -199,7 +199,7 @@ class TestOppositeSigns:
         claim = bill("1", sold("a", clock="08:00"), sold("b", amount="-40", in_fund_scope="40"))
         found = only(DAILY_CAP, claim)
         assert (ids(found.guilty), found.in_question) == ({"b"}, Decimal("0.00"))
-        assert odd(claim) == {"opposite_signs": {"b"}}
+        assert odd(claim) == {"opposite_signs": {"b"}, "scope_above_amount": {"b"}}
 
     def test_a_refund_is_never_of_opposite_signs(self) -> None:
         claim = bill("1", sold("a"), sold("r", quantity="1", amount="-40", refund_of="a"))

@@ -8,8 +8,9 @@ import pytest
 
 from knowledge_base.events.claims import Claim, ClaimLine
 from knowledge_base.events.head import Event
+from knowledge_base.findings import Finding
 from knowledge_base.subjects import PATIENT, patient
-from rules_lib.engine import judge
+from rules_lib.engine import Judgement, judge
 from rules_lib.histories.patient import PatientHistory
 from rules_lib.publication import pack, renewed
 from rules_lib.rule_set import RuleSet
@@ -25,10 +26,15 @@ COLD_TEST, BLOOD_PRESSURE = "003102070040000", "003107010210000"
 PLAIN = "002503020030000"
 
 
+def of_pairs(judgement: Judgement) -> list[Finding]:
+    """The findings of the rule of pairs alone."""
+    return [finding for finding in judgement.findings if finding.maker_id == PAIRS]
+
+
 def said(rule_set: RuleSet, *events: Event) -> tuple[list[tuple[str, ...]], list[str]]:
     """Occurrences of findings without the person, and the reasons of what was not evaluated."""
     judgement = judgements(events, rule_set)["p1"]
-    hits = [finding.occurrence[1:] for finding in judgement.findings if finding.maker_id == PAIRS]
+    hits = [finding.occurrence[1:] for finding in of_pairs(judgement)]
     return hits, [entry.reason for entry in judgement.not_evaluated if PAIRS in entry.rules]
 
 
@@ -90,7 +96,7 @@ def test_of_several_hours_one_is_in_dispute(rule_set: RuleSet) -> None:
         line("part", BLOOD_PRESSURE, "03-02", "4", clock="10:20"),
         line("less", BLOOD_PRESSURE, "03-02", "0.5", clock="10:40"),
     ]
-    (finding,) = judgements([visit("v", *lines)], rule_set)["p1"].findings
+    (finding,) = of_pairs(judgements([visit("v", *lines)], rule_set)["p1"])
     assert (finding.value, finding.limit) == (Decimal("1.5"), 0)
     assert {part.part[2]: part.amounts.in_question for part in finding.guilty} == {"part": 25, "less": 100}
     assert [key[2] for key in finding.involved] == ["whole"]
@@ -103,14 +109,14 @@ def test_only_what_is_near_is_guilty_and_involved(rule_set: RuleSet) -> None:
         line("near", FETAL_MONITORING, "03-02", clock="17:00"),
         line("far", FETAL_MONITORING, "03-02", clock="18:01"),
     ]
-    (finding,) = judgements([visit("v", *lines, sex="2")], rule_set)["p1"].findings
+    (finding,) = of_pairs(judgements([visit("v", *lines, sex="2")], rule_set)["p1"])
     assert [part.part[2] for part in finding.guilty] == ["near"]
     assert [key[2] for key in finding.involved] == ["whole"]
 
 
 def test_the_points_of_a_finding_are_those_of_its_interval(rule_set: RuleSet) -> None:
     """A delivery is the whole of pairs of a visit too."""
-    (finding,) = judgements([delivery("10:00"), monitoring("09:00")], rule_set)["p1"].findings
+    (finding,) = of_pairs(judgements([delivery("10:00"), monitoring("09:00")], rule_set)["p1"])
     assert finding.points == (f"pairs_of_hours/{DELIVERY}/2025-12-31",)
 
 
@@ -187,7 +193,7 @@ def test_a_line_that_tells_its_time_is_enough(rule_set: RuleSet) -> None:
         line("midnight", FETAL_MONITORING, "03-02", clock="00:00"),
         line("timed", FETAL_MONITORING, "03-02", clock="11:00"),
     ]
-    (finding,) = judgements([delivery("10:00"), visit("m", *lines, sex="2")], rule_set)["p1"].findings
+    (finding,) = of_pairs(judgements([delivery("10:00"), visit("m", *lines, sex="2")], rule_set)["p1"])
     assert [part.part[2] for part in finding.guilty] == ["timed"]
 
 
@@ -208,7 +214,7 @@ def test_either_day_judges_a_pair_over_midnight(touched: str, rule_set: RuleSet)
     events = [delivery("02:00", "03-03"), monitoring("21:00")]
     history = PatientHistory(patient("p1"), [digest_of(event) for event in events], rules.by_code)
     day = at(touched).date().toordinal()
-    assert [finding.occurrence[1:] for finding in judge(history, Scope([(day, day)]), rules).findings] == HOURS
+    assert [finding.occurrence[1:] for finding in of_pairs(judge(history, Scope([(day, day)]), rules))] == HOURS
 
 
 # --- sets of before
