@@ -20,6 +20,7 @@ from .oddities import ODD_DETAILS
 from .rules import BED_DAYS, DAILY_CAP
 
 Found = set[tuple[str, Occurrence]]
+HERE, THERE, ELSEWHERE = "H42028100001", "H42028100002", "H42028100003"
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,15 @@ def _nursed(line_id: str, day: date, quantity: str = "1", **fields: Any) -> Clai
 
 
 def _bill(name: str, *lines: ClaimLine, **fields: Any) -> Claim:
-    """A claim of person ``q`` at house A, settled at the end of 2026."""
-    return visit(name, *lines, **{"patient": "q", "settled_at": at("12-01"), **fields})
+    """A claim of person ``q`` at one house, settled at the end of 2026."""
+    return visit(name, *lines, **{"institution": HERE, "patient": "q", "settled_at": at("12-01"), **fields})
 
 
-def _over(day: date, institution: str = "A") -> tuple[str, Occurrence]:
+def _over(day: date, institution: str = HERE) -> tuple[str, Occurrence]:
     return DAILY_CAP, ("q", institution, NURSING, day.isoformat())
 
 
-def _odd(kind: str, name: str, institution: str = "A") -> tuple[str, Occurrence]:
+def _odd(kind: str, name: str, institution: str = HERE) -> tuple[str, Occurrence]:
     return ODD_DETAILS, ("q", institution, name, kind)
 
 
@@ -75,10 +76,10 @@ def empty_date(random: Random) -> Seen:
     """A stay whose admission is the empty date of other programs accuses nobody of what happened since."""
     empty = random.choice(["1900-01-01", "0001-01-01", "2091-01-01", "1899-12-30"])
     bed = line("a", BED, "03-02", "9")
-    inside = stay("1", empty, "03-05", bed, patient="q", settled_at=at("03-05"))
+    inside = stay("1", empty, "03-05", bed, institution=HERE, patient="q", settled_at=at("03-05"))
     days = [date(2019, 6, 10), date(2026, 2, 10), _day(random)]
     outside = [
-        _bill(f"x{number}", line("x", PLAIN, day.isoformat()), institution="B", settled_at=at(day.isoformat()))
+        _bill(f"x{number}", line("x", PLAIN, day.isoformat()), institution=THERE, settled_at=at(day.isoformat()))
         for number, day in enumerate(days)
     ]
     return Seen((inside, *outside), {_odd("unlikely_date", "visit-1")})
@@ -86,7 +87,7 @@ def empty_date(random: Random) -> Seen:
 
 def one_claim_id(random: Random) -> Seen:
     """Two houses give one claim_id: both settlements count."""
-    day, houses = _day(random), random.sample(["A", "B", "C"], k=2)
+    day, houses = _day(random), random.sample([HERE, THERE, ELSEWHERE], k=2)
     two, one = random.sample(houses, k=2)
     first = _bill("0001", _nursed("a", day), _nursed("b", day), institution=two, event_id="e-1", encounter_id="v")
     second = _bill("0001", _nursed("c", day), institution=one, event_id="e-2", encounter_id="w")
@@ -98,19 +99,19 @@ def number_again(random: Random) -> Seen:
     """A number used again is another encounter: beds are held against their own stay, visits between against none."""
     first, gap, days = date(2026, 1, 10), random.choice([401, 402, 500, 730]), random.randrange(2, 6)
     again = first + timedelta(days=4 + gap)
-    between = visit("b", line("b", PLAIN, (first + timedelta(days=200)).isoformat()), institution="B", patient="q")
+    between = visit("b", line("b", PLAIN, (first + timedelta(days=200)).isoformat()), institution=THERE, patient="q")
     between = _settled(between, first + timedelta(days=200))
     beds = [line(f"z{number}", BED, (again + timedelta(days=number)).isoformat()) for number in range(days + 1)]
     one = _settled(_stay("1", first, 4, line("z0", PLAIN, first.isoformat())), first + timedelta(days=4))
     two = _settled(_stay("2", again, days, *beds), again + timedelta(days=days))
     names = [f"000777@{day.isoformat()}" for day in (first, again)]
     odd = {_odd("encounter_used_again", name) for name in names}
-    return Seen(tuple(random.sample([one, between, two], k=3)), {(BED_DAYS, ("q", "A", names[1])), *odd})
+    return Seen(tuple(random.sample([one, between, two], k=3)), {(BED_DAYS, ("q", HERE, names[1])), *odd})
 
 
 def _stay(name: str, first: date, days: int, *lines: ClaimLine) -> Claim:
     last = first + timedelta(days=days)
-    return stay(name, first.isoformat(), last.isoformat(), *lines, patient="q", encounter_id="000777")
+    return stay(name, first.isoformat(), last.isoformat(), *lines, institution=HERE, patient="q", encounter_id="000777")
 
 
 def _settled(claim: Claim, day: date) -> Claim:
@@ -132,7 +133,8 @@ def negative_money(random: Random) -> Seen:
     """A negative amount on a positive quantity counts with no money, and is told."""
     day, amount = _day(random), random.choice(["-40", "-0.01", "-99999"])
     lines = _nursed("a", day, clock="08:00"), _nursed("b", day, clock="09:00", amount=amount, in_fund_scope="40")
-    return Seen((_bill("1", *lines),), {_over(day), _odd("opposite_signs", "visit-1")})
+    odd = {_odd(kind, "visit-1") for kind in ("opposite_signs", "scope_above_amount")}
+    return Seen((_bill("1", *lines),), {_over(day), *odd})
 
 
 def wrong_merge(random: Random) -> Seen:

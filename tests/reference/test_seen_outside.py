@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from .cases import NURSING, POINTS, line, visit
 from .judge import reference_findings
-from .seen_outside import CASES, Seen, negative_money
+from .seen_outside import CASES, HERE, Seen, negative_money
 
 SIBLINGS = 25
 
@@ -35,7 +35,7 @@ def test_negative_money_is_never_in_question() -> None:
 
 def test_a_claim_sent_again_for_another_area_counts_in_both() -> None:
     """Which of them stands is for people."""
-    claim = visit("1", line("a", NURSING, "03-02"), line("b", NURSING, "03-02"))
+    claim = visit("1", line("a", NURSING, "03-02"), line("b", NURSING, "03-02"), institution=HERE)
     moved = replace(claim, area="420299", happened_at=claim.happened_at + timedelta(days=1))
     for area in (claim, moved):
         assert len(reference_findings([area], POINTS)) == 1
