@@ -130,8 +130,9 @@ def _loss(person: Person, line: Line, share: Fraction) -> Decimal | None:
 
 
 def _in_scope(line: Line) -> Fraction:
-    """“Where a line's net in_fund_scope is above its net amount, … the amount stands in its place”"""
-    return min(line.in_fund_scope or Fraction(0), Fraction(line.amount))
+    """“Where a line's net in_fund_scope is above its net amount, … the amount (0 where that is negative) stands in its
+    place”"""
+    return min(line.in_fund_scope or Fraction(0), max(Fraction(0), Fraction(line.amount)))
 
 
 def _yuan(amount: Fraction) -> Decimal:

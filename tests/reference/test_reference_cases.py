@@ -245,3 +245,24 @@ class TestPlace:
         emergency, admitted = visit("1", self.DRIP, visit_type="13"), stay("2", "03-02", "03-09")
         assert hits(PLACE, emergency, admitted) == {}
         assert len(hits(PLACE, emergency, admitted, visit("3", reverses="2"))) == 1
+
+
+class TestMoney:
+    """Section 6."""
+
+    @pytest.mark.parametrize(
+        ("quantity", "amount", "scope", "loss"),
+        [
+            ("1", "200", "200", "37.50"),  # 100 × 150 / 400
+            ("1", "200", "9999", "37.50"),
+            ("1", "-9", "5", "75.00"),  # 100 × 150 / 200
+            ("0", "-9", "5", "75.00"),
+            ("0", "-9", "-9", "78.53"),  # 100 × 150 / 191
+        ],
+    )
+    def test_a_scope_above_its_amount_is_worth_the_amount_and_nothing_where_that_is_negative(
+        self, quantity: str, amount: str, scope: str, loss: str
+    ) -> None:
+        nursed = [line(name, cases.NURSING, "03-01") for name in "ab"]
+        odd = line("z", cases.PLAIN, "03-01", quantity, amount=Decimal(amount), in_fund_scope=Decimal(scope))
+        assert only(DAILY_CAP, visit("1", *nursed, odd)).loss == Decimal(loss)
