@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from knowledge_base.events.claims import Claim, ClaimLine, Paid
 
-from .story import CENT, Story
+from .story import CENT, INSTITUTIONS, Story
 
 Parts = Sequence[Decimal]
 
@@ -124,7 +124,8 @@ def first_days_of_periods(story: Story) -> None:
     for day in sorted(story.random.sample(days, k=story.random.choice([2, 3, 4]))):
         quantity = story.random.choice([point.row.count, point.row.count, Decimal(1), Decimal("0.5")])
         line = story.line(point.codes[0], story.day(day), quantity)
-        story.claim([line], institution=story.random.choice(["H1", "H1", "H2"]), settled=story.day(day))
+        place = story.random.choice([INSTITUTIONS[0], *INSTITUTIONS[:2]])
+        story.claim([line], institution=place, settled=story.day(day))
 
 
 def signs_and_refunds(story: Story) -> None:

@@ -6,14 +6,16 @@ from msgspec.structs import replace
 
 from knowledge_base.events.claims import ClaimLine, Paid
 
-from .story import INSTITUTIONS, Story
+from .story import INSTITUTIONS, PHARMACY, Story
 
 HOME = INSTITUTIONS[0]
+FAR_AWAY = "H42010000009"
 
 
 def seen_elsewhere(story: Story) -> None:
-    """Treated elsewhere around and during a stay: transfer days, drugs, dialysis, sent out, mid-stay, other stays."""
+    """Treated elsewhere around and in a stay: transfer days, drugs, pharmacies, dialysis, sent out, mid-stay, stays."""
     days, other = story.random.choice([1, 2, 3, 3, 14, 60, 200]), story.elsewhere()
+    other = story.random.choice([other] * 15 + [PHARMACY])
     visited = story.random.choice([0, 1, 1, 1, 1, max(0, days - 1), max(0, days - 1), days, days + 1])
     story.stay(0, days, _own_lines(story, days, visited, other), paid=_paid_or_not(story))
     kind = story.random.choice(["service"] * 8 + ["drug", "consumable", None, "other"])
@@ -44,7 +46,7 @@ def _own_lines(story: Story, days: int, visited: int, other: str) -> list[ClaimL
 
 def _sent_out(story: Story, other: str, day: int) -> list[ClaimLine]:
     """Mostly nothing; sometimes an examination that the other institution makes, or a third one, or nobody named."""
-    to = story.random.choice(["nothing"] * 8 + [other, None, "H9"])
+    to = story.random.choice(["nothing"] * 8 + [other, None, FAR_AWAY])
     if to == "nothing":
         return []
     return [story.line(story.code("sex_of_services"), story.day(day), sent_out=True, sent_to=to)]
@@ -74,7 +76,7 @@ def _one_of_two(story: Story, first: int, last: int, how: str, places: list[str]
     lines, (institution, other) = lines[: story.random.choice([1, 1, 9, 9, 9])], places
     told: dict[str, object] = {"paid": _paid_or_not(story)}
     if how == "sent out":
-        to = story.random.choice([other, other, None, "H9"])
+        to = story.random.choice([other, other, None, FAR_AWAY])
         day = story.day(story.random.choice([first, last]))
         lines.append(story.line(story.code("sex_of_services"), day, sent_out=True, sent_to=to))
     elif how == "dialysis":

@@ -14,7 +14,8 @@ from knowledge_base.facts import Point
 from .dates import CHINA, civil_day
 
 AREA = "420281"
-INSTITUTIONS = ("H1", "H2", "H3")
+INSTITUTIONS = ("H42028100001", "H42028100002", "H42028100003")
+PHARMACY = "P42028100001"
 CENT = Decimal("0.01")
 #: China times; before 08:00 the UTC day is still the day before.
 HOURS = ("00:00:00", "00:30:00", "07:59:59", "08:00:00", "12:00:00", "23:30:00", "23:59:59")

@@ -67,6 +67,14 @@ class TestSeenElsewhere:
         item = line("x", cases.PLAIN, "03-03", item_kind=kind)
         assert len(hits(ELSEWHERE, self.STAY, visit("2", item, institution="B"))) == count
 
+    @pytest.mark.parametrize(
+        ("institution", "count"), [("P42028100001", 0), ("H42028100001", 1), ("P1", 1), ("B", 1), ("P4202810000", 1)]
+    )
+    def test_a_code_of_the_official_format_that_begins_with_p_is_a_pharmacys(
+        self, institution: str, count: int
+    ) -> None:
+        assert len(hits(ELSEWHERE, self.STAY, self.seen("03-03", institution=institution))) == count
+
     @pytest.mark.parametrize("fields", [{"paid": UNPAID}, {"paid": None}])
     def test_what_the_fund_did_not_pay_elsewhere_proves_nothing(self, fields: dict[str, Any]) -> None:
         assert hits(ELSEWHERE, self.STAY, self.seen("03-03", **fields)) == {}
@@ -203,9 +211,14 @@ class TestTwoStays:
 
     @pytest.mark.parametrize(
         ("born", "count"),
-        [("2026-03-04", 0), ("2026-02-04", 0), ("2026-02-03", 1), ("2026-03-05", 1), ("1900-01-01", 1)],
+        [
+            *[("2026-03-04", 0), ("2026-02-04", 0), ("2026-02-03", 1), ("2026-03-05", 0), ("2026-04-01", 0)],
+            *[("1900-01-01", 1), ("2091-01-01", 1)],
+        ],
     )
-    def test_a_birth_at_most_28_days_before_the_admission_of_that_stay_excuses(self, born: str, count: int) -> None:
+    def test_a_birth_at_most_28_days_before_the_admission_of_that_stay_or_after_it_excuses(
+        self, born: str, count: int
+    ) -> None:
         newborn = self.other(4, 8, birth_date=date.fromisoformat(born))
         assert len(hits(TWO_STAYS, self.one(), newborn)) == count
 

@@ -1,11 +1,13 @@
 """Rules 7 and 10 of docs/what-counts.md, section 5: one person in two institutions at once. Days are civil days."""
 
+import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import combinations
 
+from knowledge_base.codes import INSTITUTION_CODE_FORMATS
 from knowledge_base.dictionaries import ITEM_KINDS
 from knowledge_base.events.claims import Claim
 
@@ -62,6 +64,7 @@ def _grounds(person: Person, stay: Stay, line: Line, knowledge: Knowledge) -> li
         "transfer day": line.day in (stay.admitted, stay.discharged),
         "does not need the body": kind in ITEM_KINDS and kind != "service",
         "kind of item not told": kind not in ITEM_KINDS,
+        "a pharmacy": _is_pharmacy(line.institution),
         "sent out": line.source.sent_out,
         "mid-stay settlement": line.claim.mid_stay,
         "dialysis": _holds_dialysis(line.claim, knowledge),
@@ -71,6 +74,12 @@ def _grounds(person: Person, stay: Stay, line: Line, knowledge: Knowledge) -> li
         "in hospital there, the stay is not closed": person.lacks_closed_stay(line.encounter),
     }
     return [ground for ground, holds in grounds.items() if holds]
+
+
+def _is_pharmacy(institution: str) -> bool:
+    """“a code of the official format that begins with P”"""
+    official = any(re.fullmatch(form, institution) for form in INSTITUTION_CODE_FORMATS.values())
+    return official and institution.startswith("P")
 
 
 def _sent_to(person: Person, stay: Stay, days: list[date]) -> list[str | None]:
@@ -135,6 +144,6 @@ def _grounds_of_pair(person: Person, one: Stay, other: Stay, days: list[date], k
 
 
 def _is_newborn(person: Person, stay: Stay) -> bool:
-    """“a claim of either tells a birth at most 28 days before that stay's admission”"""
+    """“a claim of either tells a birth at most 28 days before that stay's admission, or after it”"""
     births = [told(claim.birth_date) for claim in person.claims_in(stay.encounter)]
-    return any(stay.span[0] - NEWBORN <= born <= stay.span[0] for born in births if born is not None)
+    return any(born >= stay.span[0] - NEWBORN for born in births if born is not None)
