@@ -14,6 +14,8 @@ from knowledge_base.catalogues.rows import (
     HospitalOnly,
     PairOfADay,
     PairOfAVisit,
+    PairOfHours,
+    PairOfTheSameHour,
     Period,
     SexLimit,
 )
@@ -30,6 +32,8 @@ BED, INTENSIVE_BED = "001109000010000", "001109000030000"
 NURSING, MONITORING = "001201000030000", "003107010220000"
 WARD_WATCH, CONSULTATION = "001103000010000", "001102000030000"
 WIDE_RESECTION, RESECTION = "003303000120000", "003303000080000"
+DELIVERY, HEART_OF_THE_UNBORN = "003314000020000", "003112010260000"
+COLD_PRESSOR, PRESSURE = "003102070040000", "003107010210000"
 PREGNANCY_TEST, PROSTATE_DRUG = "002501020210000", "XG04CBA088A001010101467"
 INFUSION, EMERGENCY_INFUSION = "XB05BAF145B002010100269", "XB05BAF145B002010100309"
 HBA1C = "002503020030000"
@@ -56,6 +60,14 @@ POINTS = (
         "pairs_of_a_day", PairOfADay(name="watch", codes=(WARD_WATCH,), included={CONSULTATION: "consultation"}, why="")
     ),
     point("pairs_of_a_visit", PairOfAVisit(name="wide", codes=(WIDE_RESECTION,), included={RESECTION: "part"}, why="")),
+    point(
+        "pairs_of_hours",
+        PairOfHours(name="delivery", codes=(DELIVERY,), included={HEART_OF_THE_UNBORN: "heart"}, why="", hours=6),
+    ),
+    point(
+        "pairs_of_the_same_hour",
+        PairOfTheSameHour(name="cold pressor", codes=(COLD_PRESSOR,), included={PRESSURE: "pressure"}, why=""),
+    ),
     point("sex_of_services", SexLimit(name="pregnancy test", codes=(PREGNANCY_TEST,), sex="2")),
     point("sex_of_drugs", SexLimit(name="prostate drug", codes=(PROSTATE_DRUG,), sex="1")),
     point("drugs_only_in_hospital", HospitalOnly(name="infusion", codes=(INFUSION,))),

@@ -20,6 +20,7 @@ from .courses import COURSE
 from .disturbances import disturb, tell_the_sex
 from .oddities import ODD_DETAILS
 from .rules import BED_DAYS, DAILY_CAP, PAIRS, PERIOD, PLACE, SEX_OF_DRUGS, SEX_OF_SERVICES
+from .scenes_by_the_clock import pair_by_the_clock
 from .scenes_of_two_houses import seen_elsewhere, two_stays_at_once
 from .spelling import spelled
 from .story import INSTITUTIONS, Story, begin
@@ -89,10 +90,7 @@ def _capped(story: Story) -> None:
 
 def _paired(story: Story) -> None:
     """A main item and one that it includes: same day, next day, other place, other visit; operations in between."""
-    if story.random.random() < 0.5:
-        _pair_of_a_day(story)
-    else:
-        _pair_of_a_visit(story)
+    story.random.choice([_pair_of_a_day, _pair_of_a_visit, pair_by_the_clock, pair_by_the_clock])(story)
 
 
 def _pair_of_a_day(story: Story) -> None:

@@ -16,6 +16,7 @@ from knowledge_base.facts import Point
 from knowledge_base.findings import LineKey, Occurrence
 
 from . import rules, two_houses
+from .by_the_clock import pairs_by_the_clock
 from .courses import COURSE, courses
 from .judged import Judged
 from .knowledge import Knowledge
@@ -45,6 +46,7 @@ _RULES: tuple[Callable[[Person, Knowledge], Iterator[Judged]], ...] = (
     rules.daily_caps,
     rules.pairs_of_a_day,
     rules.pairs_of_a_visit,
+    pairs_by_the_clock,
     rules.sex_of_services,
     rules.sex_of_drugs,
     rules.place,

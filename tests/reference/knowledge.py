@@ -6,6 +6,8 @@ from datetime import date
 
 from knowledge_base.facts import Point
 
+from .lines import Line
+
 
 class Knowledge:
     """The points of a judgement, of each catalogue apart. What was found for a code is kept."""
@@ -24,6 +26,11 @@ class Knowledge:
     def included(self, catalogue: str, main: str, day: date) -> set[str]:
         """The items that a main item includes by the pairs in force on a day."""
         return {code for point in self._in_force(catalogue, main, day) for code in point.row.included}
+
+    def pair(self, catalogue: str, main: str | None, part: Line) -> Point | None:
+        """The pair of a main item with that of a line, in force on the line's day."""
+        in_force = self._in_force(catalogue, main, part.day)
+        return next((point for point in in_force if part.code in point.row.included), None)
 
     def names(self, catalogue: str, code: str | None) -> bool:
         """Whether any point, in force or not, names an item."""

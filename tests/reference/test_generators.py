@@ -10,13 +10,14 @@ from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
 
+from .by_the_clock import JUST_APART, POSTED
 from .dates import civil_day
 from .edges import edges_of
 from .generators import mixed, persons
 from .histories import SCENES, history, mixed_history
 from .judge import RULE_IDS, near_miss_reasons, near_misses, reference_findings
 from .oddities import ODD_DETAILS
-from .rules import BED_DAYS, DAILY_CAP, PERIOD
+from .rules import BED_DAYS, DAILY_CAP, PAIRS, PERIOD
 from .two_houses import ELSEWHERE, TWO_STAYS
 
 ENOUGH = 500
@@ -92,8 +93,10 @@ FOUND = {
 """The rules that have to find something in histories about a point, and the kinds of oddity."""
 
 EXCUSED = {
+    PAIRS: {POSTED, JUST_APART, "another operation that day", "operations are not known"},
     ELSEWHERE: {
         *("the line does not count", "the stay is not in the fund", "transfer day", "does not need the body"),
+        "a pharmacy",
         *("kind of item not told", "sent out", "mid-stay settlement", "dialysis", "sent there"),
         *("sent out, nobody named", "two stays at once", "in hospital there, the stay is not closed"),
     },
@@ -143,6 +146,13 @@ def test_each_excuse_alone_keeps_some_from_being_found(rule_id: str) -> None:
         for (rule, reason), count in near_miss_reasons(persons(seed, rule_id), points).items():
             alone[reason] += count if rule == rule_id else 0
     assert {reason for reason in EXCUSED[rule_id] if alone[reason] < OFTEN} == set()
+
+
+def test_pairs_of_every_interval_are_found() -> None:
+    points, found = load_facts().points, Counter[str]()
+    for seed in range(HISTORIES):
+        found.update(key[2] for rule, key in reference_findings(persons(seed, PAIRS), points) if rule == PAIRS)
+    assert {interval for interval in ("day", "visit", "hours", "hour") if found[interval] < OFTEN} == set()
 
 
 def _any_history(seed: int) -> list[Event]:
