@@ -21,6 +21,7 @@ from .disturbances import disturb, tell_the_sex
 from .oddities import ODD_DETAILS
 from .rules import BED_DAYS, DAILY_CAP, PAIRS, PERIOD, PLACE, SEX_OF_DRUGS, SEX_OF_SERVICES
 from .scenes_by_the_clock import pair_by_the_clock
+from .scenes_of_details import odd_detail
 from .scenes_of_two_houses import seen_elsewhere, two_stays_at_once
 from .spelling import spelled
 from .story import INSTITUTIONS, Story, begin
@@ -207,6 +208,9 @@ def _dispense(story: Story, lines: list[ClaimLine], until: int, *, in_a_stay: bo
 
 def _odd(story: Story) -> None:
     """A claim with an odd detail, or with one at the very edge of odd."""
+    if story.random.random() < 0.4:
+        odd_detail(story)
+        return
     line = story.line(story.code("daily_caps"), story.day(3))
     kind = story.random.randrange(9)
     day: date = story.day(story.random.choice([2, 3, 3, 4]))

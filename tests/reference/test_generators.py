@@ -92,6 +92,11 @@ FOUND = {
 }
 """The rules that have to find something in histories about a point, and the kinds of oddity."""
 
+DETAILS = {
+    *("line_far_outside_stay", "scope_above_amount", "amount_not_price_by_quantity"),
+    *("unknown_diagnosis_code", "unknown_operation_code", "unknown_institution_code", "unknown_item_code"),
+}
+
 EXCUSED = {
     PAIRS: {POSTED, JUST_APART, "another operation that day", "operations are not known"},
     ELSEWHERE: {
@@ -146,6 +151,13 @@ def test_each_excuse_alone_keeps_some_from_being_found(rule_id: str) -> None:
         for (rule, reason), count in near_miss_reasons(persons(seed, rule_id), points).items():
             alone[reason] += count if rule == rule_id else 0
     assert {reason for reason in EXCUSED[rule_id] if alone[reason] < OFTEN} == set()
+
+
+def test_every_odd_detail_of_codes_sums_and_far_lines_is_found() -> None:
+    points, found = load_facts().points, Counter[str]()
+    for seed in range(HISTORIES):
+        found.update(key[-1] for rule, key in reference_findings(persons(seed, ODD_DETAILS), points))
+    assert {kind for kind in DETAILS if found[kind] < OFTEN} == set()
 
 
 def test_pairs_of_every_interval_are_found() -> None:
