@@ -3,6 +3,7 @@
 ``pytest --all-tests``, which is what ``make test`` runs, fails where fewer ran than ``tests/least_number`` says.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,13 @@ class Counting:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-tests", action="store_true", help="all are to run: fails where fewer did than ever before")
+
+
+@pytest.fixture(scope="session")
+def samples(pytestconfig: pytest.Config) -> Callable[[int], int]:
+    """How many of a number of samples are tried: each where all tests are to run, a tenth before a change."""
+    all_tests = pytestconfig.getoption("all_tests")
+    return lambda number: number if all_tests else number // 10
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,5 +1,7 @@
 """The engine in memory equals the reference judge, for people aimed at each rule and people who meet several."""
 
+from collections.abc import Callable
+
 import pytest
 
 from knowledge_base.days import Day
@@ -26,33 +28,35 @@ def assert_equal(events: list[Event], rule_set: RuleSet, rule_id: str | None) ->
 
 
 @pytest.mark.parametrize("rule_id", RULE_IDS)
-def test_people_aimed_at_a_rule(rule_id: str, rule_set: RuleSet) -> None:
-    assert_equal([event for seed in range(PEOPLE) for event in persons(seed, rule_id)], rule_set, rule_id)
+def test_people_aimed_at_a_rule(rule_id: str, rule_set: RuleSet, samples: Callable[[int], int]) -> None:
+    assert_equal([event for seed in range(samples(PEOPLE)) for event in persons(seed, rule_id)], rule_set, rule_id)
 
 
 @pytest.mark.parametrize("about", SCENES)
-def test_histories_about_a_point(about: str, rule_set: RuleSet) -> None:
-    assert_equal([event for seed in range(HISTORIES) for event in history(seed, about)], rule_set, None)
+def test_histories_about_a_point(about: str, rule_set: RuleSet, samples: Callable[[int], int]) -> None:
+    assert_equal([event for seed in range(samples(HISTORIES)) for event in history(seed, about)], rule_set, None)
 
 
-def test_histories_about_several_points(rule_set: RuleSet) -> None:
-    assert_equal([event for seed in range(HISTORIES) for event in mixed_history(seed)], rule_set, None)
+def test_histories_about_several_points(rule_set: RuleSet, samples: Callable[[int], int]) -> None:
+    assert_equal([event for seed in range(samples(HISTORIES)) for event in mixed_history(seed)], rule_set, None)
 
 
-def test_people_who_meet_several_rules(rule_set: RuleSet) -> None:
-    assert_equal([event for seed in range(PEOPLE) for event in mixed(seed)], rule_set, None)
+def test_people_who_meet_several_rules(rule_set: RuleSet, samples: Callable[[int], int]) -> None:
+    assert_equal([event for seed in range(samples(PEOPLE)) for event in mixed(seed)], rule_set, None)
 
 
-def test_the_order_of_events_changes_no_word_of_a_finding(rule_set: RuleSet) -> None:
-    for seed in range(100):
+def test_the_order_of_events_changes_no_word_of_a_finding(rule_set: RuleSet, samples: Callable[[int], int]) -> None:
+    for seed in range(samples(100)):
         events = mixed(seed)
         shuffled = sorted(events, key=lambda event: event.event_id[::-1])
         assert findings_of(judgements(shuffled, rule_set)) == findings_of(judgements(events, rule_set))
 
 
-def test_no_finding_lies_beyond_the_spans_of_its_own_encounters(rule_set: RuleSet) -> None:
+def test_no_finding_lies_beyond_the_spans_of_its_own_encounters(
+    rule_set: RuleSet, samples: Callable[[int], int]
+) -> None:
     """Windows are read by spans: an event on a day outside them would withdraw the finding without reading it."""
-    for seed in range(PEOPLE):
+    for seed in range(samples(PEOPLE)):
         for events in [*(persons(seed, rule_id) for rule_id in RULE_IDS), *(history(seed, about) for about in SCENES)]:
             for finding in findings_of(judgements(events, rule_set)).values():
                 first, last = spanned(events, finding)
