@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from knowledge_base.days import Day, is_midnight
+from knowledge_base.days import Day, is_likely, is_midnight
 from knowledge_base.facts import Point
 from rules_lib.histories.history import ZERO, Encounter, Line
 from rules_lib.histories.patient import PatientHistory
@@ -162,13 +162,14 @@ def _visit(
 
 
 def _operation_days(question: Question[PatientHistory], encounter: Encounter) -> tuple[set[Day], bool]:
-    """Days with a known operation in an encounter, and whether that is surely all of them."""
+    """Days that are told of operations in an encounter, and whether that is surely all of them."""
     days: set[Day] = set()
     known = True
     for claim in question.history.by_encounter[encounter]:
-        if claim.operation_days is None or None in claim.operation_days:
+        told = [day for day in claim.operation_days or () if day is not None and is_likely(day)]
+        if claim.operation_days is None or len(told) < len(claim.operation_days):
             known = False
-        days.update(day for day in claim.operation_days or () if day is not None)
+        days.update(told)
     return days, known
 
 
