@@ -108,7 +108,7 @@ class _Filling(dict[str, str]):
         if "elsewhere" in finding.evidence:
             houses = [names.institutions.get(code, code) for code in finding.evidence["elsewhere"]]
             self["elsewhere"] = _word("elsewhere", houses, lang)
-        if "fields" in finding.evidence:
+        if "kind" in finding.evidence:
             self["kind"] += _named_odd(finding.evidence, lang)
         self.setdefault("day", finding_day(finding))
         stay_institution = finding.occurrence[1] if len(finding.occurrence) > 1 else finding.institution
@@ -136,17 +136,17 @@ def _word(name: str, value: Any, lang: str) -> str:
 
 
 def _named_odd(evidence: Mapping[str, Any], lang: str) -> str:
-    """Which fields hold odd identifiers or codes and which, spelled out, on which lines and in which settlements."""
+    """What odd fields hold, spelled out, on which lines and in which settlements; of findings before less is told."""
     wording = load_wording()
     joint = _in(wording.joint, lang)
     fields = [
         f"{_in(words, lang) if (words := wording.fields.get(field)) else field} {joint.join(map(neutral, odd))}".strip()
-        for field, odd in evidence["fields"].items()
+        for field, odd in evidence.get("fields", {}).items()
     ]
-    said = _in(wording.named, lang).format(fields=joint.join(fields))
-    if evidence["lines"]:
+    said = _in(wording.named, lang).format(fields=joint.join(fields)) if fields else ""
+    if evidence.get("lines"):
         said += _in(wording.on_lines, lang).format(lines=joint.join(map(neutral, evidence["lines"])))
-    if evidence.get("claims"):  # findings of before name none
+    if evidence.get("claims"):
         said += _in(wording.in_claims, lang).format(claims=joint.join(map(neutral, evidence["claims"])))
     return said
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from knowledge_base.codes import is_diagnosis_code, is_institution_code, is_item_code, is_operation_code
-from knowledge_base.days import FIRST_LIKELY, LAST_DAY, LAST_LIKELY, Day, is_likely
+from knowledge_base.days import FIRST_LIKELY, LAST_DAY, LAST_LIKELY, Day, as_date, is_likely
 from knowledge_base.dictionaries import ITEM_KINDS, SEXES, VISIT_TYPES
 from knowledge_base.digests.claims import LONGEST_STAY, ClaimDigest, LineDigest
 from knowledge_base.numbers import number
@@ -49,7 +49,7 @@ ODD_CODES: dict[str, tuple[str, Callable[[ClaimDigest], Iterable[str]], Callable
 """Kinds that name codes of a claim: what the field is called, its codes, and whether one is known."""
 
 
-@gives("kind")
+@gives("kind", "claims")
 def odd_details(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """Settlement details that cannot be right as they stand. What-counts rule 9."""
     history = question.history
@@ -64,8 +64,16 @@ def odd_details(question: Question[PatientHistory]) -> Iterator[Measure | Undeci
             ]
             odd += _odd_together(question, encounter, claims, first, last)
             for kind in dict.fromkeys(kind for kind, _ in odd) if odd else ():
-                evidence = {"kind": kind, **_named_in(kind, claims)}
-                yield _odd(question, encounter, evidence, [line_id for of, line_id in odd if of == kind], first, last)
+                line_ids = [line_id for of, line_id in odd if of == kind]
+                holding = [claim for of, claim in beside if of == kind] or _holding(claims, line_ids)
+                evidence: dict[str, Any] = {"kind": kind, "claims": _first(claim.claim_id for claim in holding)}
+                yield _odd(question, encounter, evidence | _named_in(kind, claims), line_ids, first, last)
+
+
+def _holding(claims: Sequence[ClaimDigest], line_ids: Iterable[str | None]) -> Sequence[ClaimDigest]:
+    """The claims of an encounter that hold some of these lines; all where an oddity names no line."""
+    odd = {line_id for line_id in line_ids if line_id is not None}
+    return [claim for claim in claims if not odd or any(line.line_id in odd for line in claim.lines)]
 
 
 def _odd_together(
@@ -226,6 +234,8 @@ def _named_in(kind: str, claims: Iterable[ClaimDigest]) -> dict[str, Any]:
     """What findings of some kinds name: what is odd by field, its lines and settlements; no pseudonym."""
     if kind == "odd_identifier":
         odd = [name for claim in claims for name in _identifiers_in(claim) if not are_clear([name.held])]
+    elif kind in ("unlikely_date", "discharged_before_admitted"):
+        return _dates_in(kind, claims)
     elif kind in ODD_CODES:
         field, codes_of, is_known = ODD_CODES[kind]
         codes = [_Named(field, code, claim.claim_id) for claim in claims for code in codes_of(claim)]
@@ -237,6 +247,19 @@ def _named_in(kind: str, claims: Iterable[ClaimDigest]) -> dict[str, Any]:
         fields["patient"] = []
     lines = _first(name.line_id for name in odd if name.line_id is not None)
     return {"fields": fields, "lines": lines, "claims": _first(name.claim_id for name in odd)}
+
+
+def _dates_in(kind: str, claims: Iterable[ClaimDigest]) -> dict[str, Any]:
+    """The dates of claims that show a kind, by field, as they are told, and which settlements these are."""
+    odd = [claim for claim in claims if kind in _odd_dates(claim)]
+    told: dict[str, list[Day | None]] = {
+        "admitted_at": [claim.admitted for claim in odd],
+        "discharged_at": [claim.discharged for claim in odd],
+        "settled_at": [claim.settled_day for claim in odd if not is_likely(claim.settled_day)],
+    }
+    named = {field: _first(as_date(day).isoformat() for day in days if day is not None) for field, days in told.items()}
+    fields = {field: dates for field, dates in named.items() if dates}
+    return {"fields": fields, "lines": [], "claims": _first(claim.claim_id for claim in odd)}
 
 
 def _identifiers_in(claim: ClaimDigest) -> Iterator[_Named]:

@@ -133,16 +133,38 @@ def test_a_finding_of_before_that_names_no_settlements_is_said_without(rule_set:
     assert "见结算" not in finding_sentence(rule_set.by_id["GZ10000201002000"], finding, NOBODY, "zh")
 
 
+DATES = ("admitted_at", "discharged_at", "settled_at")
+
+
+def test_an_unlikely_date_is_told_with_its_settlement(rule_set: RuleSet) -> None:
+    stay = [date(1900, 1, 1), date(2026, 3, 5)]
+    line = {"item": "002503020030000", "day": date(2026, 3, 2)}
+    finding = _odd(rule_set, {"at": "H42028100001", "claim": "S1", "stay": stay, "lines": [line]})
+    assert finding.evidence["claims"] == ["S1"]
+    said = finding_sentence(rule_set.by_id["GZ10000201002000"], finding, NOBODY, "zh")
+    assert "入院 1900-01-01、出院 2026-03-05，见结算 S1" in said
+
+
+def test_what_is_odd_about_a_line_names_the_settlements_that_hold_it(rule_set: RuleSet) -> None:
+    lines = [{"id": name, "item": "002503020030000", "day": date(2026, 3, 1)} for name in "ab"]
+    odd = {"id": "c", "item": "002503020030000", "day": date(2026, 3, 1), "quantity": 0, "amount": 5}
+    of = {"at": "H42028100001", "encounter": "V"}
+    finding = _odd(rule_set, {**of, "claim": "S1", "lines": lines}, {**of, "claim": "S2", "lines": [odd]})
+    assert (finding.evidence["kind"], finding.evidence["claims"]) == ("no_units", ["S2"])
+    said = finding_sentence(rule_set.by_id["GZ10000201002000"], finding, NOBODY, "en")
+    assert "no units, but money, in settlements S2" in said
+
+
 def test_every_field_of_an_odd_identifier_or_code_has_words() -> None:
     codes = {field for field, *_ in details.ODD_CODES.values()}
-    assert {*details.OWN_NAMES, *details.LINE_NAMES, *codes} == set(load_wording().fields)
+    assert {*details.OWN_NAMES, *details.LINE_NAMES, *codes, *DATES} == set(load_wording().fields)
 
 
 def test_every_oddity_has_words() -> None:
     """Every name of several words that the check writes is a field or a kind."""
     written = set(re.findall(r'"([a-z]+(?:_[a-z]+)+)"', inspect.getsource(details)))
     assert "line_twice" in written
-    assert written - {*details.OWN_NAMES, *details.LINE_NAMES, "far_days", "cents_a_unit"} == set(
+    assert written - {*details.OWN_NAMES, *details.LINE_NAMES, "far_days", "cents_a_unit", *DATES} == set(
         load_wording().oddities
     )
 
