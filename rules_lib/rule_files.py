@@ -86,11 +86,17 @@ def load_rule(path: Path, facts: Facts) -> Rule:
     return rule
 
 
+GONE = {"FW10000004": "2026-11"}
+"""Rules of our own that there were, and until when: their ids are given to no other."""
+
+
 def _faults(raw: YamlFile, rule: Rule, facts: Facts) -> Iterable[Fault]:
     """What a model cannot see: names that must exist, words that are filled, days that are told, a reach that holds."""
     missing = list(missing_names(rule))
     for place, says in missing:
         yield raw.fault(place, says)
+    if rule.id in GONE:
+        yield raw.fault(("id",), f"was another rule until {GONE[rule.id]}, whose findings and decisions are kept")
     for index, basis in enumerate(rule.basis):
         if basis.since is None and not rule.catalogues:
             yield raw.fault(("basis", index), "since is missing, and no catalogue has points that say it")

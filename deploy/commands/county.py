@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from deploy.commands.coverage import Coverage, find_coverage, show_coverage
-from deploy.commands.output import Failure, Json, Opened, counted, note, print_json, print_table, run, say
+from deploy.commands.output import Failure, Json, Opened, counted, note, on_trial, print_json, print_table, run, say
 from deploy.commands.progress import Closing, close_run, follow
 from deploy.commands.publishing import publish_own
 from deploy.county import CountyPlan, write_county
@@ -148,8 +148,9 @@ def _simulated(settings: Settings, service: Service, plan: CountyPlan, truth: Pa
 
 async def _score(service: Service, truth: Path) -> Score:
     async with borrowed(service.pool) as connection:
+        cards = (await service.rule_sets.in_force(connection)).cards
         found = [FoundLines(*entry) async for entry in overview.read_guilty_lines(connection)]
-    return score(truth, found)
+    return score(truth, [entry for entry in found if entry.rule_id in cards and cards[entry.rule_id].is_live])
 
 
 def show_closing(closing: Closing, account: Reconciliation, rule_set: RuleSet) -> None:
@@ -162,14 +163,14 @@ def show_closing(closing: Closing, account: Reconciliation, rule_set: RuleSet) -
             for row in account.sources
         ],
     )
-    names = {rule.id: rule.title for rule in rule_set.rules}
+    rules = {rule.id: rule for rule in rule_set.rules}
     print_table(
         "疑点 / findings by rule",
         ("规则 rule", "名称 name", "疑点 findings"),
         [
-            (rule, f"{names[rule].zh} {names[rule].en}", f"{n:,}")
+            (rule, f"{on_trial(rules[rule])}{rules[rule].title.zh} {rules[rule].title.en}", f"{n:,}")
             for rule, n in closing.findings.items()
-            if rule in names
+            if rule in rules
         ],
         right=2,
     )

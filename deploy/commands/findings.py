@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, note, print_json, print_table, run, say
+from deploy.commands.output import Failure, Json, Opened, note, on_trial, print_json, print_table, run, say
 from knowledge_base.days import as_date
 from knowledge_base.findings import Finding
 from rules_lib.rule_set import RuleSet
@@ -57,7 +57,7 @@ async def _findings(
         codes = {row.finding.institution for row in rows} | {w for row in rows for w in row.finding.occurrence[1:2]}
         names = Names(await find_institution_names(connection, codes), item_names(shown.facts))
         if json:
-            print_json({"findings": [_words(row) for row in rows], "next": following})
+            print_json({"findings": [_words(row, shown) for row in rows], "next": following})
             return
         print_table(
             "疑点 / findings",
@@ -72,16 +72,17 @@ async def _findings(
 def _row(row: FindingRow, rule_set: RuleSet, names: Names) -> tuple[str, ...]:
     finding = row.finding
     rule = rule_set.cards.get(finding.maker_id)
-    sentence = finding_sentence(rule, finding, names, "zh") if rule else ""
+    sentence = on_trial(rule) + finding_sentence(rule, finding, names, "zh") if rule else ""
     place = names.institutions.get(finding.institution, finding.institution)
     what = sentence if row.is_open else f"已撤回 withdrawn: {sentence}".rstrip(": ")
     return row.finding_id, finding.maker_id, place, what, f"{finding.amounts.in_question:,.2f}"
 
 
-def _words(row: FindingRow) -> dict[str, Any]:
+def _words(row: FindingRow, rule_set: RuleSet) -> dict[str, Any]:
+    card = rule_set.cards.get(row.finding.maker_id)
     return (
         {"finding_id": row.finding_id, "area": row.area, "version": row.version, "open": row.is_open}
-        | {"rule_id": row.finding.maker_id}
+        | {"rule_id": row.finding.maker_id, "status": None if card is None else card.status}
         | {
             name: getattr(row.finding, name)
             for name in ("occurrence", "value", "limit", "institution", "amounts", "evidence", "points")

@@ -20,6 +20,7 @@ from deploy.commands.output import (
     Opened,
     counted,
     note,
+    on_trial,
     print_json,
     print_table,
     print_unknown,
@@ -466,7 +467,7 @@ def _show(report: Imported, rule_set: RuleSet) -> None:
         ],
     )  # fmt: skip
     if report.findings:
-        names = {rule.id: f"{rule.title.zh} {rule.title.en}" for rule in rule_set.rules}
+        names = {rule.id: f"{on_trial(rule)}{rule.title.zh} {rule.title.en}" for rule in rule_set.rules}
         print_table(
             "同期全库的疑点变化 / findings that came or went in the whole store meanwhile",
             ("规则 rule", "名称 name", "疑点 findings"),

@@ -260,14 +260,19 @@ def undo(
 
     Example: fundwatch knowledge undo 2
     """
-    switch = run(_undo(number))
+    kept, points, switch = run(_undo(number))
     if json:
         print_json(switch)
-    else:
-        say_switch(switch, say)
+        return
+    say(
+        f"撤销了第 {kept.record.number} 次导入, {points:,} 个知识点, {len(kept.record.files)} 个文件 / "
+        f"took back import {kept.record.number}: points {points:,}, files {len(kept.record.files)}"
+    )
+    say_switch(switch, say)
 
 
-async def _undo(number: int | None) -> Switch:
+async def _undo(number: int | None) -> tuple[Kept, int, Switch]:
+    """The import that is taken back, how many points it held, and the switch."""
     opened = Opened()
     home = opened.settings.knowledge_folder
     kept = _to_undo(knowledge.find_imports(home), number)
@@ -275,7 +280,7 @@ async def _undo(number: int | None) -> Switch:
     async with opened as service, borrowed(service.pool) as connection:
         aside = knowledge.set_aside(home, kept)
         try:
-            return await publish_own(connection, own_rule_set(opened.settings), points)
+            return kept, len(points), await publish_own(connection, own_rule_set(opened.settings), points)
         except BaseException:
             knowledge.bring_back(home, aside)
             raise

@@ -18,6 +18,7 @@ from rich.text import Text
 from deploy.logs import configure_logs
 from deploy.runtime import open_runtime
 from deploy.settings import PREFIX, load_settings
+from knowledge_base.cards import Card
 from knowledge_base.signs import neutral
 from streams.hosts.service import Service
 from streams.messages.unknown import MOST_NAMES
@@ -194,3 +195,8 @@ class Opened:
 
     async def __aexit__(self, *error: Any) -> None:
         await self._runtime.__aexit__(*error)
+
+
+def on_trial(card: Card) -> str:
+    """What stands before the words of a rule that is tried out, whose findings are shown to nobody outside."""
+    return "" if card.is_live else "试运行 on trial: "

@@ -100,6 +100,7 @@ def test_findings_page_through_and_explain_says_same(shell: Shell, tmp_path: Pat
     after = ""
     while after is not None:
         page = shell.json("findings", "--most", "20", "--after", after)
+        assert {finding["status"] for finding in page["findings"]} == {"live"}
         seen += [row["finding_id"] for row in page["findings"]]
         after = page["next"]
     assert len(seen) == len(set(seen)) == counted

@@ -7,7 +7,9 @@ from rich.console import Console
 
 from deploy.commands import doctor, output
 from deploy.commands.examination.signs import Sign, State
+from knowledge_base.catalogues.files import load_facts
 from knowledge_base.signs import neutral
+from rules_lib.rule_files import load_rule_set
 
 COLUMNS = ("来源 source", "日期 day", "说明 what", "接收金额 accepted yuan", "其余金额 other yuan")
 ROWS = [
@@ -62,3 +64,9 @@ def test_no_line_title_or_cell_passes_on_what_moves_a_terminal(monkeypatch: pyte
     assert seen.getvalue().count(neutral(text)) == 7
     assert all(sign.isprintable() for sign in seen.getvalue().replace("\n", ""))
     assert text.isprintable() or text not in seen.getvalue()
+
+
+@pytest.mark.parametrize(("status", "said"), [("live", ""), ("shadow", "试运行 on trial: ")])
+def test_a_rule_that_is_tried_out_is_called_so(status: str, said: str) -> None:
+    rule = load_rule_set(load_facts()).rules[0]
+    assert output.on_trial(rule.model_copy(update={"status": status})) == said

@@ -258,6 +258,13 @@ def test_names_that_do_not_exist_and_a_reach_too_short_are_told_at_once(folder: 
     assert all(faults[where].startswith(where.partition(".")[0]) for where in faults)
 
 
+def test_the_id_of_a_rule_that_there_was_is_given_to_no_other(folder: Path) -> None:
+    path = saved(folder, "a_rule_of_a_name_of_before", id="id: FW10000004\n")
+    with pytest.raises(RuleError, match="was another rule until 2026-11") as caught:
+        load_rule(path, FACTS)
+    assert faults_of(caught.value).keys() == {"id"}
+
+
 def test_a_basis_says_its_day_where_no_catalogue_has_points_that_say_it(folder: Path) -> None:
     path = saved(folder, "a_rule_without_facts", catalogues="")
     with pytest.raises(RuleError, match=r"since is missing") as caught:
