@@ -71,13 +71,11 @@ async def _decided(connection: asyncpg.Connection, version: FindingVersion) -> s
 @pytest.fixture
 async def lead_id(
     connection: asyncpg.Connection,
-    versions: list[FindingVersion],
     old: FindingVersion,
     of_before: RuleSet,
     rule_set: RuleSet,
 ) -> str:
     """A lead that was confirmed while the rule of before was in force, and is judged by the set of today."""
-    await save_versions(connection, AREA, versions)
     await save_makers(connection, of_before)
     await _apply(connection, [old])
     lead_id = await _decided(connection, old)

@@ -22,6 +22,8 @@ from tests.streams.leads import apply_findings
 
 PLAN = CountyPlan(scale=1 / 400)
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+COVER = re.compile(r'<dd class="cover">.*?</dd>', re.DOTALL)
+"""How much of a catalogue is held, and since when at the earliest: that is about no finding."""
 LAW = re.compile(r"<h3>依据与知识点</h3>\s*<ul>(.*?)</ul>", re.DOTALL)
 
 
@@ -115,6 +117,7 @@ async def test_page_says_each_day_of_the_law_once_and_as_the_interface_does(clie
             day for entry in told["law"] for day in (*DAY.findall(entry["text"]), entry["since"])
         ]
         answer = page.partition('<div class="answers">')[2].partition('<div class="split">')[0]
+        answer = COVER.sub("", answer)
         assert [entry["since"] for entry in told["law"] if entry["since"] in answer] == []
         seen += 1
     assert seen > 5

@@ -324,4 +324,4 @@ async def test_the_page_says_how_much_of_the_published_knowledge_a_rule_knows(
     )
     page = (await client.get(f"/leads/{lead_id}")).text
     assert "知识点的覆盖" in page
-    assert re.search("公布 (67|14) 条，已有 (67|14) 条，自 (2025-12-31|2016-03-09) 起有效", page)
+    assert re.search("公布 (67|14) 条，已有 (67|14) 条，其中最早的自 (2025-12-31|2016-03-09) 起有效", page)
