@@ -86,6 +86,10 @@ def show_coverage(found: Coverage) -> None:
         f"有规则判断的 under one that a rule reads: {_percent(found.money_read)} "
         f"({sample}{counted(found.claims, 'claim', 'claims')})"
     )
+    say(
+        "知识点按编码计数，一个编码在明细和 2026-01-28 的更新中只计一次，所以与明细的行数不同 / "
+        "points are counted by code, once over sheets and the revision of 2026-01-28, so not as sheets have rows"
+    )
 
 
 def _row(cover: Cover, money: Decimal | None) -> tuple[str, ...]:

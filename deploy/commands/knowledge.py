@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from api.frame.formats import instant
 from deploy import knowledge
 from deploy.commands.coverage import coverage
 from deploy.commands.output import Failure, Json, Opened, acting, note, print_json, print_table, run, say
@@ -225,7 +226,7 @@ def imports(json: Json = False) -> None:
         "导入 / imports",
         (
             "序号 number",
-            "时间 at",
+            "北京时间 at (China)",
             "导入人 by",
             "文件 files",
             "公布日 published",
@@ -236,7 +237,7 @@ def imports(json: Json = False) -> None:
         [
             (
                 kept.record.number,
-                f"{kept.record.at:%Y-%m-%d %H:%M}Z",
+                instant(kept.record.at),
                 kept.record.by,
                 "、".join(kept.record.files),
                 kept.record.published,
