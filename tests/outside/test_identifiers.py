@@ -374,8 +374,10 @@ async def test_a_finding_goes_on_in_the_one_by_trimmed_names_and_its_lines_are_s
         version = await load_version(connection, before["area"], name)
         assert version is not None
         events = await find_person_events(connection, version.area, version.subject.name)
-        sources = sources_of(version.finding, PatientHistory(version.subject, events.values(), ()), events)
-        claims, missing = marked_claims(version.finding, await load_claims(connection, version.area, sources.seqs))
+        history = PatientHistory(version.subject, events.values(), ())
+        sources = sources_of(version.finding, history, events)
+        received = await load_claims(connection, version.area, sources.seqs)
+        claims, missing = marked_claims(version.finding, history, received)
         assert ([len(claim.marked) for claim in claims], missing) == ([1], 0)
 
 
