@@ -196,7 +196,8 @@ async def test_the_lines_in_the_docs_ask_so(postgres_url: str, handler: EventsHa
     known = {"find_with": find_with, "PatientHistory": PatientHistory, "judge": judge, "PATIENT": PATIENT}
     body = "".join(f"    {line}\n" for line in lines.splitlines())
     exec(f"async def ask(rule_set, connection, event):\n{body}    return judgement", known)
-    first, asked = (cases.visit(str(n), cases.line(str(n), cases.HBA1C, f"03-0{n}")) for n in (1, 2))
+    lines = [(str(n), cases.line(str(n), cases.HBA1C, f"03-0{n}")) for n in (1, 2)]
+    first, asked = (cases.visit(name, of, institution="H42028100001") for name, of in lines)
     connection = await connect(postgres_url)
     try:
         await take_in(connection, handler, [message_of(first)], 1, 1, Random(0))
