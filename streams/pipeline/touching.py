@@ -60,9 +60,11 @@ class Matter(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def because(self) -> tuple[str, int]:
-        """Why it is judged, and the number of its newest event."""
+        """Why it is judged, and the number of its newest event; 0 where none is left to a person who was parted."""
+        if self.cause is not None:
+            return self.cause, max([head.seq for head in self.heads], default=0)
         newest = max(self.heads, key=lambda head: head.seq)
-        return self.cause or f"event {newest.event_id}", newest.seq
+        return f"event {newest.event_id}", newest.seq
 
     @cached_property
     def is_apart(self) -> bool:

@@ -5,9 +5,10 @@ from random import Random
 
 from knowledge_base.days import FIRST_DAY, LAST_DAY
 from knowledge_base.digests.head import Digest
+from knowledge_base.subjects import patient
 from rules_lib.scope import ALL_DAYS
 from streams.pipeline.persons import merged_persons
-from streams.pipeline.touching import Head, company_of, linked, touched
+from streams.pipeline.touching import Head, Matter, company_of, linked, touched
 
 from .made_up import DAY, billed, claim, head, line, matter_of, status
 
@@ -176,3 +177,8 @@ def test_two_merges_apart_make_two_persons() -> None:
 def test_a_merge_that_is_known_or_with_oneself_changes_nobody() -> None:
     assert merged_persons({"a": ["a", "b"]}, [("b", "a"), ("c", "c")]) == {"a": ["a", "b"], "c": ["c"]}
     assert merged_persons({"a": ["a", "b"]}, []) == {}
+
+
+def test_a_person_to_whom_no_event_is_left_is_judged_for_the_cause_that_is_given() -> None:
+    alone = Matter("420281", patient("p2"), [], frozenset(), "event e9")
+    assert alone.because == ("event e9", 0)

@@ -32,9 +32,17 @@ from tests.reference.judge import Expected, reference_findings
 from tests.reference.persons import person_names
 from tests.rules_lib.in_memory import Key, differences
 
-from .disturbed import disturbed, load_open_findings, message_of, take_in
+from .disturbed import (
+    assert_accepted,
+    assert_equals_engine,
+    disturbed,
+    load_kept,
+    load_open_findings,
+    message_of,
+    take_in,
+    unlike_reference,
+)
 from .replay import VAULT, until_done
-from .test_equals_reference import kept_in
 
 HISTORIES = 500
 ALL_ORDERS_UP_TO, SOME_ORDERS = 5, 30
@@ -121,4 +129,11 @@ async def test_over_both_buses(postgres_url: str, rule_set: RuleSet, making: Mak
         await service.start()
         await service.bus.send(CLAIMS, messages)
         await until_done(service)
-    await kept_in(postgres_url, messages, rule_set)
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        kept = await load_kept(connection)
+    finally:
+        await connection.close()
+    assert unlike_reference(kept, rule_set) == {}
+    assert_accepted(kept, messages)
+    assert_equals_engine(kept, rule_set)
