@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal
 from random import Random
 
-from knowledge_base.catalogues.rows import Course, DailyCap, HospitalOnly, Period, Row, SexLimit
+from knowledge_base.catalogues.rows import AnyRow, Course, DailyCap, HospitalOnly, Period, SexLimit
 from knowledge_base.facts import Facts, Point
 from rules_lib.rule import Rule
 from rules_lib.rule_set import RuleSet
@@ -26,7 +26,7 @@ _SINCE = date(2025, 12, 31).toordinal()
 _MAKERS = 12
 """At most how many makers' codes a drug point names."""
 
-_ROWS: dict[str, Callable[[Random, tuple[str, ...], str], Row]] = {
+_ROWS: dict[str, Callable[[Random, tuple[str, ...], str], AnyRow]] = {
     "daily_caps": lambda random, codes, name: DailyCap(
         codes=codes, name=name, limit=Decimal(random.choice((1, 2, 24))), unit="次"
     ),

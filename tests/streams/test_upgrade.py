@@ -203,7 +203,8 @@ async def test_what_was_judged_before_stands_and_no_version_is_added(of_before: 
         assert not await published.find_outstanding(connection)
         rows = await connection.fetch("select area, finding_id from findings order by finding_id limit 25")
         answers = [await explain(connection, row["area"], row["finding_id"]) for row in rows]
-        assert {answer.verdict for answer in answers if answer is not None} == {Reproduced.SAME}
+        verdicts = {answer.verdict for answer in answers if answer is not None}
+        assert Reproduced.SAME in verdicts <= {Reproduced.SAME, Reproduced.CHECK_CHANGED}, "what is odd names more now"
         assert {answer.stored.maker.set for answer in answers if answer is not None} == {OLD_SETS[-1]}
 
 
