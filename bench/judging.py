@@ -21,6 +21,7 @@ from knowledge_base.catalogues.files import load_facts
 from knowledge_base.days import as_date
 from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.events.claims import Claim
+from knowledge_base.facts import Facts
 from knowledge_base.subjects import PATIENT, Subject
 from rules_lib.engine import judge
 from rules_lib.histories.patient import PatientHistory
@@ -156,8 +157,13 @@ PEERS: dict[str, Callable[..., Judge]] = {"plain": plain_judge, "zen-engine": ze
 
 
 def without_others(published: RuleSet) -> RuleSet:
-    """The rules of a set that the peers have too: all but the one on odd settlement details."""
-    return RuleSet(tuple(rule for rule in published.rules if rule.id in anchors.RULES), published.facts)
+    """What the peers have of a set too: all rules but the one on odd settlement details, no pairs by the clock."""
+    points = tuple(point for point in published.facts.points if point.catalogue not in BY_THE_CLOCK)
+    return RuleSet(tuple(rule for rule in published.rules if rule.id in anchors.RULES), Facts(points))
+
+
+BY_THE_CLOCK = ("pairs_of_hours", "pairs_of_the_same_hour")
+"""Catalogues that no peer reads."""
 
 
 def hits_of(rule_set: RuleSet, person: _Judged) -> set[Hit]:

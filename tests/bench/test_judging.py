@@ -35,7 +35,7 @@ def rule_set() -> RuleSet:
 
 @pytest.fixture(scope="module")
 def large(rule_set: RuleSet) -> RuleSet:
-    return enlarged(rule_set, rules=40, codes=2_000)
+    return enlarged(rule_set, rules=40, codes=8_000)
 
 
 def plain_people() -> list[list[ClaimDigest]]:
@@ -70,11 +70,11 @@ def test_a_peer_finds_what_the_engine_finds(name: str, rule_set: RuleSet) -> Non
 
 def test_generated_facts_have_the_size_and_codes_that_are_asked_for(rule_set: RuleSet, large: RuleSet) -> None:
     assert len(large.rules) == 40
-    assert sum(len(point.codes) for point in large.facts.points) == 2_000
+    assert sum(len(point.codes) for point in large.facts.points) == 8_000
     added = large.facts.points[len(rule_set.facts.points) :]
     assert all(is_item_code(code) for point in added for code in point.codes)
     assert {point.catalogue for point in as_published(large.facts.points)} <= set(ROWS)
-    assert enlarged(rule_set, rules=40, codes=2_000) == large
+    assert enlarged(rule_set, rules=40, codes=8_000) == large
 
 
 def test_generated_rules_speak_of_their_own_items_alone(rule_set: RuleSet, large: RuleSet) -> None:
