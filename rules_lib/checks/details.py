@@ -56,8 +56,7 @@ def odd_details(question: Question[PatientHistory]) -> Iterator[Measure | Undeci
     concerned = _beside(history)
     for encounter in history.by_encounter if not concerned else {**history.by_encounter, **concerned}:
         claims, beside = history.by_encounter.get(encounter, []), concerned.get(encounter, [])
-        spans = [claim.span for claim in claims] + [claim.span for _, claim in beside]
-        first, last = min(first for first, _ in spans), max(last for _, last in spans)
+        first, last = history.span_of(encounter) if not beside else _span(claims, beside)
         if question.meets(first, last):
             odd = [found for claim in claims for found in _odd_in(claim, question)] + [
                 (kind, None) for kind, _ in beside
@@ -68,6 +67,12 @@ def odd_details(question: Question[PatientHistory]) -> Iterator[Measure | Undeci
                 holding = [claim for of, claim in beside if of == kind] or _holding(claims, line_ids)
                 evidence: dict[str, Any] = {"kind": kind, "claims": _first(claim.claim_id for claim in holding)}
                 yield _odd(question, encounter, evidence | _named_in(kind, claims), line_ids, first, last)
+
+
+def _span(claims: Iterable[ClaimDigest], beside: Iterable[tuple[str, ClaimDigest]]) -> tuple[Day, Day]:
+    """First and last day of an encounter's claims and those concerned beside them."""
+    spans = [claim.span for claim in (*claims, *(claim for _, claim in beside))]
+    return min(first for first, _ in spans), max(last for _, last in spans)
 
 
 def _holding(claims: Sequence[ClaimDigest], line_ids: Iterable[str | None]) -> Sequence[ClaimDigest]:
@@ -116,9 +121,16 @@ def _beside(history: PatientHistory) -> dict[Encounter, list[tuple[str, ClaimDig
 def _odd_returns(history: PatientHistory, encounter: Encounter) -> Iterator[Odd]:
     """What is odd about lines of an encounter that take back, and about those that they take back."""
     lines = {line.line_id: line for _, line in history.own_lines(encounter)}
-    for claim, line in history.takers:
-        if (claim.institution, claim.encounter_id) == encounter and line.refund_of not in (None, *lines):
-            yield ("refund_elsewhere" if _lies_elsewhere(history, claim, line) else "return_without_line"), line.line_id
+    lost = [
+        line
+        for claim, line in history.takers
+        if (claim.institution, claim.encounter_id) == encounter
+        and line.refund_of is not None
+        and line.refund_of not in lines
+    ]
+    elsewhere = _line_ids(history, encounter[0]) if lost else set()
+    for line in lost:
+        yield ("refund_elsewhere" if line.refund_of in elsewhere else "return_without_line"), line.line_id
     for claim, line in history.back.unfound:
         if (claim.institution, claim.encounter_id) == encounter:
             yield "return_without_line", line.line_id
@@ -128,10 +140,10 @@ def _odd_returns(history: PatientHistory, encounter: Encounter) -> Iterator[Odd]
             yield "over_refund", line.line_id
 
 
-def _lies_elsewhere(history: PatientHistory, claim: ClaimDigest, refund: LineDigest) -> bool:
-    """Whether the line that a refund names lies in another encounter of the institution."""
-    others = [encounter for encounter in history.by_encounter if encounter[0] == claim.institution]
-    return any(line.line_id == refund.refund_of for of in others for _, line in history.own_lines(of))
+def _line_ids(history: PatientHistory, institution: str) -> set[str]:
+    """The lines that an institution billed in any encounter."""
+    encounters = [encounter for encounter in history.by_encounter if encounter[0] == institution]
+    return {line.line_id for encounter in encounters for _, line in history.own_lines(encounter)}
 
 
 def _odd_in(claim: ClaimDigest, question: Question[PatientHistory]) -> list[Odd]:

@@ -3,12 +3,14 @@
 What-counts section 3, sentences 2 and 3.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from fractions import Fraction
 
 import msgspec
 
-from knowledge_base.days import is_likely
+from knowledge_base.days import Day, is_likely
 from knowledge_base.digests.claims import ClaimDigest, LineDigest
 from knowledge_base.findings import LineKey
 from knowledge_base.numbers import number
@@ -48,7 +50,7 @@ class TakenBack:
     """What lines of standing claims take back.
 
     ``refunds`` is what lines with ``refund_of`` take off each line, ``taken`` that and what negative lines take;
-    ``unfound`` are negative lines that find no line for some of their units. Lines of one claim stand together.
+    ``unfound`` are negative lines that find no line for some of their units.
     """
 
     def __init__(self, takers: Sequence[Billed], lines: Iterable[Billed]):
@@ -62,40 +64,72 @@ class TakenBack:
         self.unfound: list[Billed] = []
         negative = [billed for billed in takers if billed[1].refund_of is None]
         if negative:
-            self._take(sorted(negative, key=_order), sorted(lines, key=_order, reverse=True))
+            self._take(sorted(negative, key=_order), self._by_item(lines))
 
-    def _take(self, negative: Iterable[Billed], lines: Sequence[Billed]) -> None:
-        """Takes each negative line off others of its encounter and item; ``lines`` have the last one first."""
-        for claim, line in negative:
-            left = -number(line.quantity)
+    def _by_item(self, lines: Iterable[Billed]) -> "dict[tuple[str, ...], _Left]":
+        """What is left of the lines of each encounter and item, after all refunds."""
+        left: dict[tuple[str, ...], _Left] = defaultdict(_Left)
+        for claim, line in sorted(lines, key=_order):
             if line.item_code is not None and is_likely(line.day):
-                others = [
-                    other
-                    for of, other in lines
-                    if other.item_code == line.item_code
-                    and (of.institution, of.encounter_id) == (claim.institution, claim.encounter_id)
-                    and is_likely(other.day)
-                ]
-                for other in sorted(others, key=lambda other: _nearness(line, other)):
-                    left -= self._take_off((claim.institution, claim.encounter_id, other.line_id), other, line, left)
-            if left > ZERO:
+                key = (claim.institution, claim.encounter_id, line.line_id)
+                units = number(line.quantity) - self.taken.get(key, NOTHING_BACK).quantity
+                if units > ZERO:
+                    left[claim.institution, claim.encounter_id, line.item_code].add(key, line, units)
+        return left
+
+    def _take(self, negative: Iterable[Billed], left: "Mapping[tuple[str, ...], _Left]") -> None:
+        """Takes each negative line off others of its encounter and item."""
+        for claim, line in negative:
+            of = wanted = -number(line.quantity)
+            lines = left.get((claim.institution, claim.encounter_id, line.item_code or ""))
+            if lines is not None and is_likely(line.day):
+                for key, units in lines.take(line, wanted):
+                    self.taken[key] = self.taken.get(key, NOTHING_BACK).plus(_part(line, units, of))
+                    wanted -= units
+            if wanted > ZERO:
                 self.unfound.append((claim, line))
 
-    def _take_off(self, key: LineKey, other: LineDigest, line: LineDigest, left: Decimal) -> Decimal:
-        """Takes what is there of a line, at most so many units, and says how many."""
-        before = self.taken.get(key, NOTHING_BACK)
-        units = min(left, number(other.quantity) - before.quantity)
-        if units <= ZERO:
-            return ZERO
-        of = -number(line.quantity)
-        amount, scope = number(line.amount), None if line.in_fund_scope is None else number(line.in_fund_scope)
-        part = Refund(
-            units,
-            max(ZERO, -amount) * units / of,
-            None if scope is None else max(ZERO, -scope) * units / of,
-        )
-        self.taken[key] = before.plus(part)
-        return units
+
+def _part(line: LineDigest, units: Decimal, of: Decimal) -> Refund:
+    """What a negative line of so many units takes with some of them."""
+    scope = None if line.in_fund_scope is None else max(ZERO, -number(line.in_fund_scope)) * units / of
+    return Refund(units, max(ZERO, -number(line.amount)) * units / of, scope)
+
+
+class _Left:
+    """The lines of one encounter and item of which something is left, in the order in which it is taken.
+
+    Lines of which nothing is left any more are dropped when they are met, so that all that is taken together costs no
+    more than there are lines.
+    """
+
+    def __init__(self) -> None:
+        self._units: dict[LineKey, Decimal] = {}
+        self._days: dict[Day, list[LineKey]] = defaultdict(list)
+        self._at_price: dict[tuple[Day, Fraction], list[LineKey]] = defaultdict(list)
+
+    def add(self, key: LineKey, line: LineDigest, units: Decimal) -> None:
+        """Adds a line; lines come in line order."""
+        self._units[key] = units
+        self._days[line.day].append(key)
+        self._at_price[line.day, _price(line)].append(key)
+
+    def take(self, line: LineDigest, wanted: Decimal) -> Iterator[tuple[LineKey, Decimal]]:
+        """Takes up to so many units for a line: of which lines how many."""
+        for day in sorted(self._days, key=lambda day: _nearness(line.day, day)):
+            for keys in (self._at_price.get((day, _price(line)), []), self._days[day]):
+                while keys and wanted > ZERO:
+                    units = min(wanted, self._units[keys[-1]])
+                    if units > ZERO:
+                        self._units[keys[-1]] -= units
+                        wanted -= units
+                        yield keys[-1], units
+                    if self._units[keys[-1]] == ZERO:
+                        keys.pop()
+            if not self._days[day]:
+                del self._days[day]
+            if wanted == ZERO:
+                return
 
 
 def _stated(line: LineDigest) -> Refund:
@@ -109,12 +143,15 @@ def _order(billed: Billed) -> tuple[int, str, str]:
     return (line.at, claim.event_id, line.line_id)
 
 
-def _nearness(line: LineDigest, other: LineDigest) -> tuple[int, int, bool]:
-    """Its own day first, then earlier days, the latest first, then later ones; of each the same amount a unit first."""
-    away = other.day - line.day
-    side = 0 if away == 0 else 1 if away < 0 else 2
-    one, unit = number(line.amount) * number(other.quantity), number(other.amount) * number(line.quantity)
-    return (side, abs(away), one != unit)
+def _price(line: LineDigest) -> Fraction:
+    """The amount of a unit, as billed."""
+    return Fraction(number(line.amount)) / Fraction(number(line.quantity))
+
+
+def _nearness(day: Day, other: Day) -> tuple[int, int]:
+    """Its own day first, then earlier days, the latest first, then later ones, the earliest first."""
+    away = other - day
+    return (0 if away == 0 else 1 if away < 0 else 2, abs(away))
 
 
 NOTHING_TAKEN = TakenBack((), ())
