@@ -117,6 +117,13 @@ def _show_crossings(crossings: Crossings) -> None:
             [(row.institution, row.number, row.what, row.persons) for row in crossings.numbers],
             right=3,
         )
+    if crossings.institutions:
+        print_table(
+            f"编码不合格式的机构 {crossings.odd_institutions} 家 / institutions whose code has no official format",
+            ("机构 institution", "事件 events"),
+            [(row.institution, row.events) for row in crossings.institutions],
+            right=1,
+        )
     if crossings.shared:
         print_table(
             f"同一机构的同一事件号出现在几个统筹区 {crossings.shared_ids} 个，由人核实以哪个为准 / "

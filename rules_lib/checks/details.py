@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from knowledge_base.codes import is_diagnosis_code, is_institution_code, is_item_code, is_operation_code
+from knowledge_base.codes import is_diagnosis_code, is_item_code, is_operation_code
 from knowledge_base.days import FIRST_LIKELY, LAST_DAY, LAST_LIKELY, Day, as_date, is_likely
 from knowledge_base.dictionaries import ITEM_KINDS, SEXES, VISIT_TYPES
 from knowledge_base.digests.claims import LONGEST_STAY, ClaimDigest, LineDigest
@@ -39,10 +39,8 @@ def _is_odd_code(code: str | None) -> bool:
 
 _is_diagnosis = lru_cache(maxsize=100_000)(is_diagnosis_code)
 _is_operation = lru_cache(maxsize=100_000)(is_operation_code)
-_is_institution = lru_cache(maxsize=100_000)(is_institution_code)
 
 ODD_CODES: dict[str, tuple[str, Callable[[ClaimDigest], Iterable[str]], Callable[[str], bool]]] = {
-    "unknown_institution_code": ("institution", lambda claim: [claim.institution], _is_institution),
     "unknown_diagnosis_code": ("diagnosis", lambda claim: [of for of, _ in claim.diagnoses or ()], _is_diagnosis),
     "unknown_operation_code": ("operation", lambda claim: claim.operation_codes, _is_operation),
 }
@@ -90,8 +88,6 @@ def _odd_together(
         yield from (("line_twice", key[2]) for key in history.lines_twice if key[:2] == encounter)
     if encounter in history.used_again:
         yield from (("encounter_used_again", None) for _ in claims)
-    if not _is_institution(encounter[0]):
-        yield from (("unknown_institution_code", None) for _ in claims)
     stay = history.stays.get(encounter)
     if stay is not None and stay.admitted is not None and (first < stay.admitted or last > (stay.discharged or last)):
         yield from (("line_far_outside_stay", line.line_id) for line in _far_outside(stay, stay.admitted, question))

@@ -19,7 +19,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
-from knowledge_base.events.claims import Claim, ClaimLine, Diagnosis, Operation, Paid
+from knowledge_base.events.claims import Claim, ClaimLine, Paid
 from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
 from knowledge_base.files.folders import is_ignored
@@ -40,15 +40,12 @@ _CLAIM = (
     *("InscClaimAmtReimbursed", "DeductibleAmtPaid", "AttendingPhysician"),
 )
 _STAY = ("AdmissionDt", "DischargeDt")
-_DIAGNOSES = tuple(f"ClmDiagnosisCode_{number}" for number in range(1, 11))
-_PROCEDURES = tuple(f"ClmProcedureCode_{number}" for number in range(1, 7))
 
 _ONE = "1"
 _CHINA = timedelta(hours=8)
 
 Row = Sequence[str]
 Made = TypeVar("Made")
-Coded = TypeVar("Coded", Diagnosis, Operation)
 
 
 class _Person(NamedTuple):
@@ -89,9 +86,9 @@ def read_us_claims(folder: Path) -> Iterator[Event]:
         if path := tables[f"{of}_Beneficiary"]:
             yield from filter(None, _map_rows(path, [_PERSON], partial(_status, sender, people)))
         if path := tables[f"{of}_Inpatient"]:
-            yield from _map_rows(path, [_CLAIM, _DIAGNOSES, _PROCEDURES, _STAY], claim)
+            yield from _map_rows(path, [_CLAIM, _STAY], claim)
         if path := tables[f"{of}_Outpatient"]:
-            yield from _map_rows(path, [_CLAIM, _DIAGNOSES, _PROCEDURES], claim)
+            yield from _map_rows(path, [_CLAIM], claim)
 
 
 def _find_table(inside: Sequence[Path], name: str) -> Path | None:
@@ -147,9 +144,7 @@ def _death(sender: str, patient: str, died: str) -> PatientStatus:
     )
 
 
-def _claim(
-    sender: str, people: dict[str, _Person], claim: Row, diagnoses: Row, procedures: Row, stay: Row | None = None
-) -> Claim:
+def _claim(sender: str, people: dict[str, _Person], claim: Row, stay: Row | None = None) -> Claim:
     patient, claim_id, start, end, provider, reimbursed, deductible, physician = claim
     fund, own = _cents(reimbursed), _cents(deductible) if _known(deductible) else 0
     _require(BeneID=patient, ClaimID=claim_id, Provider=provider)
@@ -174,8 +169,6 @@ def _claim(
         practitioner=_known(physician),
         admitted_at=_midnight(stay[0]) if stay and _known(stay[0]) else None,
         discharged_at=_midnight(stay[1]) if stay and _known(stay[1]) else None,
-        diagnoses=_coded(Diagnosis, diagnoses),
-        operations=_coded(Operation, procedures),
         paid=Paid(pooled_fund=_yuan(fund), own=_yuan(own)),
     )
 
@@ -189,11 +182,6 @@ def _lines(start: str, end: str, cents: int) -> tuple[ClaimLine, ...]:
         ClaimLine(line_id=str(number), quantity=_ONE, amount=_yuan(amount), at=at, in_fund_scope=_yuan(amount))
         for number, (at, amount) in enumerate(zip(noons, amounts, strict=True), 1)
     )
-
-
-def _coded(made_of: type[Coded], codes: Row) -> tuple[Coded, ...] | None:
-    """The codes given, the first column's as the main one; ``None`` where there is none (not told is not none)."""
-    return tuple(made_of(code, main=rank == 0) for rank, code in enumerate(codes) if code not in _MISSING) or None
 
 
 def _require(**identifiers: str) -> None:

@@ -137,13 +137,9 @@ def diagnosis(code: str, name: str | None = None) -> tuple[Diagnosis, ...]:
 
 
 def hits(rule_id: str, *events: Event, points: Iterable[Point] = POINTS) -> dict[Occurrence, Expected]:
-    """The findings of one rule, by occurrence. That institutions are letters here is odd, and is left out."""
+    """The findings of one rule, by occurrence."""
     found = reference_findings(events, points)
-    return {
-        occurrence: expected
-        for (rule, occurrence), expected in found.items()
-        if rule == rule_id and occurrence[-1] != "unknown_institution_code"
-    }
+    return {occurrence: expected for (rule, occurrence), expected in found.items() if rule == rule_id}
 
 
 def only(rule_id: str, *events: Event, points: Iterable[Point] = POINTS) -> Expected:

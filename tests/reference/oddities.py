@@ -8,7 +8,6 @@ from fractions import Fraction
 
 from knowledge_base.codes import (
     DIAGNOSIS_CODE_FORMATS,
-    INSTITUTION_CODE_FORMATS,
     ITEM_CODE_FORMATS,
     OPERATION_CODE_FORMATS,
 )
@@ -85,7 +84,6 @@ def _odd_claims(person: Person) -> Iterator[tuple[str, Iterable[Claim]]]:
     yield "unknown_sex_code", [claim for claim in claims if claim.sex is not None and claim.sex not in SEXES]
     yield "unknown_diagnosis_code", [of for of in claims if not _all_in(DIAGNOSIS_CODE_FORMATS, _codes(of.diagnoses))]
     yield "unknown_operation_code", [of for of in claims if not _all_in(OPERATION_CODE_FORMATS, _codes(of.operations))]
-    yield "unknown_institution_code", [of for of in claims if not _all_in(INSTITUTION_CODE_FORMATS, [of.institution])]
 
 
 def _is_after_settlement(line: Line) -> bool:

@@ -110,12 +110,14 @@ class TestCodes:
         for code in OPERATIONS[right]:
             claim = visit("1", institution=HOUSE, operations=(Operation("06.4x00"), Operation(code)))
             assert odd(claim) == kinds("unknown_operation_code"), code
-        for code in HOUSES[right]:
-            assert odd(visit("1", institution=code)) == kinds("unknown_institution_code"), code
+
+    def test_an_institution_of_no_format_is_told_once_for_the_house_and_makes_no_encounter_odd(self) -> None:
+        for code in HOUSES[False]:
+            assert odd(visit("1", institution=code)) == {}, code
 
     def test_absent_diagnoses_and_operations_are_no_odd_ones(self) -> None:
         assert odd(visit("1", institution=HOUSE, diagnoses=None, operations=None)) == {}
 
     def test_the_value_is_the_number_of_claims_of_the_encounter(self) -> None:
-        claims = [visit(name, encounter_id="v", institution="H1") for name in ("1", "2")]
+        claims = [visit(name, encounter_id="v", visit_type="0") for name in ("1", "2")]
         assert [found.value for found in reference_findings(claims, ()).values()] == [Decimal(2)]

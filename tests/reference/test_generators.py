@@ -94,7 +94,7 @@ FOUND = {
 
 DETAILS = {
     *("line_far_outside_stay", "scope_above_amount", "amount_not_price_by_quantity"),
-    *("unknown_diagnosis_code", "unknown_operation_code", "unknown_institution_code", "unknown_item_code"),
+    *("unknown_diagnosis_code", "unknown_operation_code", "unknown_item_code"),
 }
 
 EXCUSED = {

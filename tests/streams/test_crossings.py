@@ -8,6 +8,7 @@ from streams.jobs.reconciling import reconcile
 from streams.store.intake.crossings import MOST, Crossings
 from streams.store.sessions import connect
 from tests.reference.cases import NURSING, line, status, visit
+from tests.reference.scenes_of_details import HOUSES
 
 from .replay import replay
 
@@ -71,3 +72,18 @@ async def test_an_unmerge_waits_until_a_merge_of_its_pair_is_known(postgres_url:
         found = await crossings_of(postgres_url, merge, source=f"merge {number}")
         assert found.waiting_unmerges == MOST + 3 - min(number + 1, 2)
     assert not {"event-u0", "event-u1"} & {row.event_id for row in found.unmerges}
+
+
+async def test_institutions_of_no_official_code_are_told_once_each_those_of_most_events_first(
+    postgres_url: str,
+) -> None:
+    odd = HOUSES[False]
+    found = await crossings_of(
+        postgres_url,
+        *(visit(f"{house}-{n}", institution=house) for rank, house in enumerate(odd, 1) for n in range(rank)),
+        *(visit(f"{house}-right", institution=house) for house in HOUSES[True]),
+    )
+    assert [(row.institution, row.events) for row in found.institutions] == [
+        (house, rank) for rank, house in reversed(list(enumerate(odd, 1)))
+    ]
+    assert found.odd_institutions == len(odd)

@@ -9,6 +9,7 @@ from typing import Literal
 import asyncpg
 import msgspec
 
+from knowledge_base.codes import INSTITUTION_CODE_FORMATS
 from streams.store.sessions import Connection
 
 MOST = 20
@@ -52,6 +53,13 @@ class SharedNumber(msgspec.Struct, frozen=True):
     persons: int
 
 
+class OddInstitution(msgspec.Struct, frozen=True):
+    """An institution whose code has no official format, with the number of its events."""
+
+    institution: str
+    events: int
+
+
 class Crossings(msgspec.Struct, frozen=True):
     """How many there are of each kind, and the first of them."""
 
@@ -63,6 +71,8 @@ class Crossings(msgspec.Struct, frozen=True):
     shared: list[SharedId]
     shared_numbers: int
     numbers: list[SharedNumber]
+    odd_institutions: int
+    institutions: list[OddInstitution]
 
 
 async def find_crossings(connection: Connection) -> Crossings:
@@ -71,6 +81,7 @@ async def find_crossings(connection: Connection) -> Crossings:
     unmerges = await connection.fetch(_UNMERGES, MOST)
     shared = await connection.fetch(_SHARED_IDS, MOST)
     numbers = await connection.fetch(_NUMBERS, MOST)
+    institutions = await connection.fetch(_INSTITUTIONS, MOST, f"^({'|'.join(INSTITUTION_CODE_FORMATS.values())})$")
     return Crossings(
         _count(links),
         [WaitingLink(row["area"], row["event_id"], row["institution"], row["target"], row["known"]) for row in links],
@@ -80,6 +91,8 @@ async def find_crossings(connection: Connection) -> Crossings:
         [SharedId(row["event_id"], row["institution"], row["areas"]) for row in shared],
         _count(numbers),
         [SharedNumber(row["area"], row["institution"], row["what"], row["number"], row["persons"]) for row in numbers],
+        _count(institutions),
+        [OddInstitution(row["institution"], row["events"]) for row in institutions],
     )
 
 
@@ -135,4 +148,10 @@ _NUMBERS = """
         select area, institution, 'claim', claim_id, count(distinct person)
         from named group by area, institution, claim_id having count(distinct person) > 1)
     select *, count(*) over () as of_all from shared order by area, institution, what, number limit $1
+"""
+
+_INSTITUTIONS = """
+    with houses as (
+        select institution, count(*) as events from events where institution is not null group by institution)
+    select *, count(*) over () as of_all from houses where institution !~ $2 order by events desc, institution limit $1
 """
