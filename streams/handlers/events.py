@@ -69,10 +69,12 @@ class EventsHandler:
 
 
 class _People(NamedTuple):
-    """All pseudonyms of each person concerned by a batch, and those persons that merges and unmerges in it made."""
+    """All pseudonyms of each person concerned by a batch, and those persons whom merges and unmerges in it made, with
+    the last of these."""
 
     members: Mapping[str, Sequence[str]]
     became: Sequence[str] = ()
+    cause: str = ""
 
 
 async def _take_in(
@@ -82,24 +84,25 @@ async def _take_in(
 
     ``rule_set`` is what they are judged by next, when it is found what they are linked to.
     """
-    joining = [item for item in incoming if item.joins is not None]
+    joining = {item.event.event_id: item for item in incoming if item.joins is not None}
     patients = {name for item in incoming for name in item.patients}
     await persons.lock_area(connection, area, exclusive=bool(joining))
     members = await persons.find_persons(connection, area, patients)
     await persons.lock_subjects(connection, area, [patient(name) for name in members])
     accepted = await _accept(connection, area, incoming, account, rule_set)
     await wider.save_touched(connection, area, accepted)
-    known = {arrival.event_id for arrival in accepted.values()} if joining else set()
-    spoken_of = {name for item in joining if item.event.event_id in known for name in item.patients}
-    if spoken_of:
-        return await _join_and_part(connection, area, members, spoken_of, max(accepted)), accepted
-    return _People(members), accepted
+    speaking = {seq: arrival.event_id for seq, arrival in accepted.items() if arrival.event_id in joining}
+    if not speaking:
+        return _People(members), accepted
+    spoken_of = {name for event_id in speaking.values() for name in joining[event_id].patients}
+    after, became = await _join_and_part(connection, area, members, spoken_of, max(accepted))
+    return _People(after, became, f"event {speaking[max(speaking)]}"), accepted
 
 
 async def _join_and_part(
     connection: Connection, area: str, members: Mapping[str, Sequence[str]], spoken_of: set[str], seq: int
-) -> _People:
-    """All persons as merges and unmerges leave them, of which new ones speak of some pseudonyms."""
+) -> tuple[Mapping[str, Sequence[str]], Sequence[str]]:
+    """All persons as merges and unmerges leave them, of which new ones speak of some pseudonyms, and who changed."""
     concerned = {person: of for person, of in members.items() if not spoken_of.isdisjoint(of)}
     names = sorted(name for of in concerned.values() for name in of)
     statuses = await persons.load_statuses(connection, area, names)
@@ -110,7 +113,7 @@ async def _join_and_part(
     await persons.save_persons(connection, area, after, seq)
     others = {person: of for person, of in members.items() if person not in concerned}
     became = [person for person, of in after.items() if set(of) != set(concerned.get(person, ()))]
-    return _People({**others, **after}, became)
+    return {**others, **after}, became
 
 
 async def _accept(
@@ -170,14 +173,15 @@ async def _judge(
     for seq, arrival in accepted.items():
         if arrival.subject.kind == PATIENT:
             new.setdefault(person_of[arrival.subject.name], set()).add(seq)
-    rules = rule_set.of(PATIENT)
-    found, digests = await find_windows(connection, area, members, new, accepted, rules)
-    parted = {person: members[person] for person in people.became if person not in new}
-    if parted:
-        cause = f"event {accepted[max(accepted)].event_id}"
-        whole, theirs = await find_whole(connection, area, parted, cause, rules)
+    rules, became = rule_set.of(PATIENT), {person: members[person] for person in people.became}
+    as_before = {person: seqs for person, seqs in new.items() if person not in became}
+    found, digests = await find_windows(connection, area, members, as_before, accepted, rules)
+    if became:
+        whole, theirs = await find_whole(connection, area, became, people.cause, rules)
         found, digests = [*found, *whole], digests | theirs
-    await judge_windows(connection, area, patients_of(members), found, digests, rule_set, report, parted=bool(parted))
+    await judge_windows(
+        connection, area, patients_of(members), found, digests, rule_set, report, became=[*map(patient, became)]
+    )
 
 
 def _by_area(incoming: Sequence[Incoming]) -> dict[str, list[Incoming]]:

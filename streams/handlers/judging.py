@@ -4,7 +4,7 @@ Batches of new events, the job of wider subjects and re-judging after a switch o
 transaction.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from knowledge_base.digests.head import Digest
 from knowledge_base.findings import FindingVersion
@@ -35,9 +35,9 @@ async def judge_windows(
     rule_set: RuleSet,
     report: Report,
     *,
-    parted: bool = False,
+    became: Collection[Subject] = (),
 ) -> None:
-    """Judges windows again and writes what changed; where persons were ``parted``, findings may go on in another."""
+    """Judges windows again and writes what changed; a finding of one who ``became`` another may go on in another."""
     judged = [judge_again(window, [digests[seq] for seq in window.seqs], rule_set) for window in found]
     near: dict[Subject, Interval] = {}
     known: list[str] = []
@@ -57,8 +57,8 @@ async def judge_windows(
             [entry for name in together for entry in stored.get(name, ())],
             [entry for name in together for entry in undecided.get(name, ())],
         )
-    if parted:
-        changed = continued_anywhere(changed)
+    if became:
+        changed |= continued_anywhere({subject: changed[subject] for subject in became})
     await findings.save_not_evaluated(connection, area, changed)
     await save_versions(connection, area, [v for of in changed.values() for v in of.versions], report)
     report.count_not_evaluated(entry for of in changed.values() for _, entry in of.now_not_evaluated)

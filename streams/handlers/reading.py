@@ -109,10 +109,12 @@ async def find_whole(
 ) -> tuple[list[Window], dict[int, Digest]]:
     """The whole histories of persons, with all of their digests, to be judged again for a cause.
 
-    Their events are known to be chained or not from then on.
+    Their events are known to be linked and chained or not from then on.
     """
     events = await _find_events(connection, area, members, dict.fromkeys(members, ALL_DAYS.hull))
-    found = [whole_window(_matter(area, name, events[name], (), cause)) for name in members]
+    matters = {name: _matter(area, name, events[name], (), cause) for name in members}
+    await histories.save_linked(connection, area, _newly_linked(matters, events))
+    found = [whole_window(matter) for matter in matters.values()]
     digests = await _load_digests(connection, area, events, _seqs(found), {})
     await _look_at_chains(connection, area, [event for of in events.values() for event in of], digests, rules)
     await _supply(connection, area, found, digests, events, {}, rules)

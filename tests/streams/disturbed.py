@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
-from knowledge_base.findings import Change, Finding, FindingVersion, LineKey, NotEvaluated
+from knowledge_base.findings import Change, Finding, FindingVersion, LineKey, Maker, NotEvaluated
 from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Message, Record, partition_of
 from streams.handlers.events import EventsHandler
@@ -307,23 +307,28 @@ def _assert_replayed(versions: Sequence[FindingVersion], row: asyncpg.Record) ->
 
 
 def _assert_continued(versions: Sequence[FindingVersion]) -> None:
-    """A withdrawn finding names one that the same judgement raised or revised with a line of it, if there is one."""
-    raised: dict[tuple[str, str, int, str], list[FindingVersion]] = defaultdict(list)
+    """A withdrawn finding names one with a line of it that the same judgement raised or revised, or else one of
+    another person whom the same event joined or parted, if there is one."""
+    of_line: dict[tuple[str, Maker, LineKey], list[FindingVersion]] = defaultdict(list)
     for version in versions:
         if version.change is not Change.WITHDRAWN:
-            raised[_judgement_of(version)].append(version)
+            for line in _guilty_lines(version):
+                of_line[version.area, version.maker, line].append(version)
     for version in versions:
-        if version.change is Change.WITHDRAWN:
-            lines = _guilty_lines(version)
-            heirs = {heir.finding_id for heir in raised[_judgement_of(version)] if lines & _guilty_lines(heir)}
-            assert version.continued_by in heirs if heirs else version.continued_by is None, version
-        else:
+        if version.change is not Change.WITHDRAWN:
             assert version.continued_by is None, version
-
-
-def _judgement_of(version: FindingVersion) -> tuple[str, str, int, str]:
-    """Area, rule, arrival number of the person's newest event, set: by that, one rule judged one person once."""
-    return version.area, version.finding.maker_id, version.as_of, version.maker.set
+            continue
+        heirs = [heir for line in _guilty_lines(version) for heir in of_line[version.area, version.maker, line]]
+        same = [heir for heir in heirs if heir.cause == version.cause]
+        own = {
+            heir.finding_id for heir in same if heir.as_of == version.as_of
+        }  # a person's newest event, nobody else's
+        if required := own or {heir.finding_id for heir in same}:
+            assert version.continued_by in required, version
+        elif version.continued_by is not None:  # another person's newest event in one batch need not be the same
+            assert version.continued_by in {heir.finding_id for heir in heirs if heir.subject != version.subject}, (
+                version
+            )
 
 
 def _guilty_lines(version: FindingVersion) -> set[LineKey]:

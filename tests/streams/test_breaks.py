@@ -7,6 +7,7 @@ occurrence that gives the break away. A comparison that misses one of them has g
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -264,12 +265,14 @@ async def test_a_person_who_was_parted_and_is_not_judged_again(
     compare: Compare, rule_set: RuleSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The unmerge is an event of p1; what p2 alone did has to be found under the own name again."""
+    join_and_part = handling._join_and_part
 
-    async def find_nothing(*_: object) -> tuple[list[windows.Window], dict[int, digests.Digest]]:
-        return [], {}
+    async def nobody_changed(*told: Any) -> tuple[Mapping[str, Sequence[str]], Sequence[str]]:
+        members, _ = await join_and_part(*told)
+        return members, ()
 
     assert await compare(TWO_PERSONS, rule_set) == {}
-    monkeypatch.setattr(handling, "find_whole", find_nothing)
+    monkeypatch.setattr(handling, "_join_and_part", nobody_changed)
     broken = await compare(TWO_PERSONS, rule_set)
     assert broken[DAILY_CAP, ("p2", "A", cases.NURSING, "2026-03-01")] == MISSED
 
