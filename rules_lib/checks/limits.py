@@ -5,7 +5,6 @@ from decimal import Decimal
 
 from knowledge_base.catalogues.rows import Period
 from knowledge_base.days import Day, as_date
-from knowledge_base.dictionaries import INPATIENT_VISITS
 from rules_lib.histories.history import Encounter, Line
 from rules_lib.histories.patient import PatientHistory
 from rules_lib.questions import (
@@ -49,7 +48,7 @@ def _over_day(
     value = units(counting)
     if sum_is_open(lines, value, cap):
         yield Undecided(occurrence, UNDECIDED_LINES, day, day)
-    elif value > cap and any(_stay_unclear(question, line) for line in counting):
+    elif value > cap and any(question.history.lacks_closed_stay(line.encounter) for line in counting):
         yield Undecided(occurrence, "stay open or unclear", day, day)
     elif counting:
         guilty, involved = beyond(counting, cap)
@@ -99,13 +98,6 @@ def _posted_at_discharge(
             if all(line.day == day for line in posted) and units(posted) > cap:
                 found.append((encounter, stay.days, posted))
     return found
-
-
-def _stay_unclear(question: Question[PatientHistory], line: Line) -> bool:
-    stay = question.history.stays.get(line.encounter)
-    if stay is None:
-        return line.claim.visit_type in INPATIENT_VISITS
-    return stay.days is None
 
 
 @gives("days")

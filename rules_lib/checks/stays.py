@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from knowledge_base.codes import is_pharmacy_code
 from knowledge_base.days import Day, as_date, is_likely
-from knowledge_base.dictionaries import INPATIENT_VISITS, ITEM_KINDS
+from knowledge_base.dictionaries import ITEM_KINDS
 from knowledge_base.digests.claims import ClaimDigest
 from rules_lib.histories.history import ZERO, Encounter, Line, line_order
 from rules_lib.histories.patient import PatientHistory
@@ -36,8 +36,7 @@ def bed_days_beyond_stay(question: Question[PatientHistory]) -> Iterator[Measure
     beds: dict[Encounter, list[Line]] = {}
     for code, lines in question.items.items():
         for line in lines:
-            in_hospital = line.encounter in question.history.stays or line.claim.visit_type in INPATIENT_VISITS
-            if in_hospital and question.point(code, line.day) is not None:
+            if question.history.is_inpatient(line.encounter) and question.point(code, line.day) is not None:
                 beds.setdefault(line.encounter, []).append(line)
     for encounter, lines in beds.items():
         if not question.meets(*question.history.span_of(encounter)):
@@ -144,7 +143,7 @@ def _seen(question: Question[PatientHistory], stay: Stay, first: Day, last: Day)
         other = question.history.stays.get(line.encounter)
         if other is not None and other.days is not None and _shared(stay.days or (first, last), other.days):
             continue
-        unknown = _why_unknown(line, other, None in sent_to)
+        unknown = _why_unknown(line, question.history.lacks_closed_stay(line.encounter), None in sent_to)
         if unknown is None:
             seen.lines.append(line)
         else:
@@ -152,11 +151,11 @@ def _seen(question: Question[PatientHistory], stay: Stay, first: Day, last: Day)
     return seen
 
 
-def _why_unknown(line: Line, other: Stay | None, sent_to_nobody: bool) -> str | None:
+def _why_unknown(line: Line, in_other_stay: bool, sent_to_nobody: bool) -> str | None:
     """Why a line cannot tell whether somebody was there; ``None`` where it does."""
     if sent_to_nobody:
         return SENT_TO_NOBODY
-    if (other is not None and other.days is None) or (other is None and line.claim.visit_type in INPATIENT_VISITS):
+    if in_other_stay:
         return "other stay open or unclear"
     if line.digest.item_kind != SERVICE:
         return "item_kind missing"
@@ -179,8 +178,9 @@ def _billed_inside(question: Question[PatientHistory], stay: Stay, first: Day, l
 def _sent_out(question: Question[PatientHistory], encounter: Encounter) -> dict[Day, set[str | None]]:
     """Where lines of an encounter were sent to be examined, by day; ``None`` where that is not told."""
     sent: dict[Day, set[str | None]] = defaultdict(set)
-    for _, digest in question.history.digests_of(encounter):
-        if digest.sent_out:
+    history = question.history
+    for claim, digest in history.digests_of(encounter):
+        if digest.sent_out and not digest.takes_back and not history.is_superseded(claim, digest):
             sent[digest.day].add(digest.sent_to)
     return sent
 

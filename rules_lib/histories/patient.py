@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from knowledge_base.days import Day, is_likely
+from knowledge_base.dictionaries import INPATIENT_VISITS
 from knowledge_base.digests.claims import ClaimDigest, LineDigest
 from knowledge_base.digests.head import Digest
 from knowledge_base.digests.persons import StatusDigest
@@ -152,6 +153,15 @@ class PatientHistory(History):
             return claims[0].span
         spans = [claim.span for claim in claims]
         return min(first for first, _ in spans), max(last for _, last in spans)
+
+    def is_inpatient(self, encounter: Encounter) -> bool:
+        """Whether one of an encounter's standing claims is of an inpatient visit type."""
+        return any(claim.visit_type in INPATIENT_VISITS for claim in self.by_encounter[encounter])
+
+    def lacks_closed_stay(self, encounter: Encounter) -> bool:
+        """Whether an encounter is an inpatient one, but no closed stay."""
+        stay = self.stays.get(encounter)
+        return self.is_inpatient(encounter) if stay is None else stay.days is None
 
     def digests_of(self, encounter: Encounter) -> Iterable[tuple[ClaimDigest, LineDigest]]:
         """Every line of an encounter's standing claims, also those that no fund rule looks at."""
