@@ -11,7 +11,7 @@ from knowledge_base.events.claims import Claim, ClaimLine, Paid
 from knowledge_base.events.persons import PatientStatus
 
 from .dates import civil_day
-from .story import AREA, CENT, Story
+from .story import AREA, CENT, MILLIONTH, Story
 
 
 def disturb(story: Story, times: int) -> None:
@@ -32,7 +32,7 @@ def _refund(story: Story, claim: Claim) -> None:
     back = replace(
         line,
         line_id=story.fresh("L"),
-        quantity=-line.quantity * part,
+        quantity=-(line.quantity * part).quantize(MILLIONTH),
         amount=-(line.amount * part).quantize(CENT),
         in_fund_scope=scope if story.random.random() < 0.85 else None,
         at=line.at + timedelta(days=story.random.choice([0, 1, 100])),

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from knowledge_base.events.claims import Claim, ClaimLine, Paid
 
-from .story import CENT, INSTITUTIONS, Story
+from .story import CENT, INSTITUTIONS, MILLIONTH, Story
 
 Parts = Sequence[Decimal]
 
@@ -109,7 +109,9 @@ def _mirror(story: Story, line: ClaimLine, part: Decimal) -> ClaimLine:
     """The line with its quantity and money negative, all or some of it."""
     scope = None if line.in_fund_scope is None else -(Decimal(line.in_fund_scope) * part).quantize(CENT)
     money = {"amount": -(Decimal(line.amount) * part).quantize(CENT), "in_fund_scope": scope}
-    return replace(line, line_id=story.fresh("L"), quantity=-Decimal(line.quantity) * part, **money)  # type: ignore[arg-type]
+    return replace(
+        line, line_id=story.fresh("L"), quantity=-(Decimal(line.quantity) * part).quantize(MILLIONTH), **money
+    )  # type: ignore[arg-type]
 
 
 def _little_or_nothing(story: Story) -> Paid | None:

@@ -17,6 +17,7 @@ AREA = "420281"
 INSTITUTIONS = ("H42028100001", "H42028100002", "H42028100003")
 PHARMACY = "P42028100001"
 CENT = Decimal("0.01")
+MILLIONTH = Decimal("0.000001")
 #: China times; before 08:00 the UTC day is still the day before.
 HOURS = ("00:00:00", "00:30:00", "07:59:59", "08:00:00", "12:00:00", "23:30:00", "23:59:59")
 #: Days from which published points hold; stories that lie across one meet points not yet in force.
