@@ -14,13 +14,19 @@ from .story import AREA, Story
 
 
 def joined_and_parted(story: Story) -> None:
-    """Each pseudonym within the cap, together beyond it; merges and unmerges of pairs at few moments, some of 2099."""
+    """Each pseudonym within the cap, together beyond it; merges and unmerges of pairs at few moments, some of 2099.
+
+    Some are beyond it alone on a day far off, which no event of the other days brings up again.
+    """
     names = [f"{story.patient}{letter}" for letter in "abcd"[: story.random.choice([2, 2, 2, 2, 2, 2, 2, 3, 4])]]
     limit = story.some("daily_caps").row.limit
     first = over_the_cap(story, 0, limit / 2)
     story.events[-1] = first = replace(first, patient=names[0])
     for name in names[1:]:
         later(story, first, 0, patient=name, encounter_id=story.fresh("M"))
+    if story.random.random() < 0.5:
+        over_the_cap(story, story.random.choice([-150, 150]), limit * 2)
+        story.events[-1] = replace(story.events[-1], patient=story.random.choice(names))  # type: ignore[type-var]
     pairs = list(combinations(names, 2))
     for _ in range(story.random.choice([1] * 3 + [2] * 12 + [3]) + len(names) - 2):
         _tell(story, first, story.random.choice([pairs[0], *pairs]))

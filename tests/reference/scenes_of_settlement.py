@@ -49,7 +49,7 @@ def reversed_corrections(story: Story) -> None:
         days = story.random.choice([-1, 0, 1, 1, 2])
         written.append(later(story, target, days, lines=lines, paid=paid, corrects=target.claim_id))
     if story.random.random() < 0.1:
-        first = story.claims.index(written[0])
+        first = story.events.index(written[0])
         story.events[first] = replace(written[0], corrects=written[-1].claim_id)
     for _ in range(story.random.choice([0, 1, 1, 1, 1, 2])):
         target = story.random.choice([written[0], written[0], *written])

@@ -1,7 +1,7 @@
 """Histories about time and identity, in every order of arrival and over both buses: the store equals the reference.
 
 Each order of a history comes to an area of its own, so that one store takes them all in; the events of a person come
-one a batch.
+one a batch, or two.
 """
 
 import itertools
@@ -48,6 +48,8 @@ HISTORIES = 500
 ALL_ORDERS_UP_TO, SOME_ORDERS = 5, 30
 """Of a history of up to so many events all orders come, of a longer one so many by chance."""
 GREATEST_BATCH = 500
+TOGETHER = 0.2
+"""How often an event comes in one batch with the one before it."""
 
 
 @pytest.fixture(scope="module")
@@ -75,16 +77,21 @@ def orders(events: Sequence[Event], random: Random) -> Iterator[Sequence[Event]]
 
 
 def arrivals(about: str, rule_set: RuleSet, random: Random) -> tuple[list[Message], dict[str, dict[Key, Expected]]]:
-    """All orders of all histories, first events first; and what has to be found, by area."""
-    rounds: dict[int, list[Message]] = defaultdict(list)
+    """All orders of all histories, first events first, area by area; and what has to be found, by area.
+
+    Now and then an event comes with the one before it of the same history, in one batch.
+    """
+    rounds: dict[tuple[int, str], list[Message]] = defaultdict(list)
     expected: dict[str, dict[Key, Expected]] = defaultdict(dict)
     for events in some_histories(about):
         found = reference_findings(events, rule_set.facts.points)
         for turn, order in enumerate(orders(events, random)):
             area = f"42{turn:04}"
             expected[area] |= found
-            for number, event in enumerate(order):
-                rounds[number].append(message_of(replace(event, area=area)))  # type: ignore[type-var]
+            number = 0
+            for event in order:
+                number += random.random() >= TOGETHER
+                rounds[number, area].append(message_of(replace(event, area=area)))  # type: ignore[type-var]
     return [message for number in sorted(rounds) for message in rounds[number]], expected
 
 
