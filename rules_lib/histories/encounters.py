@@ -17,18 +17,26 @@ Names = Mapping[str, str]
 
 def names_of_numbers(claims: Sequence[ClaimDigest], standing: Standing) -> Names:
     """What encounters are called whose number names several; claims of all others keep their number."""
-    held: dict[Encounter, list[ClaimDigest]] = defaultdict(list)
-    for claim in standing.held:
-        held[claim.institution, claim.encounter_id].append(claim)
+    held = _by_number(standing.held)
     if len(held) == len(standing.held):
         return {}
+    again = {number: _Number(of) for number, of in held.items() if len(of) > 1 and _lie_far_apart(of)}
+    if not again:
+        return {}
     names: dict[str, str] = {}
-    stand = {claim.event_id for claim in standing.claims}
-    for number, of_number in held.items():
-        if len(of_number) > 1 and _lie_far_apart(of_number):
-            names |= _named(_Number(of_number), [claim for claim in of_number if claim.event_id in stand])
-            names |= _named_alike(claims, number, names, standing.held)
+    stand, every = _by_number(standing.claims), _by_number(claims)
+    for number, laid in again.items():
+        called = _called(laid, stand.get(number, ()))
+        places = {claim.event_id: laid.place_of(claim) for claim in every[number]}
+        names |= {event_id: called[place] for event_id, place in places.items() if place in called}
     return names
+
+
+def _by_number(claims: Iterable[ClaimDigest]) -> Mapping[Encounter, Sequence[ClaimDigest]]:
+    found: dict[Encounter, list[ClaimDigest]] = defaultdict(list)
+    for claim in claims:
+        found[claim.institution, claim.encounter_id].append(claim)
+    return found
 
 
 def own_days(claim: ClaimDigest) -> tuple[Day, Day]:
@@ -43,52 +51,38 @@ def _lie_far_apart(claims: Iterable[ClaimDigest]) -> bool:
     return max(days) - min(days) > AGAIN
 
 
-def _named(number: "_Number", standing: Iterable[ClaimDigest]) -> dict[str, str]:
-    """The names of a number's claims by the encounter that each lies in, where more than one of those stands."""
+def _called(number: "_Number", standing: Iterable[ClaimDigest]) -> dict[int, str]:
+    """What each encounter of a number is called, by its place, where more than one of them stands."""
     first_days: dict[int, Day] = {}
     for claim in standing:
-        place = number.place[claim.event_id]
+        place = number.place_of(claim)
         first_days[place] = min(own_days(claim)[0], first_days.get(place, LATEST))
     if len(first_days) < 2:
         return {}
-    return {
-        claim.event_id: f"{claim.encounter_id}@{as_date(first_days[place])}"
-        for claim in number.claims
-        if (place := number.place[claim.event_id]) in first_days
-    }
+    return {place: f"{number.number}@{as_date(day)}" for place, day in first_days.items()}
 
 
 LATEST: Day = 2**31
 
 
-def _named_alike(
-    claims: Iterable[ClaimDigest], number: Encounter, names: Names, held: Iterable[ClaimDigest]
-) -> dict[str, str]:
-    """The names of claims of a number that do not hold: as of the one that holds instead."""
-    if not names:
-        return {}
-    holding = {name_of(claim): claim.event_id for claim in held}
-    return {
-        claim.event_id: names[holding[name_of(claim)]]
-        for claim in claims
-        if (claim.institution, claim.encounter_id) == number
-        and claim.event_id not in names
-        and holding[name_of(claim)] in names
-    }
-
-
 class _Number:
-    """The claims that hold of one number, and in which of its encounters each lies (``place``, by event_id)."""
+    """The claims that hold of one number, and in which of its encounters each lies."""
 
     def __init__(self, claims: Sequence[ClaimDigest]):
-        self.claims = claims
-        self.place: dict[str, int] = {}
+        self.number = claims[0].encounter_id
+        self._claims = claims
+        self._place: dict[str, int] = {}
         self._first_days: list[Day] = []
         self._by_name = {name_of(claim): claim for claim in claims}
         self._by_line: dict[str, ClaimDigest] = {}
         self._lay(sorted((claim for claim in claims if not _follows(claim)), key=_by_days))
         for claim in claims:
             self._follow(claim)
+
+    def place_of(self, claim: ClaimDigest) -> int:
+        """Where a claim with this number lies; one that does not hold, where its claim_id is held."""
+        holding = self._by_name.get(name_of(claim))
+        return self._by_day(claim) if holding is None else self._place[holding.event_id]
 
     def _lay(self, claims: Iterable[ClaimDigest]) -> None:
         """Lays claims by their days: one that begins long after all before it begins another encounter."""
@@ -98,27 +92,27 @@ class _Number:
             if latest is None or first > latest + AGAIN:
                 self._first_days.append(first)
             latest = last if latest is None else max(latest, last)
-            self.place[claim.event_id] = len(self._first_days) - 1
-        for claim in sorted((claim for claim in self.claims if claim.event_id in self.place), key=rank):
+            self._place[claim.event_id] = len(self._first_days) - 1
+        for claim in sorted((claim for claim in self._claims if claim.event_id in self._place), key=rank):
             self._by_line.update((line.line_id, claim) for line in claim.lines)
 
     def _follow(self, claim: ClaimDigest) -> None:
         """Places a claim where the one lies that it names, over any number of steps."""
         path: dict[Name, ClaimDigest] = {}
-        while claim.event_id not in self.place:
+        while claim.event_id not in self._place:
             path[name_of(claim)] = claim
             named = self._named_by(claim)
             if named is None:
-                self.place[claim.event_id] = self._by_day(claim)
+                self._place[claim.event_id] = self._by_day(claim)
             elif name_of(named) in path:
                 circle = [*path.values()][[*path].index(name_of(named)) :]
-                self.place.update((of.event_id, self._by_day(of)) for of in circle)
+                self._place.update((of.event_id, self._by_day(of)) for of in circle)
             else:
                 claim = named
         for before in reversed(path.values()):
-            if before.event_id not in self.place:
+            if before.event_id not in self._place:
                 named = self._named_by(before)
-                self.place[before.event_id] = self.place[named.event_id] if named else self._by_day(before)
+                self._place[before.event_id] = self._place[named.event_id] if named else self._by_day(before)
 
     def _named_by(self, claim: ClaimDigest) -> ClaimDigest | None:
         """The claim of this number that a claim reverses, corrects or takes a line of back."""

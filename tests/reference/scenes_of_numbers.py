@@ -1,5 +1,6 @@
 """Scenes of names given twice, at the edges of section 2 of docs/what-counts.md: claim_ids, encounter numbers."""
 
+from datetime import date
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -56,7 +57,9 @@ def _use(story: Story, number: str, in_stay: bool, laid: list[Claim]) -> Claim:
 def _belong(story: Story, laid: list[Claim]) -> None:
     """What has no days of its own in the order: a correction, reversal or refund of one of them, or of nothing."""
     target = story.random.choice(laid)
-    how = story.random.choice(["corrects", "reverses", "refund", "refund", "negative", "no target", "settled twice"])
+    how = story.random.choice(
+        ["corrects", "reverses", "refund", "refund", "negative", "no target", "settled twice", "another number"]
+    )
     days = story.random.choice([0, 1, 300, 500, 900])
     if how in ("corrects", "reverses"):
         later(story, target, days, **{how: target.claim_id})
@@ -70,11 +73,20 @@ def _belong(story: Story, laid: list[Claim]) -> None:
         )
     elif how == "settled twice":
         later(story, target, days, claim_id=target.claim_id, lines=_moved(story, target, days))
+    elif how == "another number":
+        _settle_under_another_number(story, target, days)
     else:
         (line, *_) = _moved(story, target, days)
         money = {"quantity": -Decimal(line.quantity), "amount": -CENT, "in_fund_scope": -CENT}
         back = replace(line, refund_of=target.lines[0].line_id if how == "refund" else None, **money)  # type: ignore[arg-type]
         later(story, target, days, lines=(back,), admitted_at=None, discharged_at=None, visit_type="11")
+
+
+def _settle_under_another_number(story: Story, claim: Claim, days: int) -> None:
+    """The same claim_id twice more, under another number and, by a clock far ahead, under this one, which holds not."""
+    told = {"claim_id": claim.claim_id, "lines": _moved(story, claim, days)}
+    later(story, claim, days + 1, encounter_id=story.fresh("M"), **told)
+    later(story, claim, days, happened_at=story.at(date(2095, 1, 1)), **told)
 
 
 def _moved(story: Story, claim: Claim, days: int) -> tuple[ClaimLine, ...]:
