@@ -168,6 +168,15 @@ async def load_kept(connection: asyncpg.Connection) -> Kept:
     )
 
 
+async def load_kept_in(url: str) -> Kept:
+    """The same of a store that nobody has open."""
+    connection = await asyncpg.connect(url)
+    try:
+        return await load_kept(connection)
+    finally:
+        await connection.close()
+
+
 async def _load_events(connection: asyncpg.Connection) -> dict[str, list[Event]]:
     events: dict[str, list[Event]] = defaultdict(list)
     for row in await connection.fetch("select area, body from received order by seq"):

@@ -37,7 +37,7 @@ from .disturbed import (
     assert_equals_engine,
     assert_versions,
     disturbed,
-    load_kept,
+    load_kept_in,
     some_people,
     take_in,
     unlike_reference,
@@ -92,11 +92,7 @@ def people_of_all_rules(seeds: range) -> list[Event]:
 
 async def kept_in(url: str, messages: list[Message], rule_set: RuleSet) -> Kept:
     """What a store holds after some messages, once everything that must hold of it was found true."""
-    connection = await asyncpg.connect(url)
-    try:
-        kept = await load_kept(connection)
-    finally:
-        await connection.close()
+    kept = await load_kept_in(url)
     assert unlike_reference(kept, rule_set) == {}
     assert_accepted(kept, messages)
     assert_versions(kept)

@@ -36,7 +36,7 @@ from .disturbed import (
     assert_accepted,
     assert_equals_engine,
     disturbed,
-    load_kept,
+    load_kept_in,
     load_open_findings,
     message_of,
     take_in,
@@ -136,11 +136,7 @@ async def test_over_both_buses(postgres_url: str, rule_set: RuleSet, making: Mak
         await service.start()
         await service.bus.send(CLAIMS, messages)
         await until_done(service)
-    connection = await asyncpg.connect(postgres_url)
-    try:
-        kept = await load_kept(connection)
-    finally:
-        await connection.close()
+    kept = await load_kept_in(postgres_url)
     assert unlike_reference(kept, rule_set) == {}
     assert_accepted(kept, messages)
     assert_equals_engine(kept, rule_set)
