@@ -29,7 +29,7 @@ async def show_queue(request: Request, session: Seer, chosen: Chosen, kept: Kept
         check_topic(chosen, shown.topics)
         leads = await queue.find_leads(connection, chosen, shown.sight)
         counts = await queue.find_counts(connection, chosen, shown.sight)
-        institutions, years = await queue.find_choices(connection, shown.sight)
+        choices = await queue.find_choices(connection, shown.sight)
         frame = await frame_of(connection, session)
     links = links_of(chosen)
     of_lanes = {lane: _count(of_states, chosen) for lane, of_states in counts.items()}
@@ -46,8 +46,7 @@ async def show_queue(request: Request, session: Seer, chosen: Chosen, kept: Kept
         chosen=chosen,
         links=links,
         next=_next(leads, links),
-        institutions=institutions,
-        years=years,
+        choices=choices,
         topic_words=shown.topics,
         topics=[(topic, topic_name(topic, shown.topics, texts)) for topic in shown.topics],
         states=STATES,

@@ -310,6 +310,9 @@ def test_lines_are_read_on_a_phone_without_sliding_the_guilty_ones_first(browser
         assert amount["x"] + amount["width"] <= 390
         assert amount["y"] < first["y"]
         expect(page.locator(".swipe")).to_be_visible()
+        mark = page.locator(".timeline .guilty").first.bounding_box()
+        assert mark is not None
+        assert 0 <= mark["x"] <= mark["x"] + mark["width"] <= 390, "the timeline opens where the dispute is"
 
 
 def test_dead_letters_are_replayed_step_by_step_by_keyboard(

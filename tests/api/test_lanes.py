@@ -8,6 +8,7 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from casework.sight import Sight
 from knowledge_base.events.claims import Diagnosis
@@ -185,3 +186,18 @@ async def test_a_page_of_a_lane_reads_no_lead_of_the_other(connection: asyncpg.C
         assert explaining.read <= len(found) + FEW
     assert [lead.lane for lead in found] == [lane] * 150
     assert [lead.in_fund for lead in found] == sorted((lead.in_fund for lead in found), reverse=True)
+
+
+async def test_leads_of_two_areas_say_which_and_can_be_chosen_by_it(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion], rule_set: RuleSet
+) -> None:
+    page = (await client.get("/")).text
+    assert "统筹区" not in page
+    await _apply(connection, [replace(version, area="429900") for version in versions], rule_set)
+    page = (await client.get("/")).text
+    assert f"统筹区 {AREA}" in page
+    assert "统筹区 429900" in page
+    chosen = (await client.get("/", params={"area": "429900"})).text
+    assert "<option selected>429900</option>" in chosen
+    assert f"统筹区 {AREA}" not in chosen
+    assert "统筹区 429900" in chosen

@@ -50,6 +50,12 @@ if (current !== null) {
   const list = current.closest(".list");
   list.scrollTop = current.offsetTop - list.offsetTop - list.clientHeight / 2;
 }
+// A timeline wider than the screen opens where the lines in dispute are.
+const guilty = document.querySelector(".timeline .guilty");
+if (guilty !== null) {
+  const region = guilty.closest(".scroll");
+  region.scrollLeft = guilty.getBoundingClientRect().left - region.getBoundingClientRect().left - region.clientWidth / 2;
+}
 if (window.location.hash === "#reason") decide();
 // Reloading the page to sign in asks for it again and sends no password again.
 if (document.querySelector('form[action^="/sign-in"]') !== null) window.history.replaceState(null, "", window.location.href);

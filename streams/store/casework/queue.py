@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
@@ -243,20 +244,30 @@ async def find_lead(connection: asyncpg.Connection, lead_id: str, sight: Sight) 
     return None if row is None else Lead(**row)
 
 
-async def find_choices(connection: asyncpg.Connection, sight: Sight) -> tuple[list[tuple[str, str]], list[int]]:
-    """Institutions (code, name) that leads speak of, and the years from their first to their last, for the filters."""
+class Choices(NamedTuple):
+    """What leads speak of, for the filters: areas, institutions (code, name), and years from the first to the last."""
+
+    areas: list[str]
+    institutions: list[tuple[str, str]]
+    years: list[int]
+
+
+async def find_choices(connection: asyncpg.Connection, sight: Sight) -> Choices:
+    """All that the leads in sight speak of."""
     rows = await connection.fetch(
         """
-        select l.institution, coalesce(i.name, l.institution) as name, l.first, l.last
+        select l.institution, coalesce(i.name, l.institution) as name, l.areas, l.first, l.last
         from (
-            select institution, min(service_year) as first, max(service_year) as last from leads
+            select institution, array_agg(distinct area) as areas, min(service_year) as first, max(service_year) as last
+            from leads
             where $1::text[] is null or area = any($1::text[]) group by institution
         ) l left join institutions i using (institution) order by name
         """,
         sight_arguments(sight)[1],
     )
     first, last = min((row["first"] for row in rows), default=1), max((row["last"] for row in rows), default=0)
-    return [(row["institution"], row["name"]) for row in rows], list(range(last, first - 1, -1))
+    areas = sorted({area for row in rows for area in row["areas"]})
+    return Choices(areas, [(row["institution"], row["name"]) for row in rows], list(range(last, first - 1, -1)))
 
 
 async def find_institution_names(connection: asyncpg.Connection, codes: Collection[str]) -> dict[str, str]:
