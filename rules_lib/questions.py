@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from knowledge_base.catalogues.rows import ROWS, AnyRow
 from knowledge_base.days import Day
 from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.digests.details import ClaimDetails, LineDetails
@@ -126,6 +127,7 @@ Check = Callable[[Question[Any]], Iterator[Measure | Undecided]]
 
 
 _GIVEN = "words_given"
+_READ = "rows_read"
 
 _day = attrgetter("digest.day")
 
@@ -181,6 +183,22 @@ def gives(*words: str) -> Callable[[C], C]:
         return check
 
     return marked
+
+
+def reads(*rows: type[AnyRow]) -> Callable[[C], C]:
+    """Says of a check what the points of its rule's catalogues have to say; of one without, that it reads none."""
+
+    def marked(check: C) -> C:
+        setattr(check, _READ, rows)
+        return check
+
+    return marked
+
+
+def catalogues_of(check: Check) -> list[str]:
+    """The catalogues whose points a check can read."""
+    rows: tuple[type[AnyRow], ...] = getattr(check, _READ, ())
+    return sorted(name for name, row in ROWS.items() if issubclass(row, rows))
 
 
 def words_of(check: Check) -> frozenset[str]:

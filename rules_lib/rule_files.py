@@ -5,7 +5,7 @@ Nothing in the folder is left out unsaid: ``knowledge_base.files.folders`` has t
 Errors: ``RuleError`` lists every fault of a file (or of all files) with line and field.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -18,7 +18,7 @@ from knowledge_base.files.yaml_files import Fault, FileFaults, YamlFile, collect
 from rules_lib.case_words import CaseWords
 from rules_lib.checks import find_check
 from rules_lib.histories.kinds import HISTORIES
-from rules_lib.questions import words_of
+from rules_lib.questions import catalogues_of, words_of
 from rules_lib.rule import Rule, hash_of
 from rules_lib.rule_set import RuleSet
 from rules_lib.wording import FINDING_WORDS, placeholders
@@ -143,8 +143,9 @@ def _faults_of_messages(raw: YamlFile, rule: Rule) -> Iterator[Fault]:
 
 def missing_names(rule: Rule) -> Iterator[tuple[Where, str]]:
     """What a rule names that this program does not have: a check, a kind of subject, catalogues."""
+    readable: Collection[str] = ROWS
     try:
-        find_check(rule.check)
+        readable = catalogues_of(find_check(rule.check))
     except (ImportError, AttributeError) as error:
         yield ("check",), f"no such check: {error}"
     if rule.looks_at not in HISTORIES:
@@ -152,6 +153,8 @@ def missing_names(rule: Rule) -> Iterator[tuple[Where, str]]:
     for index, name in enumerate(rule.catalogues):
         if name not in ROWS:
             yield ("catalogues", index), f"unknown catalogue, expected one of {sorted(ROWS)}"
+        elif name not in readable:
+            yield ("catalogues", index), f"{rule.check} cannot read points of {name}, expected one of {readable}"
 
 
 def rule_paths(folder: Path = RULES) -> list[Path]:

@@ -24,7 +24,7 @@ from knowledge_base.catalogues.files import Head
 from knowledge_base.catalogues.rows import ROWS, AnyRow
 from rules_lib import checks
 from rules_lib.case_words import CaseWords, EventWords, LineWords, OperationWords
-from rules_lib.questions import Check, words_of
+from rules_lib.questions import Check, catalogues_of, words_of
 from rules_lib.rule import Exclusions, Reach, Rule
 from rules_lib.traps import TRAPS
 from rules_lib.wording import FINDING_WORDS
@@ -91,7 +91,8 @@ def rule_files_page() -> str:
         "## Checks 检查逻辑\n",
         "A message may name, in braces, what every finding has: "
         + _in_braces(FINDING_WORDS)
-        + ";\nand of a check's findings the words of its evidence:\n",
+        + ";\nand of a check's findings the words of its evidence. A rule names the catalogues whose points\n"
+        + "it asks for, of those that its check reads:\n",
         _checks(),
         "## Catalogues 知识点目录\n",
         "A catalogue is one YAML file in `knowledge_base/catalogues`: a head, then `points`, a list of rows. A new\n"
@@ -179,8 +180,16 @@ def _form(kind: Any) -> str:
 
 
 def _checks() -> str:
-    rows = [(f"`{name}`", _first_sentence(check), _in_braces(words_of(check))) for name, check in find_checks().items()]
-    return _markdown(("check", "what it measures", "words"), rows)
+    rows = [
+        (
+            f"`{name}`",
+            _first_sentence(check),
+            ", ".join(f"`{of}`" for of in catalogues_of(check)),
+            _in_braces(words_of(check)),
+        )
+        for name, check in find_checks().items()
+    ]
+    return _markdown(("check", "what it measures", "catalogues it reads", "words"), rows)
 
 
 def _traps() -> str:

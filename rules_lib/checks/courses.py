@@ -4,15 +4,17 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+from knowledge_base.catalogues.rows import Course
 from knowledge_base.days import Day
 from rules_lib.histories.history import Encounter, Line, Share, line_order
 from rules_lib.histories.patient import PatientHistory
-from rules_lib.questions import UNDECIDED_LINES, Measure, Question, Undecided
+from rules_lib.questions import UNDECIDED_LINES, Measure, Question, Undecided, reads
 
 Named = tuple[Line, int]
 """A line with the days that the point in force on its day allows."""
 
 
+@reads(Course)
 def course_too_long(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """More days of payment in one course of a drug than allowed. What-counts rule 8."""
     for name, per_stay, encounter, lines in _series(question):

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from knowledge_base.catalogues.rows import Pair
 from knowledge_base.days import Day, is_likely, is_midnight
 from knowledge_base.facts import Point
 from rules_lib.histories.history import ZERO, Encounter, Line
 from rules_lib.histories.patient import PatientHistory
-from rules_lib.questions import UNDECIDED_LINES, Measure, Question, Undecided, decided, on_days, units, whole
+from rules_lib.questions import UNDECIDED_LINES, Measure, Question, Undecided, decided, on_days, reads, units, whole
 
 OPERATIONS_UNKNOWN = "operations missing"
 POSTED_IN_A_BATCH = "posted in a batch"
@@ -26,6 +27,7 @@ class Billed(NamedTuple):
     rows: Mapping[Day, Any]
 
 
+@reads(Pair)
 def bills_part_with_whole(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """An item billed although another one, billed in the same interval, includes it. What-counts rule 3."""
     for catalogue in question.rule.catalogues:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from knowledge_base.catalogues.rows import Period
+from knowledge_base.catalogues.rows import DailyCap, Period
 from knowledge_base.days import Day, as_date
 from rules_lib.histories.history import Encounter, Line
 from rules_lib.histories.patient import PatientHistory
@@ -16,6 +16,7 @@ from rules_lib.questions import (
     decided,
     gives,
     on_days,
+    reads,
     sum_is_open,
     units,
 )
@@ -23,6 +24,7 @@ from rules_lib.questions import (
 POSTED_AT_DISCHARGE = "posted at discharge"
 
 
+@reads(DailyCap)
 def over_daily_cap(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """More units of an item on one day at one institution than its daily cap. What-counts rule 2."""
     for code, lines in question.items.items():
@@ -100,6 +102,7 @@ def _posted_at_discharge(
     return found
 
 
+@reads(Period)
 @gives("days")
 def over_period_limit(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """More units of an item within a period than allowed, across visits and institutions. What-counts rule 6."""

@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Iterator
 
+from knowledge_base.catalogues.rows import HospitalOnly, SexLimit
 from knowledge_base.days import Day, is_likely
 from knowledge_base.dictionaries import EMERGENCY_VISITS, INPATIENT_VISITS, VISIT_TYPES
 from knowledge_base.digests.claims import ClaimDigest
 from rules_lib.histories.history import ZERO, Line
 from rules_lib.histories.patient import PatientHistory
-from rules_lib.questions import UNDECIDED_LINES, Measure, Question, Undecided, units, whole
+from rules_lib.questions import UNDECIDED_LINES, Measure, Question, Undecided, reads, units, whole
 
 _KNOWN_SEXES = ("1", "2")
 
 GUILTY = "guilty"
 
 
+@reads(SexLimit)
 def for_the_other_sex(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """An item for one sex billed for a person of the other. What-counts rule 4."""
     for code, lines in question.items.items():
@@ -41,6 +43,7 @@ def _other_sex(question: Question[PatientHistory], line: Line, sex: str) -> str 
     return GUILTY if line.decided else UNDECIDED_LINES
 
 
+@reads(HospitalOnly)
 def outside_hospital(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """A drug paid only in hospital, billed outside. What-counts rule 5."""
     for code, lines in question.items.items():

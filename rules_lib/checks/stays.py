@@ -6,6 +6,7 @@ from decimal import Decimal
 from itertools import combinations
 from typing import NamedTuple
 
+from knowledge_base.catalogues.rows import BedItem, DialysisItem
 from knowledge_base.codes import is_pharmacy_code
 from knowledge_base.days import Day, as_date, is_likely
 from knowledge_base.dictionaries import ITEM_KINDS
@@ -21,6 +22,7 @@ from rules_lib.questions import (
     beyond,
     decided,
     gives,
+    reads,
     sum_is_open,
     units,
     whole,
@@ -30,6 +32,7 @@ SERVICE = "service"
 SENT_TO_NOBODY = "sent_to missing"
 
 
+@reads(BedItem)
 @gives("admitted", "discharged")
 def bed_days_beyond_stay(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """More bed days than the stay has: admission counted, discharge not, at least one. What-counts rule 1."""
@@ -78,6 +81,7 @@ def _days_of(question: Question[PatientHistory], encounter: Encounter, stay: Sta
     return (min(days), max(days)) if days else question.history.span_of(encounter)
 
 
+@reads(DialysisItem)
 @gives("admitted", "discharged", "days", "elsewhere")
 def seen_elsewhere_in_hospital(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """In hospital here, treated in person elsewhere on a day strictly between. What-counts rule 7."""
@@ -189,6 +193,7 @@ def _holds_dialysis(question: Question[PatientHistory], claim: ClaimDigest) -> b
     return any(line.item_code is not None and question.point(line.item_code, line.day) for line in claim.lines)
 
 
+@reads(DialysisItem)
 @gives("first", "last", "elsewhere")
 def two_stays_at_once(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """Two closed stays at different institutions on the same days. What-counts rule 10."""

@@ -258,6 +258,13 @@ def test_names_that_do_not_exist_and_a_reach_too_short_are_told_at_once(folder: 
     assert all(faults[where].startswith(where.partition(".")[0]) for where in faults)
 
 
+def test_a_catalogue_that_the_check_cannot_read_is_told_with_those_that_it_can(folder: Path) -> None:
+    path = saved(folder, "a_rule_on_other_points", catalogues="catalogues: [periods, daily_caps]\n")
+    with pytest.raises(RuleError, match=r"cannot read points of daily_caps, expected one of \['periods'\]") as caught:
+        load_rule(path, FACTS)
+    assert faults_of(caught.value).keys() == {"catalogues.1"}
+
+
 def test_the_id_of_a_rule_that_there_was_is_given_to_no_other(folder: Path) -> None:
     path = saved(folder, "a_rule_of_a_name_of_before", id="id: FW10000004\n")
     with pytest.raises(RuleError, match="was another rule until 2026-11") as caught:
