@@ -43,12 +43,12 @@ class LineDigest(msgspec.Struct, array_like=True, frozen=True, gc=False):
     @property
     def is_negative(self) -> bool:
         """Whether its quantity is below 0."""
-        return self.quantity[0] == "-" and number(self.quantity) < 0
+        return number(self.quantity) < 0
 
     @property
     def takes_back(self) -> bool:
         """Whether it is no line of its own, but takes back others."""
-        return self.refund_of is not None or self.is_negative
+        return self.refund_of is not None or (self.quantity[0] == "-" and self.is_negative)
 
 
 class ClaimDigest(Digest, array_like=True, frozen=True, gc=False):
@@ -194,7 +194,7 @@ def off_prices(lines: Iterable[ClaimLine]) -> tuple[tuple[str, str], ...]:
             for line in lines
             if line.unit_price is not None
             and (line.unit_price != line.amount or line.quantity != "1")
-            and abs(float(line.quantity) * float(line.unit_price) - float(line.amount)) >= _HALF_A_CENT
+            and not -_HALF_A_CENT < float(line.quantity) * float(line.unit_price) - float(line.amount) < _HALF_A_CENT
         ]
     )
 

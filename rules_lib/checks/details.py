@@ -91,7 +91,7 @@ def _odd_together(
     stay = history.stays.get(encounter)
     if stay is not None and stay.admitted is not None and (first < stay.admitted or last > (stay.discharged or last)):
         yield from (("line_far_outside_stay", line.line_id) for line in _far_outside(stay, stay.admitted, question))
-    if history.takers:
+    if encounter in history.takers:
         yield from _odd_returns(history, encounter)
 
 
@@ -99,8 +99,8 @@ def _far_outside(stay: Stay, admitted: Day, question: Question[PatientHistory]) 
     """Lines so many days before a stay or after it that they can hardly belong to it; what takes back comes late."""
     far = question.rule.limit("far_days", admitted)
     first, last = admitted - far, LAST_DAY if stay.discharged is None else stay.discharged + far
-    for _, line in question.history.own_lines(stay.encounter):
-        if not first <= line.day <= last and is_likely(line.day):
+    for claim, line in question.history.digests_of(stay.encounter):
+        if not first <= line.day <= last and is_likely(line.day) and question.history.is_own(claim, line):
             yield line
 
 
@@ -115,15 +115,10 @@ def _beside(history: PatientHistory) -> dict[Encounter, list[tuple[str, ClaimDig
 
 
 def _odd_returns(history: PatientHistory, encounter: Encounter) -> Iterator[Odd]:
-    """What is odd about lines of an encounter that take back, and about those that they take back."""
+    """What is odd about the lines of an encounter that take back, and about those that they take back."""
     lines = {line.line_id: line for _, line in history.own_lines(encounter)}
-    lost = [
-        line
-        for claim, line in history.takers
-        if (claim.institution, claim.encounter_id) == encounter
-        and line.refund_of is not None
-        and line.refund_of not in lines
-    ]
+    takers = history.takers[encounter]
+    lost = [line for _, line in takers if line.refund_of is not None and line.refund_of not in lines]
     elsewhere = _line_ids(history, encounter[0]) if lost else set()
     for line in lost:
         yield ("refund_elsewhere" if line.refund_of in elsewhere else "return_without_line"), line.line_id
@@ -155,7 +150,11 @@ def _odd_in(claim: ClaimDigest, question: Question[PatientHistory]) -> list[Odd]
         or line.quantity[0] in "-0"
         or line.amount[0] == "-"
         or _is_odd_code(line.item_code)
-        or (line.in_fund_scope != line.amount and _has_scope_above_amount(line))
+        or (
+            line.in_fund_scope != line.amount
+            and line.in_fund_scope is not None
+            and float(line.in_fund_scope) >= float(line.amount)
+        )
     ]
     odd: list[Odd] = []
     if lines:
@@ -182,7 +181,9 @@ def _odd_in(claim: ClaimDigest, question: Question[PatientHistory]) -> list[Odd]
         odd.append(("unknown_visit_type", None))
     if claim.sex is not None and claim.sex not in SEXES:
         odd.append(("unknown_sex_code", None))
-    return odd + [(kind, None) for kind in _odd_dates(claim)]
+    if claim.admitted is not None or claim.discharged is not None or not is_likely(claim.settled_day):
+        odd += [(kind, None) for kind in _odd_dates(claim)]
+    return odd
 
 
 def _odd_signs(line: LineDigest) -> str | None:

@@ -5,13 +5,13 @@ same for every order; it knows nothing of arrival, storage or today.
 """
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
 from msgspec.structs import replace
 
-from knowledge_base.days import Day, is_likely
+from knowledge_base.days import FIRST_LIKELY, LAST_LIKELY, Day
 from knowledge_base.dictionaries import INPATIENT_VISITS
 from knowledge_base.digests.claims import ClaimDigest, LineDigest
 from knowledge_base.digests.head import Digest
@@ -65,8 +65,9 @@ class PatientHistory(History):
             or line.item_code is None
             or line.quantity[0] == "-"
         ]
-        self.takers = [billed for billed in of_interest if billed[1].takes_back and not self.is_superseded(*billed)]
-        self.back = TakenBack(self.takers, self._beside_takers()) if self.takers else NOTHING_TAKEN
+        takers = [billed for billed in of_interest if billed[1].takes_back and not self.is_superseded(*billed)]
+        self.takers = _by_encounter(takers)
+        self.back = TakenBack(takers, self._beside_takers()) if takers else NOTHING_TAKEN
         self.stays = stays_of(self.claims)
         self.sex_on_file = _sex_on_file([digest for digest in digests if isinstance(digest, StatusDigest)])
         self.items, self.days_without_code = self._items(of_interest)
@@ -94,14 +95,15 @@ class PatientHistory(History):
 
     def _beside_takers(self) -> list[Billed]:
         """All other lines of the encounters of lines that take back."""
-        encounters = {(claim.institution, claim.encounter_id) for claim, _ in self.takers}
-        return [billed for encounter in encounters for billed in self.own_lines(encounter)]
+        return [billed for encounter in self.takers for billed in self.own_lines(encounter)]
 
     def own_lines(self, encounter: Encounter) -> Iterable[Billed]:
         """The lines of an encounter that hold their id and take back no other, whoever paid them."""
-        for claim, line in self.digests_of(encounter):
-            if not line.takes_back and not self.is_superseded(claim, line):
-                yield claim, line
+        return (billed for billed in self.digests_of(encounter) if self.is_own(*billed))
+
+    def is_own(self, claim: ClaimDigest, line: LineDigest) -> bool:
+        """Whether a line of a standing claim holds its id and takes back no other."""
+        return not line.takes_back and not self.is_superseded(claim, line)
 
     def lines_of(self, claim: ClaimDigest, digests: Iterable[LineDigest]) -> list[Line]:
         """Of some lines of a standing claim those that count or are undecided, whatever their item."""
@@ -144,7 +146,7 @@ class PatientHistory(History):
 
     def _left_in_scope(self, claim: ClaimDigest, digest: LineDigest) -> Decimal | None:
         _, amount, scope = self._net(claim, digest)
-        return None if scope is None else _within(scope, amount)
+        return None if scope is None else min(scope, amount)
 
     def span_of(self, encounter: Encounter) -> tuple[Day, Day]:
         """First and last day of an encounter over its standing claims, of which there is at least one."""
@@ -192,22 +194,24 @@ class PatientHistory(History):
         """A line net of what was taken back, or ``None`` where it is ruled out by what is known."""
         if digest.refund_of is not None or (claim.fund_paid is not None and claim.fund_paid <= ZERO):
             return None
-        if not is_likely(digest.day) or self.is_superseded(claim, digest):
+        if not FIRST_LIKELY <= digest.day <= LAST_LIKELY or (self._superseded and self.is_superseded(claim, digest)):
             return None
         quantity, amount, scope = self._net(claim, digest)
         if quantity <= ZERO or (scope is not None and scope <= ZERO):
             return None
-        within = None if scope is None else _within(scope, amount)
+        within = amount if scope is not None and scope > amount else scope
         return Line(claim, digest, quantity, amount, within, scope is not None and claim.fund_paid is not None)
 
     def _net(self, claim: ClaimDigest, digest: LineDigest) -> tuple[Decimal, Decimal, Decimal | None]:
         """Quantity, amount and scope of a line, net of what was taken back; a negative amount is none."""
+        quantity, amount = number(digest.quantity), number(digest.amount)
         scope = None if digest.in_fund_scope is None else number(digest.in_fund_scope)
-        net = number(digest.quantity), max(ZERO, number(digest.amount)), scope
+        if amount < ZERO:
+            amount = ZERO
         taken = None
         if self.takers:
             taken = self.back.taken.get((claim.institution, claim.encounter_id, digest.line_id))
-        return net if taken is None else taken.taken_off(*net)
+        return (quantity, amount, scope) if taken is None else taken.taken_off(quantity, amount, scope)
 
     def _find_lines_twice(self) -> None:
         """Where two standing claims carry one line_id, the line of the greatest rank holds."""
@@ -221,14 +225,16 @@ class PatientHistory(History):
                 seen.update(digest.line_id for digest in claim.lines)
 
 
+def _by_encounter(lines: Iterable[Billed]) -> Mapping[Encounter, Sequence[Billed]]:
+    found: dict[Encounter, list[Billed]] = {}
+    for claim, line in lines:
+        found.setdefault((claim.institution, claim.encounter_id), []).append((claim, line))
+    return found
+
+
 def _called(claim: ClaimDigest, name: str | None) -> ClaimDigest:
     """A claim under the name of its encounter, where that is not its number."""
     return claim if name is None else replace(claim, encounter_id=name)
-
-
-def _within(scope: Decimal, amount: Decimal) -> Decimal:
-    """What of an amount is inside the fund's scope: never more than there is."""
-    return min(scope, max(amount, ZERO))
 
 
 def _cents(amount: Decimal) -> Decimal:
