@@ -52,14 +52,15 @@ def odd_details(question: Question[PatientHistory]) -> Iterator[Measure | Undeci
     """Settlement details that cannot be right as they stand. What-counts rule 9."""
     history = question.history
     concerned = _beside(history)
+    alone = not (history.stays or history.takers or history.used_again)
     for encounter in history.by_encounter if not concerned else {**history.by_encounter, **concerned}:
         claims, beside = history.by_encounter.get(encounter, []), concerned.get(encounter, [])
         first, last = history.span_of(encounter) if not beside else _span(claims, beside)
         if question.meets(first, last):
-            odd = [found for claim in claims for found in _odd_in(claim, question)] + [
-                (kind, None) for kind, _ in beside
-            ]
-            odd += _odd_together(question, encounter, claims, first, last)
+            odd = [found for claim in claims for found in _odd_in(claim, question)]
+            odd += [(kind, None) for kind, _ in beside]
+            if len(claims) > 1 or not alone:
+                odd += _odd_together(question, encounter, claims, first, last)
             for kind in dict.fromkeys(kind for kind, _ in odd) if odd else ():
                 line_ids = [line_id for of, line_id in odd if of == kind]
                 holding = [claim for of, claim in beside if of == kind] or _holding(claims, line_ids)
@@ -147,8 +148,8 @@ def _odd_in(claim: ClaimDigest, question: Question[PatientHistory]) -> list[Odd]
         for line in claim.lines
         if line.item_kind not in _ITEM_KINDS
         or not born <= line.day <= latest
-        or line.quantity[0] in "-0"
-        or line.amount[0] == "-"
+        or line.quantity < "1"  # as a text: led by its sign or by a zero
+        or line.amount < "0"
         or _is_odd_code(line.item_code)
         or (
             line.in_fund_scope != line.amount

@@ -17,9 +17,9 @@ Names = Mapping[str, str]
 
 def names_of_numbers(claims: Sequence[ClaimDigest], standing: Standing) -> Names:
     """What encounters are called whose number names several; claims of all others keep their number."""
-    held = _by_number(standing.held)
-    if len(held) == len(standing.held):
+    if len({(claim.institution, claim.encounter_id) for claim in standing.held}) == len(standing.held):
         return {}
+    held = _by_number(standing.held)
     again = {number: _Number(of) for number, of in held.items() if len(of) > 1 and _lie_far_apart(of)}
     if not again:
         return {}

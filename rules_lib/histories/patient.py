@@ -63,7 +63,7 @@ class PatientHistory(History):
             if line.item_code in codes
             or line.refund_of is not None
             or line.item_code is None
-            or line.quantity[0] == "-"
+            or line.quantity < "0"  # as a text: led by its sign
         ]
         takers = [billed for billed in of_interest if billed[1].takes_back and not self.is_superseded(*billed)]
         self.takers = _by_encounter(takers)
