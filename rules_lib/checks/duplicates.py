@@ -30,6 +30,8 @@ class Billed(NamedTuple):
 @reads(Pair)
 def bills_part_with_whole(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """An item billed although another one, billed in the same interval, includes it. What-counts rule 3."""
+    if len(question.items) < 2:  # as of most people: nothing to pair
+        return
     for catalogue in question.rule.catalogues:
         points_of = question.facts.codes(catalogue)
         for main, wholes in question.items.items():

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from knowledge_base.catalogues.rows import BedItem, DialysisItem
 from knowledge_base.codes import is_pharmacy_code
-from knowledge_base.days import Day, as_date, is_likely
+from knowledge_base.days import FIRST_LIKELY, LAST_LIKELY, Day, as_date
 from knowledge_base.dictionaries import ITEM_KINDS
 from knowledge_base.digests.claims import ClaimDigest
 from rules_lib.histories.history import ZERO, Encounter, Line, line_order
@@ -75,7 +75,8 @@ def _bed_days(
 
 def _days_of(question: Question[PatientHistory], encounter: Encounter, stay: Stay | None) -> tuple[Day, Day]:
     """First and last day of an encounter's lines and stay, as far as they are told."""
-    days = [digest.day for _, digest in question.history.digests_of(encounter) if is_likely(digest.day)]
+    claims = question.history.by_encounter.get(encounter, ())
+    days = [line.day for claim in claims for line in claim.lines if FIRST_LIKELY <= line.day <= LAST_LIKELY]
     if stay is not None:
         days += stay.days or ([] if stay.admitted is None else [stay.admitted])
     return (min(days), max(days)) if days else question.history.span_of(encounter)

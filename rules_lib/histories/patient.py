@@ -158,7 +158,9 @@ class PatientHistory(History):
 
     def is_inpatient(self, encounter: Encounter) -> bool:
         """Whether one of an encounter's standing claims is of an inpatient visit type."""
-        return any(claim.visit_type in INPATIENT_VISITS for claim in self.by_encounter[encounter])
+        return encounter in self.stays or any(
+            claim.visit_type in INPATIENT_VISITS for claim in self.by_encounter[encounter]
+        )
 
     def lacks_closed_stay(self, encounter: Encounter) -> bool:
         """Whether an encounter is an inpatient one, but no closed stay."""
