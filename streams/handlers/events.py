@@ -84,19 +84,21 @@ async def _take_in(
 
     ``rule_set`` is what they are judged by next, when it is found what they are linked to.
     """
-    joining = {item.event.event_id: item for item in incoming if item.joins is not None}
+    joining = [item for item in incoming if item.joins is not None]
     patients = {name for item in incoming for name in item.patients}
     await persons.lock_area(connection, area, exclusive=bool(joining))
     members = await persons.find_persons(connection, area, patients)
     await persons.lock_subjects(connection, area, [patient(name) for name in members])
     accepted = await _accept(connection, area, incoming, account, rule_set)
     await wider.save_touched(connection, area, accepted)
-    speaking = {seq: arrival.event_id for seq, arrival in accepted.items() if arrival.event_id in joining}
+    seq_of = {arrival.event_id: seq for seq, arrival in accepted.items()} if joining else {}
+    speaking = [item for item in joining if item.event.event_id in seq_of]
     if not speaking:
         return _People(members), accepted
-    spoken_of = {name for event_id in speaking.values() for name in joining[event_id].patients}
+    spoken_of = {name for item in speaking for name in item.patients}
+    last = max((item.event.event_id for item in speaking), key=seq_of.__getitem__)
     after, became = await _join_and_part(connection, area, members, spoken_of, max(accepted))
-    return _People(after, became, f"event {speaking[max(speaking)]}"), accepted
+    return _People(after, became, f"event {last}"), accepted
 
 
 async def _join_and_part(

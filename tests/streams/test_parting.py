@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.head import Event
@@ -83,3 +84,12 @@ async def test_who_is_joined_or_parted_in_a_batch_with_a_claim_is_judged_over_al
         "p1 raised": {"event event-m"},
         "p1 withdrawn": {"event event-u"},
     }
+
+
+async def test_a_merge_that_comes_twice_in_a_batch_with_other_names_joins_those_of_the_first(
+    postgres_url: str, rule_set: RuleSet
+) -> None:
+    other = replace(MERGE, patient="p3", same_as="p4")
+    kept = await kept_after(postgres_url, rule_set, BEFORE, [MERGE, other])
+    assert found_of(kept)["p1 raised"] == {"event event-m"}
+    assert kept.outcomes["conflict"] == 1
