@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
+from knowledge_base.catalogues.rows import AnyRow
 from rules_lib.histories.patient import PatientHistory
-from rules_lib.questions import ONE, Measure, Question, Undecided, whole
+from rules_lib.questions import ONE, Measure, Question, Undecided, reads, whole
 
 
+@reads(AnyRow)
 def bills_alone(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """More than one line of the rule's items by one practitioner on one day."""
     lines = [line for of_item in question.items.values() for line in question.on_judged_days(of_item)]
