@@ -156,11 +156,11 @@ def _seen(question: Question[PatientHistory], stay: Stay, first: Day, last: Day)
     return seen
 
 
-def _why_unknown(line: Line, in_other_stay: bool, sent_to_nobody: bool) -> str | None:
+def _why_unknown(line: Line, in_unclear_stay: bool, sent_to_nobody: bool) -> str | None:
     """Why a line cannot tell whether somebody was there; ``None`` where it does."""
     if sent_to_nobody:
         return SENT_TO_NOBODY
-    if in_other_stay:
+    if in_unclear_stay:
         return "other stay open or unclear"
     if line.digest.item_kind != SERVICE:
         return "item_kind missing"
@@ -185,7 +185,7 @@ def _sent_out(question: Question[PatientHistory], encounter: Encounter) -> dict[
     sent: dict[Day, set[str | None]] = defaultdict(set)
     history = question.history
     for claim, digest in history.digests_of(encounter):
-        if digest.sent_out and not digest.takes_back and not history.is_superseded(claim, digest):
+        if digest.sent_out and history.is_own(claim, digest):
             sent[digest.day].add(digest.sent_to)
     return sent
 
