@@ -1,4 +1,4 @@
-"""The source code that judges by a rule, told by a hash: its check, the engine, history and points."""
+"""The source code that judges by a rule, told by a hash: its check, the engine, history, points and digests."""
 
 from knowledge_base.source_code import source_hash_of
 from knowledge_base.subjects import SubjectKind
@@ -12,4 +12,10 @@ def source_hash(check: str, looks_at: SubjectKind) -> str:
     """
     module = check.partition(".")[0]
     history = HISTORIES[looks_at].__module__
-    return source_hash_of(f"rules_lib.checks.{module}", "rules_lib.engine", history, "knowledge_base.catalogues.rows")
+    return source_hash_of(
+        f"rules_lib.checks.{module}",
+        "rules_lib.engine",
+        history,
+        "knowledge_base.catalogues.rows",
+        "knowledge_base.digests.making",
+    )

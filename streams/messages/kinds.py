@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
-from knowledge_base.digests.claims import ClaimDigest, claim_digest
+from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.digests.details import ClaimDetails, claim_details
 from knowledge_base.digests.head import Details, Digest
+from knowledge_base.digests.making import claim_digest
 from knowledge_base.digests.persons import StatusDigest, status_digest
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from knowledge_base.catalogues.files import load_facts
-from knowledge_base.digests import claims as digests
+from knowledge_base.digests import making
 from knowledge_base.events.head import Event
 from knowledge_base.facts import Facts, Point
 from knowledge_base.subjects import PATIENT
@@ -237,7 +237,7 @@ async def test_a_wrong_clock_that_wins(compare: Compare, rule_set: RuleSet, monk
     late = cases.visit("1", *NURSED, event_id="e1", settled_at=cases.at("06-30"), happened_at=cases.at("2099-01-01"))
     right = cases.visit("1", NURSED[0], event_id="e2", happened_at=cases.at("07-01"))
     assert await compare([late, right], rule_set) == {}
-    monkeypatch.setattr(digests, "ranked", lambda happened_at, settled_at: happened_at)
+    monkeypatch.setattr(making, "ranked", lambda happened_at, settled_at: happened_at)
     broken = await compare([late, right], rule_set)
     assert broken == {NURSED_TWICE: TOO_MUCH, odd("A", "visit-1", "wrong_clock"): MISSED}
 
