@@ -13,6 +13,7 @@ from knowledge_base.digests.claims import ClaimDigest, LineDigest
 from knowledge_base.digests.details import ClaimDetails, OperationDetails
 from knowledge_base.digests.head import Digest
 from knowledge_base.digests.persons import StatusDigest
+from knowledge_base.digests.regular import with_regular
 from knowledge_base.subjects import patient
 from rules_lib.case_words import EventWords, Expected, LineWords, OperationWords
 from rules_lib.engine import Judgement, judge
@@ -93,7 +94,7 @@ def _digest(index: int, words: EventWords) -> Digest:
         return StatusDigest(f"e{index}", index, PERSON, "sex", sex=words.sex_on_file)
     stay = [_day(day) for day in words.stay]
     last = max([*_line_days(words), *(day for day in stay if day is not None)], default=0)
-    return ClaimDigest(
+    digest = ClaimDigest(
         event_id=f"e{index}",
         happened_at=_instant(last, 18),
         patient=PERSON,
@@ -121,6 +122,7 @@ def _digest(index: int, words: EventWords) -> Digest:
             if of.unit_price is not None
         ),
     )
+    return with_regular(digest)
 
 
 def _line_days(words: EventWords) -> Iterator[Day]:

@@ -41,7 +41,8 @@ class ClaimDigest(Digest, array_like=True, frozen=True, gc=False):
     """One claim; ``born``, ``admitted`` and ``discharged`` are as they are told, however unlikely; ``fund_paid`` is
     what pooled fund, serious illness and aid paid together, ``None`` where not told. ``happened_at`` is what it ranks
     by: the settlement where the clock was wrong (``wrong_clock``). ``off_prices`` holds the line_ids of lines whose
-    amount is not quantity times unit price to half a cent, with that price.
+    amount is not quantity times unit price to half a cent, with that price. A ``regular`` one needs no look for
+    oddities, nor at what its lines take back (``regular.is_regular``); of others it is not known.
 
     ``first_day`` and ``last_day`` are its ``span``, kept so that claims that lie elsewhere are passed over
     without a look at their lines. A new field comes last and has a default, so that stored digests stay readable.
@@ -70,6 +71,7 @@ class ClaimDigest(Digest, array_like=True, frozen=True, gc=False):
     wrong_clock: bool = False
     operation_codes: tuple[str, ...] = ()
     off_prices: tuple[tuple[str, str], ...] = ()
+    regular: bool = False
 
     @property
     def span(self) -> tuple[Day, Day]:
@@ -126,7 +128,7 @@ def span_of_claim(
     if firsts and not (min(firsts) >= FIRST_LIKELY and max(firsts) <= LAST_LIKELY):
         lines = [line for line in lines if is_likely(line.day)]
         firsts = [line.day for line in lines]
-    lasts = [line.day + (line.days - 1 if line.days else 0) for line in lines]
+    lasts = firsts + [line.day + line.days - 1 for line in lines if line.days]
     stay = [day for day in told_stay(admitted, discharged) if day is not None]
     if not firsts and not stay:
         settled_day = min(max(settled_day, FIRST_DAY), LAST_DAY)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from knowledge_base.days import A_DAY, LAST_LIKELY, Day, day_at, day_of, is_likely, microseconds, moments
 from knowledge_base.digests.claims import ClaimDigest, LineDigest, span_of_claim
 from knowledge_base.digests.head import BEFORE_ALL
+from knowledge_base.digests.regular import with_regular
 from knowledge_base.events.claims import Claim, ClaimLine, Paid
 from knowledge_base.numbers import number
 
@@ -17,7 +18,7 @@ def claim_digest(claim: Claim) -> ClaimDigest:
     admitted, discharged, settled = _day(claim.admitted_at), _day(claim.discharged_at), day_at(settled_at)
     first_day, last_day = span_of_claim(lines, admitted, discharged, settled)
     ranked_at = ranked(happened_at := microseconds(claim.happened_at), settled_at)
-    return ClaimDigest(
+    digest = ClaimDigest(
         event_id=claim.event_id,
         happened_at=ranked_at,
         patient=claim.patient,
@@ -44,6 +45,7 @@ def claim_digest(claim: Claim) -> ClaimDigest:
         operation_codes=() if claim.operations is None else tuple([o.code for o in claim.operations]),
         off_prices=off_prices(claim.lines),
     )
+    return with_regular(digest)
 
 
 _HALF_A_CENT = 0.005

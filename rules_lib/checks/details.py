@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, NamedTuple
 
-from knowledge_base.codes import is_diagnosis_code, is_item_code, is_operation_code
 from knowledge_base.days import FIRST_LIKELY, LAST_DAY, LAST_LIKELY, Day, as_date, is_likely
 from knowledge_base.dictionaries import ITEM_KINDS, SEXES, VISIT_TYPES
 from knowledge_base.digests.claims import LONGEST_STAY, ClaimDigest, LineDigest
+from knowledge_base.digests.regular import is_known_diagnosis, is_known_item, is_known_operation
 from knowledge_base.numbers import number
 from knowledge_base.signs import are_clear
 from rules_lib.histories.history import ZERO, Encounter
@@ -32,17 +31,9 @@ MOST_NAMED = 5
 _CENT = Decimal("0.01")
 
 
-@lru_cache(maxsize=100_000)  # nearly every line names one of a few thousand items
-def _is_odd_code(code: str | None) -> bool:
-    return code is not None and not is_item_code(code)
-
-
-_is_diagnosis = lru_cache(maxsize=100_000)(is_diagnosis_code)
-_is_operation = lru_cache(maxsize=100_000)(is_operation_code)
-
 ODD_CODES: dict[str, tuple[str, Callable[[ClaimDigest], Iterable[str]], Callable[[str], bool]]] = {
-    "unknown_diagnosis_code": ("diagnosis", lambda claim: [of for of, _ in claim.diagnoses or ()], _is_diagnosis),
-    "unknown_operation_code": ("operation", lambda claim: claim.operation_codes, _is_operation),
+    "unknown_diagnosis_code": ("diagnosis", lambda claim: [of for of, _ in claim.diagnoses or ()], is_known_diagnosis),
+    "unknown_operation_code": ("operation", lambda claim: claim.operation_codes, is_known_operation),
 }
 """Kinds that name codes of a claim: what the field is called, its codes, and whether one is known."""
 
@@ -139,52 +130,38 @@ def _line_ids(history: PatientHistory, institution: str) -> set[str]:
 
 
 def _odd_in(claim: ClaimDigest, question: Question[PatientHistory]) -> list[Odd]:
+    """What is odd about a claim by itself."""
+    if claim.regular:
+        return []
     settled = claim.settled_day if is_likely(claim.settled_day) else LAST_DAY
     born = claim.birth or FIRST_LIKELY
-    latest = min(settled, LAST_LIKELY)
-    # One pass over all lines: nearly none is odd.
-    lines = [
-        line
-        for line in claim.lines
-        if line.item_kind not in _ITEM_KINDS
-        or not born <= line.day <= latest
-        or line.quantity < "1"  # as a text: led by its sign or by a zero
-        or line.amount < "0"
-        or _is_odd_code(line.item_code)
-        or (
-            line.in_fund_scope != line.amount
-            and line.in_fund_scope is not None
-            and float(line.in_fund_scope) >= float(line.amount)
-        )
+    lines = [line for line in claim.lines if not question.history.is_superseded(claim, line)]
+    odd: list[Odd] = [("unlikely_line_day", line.line_id) for line in lines if not is_likely(line.day)]
+    lines = [line for line in lines if line.refund_of is None]
+    odd += [("unknown_item_code", line.line_id) for line in lines if _has_odd_code(line)]
+    odd += [("unknown_item_kind", line.line_id) for line in lines if line.item_kind not in _ITEM_KINDS]
+    odd += [("line_after_settlement", line.line_id) for line in lines if settled < line.day <= LAST_LIKELY]
+    odd += [("born_after_line", line.line_id) for line in lines if FIRST_LIKELY <= line.day < born]
+    odd += [("scope_above_amount", line.line_id) for line in lines if _has_scope_above_amount(line)]
+    odd += [(kind, line.line_id) for line in lines if (kind := _odd_signs(line)) is not None]
+    odd += [("amount_not_price_by_quantity", line.line_id) for line in _wrongly_priced(claim, lines, question)]
+    odd += [
+        (kind, None) for kind, (_, codes_of, is_known) in ODD_CODES.items() if not all(map(is_known, codes_of(claim)))
     ]
-    odd: list[Odd] = []
-    if lines:
-        lines = [line for line in lines if not question.history.is_superseded(claim, line)]
-        odd += [("unlikely_line_day", line.line_id) for line in lines if not is_likely(line.day)]
-        lines = [line for line in lines if line.refund_of is None]
-        odd += [("unknown_item_code", line.line_id) for line in lines if _is_odd_code(line.item_code)]
-        odd += [("unknown_item_kind", line.line_id) for line in lines if line.item_kind not in _ITEM_KINDS]
-        odd += [("line_after_settlement", line.line_id) for line in lines if settled < line.day <= LAST_LIKELY]
-        odd += [("born_after_line", line.line_id) for line in lines if FIRST_LIKELY <= line.day < born]
-        odd += [("scope_above_amount", line.line_id) for line in lines if _has_scope_above_amount(line)]
-        odd += [(kind, line.line_id) for line in lines if (kind := _odd_signs(line)) is not None]
-    if claim.off_prices:
-        odd += [("amount_not_price_by_quantity", line.line_id) for line in _wrongly_priced(claim, question)]
-    if claim.diagnoses and False in [_is_diagnosis(code) for code, _ in claim.diagnoses]:
-        odd.append(("unknown_diagnosis_code", None))
-    if claim.operation_codes and False in [_is_operation(code) for code in claim.operation_codes]:
-        odd.append(("unknown_operation_code", None))
     if claim.born is not None and claim.birth is None:
         odd.append(("unlikely_birth_date", None))
-    if not are_clear(_names_in(claim)):
+    if not are_clear([name.held for name in _identifiers_in(claim)]):
         odd.append(("odd_identifier", None))
     if claim.visit_type not in VISIT_TYPES:
         odd.append(("unknown_visit_type", None))
     if claim.sex is not None and claim.sex not in SEXES:
         odd.append(("unknown_sex_code", None))
-    if claim.admitted is not None or claim.discharged is not None or not is_likely(claim.settled_day):
-        odd += [(kind, None) for kind in _odd_dates(claim)]
+    odd += [(kind, None) for kind in _odd_dates(claim)]
     return odd
+
+
+def _has_odd_code(line: LineDigest) -> bool:
+    return line.item_code is not None and not is_known_item(line.item_code)
 
 
 def _odd_signs(line: LineDigest) -> str | None:
@@ -210,25 +187,17 @@ def _has_scope_above_amount(line: LineDigest) -> bool:
     return line.in_fund_scope is not None and number(line.in_fund_scope) > max(ZERO, number(line.amount))
 
 
-def _wrongly_priced(claim: ClaimDigest, question: Question[PatientHistory]) -> Iterator[LineDigest]:
+def _wrongly_priced(
+    claim: ClaimDigest, lines: Iterable[LineDigest], question: Question[PatientHistory]
+) -> Iterator[LineDigest]:
     """Lines whose amount is further off quantity times unit price than rounding explains, by the unit or once."""
     prices = dict(claim.off_prices)
-    for line in claim.lines:
-        if line.line_id in prices and line.refund_of is None and not question.history.is_superseded(claim, line):
+    for line in lines:
+        if line.line_id in prices:
             quantity = number(line.quantity)
             allowed = question.rule.limit("cents_a_unit", line.day) * _CENT * max(ONE, abs(quantity))
             if abs(number(line.amount) - quantity * number(prices[line.line_id])) > allowed:
                 yield line
-
-
-def _names_in(claim: ClaimDigest) -> list[str]:
-    """What ``OWN_NAMES`` and ``LINE_NAMES`` hold, "" for what is not told: written out, since nearly none is odd."""
-    names = [claim.event_id, claim.patient, claim.claim_id, claim.encounter_id, claim.institution, claim.corrects or ""]
-    for line in claim.lines:
-        names.append(line.line_id)
-        if line.refund_of or line.sent_to:
-            names += (line.refund_of or "", line.sent_to or "")
-    return names
 
 
 class _Named(NamedTuple):

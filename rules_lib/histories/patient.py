@@ -60,12 +60,13 @@ class PatientHistory(History):
             (claim, line)
             for claim in self.claims
             for line in claim.lines
-            if line.item_code in codes
-            or line.refund_of is not None
-            or line.item_code is None
-            or line.quantity < "0"  # as a text: led by its sign
+            if line.item_code in codes or (not claim.regular and (line.takes_back or line.item_code is None))
         ]
-        takers = [billed for billed in of_interest if billed[1].takes_back and not self.is_superseded(*billed)]
+        takers = [
+            (claim, line)
+            for claim, line in of_interest
+            if not claim.regular and line.takes_back and not self.is_superseded(claim, line)
+        ]
         self.takers = _by_encounter(takers)
         self.back = TakenBack(takers, self._beside_takers()) if takers else NOTHING_TAKEN
         self.stays = stays_of(self.claims)

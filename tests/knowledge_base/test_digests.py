@@ -13,7 +13,7 @@ from streams.messages.packing import decode_digest, encode_digest
 from tests.reference import cases
 from tests.reference.generators import mixed
 
-FIELDS_SINCE = 5
+FIELDS_SINCE = 6
 """The fields of a claim's digest from the first of its span on."""
 
 
