@@ -46,12 +46,18 @@ def is_midnight(microseconds_since_epoch: int) -> bool:
 def moments(instants: Iterable[datetime]) -> list[tuple[int, Day]]:
     """Microseconds and civil days of the many instants of a claim's lines, as ``microseconds`` and ``day_of`` say.
 
-    Mostly all are told in one zone: their differences to an instant of the same zone ask no zone for its offset.
+    Mostly all are told in one zone, and those posted together are equal: their differences to an instant of the same
+    zone ask no zone for its offset, and equal ones are reckoned once.
     """
-    found = []
+    found: list[tuple[int, Day]] = []
+    before: datetime | None = None
     zone, epoch = _EPOCH.tzinfo, _EPOCH
     epoch_day, midnight = _EPOCH_DAY, _MIDNIGHT_IN_UTC
     for instant in instants:
+        if instant == before:
+            found.append(found[-1])
+            continue
+        before = instant
         if instant.tzinfo is not zone:
             zone = instant.tzinfo
             epoch = _EPOCH.astimezone(zone) if isinstance(zone, timezone) else _EPOCH

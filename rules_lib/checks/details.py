@@ -81,16 +81,24 @@ def _odd_together(
     if encounter in history.used_again:
         yield from (("encounter_used_again", None) for _ in claims)
     stay = history.stays.get(encounter)
-    if stay is not None and stay.admitted is not None and (first < stay.admitted or last > (stay.discharged or last)):
-        yield from (("line_far_outside_stay", line.line_id) for line in _far_outside(stay, stay.admitted, question))
+    if stay is not None and stay.admitted is not None:
+        outside = _far_outside(question, stay, stay.admitted, (first, last))
+        yield from (("line_far_outside_stay", line.line_id) for line in outside)
     if encounter in history.takers:
         yield from _odd_returns(history, encounter)
 
 
-def _far_outside(stay: Stay, admitted: Day, question: Question[PatientHistory]) -> Iterator[LineDigest]:
-    """Lines so many days before a stay or after it that they can hardly belong to it; what takes back comes late."""
+def _far_outside(
+    question: Question[PatientHistory], stay: Stay, admitted: Day, span: tuple[Day, Day]
+) -> Iterator[LineDigest]:
+    """Lines so many days before a stay or after it that they can hardly belong to it; what takes back comes late.
+
+    All of its encounter's likely lines lie in the ``span``.
+    """
     far = question.rule.limit("far_days", admitted)
     first, last = admitted - far, LAST_DAY if stay.discharged is None else stay.discharged + far
+    if first <= span[0] and span[1] <= last:
+        return
     for claim, line in question.history.digests_of(stay.encounter):
         if not first <= line.day <= last and is_likely(line.day) and question.history.is_own(claim, line):
             yield line
