@@ -41,13 +41,14 @@ ODD_CODES: dict[str, tuple[str, Callable[[ClaimDigest], Iterable[str]], Callable
 @gives("kind", "claims")
 def odd_details(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """Settlement details that cannot be right as they stand. What-counts rule 9."""
-    history = question.history
+    history, judged = question.history, question.judged
     concerned = _beside(history)
     alone = not (history.stays or history.takers or history.used_again)
     for encounter in history.by_encounter if not concerned else {**history.by_encounter, **concerned}:
-        claims, beside = history.by_encounter.get(encounter, []), concerned.get(encounter, [])
-        first, last = history.span_of(encounter) if not beside else _span(claims, beside)
-        if question.meets(first, last):
+        beside = concerned.get(encounter, ())
+        claims = history.by_encounter.get(encounter, [])
+        first, last = _span(claims, beside) if beside else history.span_of(encounter)
+        if judged.meets(first, last):
             odd = [found for claim in claims for found in _odd_in(claim, question)]
             odd += [(kind, None) for kind, _ in beside]
             if len(claims) > 1 or not alone:

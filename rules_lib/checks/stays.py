@@ -198,7 +198,11 @@ def _holds_dialysis(question: Question[PatientHistory], claim: ClaimDigest) -> b
 @gives("first", "last", "elsewhere")
 def two_stays_at_once(question: Question[PatientHistory]) -> Iterator[Measure | Undecided]:
     """Two closed stays at different institutions on the same days. What-counts rule 10."""
-    stays = [stay for stay in question.history.stays.values() if stay.days is not None and stay.in_fund is not False]
+    stays = [
+        stay
+        for stay in question.history.stays.values()
+        if stay.days is not None and stay.in_fund is not False and question.meets(*stay.days)
+    ]
     for one, other in combinations(sorted(stays, key=lambda stay: stay.encounter), 2):
         shared = _shared(one.days, other.days) if one.institution != other.institution else None
         if shared is not None and question.meets(*shared):

@@ -35,7 +35,7 @@ def name_of(claim: ClaimDigest) -> Name:
 
 def standing_of(claims: Sequence[ClaimDigest]) -> Standing:
     """The claims that stand: held by their claim_id, no reversal, not reversed, not replaced by a correction."""
-    holding = {name_of(claim): claim for claim in claims}
+    holding = {(claim.institution, claim.claim_id): claim for claim in claims}
     held = claims
     if len(holding) < len(claims):
         holding = {name_of(claim): claim for claim in sorted(claims, key=rank)}
@@ -62,9 +62,10 @@ Corrections = Mapping[Name, Sequence[ClaimDigest]]
 def _corrections(held: Iterable[ClaimDigest], holding: Mapping[Name, ClaimDigest]) -> Corrections:
     found: dict[Name, list[ClaimDigest]] = defaultdict(list)
     for claim in held:
-        target = target_of(claim)
-        if claim.corrects is not None and target in holding and not _on_a_cycle(claim, holding):
-            found[target].append(claim)
+        if claim.corrects is not None:
+            target = target_of(claim)
+            if target in holding and not _on_a_cycle(claim, holding):
+                found[target].append(claim)
     return found
 
 
