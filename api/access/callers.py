@@ -17,9 +17,9 @@ from urllib.parse import quote
 from fastapi import Depends, Form, Header, HTTPException, Request
 
 from api.access.kept import keep, refuse, words_of
-from api.access.rights import Right
 from api.access.sessions import Ended, Session, find_visitor, is_genuine
 from api.frame.addresses import path_of, query_of
+from casework.rights import Right
 
 
 class SignInNeeded(Exception):
@@ -104,3 +104,6 @@ PUBLIC = Depends(anybody)
 
 Seer = Annotated[Session, Depends(May(Right.SEE))]
 """Somebody who reads."""
+
+Watcher = Annotated[Session, Depends(May(Right.SEE_OPERATION))]
+"""Somebody who looks at how the system is doing."""

@@ -32,9 +32,13 @@ class FormRefused(Exception):
 
 
 async def words_of(request: Request) -> dict[str, str]:
-    """What somebody typed in a form, by field; what the form itself carries is no word of theirs."""
+    """What somebody typed in a form, by field, but for passwords; what the form itself carries is no word of theirs."""
     form = await request.form(**FORM_LIMITS)
-    return {name: text for name, text in form.items() if isinstance(text, str) and name not in ("csrf", "kept")}
+    return {name: text for name, text in form.items() if isinstance(text, str) and not _is_no_word(name)}
+
+
+def _is_no_word(field: str) -> bool:
+    return field in ("csrf", "kept") or "password" in field
 
 
 async def keep(request: Request, login: str, back: str, problem: str) -> str:

@@ -12,11 +12,11 @@ from api.access import sessions
 from api.access.callers import PUBLIC, MayByForm, SignInNeeded
 from api.access.kept import FormRefused
 from api.access.passwords import Crowded
-from api.access.rights import Right
 from api.access.routes import KB, Route
 from api.access.slowing import Slowing, Throttled
 from api.frame.addresses import is_for_systems
 from api.frame.render import Frame, render
+from casework.rights import Right
 
 router = APIRouter(include_in_schema=False, route_class=Route)
 

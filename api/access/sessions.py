@@ -1,4 +1,4 @@
-"""Who is at the desk: the first log-in, sessions, and the token of forms.
+"""Who is at the desk: the first account, sessions, and the token of forms.
 
 A session is a random token in a cookie, stored as its hash, for 12 hours. The token of forms is derived from it, so
 whoever cannot read the cookie cannot write a form. Cookie and row stay a week longer than the session is open: by them
@@ -14,13 +14,16 @@ from dataclasses import dataclass
 
 from fastapi import Request, Response
 
+from api.access.bearers import bearer_of, token_hash
 from api.access.passwords import hash_of, is_right
-from api.access.rights import Right, rights_of
 from api.access.slowing import Slowing, sender_of
+from api.frame.addresses import is_for_systems
 from api.frame.desk import desk_of
 from api.frame.render import Frame, set_cookie
+from casework.accounts import Account
+from casework.rights import Right
 from streams.store.operation.status import find_received
-from streams.store.people import kept_forms, users
+from streams.store.people import kept_forms, tokens, users
 from streams.store.sessions import Connection, borrowed
 
 FIRST_LOGIN = "inspector"
@@ -28,11 +31,31 @@ FIRST_LOGIN = "inspector"
 
 @dataclass(frozen=True)
 class Session:
-    """Who is signed in, the token that forms of this session carry, and what whoever it is may do."""
+    """Who is signed in, and the token that forms of this session carry. A machine has no roles, but the rights of its
+    token (``granted``), and no forms."""
 
-    login: str
+    account: Account
     csrf: str
-    rights: frozenset[Right]
+    granted: frozenset[Right] = frozenset()
+
+    @property
+    def login(self) -> str:
+        return self.account.login
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """What whoever it is may do."""
+        return self.account.rights | self.granted
+
+    @property
+    def areas(self) -> frozenset[str] | None:
+        """The pooling areas whose leads they see, ``None`` for all."""
+        return self.account.areas
+
+    @property
+    def institutions(self) -> frozenset[str] | None:
+        """The institutions whose leads they see, ``None`` for all."""
+        return self.account.institutions
 
 
 @dataclass(frozen=True)
@@ -43,17 +66,17 @@ class Ended:
 
 
 async def ensure_first_user(connection: Connection) -> tuple[str, str] | None:
-    """Creates the first log-in and returns (login, password), to be shown once; ``None`` where there is one."""
+    """Creates the first account and returns (login, password), to be shown once; ``None`` where there is one."""
     if await users.has_users(connection):
         return None
-    password = secrets.token_urlsafe(12)
+    password = new_password()
     created = await users.save_first_user(connection, FIRST_LOGIN, await hash_of(password))
     return (FIRST_LOGIN, password) if created else None
 
 
-async def set_password(connection: Connection, login: str, password: str) -> bool:
-    """Gives a log-in another password and ends its sessions; false where there is no such log-in."""
-    return await users.save_password(connection, login, await hash_of(password))
+def new_password() -> str:
+    """A password that nobody guesses, of 16 signs."""
+    return secrets.token_urlsafe(12)
 
 
 async def open_session(request: Request, login: str, password: str) -> str | None:
@@ -73,9 +96,21 @@ async def open_session(request: Request, login: str, password: str) -> str | Non
     slowing.forgive(sender, login)
     token = secrets.token_urlsafe(32)
     async with borrowed(pool) as connection:
-        await users.save_session(connection, _token_hash(token), login)
+        is_open = await users.save_session(connection, _token_hash(token), login)
         await kept_forms.delete_old_forms(connection)
-    return token
+    return token if is_open else None
+
+
+async def is_own_password(request: Request, session: Session, password: str) -> bool:
+    """Whether somebody who is signed in knows their password. Raises ``Throttled``, ``Crowded``."""
+    slowing: Slowing = request.app.state.slowing
+    await slowing.wait(sender_of(request), session.login, known=False)
+    async with borrowed(desk_of(request).pool) as connection:
+        stored = await users.find_password_hash(connection, session.login)
+    if not await is_right(stored, password, known=True):
+        return False
+    slowing.forgive(sender_of(request), session.login)
+    return True
 
 
 async def close_session(request: Request) -> None:
@@ -86,7 +121,10 @@ async def close_session(request: Request) -> None:
 
 
 async def find_visitor(request: Request) -> Session | Ended | None:
-    """Who sent a request, as far as its cookie says; ``None`` for a stranger."""
+    """Who sent a request, as its cookie says, or a machine's token at the interface; ``None`` for a stranger."""
+    bearer = bearer_of(request) if is_for_systems(request) else None
+    if bearer is not None:
+        return await _find_machine(request, bearer)
     token = _token_of(request)
     if not token:
         return None
@@ -94,23 +132,31 @@ async def find_visitor(request: Request) -> Session | Ended | None:
         found = await users.find_session(connection, _token_hash(token))
     if found is None:
         return None
-    login, is_open = found
-    return session_of(login, token) if is_open else Ended(login)
+    return Session(found.account, csrf_token(token)) if found.is_open else Ended(found.account.login)
 
 
-def session_of(login: str, token: str) -> Session:
-    """The session that a token opens."""
-    return Session(login, csrf_token(token), rights_of(login))
+async def _find_machine(request: Request, bearer: str) -> Session | None:
+    async with borrowed(desk_of(request).pool) as connection:
+        token = await tokens.use_token(connection, token_hash(bearer))
+    if token is None:
+        return None
+    machine = Account(f"token {token.name}", "", frozenset(), token.areas, token.institutions)
+    return Session(machine, csrf_token(bearer), token.rights | {Right.ENTER})
 
 
 async def frame_of(connection: Connection, session: Session) -> Frame:
     """What the frame around a page shows to somebody, read in the same snapshot as the page."""
-    return Frame(session.login, session.csrf, await find_received(connection))
+    return Frame(session.login, session.csrf, await find_received(connection), session.rights)
 
 
 def set_session_cookie(request: Request, response: Response, token: str) -> None:
     lasts = users.SESSION_LASTS + users.ENDED_REMEMBERED
     set_cookie(request, response, desk_of(request).site.session_cookie, token, int(lasts.total_seconds()), "strict")
+
+
+def own_hash(request: Request) -> bytes:
+    """What is stored of the token of a request's session."""
+    return _token_hash(_token_of(request) or "")
 
 
 def csrf_token(token: str) -> str:

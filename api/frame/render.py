@@ -13,6 +13,7 @@ from api.frame.addresses import LANGUAGE, is_for_systems
 from api.frame.desk import desk_of
 from api.frame.site import LANGUAGE_COOKIE
 from api.frame.texts import LANGUAGES, Texts, load_texts
+from casework.rights import Right
 from rules_lib import wording
 from streams.store.operation.status import Received
 
@@ -34,6 +35,11 @@ class Frame:
     login: str | None = None
     csrf: str = ""
     received: Received | None = None
+    rights: frozenset[Right] = frozenset()
+
+    def may(self, right: str) -> bool:
+        """Whether whoever is signed in has a right: what leads to a page that is not theirs is not shown."""
+        return right in self.rights
 
 
 def render(request: Request, template: str, frame: Frame, status: int = HTTPStatus.OK, **words: Any) -> Response:

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request
 
 from api.access.callers import May, MayByHeader, Seer
-from api.access.rights import Right
 from api.access.routes import Route
 from api.access.sessions import Session
 from api.frame.addresses import PageNumber, Whole
@@ -34,6 +33,7 @@ from api.leads.models import (
 )
 from api.leads.view import PAGE, find_institutions_of
 from casework.decisions import Verdict
+from casework.rights import Right
 from knowledge_base.findings import FindingVersion
 from rules_lib.wording import Names, finding_sentence
 from streams.store.casework import decisions, queue

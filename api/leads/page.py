@@ -10,7 +10,6 @@ from fastapi.responses import RedirectResponse, Response
 
 from api.access.callers import MayByForm, Seer
 from api.access.kept import Kept, forget, refuse
-from api.access.rights import Right
 from api.access.routes import Route
 from api.access.sessions import Session, frame_of
 from api.frame.addresses import MOST_WHOLE, PageNumber
@@ -20,6 +19,7 @@ from api.leads import acts
 from api.leads.view import LeadView, load_lead_view
 from casework.decisions import Decision, Verdict
 from casework.reasons import LONGEST_REASON
+from casework.rights import Right
 from streams.store.casework.queue import Changes, find_changes
 from streams.store.people.kept_forms import KeptForm
 from streams.store.sessions import Connection

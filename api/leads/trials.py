@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import Response
 
 from api.access.callers import May
-from api.access.rights import Right
 from api.access.routes import Route
 from api.access.sessions import Session, frame_of
 from api.frame.desk import Shown, desk_of, snapshot
 from api.frame.render import render, texts_of
 from api.leads.view import find_names, load_evidence
+from casework.rights import Right
 from knowledge_base.cards import Card
 from streams.store.casework import trials
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from api.access.callers import Seer
+from api.access.callers import Watcher
 from api.access.routes import Route
 from api.access.sessions import frame_of
 from api.frame.desk import desk_of, find_lags, snapshot
@@ -16,7 +16,7 @@ router = APIRouter(include_in_schema=False, route_class=Route)
 
 
 @router.get("/status/lag")
-async def show_lag(request: Request, session: Seer) -> Response:
+async def show_lag(request: Request, session: Watcher) -> Response:
     desk = desk_of(request)
     lags = await find_lags(desk)
     async with snapshot(desk.pool) as connection:

@@ -10,15 +10,15 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Form, HTTPException, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api.access.callers import May, MayByForm, Seer
+from api.access.callers import May, MayByForm, Watcher
 from api.access.kept import Kept, forget, refuse
-from api.access.rights import Right
 from api.access.routes import KB, Route
 from api.access.sessions import Session, frame_of
 from api.frame.addresses import MOST_WHOLE, Links, Whole, as_day
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import render
 from casework.reasons import LONGEST_PURPOSE
+from casework.rights import Right
 from knowledge_base.signs import neutral
 from streams.acts.letters import go_on_replaying, open_letter
 from streams.bus import LONGEST_SOURCE
@@ -86,7 +86,7 @@ def state_of(chosen: LetterFilter) -> str:
 @router.get(PATH)
 async def show_letters(
     request: Request,
-    session: Seer,
+    session: Watcher,
     chosen: Chosen,
     before: Annotated[int, Query(ge=0, le=MOST_WHOLE)] = dead_letters.NEWEST,
 ) -> Response:
@@ -146,7 +146,7 @@ async def begin(request: Request, session: Beginner, chosen: Chosen) -> Response
 
 
 @router.get(f"{REPLAYS}/{{number}}")
-async def show_replay(request: Request, session: Seer, number: Whole, kept: Kept) -> Response:
+async def show_replay(request: Request, session: Watcher, number: Whole, kept: Kept) -> Response:
     async with snapshot(desk_of(request).pool) as connection:
         replay = await dead_letters.find_replay(connection, number, event_topics())
         if replay is None:
@@ -177,7 +177,7 @@ async def _go_on(request: Request, session: Session, number: int) -> Response:
 
 @router.get(f"{PATH}/{{topic}}/{{partition}}/{{offset}}")
 async def show_letter(
-    request: Request, session: Seer, topic: str, partition: Partition, offset: Whole, kept: Kept
+    request: Request, session: Watcher, topic: str, partition: Partition, offset: Whole, kept: Kept
 ) -> Response:
     return await _render_letter(request, session, topic, partition, offset, kept=kept)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api.access.callers import Seer
+from api.access.callers import Watcher
 from api.access.routes import Route
 from api.access.sessions import frame_of
 from api.frame.addresses import Links, PageNumber, as_day
@@ -40,7 +40,7 @@ def ledger_filter(
 @router.get(PATH)
 async def show_reconciliation(
     request: Request,
-    session: Seer,
+    session: Watcher,
     chosen: Annotated[LedgerFilter, Depends(ledger_filter)],
     page: PageNumber = 1,
     full: bool = False,

@@ -31,6 +31,7 @@ from deploy.commands import (
     restoring,
     rules,
     services,
+    tokens,
 )
 from deploy.commands.output import Failure, Interrupted, say
 from deploy.embedded.postgres_programs import EmbeddedError
@@ -68,6 +69,7 @@ def _take_options(
 
 for part in (
     services,
+    tokens,
     county,
     imports,
     rules,

@@ -19,6 +19,7 @@ from deploy.commands.output import Failure, note
 from deploy.settings import Settings
 from streams.hosts.metrics import show_disk
 from streams.hosts.service import Service
+from streams.store.people.users import take_carried_over
 from streams.store.sessions import borrowed
 
 
@@ -50,10 +51,16 @@ async def announce(settings: Settings, service: Service) -> None:
     _check_address(settings.host, settings.port, "工作台", "FUNDWATCH_PORT")
     async with borrowed(service.pool) as connection:
         first = await ensure_first_user(connection)
+        carried_over = await take_carried_over(connection)
     address = settings.public_url or f"http://{settings.host}:{settings.port}"
     note(f"工作台 / desk: {address}/")
     if first is not None:
         note(f"首个账号（只显示这一次） / first log-in (shown once): {first[0]}  {first[1]}")
+    for login in carried_over:
+        note(
+            f"原有用户名 {login} 现为拥有全部权限的账号，用 fundwatch people roles 调整"
+            f" / the log-in {login} is now an account with all rights; `fundwatch people roles` changes them"
+        )
 
 
 async def serve(settings: Settings, service: Service) -> None:

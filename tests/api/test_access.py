@@ -9,11 +9,11 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.routing import Mount, Route
 
-from api.access import sessions
 from api.access.callers import May, MayByForm, MayByHeader, anybody
-from api.access.rights import Right
 from api.frame.site import SAFE_METHODS, Site
 from api.operation.metrics import create_metrics_app, metrics_router
+from casework import accounts
+from casework.rights import Right
 from casework.sight import Sight
 from knowledge_base.cards import Words
 from knowledge_base.findings import FindingVersion
@@ -23,6 +23,7 @@ from streams.store.casework import queue
 from tests.api.story import COUNTY
 
 LEAD, LETTER = "/leads/{lead_id}", "/status/dead-letters/{topic}/{partition}/{offset}"
+PERSON = "/people/of/{login}"
 PUBLIC = {
     ("GET", "/health"),
     ("GET", "/metrics"),
@@ -43,20 +44,33 @@ RIGHTS = {
     ("GET", LEAD): Right.SEE,
     ("POST", f"{LEAD}/decisions"): Right.DECIDE,
     ("POST", f"{LEAD}/undo"): Right.DECIDE,
+    ("GET", "/account"): Right.ENTER,
+    ("POST", "/account/password"): Right.ENTER,
+    ("POST", "/account/sign-out"): Right.ENTER,
+    ("GET", "/people"): Right.SEE_PEOPLE,
+    ("POST", "/people"): Right.MANAGE_PEOPLE,
+    ("GET", "/people/new"): Right.MANAGE_PEOPLE,
+    ("GET", PERSON): Right.SEE_PEOPLE,
+    ("POST", PERSON): Right.MANAGE_PEOPLE,
+    ("POST", f"{PERSON}/close"): Right.MANAGE_PEOPLE,
+    ("POST", f"{PERSON}/password"): Right.MANAGE_PEOPLE,
+    ("POST", f"{PERSON}/reopen"): Right.MANAGE_PEOPLE,
+    ("POST", f"{PERSON}/sign-out"): Right.MANAGE_PEOPLE,
     ("POST", "/sign-out"): Right.ENTER,
-    ("GET", "/status"): Right.SEE,
-    ("GET", "/status/dead-letters"): Right.SEE,
+    ("GET", "/status"): Right.SEE_OPERATION,
+    ("GET", "/status/dead-letters"): Right.SEE_OPERATION,
     ("GET", "/status/dead-letters/replay"): Right.REPLAY,
     ("POST", "/status/dead-letters/replays"): Right.REPLAY,
-    ("GET", "/status/dead-letters/replays/{number}"): Right.SEE,
+    ("GET", "/status/dead-letters/replays/{number}"): Right.SEE_OPERATION,
     ("POST", "/status/dead-letters/replays/{number}"): Right.REPLAY,
-    ("GET", LETTER): Right.SEE,
+    ("GET", LETTER): Right.SEE_OPERATION,
     ("POST", f"{LETTER}/bytes"): Right.OPEN_LETTERS,
-    ("GET", "/status/lag"): Right.SEE,
-    ("GET", "/status/reconciliation"): Right.SEE,
+    ("GET", "/status/lag"): Right.SEE_OPERATION,
+    ("GET", "/status/reconciliation"): Right.SEE_OPERATION,
     ("GET", "/trials"): Right.SEE_TRIALS,
     ("GET", "/trials/{finding_id}"): Right.SEE_TRIALS,
 }
+LEAVING = {("POST", "/sign-out"), ("POST", "/account/sign-out")}
 Name = tuple[str, str]
 """(method, path)"""
 
@@ -100,7 +114,7 @@ def test_whatever_changes_something_asks_for_the_token(asked: dict[Name, list[ob
 async def _call(client: httpx.AsyncClient, name: Name, csrf: str = "") -> httpx.Response:
     method, path = name
     address = path.replace("{topic}", "claims")
-    for part in ("lead_id", "finding_id", "decision_id", "number", "partition", "offset"):
+    for part in ("lead_id", "finding_id", "decision_id", "number", "partition", "offset", "login"):
         address = address.replace(f"{{{part}}}", "7")
     return await client.request(method, address, data={"csrf": csrf} if method == "POST" else None)
 
@@ -119,10 +133,10 @@ async def test_nobody_passes_without_the_right(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, right: Right
 ) -> None:
     csrf = client.headers["X-CSRF-Token"]
-    monkeypatch.setattr(sessions, "rights_of", lambda _: frozenset(Right) - {right})
-    answers = {name: (await _call(client, name, csrf)).status_code for name in RIGHTS if name[1] != "/sign-out"}
+    monkeypatch.setattr(accounts, "rights_of", lambda _: frozenset(Right) - {right})
+    answers = {name: (await _call(client, name, csrf)).status_code for name in RIGHTS if name not in LEAVING}
     assert {name for name, status in answers.items() if status == 403} == {
-        name for name, needed in RIGHTS.items() if needed is right and name[1] != "/sign-out"
+        name for name, needed in RIGHTS.items() if needed is right and name not in LEAVING
     }
 
 

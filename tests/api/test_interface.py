@@ -15,12 +15,14 @@ import pytest
 
 from api import app as application
 from api.access import sessions
+from api.access.passwords import hash_of
 from api.app import create_app
 from api.frame.site import Site
 from api.frame.texts import LANGUAGES
 from casework.decisions import Decision, Verdict
 from knowledge_base.findings import Change, FindingVersion
 from rules_lib.rule_set import RuleSet
+from streams.acts.accounts import AccountUnknown, set_password
 from streams.buses.postgres import PostgresBus
 from streams.store.casework import decisions, queue
 from streams.store.transport.unreadable import save_unreadable
@@ -327,8 +329,9 @@ async def test_queue_is_one_state_of_the_store(
 async def test_password_is_replaced_and_ends_sessions(
     client: httpx.AsyncClient, connection: asyncpg.Connection, password: str
 ) -> None:
-    assert not await sessions.set_password(connection, "nobody", "a new password")
-    assert await sessions.set_password(connection, "inspector", "a new password")
+    with pytest.raises(AccountUnknown):
+        await set_password(connection, "nobody", await hash_of("a new password"))
+    await set_password(connection, "inspector", await hash_of("a new password"))
     assert (await client.get("/api/session")).status_code == 401
     old = await client.post("/sign-in", data={"login": "inspector", "password": password})
     new = await client.post("/sign-in", data={"login": "inspector", "password": "a new password"})

@@ -333,6 +333,46 @@ def test_a_report_that_would_be_empty_is_not_written(shell: Shell, tmp_path: Pat
     assert not report.exists()
 
 
+def test_accounts_are_given_listed_changed_and_closed(shell: Shell) -> None:
+    given = ("people", "add", "wang.li", "--name", "王莉", "--role", "inspector", "--area", "420281")
+    assert len(shell(*given).strip()) == 16
+    assert "is or was an account" in shell(*given, code=1)
+    assert "choose a role" in shell("people", "add", "nobody", code=1)
+    assert "name them" in shell("people", "add", "office", "--role", "hospital_office", code=1)
+    expected = {"login": "wang.li", "name": "王莉", "roles": ["inspector"], "areas": ["420281"], "institutions": None}
+    assert json.loads(shell("people", "list", "--json")) == [expected | {"disabled_at": None}]
+    shell("people", "roles", "wang.li", "--role", "head", "--all-areas", "--institution", "H42028100001")
+    shell("people", "disable", "wang.li")
+    (changed,) = json.loads(shell("people", "list", "--json"))
+    assert changed.pop("disabled_at") is not None
+    assert changed == expected | {"roles": ["head"], "areas": None, "institutions": ["H42028100001"]}
+    shell("people", "enable", "wang.li")
+    shell("people", "sign-out", "wang.li")
+    assert json.loads(shell("people", "list", "--json"))[0]["disabled_at"] is None
+    assert "hospital_office" in shell("people", "roles")
+    for act in (("disable",), ("enable",), ("sign-out",), ("roles", "--role", "head")):
+        assert "no such log-in" in shell("people", act[0], "nobody", *act[1:], code=1)
+
+
+def test_tokens_are_given_listed_and_revoked(shell: Shell) -> None:
+    given = ("tokens", "add", "hospital-7", "--institution", "H42028100001", "--until", "2099-06-30", "--by", "王莉")
+    secret = shell(*given).strip()
+    assert secret.startswith("fundwatch_")
+    assert "is or was a token" in shell(*given, code=1)
+    assert "a token only reads" in shell("tokens", "add", "x", "--right", "decide", code=1)
+    assert "lies in the past" in shell("tokens", "add", "x", "--until", "2020-01-01", code=1)
+    assert "one word" in shell("tokens", "add", "a b", code=1)
+    (token,) = json.loads(shell("tokens", "list", "--json"))
+    assert token.pop("created_at") is not None
+    expected = {"name": "hospital-7", "rights": ["see"], "areas": None, "institutions": ["H42028100001"]}
+    ends = {"ends_at": "2099-06-30T16:00:00Z", "used_at": None, "revoked_at": None}
+    assert token == expected | ends | {"created_by": "王莉"}
+    assert secret not in shell("tokens", "list")
+    shell("tokens", "revoke", "hospital-7")
+    assert json.loads(shell("tokens", "list", "--json"))[0]["revoked_at"] is not None
+    assert "no such token" in shell("tokens", "revoke", "nobody", code=1)
+
+
 def test_a_new_password_comes_from_a_pipe_and_the_old_one_ends(shell: Shell, postgres_url: str) -> None:
     async def passwords() -> tuple[str, str | None]:
         connection = await connect(postgres_url)
@@ -343,8 +383,8 @@ def test_a_new_password_comes_from_a_pipe_and_the_old_one_ends(shell: Shell, pos
             await connection.close()
 
     first, _ = asyncio.run(passwords())
-    assert "at least 12" in shell("password", "inspector", code=1, given=b"short\n")
-    assert shell("password", "inspector", given="一个足够长的新密码 2026\n".encode()) == ""
+    assert "at least 12" in shell("people", "password", "inspector", code=1, given=b"short\n")
+    assert shell("people", "password", "inspector", given="一个足够长的新密码 2026\n".encode()) == ""
     _, stored = asyncio.run(passwords())
     assert stored is not None
     assert PasswordHasher().verify(stored, "一个足够长的新密码 2026")

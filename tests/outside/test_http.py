@@ -99,7 +99,7 @@ async def test_a_stranger_is_answered_before_a_body_is_read(app: FastAPI) -> Non
 async def test_somebody_who_lacks_the_right_is_answered_before_a_body_is_read(
     app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.access.sessions.rights_of", lambda _: frozenset())
+    monkeypatch.setattr("casework.accounts.rights_of", lambda _: frozenset())
     cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
     for path in _paths(app, "POST"):
         if path != "/sign-in":

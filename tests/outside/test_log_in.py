@@ -12,10 +12,12 @@ import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
 
-from api.access import passwords, sessions, slowing
+from api.access import passwords, slowing
+from api.access.passwords import hash_of
 from api.access.slowing import Slowing, Throttled, sender_of
 from api.frame.site import Site
 from knowledge_base.findings import FindingVersion
+from streams.acts.accounts import set_password
 from tests.patience import PATIENCE
 
 LOGIN = "inspector"
@@ -260,7 +262,7 @@ async def test_a_crowd_takes_two_threads_no_connection_and_a_line_that_ends(
 async def test_a_password_is_one_in_every_spelling_of_its_accents(
     visitor: httpx.AsyncClient, connection: asyncpg.Connection, password: str, set_as: str, typed_as: str
 ) -> None:
-    assert await sessions.set_password(connection, LOGIN, _spelled(set_as))
+    await set_password(connection, LOGIN, await hash_of(_spelled(set_as)))
     answer = await visitor.post("/sign-in", data={"login": LOGIN, "password": _spelled(typed_as)})
     assert answer.status_code == 303
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from casework.rights import Right
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.days import as_date
 from knowledge_base.findings import Change, Finding, FindingVersion
@@ -31,6 +32,7 @@ from streams.store.judgements import published
 from streams.store.judgements.published import PROGRAM
 from streams.store.migrations import FOLDER, find_migrations, migrate
 from streams.store.operation.status import find_unready_reason
+from streams.store.people.users import find_account, save_account, take_carried_over
 from streams.store.sessions import Connection, connect, open_pool
 from streams.topics import FINDINGS, LEADS
 
@@ -379,3 +381,18 @@ async def test_a_rule_that_no_longer_loads_is_suspended_and_its_findings_stay(
 async def test_the_order_of_migrations_is_that_of_their_names(postgres_url: str) -> None:
     async with session(postgres_url) as connection:
         assert await find_migrations(connection) == sorted(path.stem for path in FOLDER.glob("*.sql"))
+
+
+async def test_the_log_in_of_before_becomes_an_account_with_all_rights_and_is_said_once(postgres_url: str) -> None:
+    async with session(postgres_url) as connection:
+        await _apply(connection, [path for path in sorted(FOLDER.glob("*.sql")) if path.stem < "0031"])
+        await connection.execute("insert into users (login, password_hash) values ('inspector', 'hash')")
+    await migrate(postgres_url)
+    async with session(postgres_url) as connection:
+        account = await find_account(connection, "inspector")
+        assert account is not None
+        assert (account.rights, account.areas, account.institutions) == (set(Right), None, None)
+        assert await take_carried_over(connection) == ["inspector"]
+        assert await take_carried_over(connection) == []
+        await save_account(connection, msgspec.structs.replace(account, login="another"), "hash")
+        assert await take_carried_over(connection) == []

@@ -1,0 +1,23 @@
+"""Tokens of machines: how they look, and what is stored of one."""
+
+import hashlib
+import secrets
+
+from fastapi import Request
+
+_PREFIX = "fundwatch_"
+"""So that whoever finds one in a file knows what it opens."""
+
+
+def new_token() -> str:
+    return _PREFIX + secrets.token_urlsafe(32)
+
+
+def token_hash(token: str) -> bytes:
+    return hashlib.blake2b(token.encode(), digest_size=32, person=b"token").digest()
+
+
+def bearer_of(request: Request) -> str | None:
+    """The token that a request carries as ``Authorization: Bearer``; ``None`` where it carries none of ours."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip().startswith(_PREFIX) else None

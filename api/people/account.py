@@ -1,0 +1,75 @@
+"""One's own account: what it may do, where it is signed in, and another password."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from api.access.callers import May, MayByForm
+from api.access.kept import Kept, refuse
+from api.access.passwords import SHORTEST_PASSWORD, Crowded, hash_of, normal
+from api.access.routes import KB, Route
+from api.access.sessions import Session, frame_of, is_own_password, own_hash
+from api.access.slowing import Throttled
+from api.frame.desk import desk_of, snapshot
+from api.frame.render import render
+from casework.rights import Right
+from streams.store.people import users
+from streams.store.sessions import borrowed
+
+router = APIRouter(include_in_schema=False, route_class=Route)
+
+PATH = "/account"
+
+Owner = Annotated[Session, Depends(May(Right.ENTER))]
+Changer = Annotated[Session, Depends(MayByForm(Right.ENTER, PATH))]
+Word = Annotated[str, Form(max_length=200)]
+
+
+@router.get(PATH)
+async def show_account(request: Request, session: Owner, kept: Kept) -> Response:
+    async with snapshot(desk_of(request).pool) as connection:
+        sessions = await users.find_open_sessions(connection, session.login, own_hash(request))
+        frame = await frame_of(connection, session)
+    return render(
+        request,
+        "people/account.html",
+        frame,
+        account=session.account,
+        sessions=sessions,
+        most=users.MOST_SESSIONS,
+        kept=kept,
+        shortest=SHORTEST_PASSWORD,
+    )
+
+
+@router.post(f"{PATH}/sign-out", max_body_size=KB)
+async def sign_out_everywhere(request: Request, session: Changer) -> Response:
+    """Ends every session of the account, this one too."""
+    async with borrowed(desk_of(request).pool) as connection:
+        await users.end_sessions(connection, session.login)
+    return RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
+
+
+@router.post(f"{PATH}/password", max_body_size=4 * KB)
+async def change_password(
+    request: Request, session: Changer, password: Word = "", new_password: Word = "", new_password_again: Word = ""
+) -> Response:
+    """Takes another password in place of the one that is known, and signs out everywhere."""
+    problem = None
+    if len(normal(new_password)) < SHORTEST_PASSWORD:
+        problem = "password_short"
+    elif normal(new_password) != normal(new_password_again):
+        problem = "password_differs"
+    else:
+        try:
+            problem = None if await is_own_password(request, session, password) else "password_wrong"
+        except (Throttled, Crowded):
+            problem = "password_throttled"
+    if problem is not None:
+        await refuse(request, session, PATH, problem)
+    hashed = await hash_of(new_password)
+    async with borrowed(desk_of(request).pool) as connection:
+        await users.save_password(connection, session.login, hashed)
+    return RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)

@@ -1,0 +1,69 @@
+"""Accounts (账号): who may sign in, as what, and whose leads they see."""
+
+import unicodedata
+from collections.abc import Collection
+from datetime import datetime
+
+import msgspec
+
+from casework.rights import Right, Role, rights_of
+from knowledge_base.signs import are_clear, neutral
+
+LONGEST_LOGIN = 64
+LONGEST_NAME = 100
+
+
+class Account(msgspec.Struct, frozen=True):
+    """Somebody who may sign in. ``areas`` are the pooling areas and ``institutions`` those whose leads they see, each
+    ``None`` for all; ``disabled_at`` (UTC) is when the account was closed, ``None`` while it is open."""
+
+    login: str
+    name: str
+    roles: frozenset[Role]
+    areas: frozenset[str] | None = None
+    institutions: frozenset[str] | None = None
+    disabled_at: datetime | None = None
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """What its roles let it do."""
+        return rights_of(self.roles)
+
+    def covers(self, other: "Account") -> bool:
+        """Whether another account may do nothing, and see nothing, that this one may not."""
+        return (
+            other.rights <= self.rights
+            and _covers(self.areas, other.areas)
+            and _covers(self.institutions, other.institutions)
+        )
+
+
+class AccountRefused(ValueError):
+    """An account cannot be as it was asked for; ``why`` is the texts ``problems.account_…`` say it."""
+
+    def __init__(self, why: str):
+        super().__init__(why)
+        self.why = why
+
+
+def checked(account: Account) -> Account:
+    """An account with its words tidied. Raises ``AccountRefused`` where it cannot be so.
+
+    The log-in is one word of visible signs; a hospital's office sees its own institutions alone, so it names them.
+    """
+    login, name = (unicodedata.normalize("NFC", text).strip() for text in (account.login, account.name))
+    if not login or not are_clear([login]) or neutral(login) != login or len(login) > LONGEST_LOGIN or "/" in login:
+        raise AccountRefused("login")
+    if neutral(name) != name or len(name) > LONGEST_NAME:
+        raise AccountRefused("name")
+    if not account.roles:
+        raise AccountRefused("no_role")
+    if account.areas == frozenset() or account.institutions == frozenset():
+        raise AccountRefused("nothing_to_see")
+    if Role.HOSPITAL_OFFICE in account.roles and account.institutions is None:
+        raise AccountRefused("office_without_institution")
+    return msgspec.structs.replace(account, login=login, name=name)
+
+
+def _covers(own: Collection[str] | None, other: Collection[str] | None) -> bool:
+    return own is None or (other is not None and set(other) <= set(own))

@@ -1,0 +1,73 @@
+"""Rights (权限): what somebody at the desk may do. Roles give them; an account has one role or several."""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+
+class Right(StrEnum):
+    """One thing that a route lets people do. Every route names the right that it asks for, or is public."""
+
+    ENTER = "enter"
+    """Be at the desk: ask who is signed in, see to the own account, sign out."""
+
+    SEE = "see"
+    """Read leads, findings and decisions, as far as the account's areas and institutions go."""
+
+    SEE_TRIALS = "see_trials"
+    """See what rules find that are tried out, which is shown to nobody outside and in no lead."""
+
+    DECIDE = "decide"
+    """Decide on leads, and take decisions back."""
+
+    SEE_OPERATION = "see_operation"
+    """See how the system is doing: what was received and refused, what waits."""
+
+    OPEN_LETTERS = "open_letters"
+    """Look at the bytes of dead letters, which may hold personal data, for a purpose that is noted."""
+
+    REPLAY = "replay"
+    """Send dead letters again."""
+
+    SEE_PEOPLE = "see_people"
+    """See who has an account, with which roles, and where each may look."""
+
+    MANAGE_PEOPLE = "manage_people"
+    """Give, change and close accounts, as far as the own one goes."""
+
+
+class Role(StrEnum):
+    """What somebody is at the fund, at a hospital, or to the system."""
+
+    INSPECTOR = "inspector"  # 稽查员
+    REVIEWER = "reviewer"  # 复核员
+    HEAD = "head"  # 负责人
+    HANDLING_AGENCY = "handling_agency"  # 经办机构
+    ADMINISTRATION = "administration"  # 行政部门
+    AUDITOR = "auditor"  # 审计
+    HOSPITAL_OFFICE = "hospital_office"  # 医院医保办
+    OPERATOR = "operator"  # 运维
+
+
+_READS = frozenset({Right.ENTER, Right.SEE})
+_INSPECTS = _READS | {Right.SEE_TRIALS, Right.SEE_OPERATION, Right.DECIDE}
+
+RIGHTS_OF: Mapping[Role, frozenset[Right]] = {
+    Role.INSPECTOR: _INSPECTS,
+    Role.REVIEWER: _INSPECTS,
+    Role.HEAD: _INSPECTS | {Right.SEE_PEOPLE, Right.MANAGE_PEOPLE},
+    Role.HANDLING_AGENCY: _READS | {Right.SEE_OPERATION, Right.DECIDE},
+    Role.ADMINISTRATION: _READS | {Right.SEE_OPERATION, Right.DECIDE},
+    Role.AUDITOR: _READS | {Right.SEE_TRIALS, Right.SEE_OPERATION, Right.SEE_PEOPLE},
+    Role.HOSPITAL_OFFICE: _READS,
+    Role.OPERATOR: frozenset(
+        {Right.ENTER, Right.SEE_OPERATION, Right.OPEN_LETTERS, Right.REPLAY, Right.SEE_PEOPLE, Right.MANAGE_PEOPLE}
+    ),
+}
+
+ALL_RIGHTS = tuple(role for role in Role if role is not Role.HOSPITAL_OFFICE)
+"""The roles that together may do everything: those of the first account, and of the one log-in of a store of before."""
+
+
+def rights_of(roles: Iterable[Role]) -> frozenset[Right]:
+    """What somebody with some roles may do."""
+    return frozenset[Right]().union(*(RIGHTS_OF[role] for role in roles))

@@ -1,0 +1,32 @@
+"""Tokens: what machines come with. They read, and decide nothing: a decision is one known person's."""
+
+from datetime import datetime
+
+import msgspec
+
+from casework.rights import Right
+from knowledge_base.signs import are_clear, neutral
+
+SCOPES = (Right.SEE, Right.SEE_TRIALS, Right.SEE_OPERATION)
+"""The rights that a token may have."""
+
+LONGEST_NAME = 64
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A token by its name. ``areas`` and ``institutions`` as of an account; instants are UTC."""
+
+    name: str
+    rights: frozenset[Right]
+    ends_at: datetime
+    created_by: str
+    areas: frozenset[str] | None = None
+    institutions: frozenset[str] | None = None
+    created_at: datetime | None = None
+    revoked_at: datetime | None = None
+    used_at: datetime | None = None
+
+
+def is_name(text: str) -> bool:
+    """Whether something may be the name of a token: one word of visible signs."""
+    return 0 < len(text) <= LONGEST_NAME and are_clear([text]) and neutral(text) == text == text.strip()

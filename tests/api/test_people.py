@@ -1,0 +1,200 @@
+"""Accounts at the desk: who gives and closes them, what holds at once, and every route for every role."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from api.access.passwords import hash_of
+from casework.accounts import Account
+from casework.rights import Role, rights_of
+from streams.acts import accounts
+from streams.store.people import users
+from tests.api.story import AREA
+from tests.api.test_access import LEAVING, RIGHTS, _call
+
+PASSWORD = "a password of sixteen"
+NEW = {"login": "wang.li", "name": "王莉", "role_inspector": "1", "areas": AREA}
+
+SignIn = Callable[[str, str], Any]
+
+
+@pytest.fixture
+def desk(app: FastAPI) -> SignIn:
+    """``async with desk(login, password) as client``: somebody signed in, on a browser of their own."""
+
+    @asynccontextmanager
+    async def signed_in(login: str, password: str = PASSWORD) -> AsyncIterator[httpx.AsyncClient]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://desk") as client:
+            answer = await client.post("/sign-in", data={"login": login, "password": password})
+            assert answer.status_code == 303, answer.status_code
+            client.headers["X-CSRF-Token"] = (await client.get("/api/session")).json()["csrf"]
+            yield client
+
+    return signed_in
+
+
+async def _open(connection: asyncpg.Connection, login: str, *roles: Role, **where: Any) -> Account:
+    return await accounts.open_account(
+        connection, Account(login, "", frozenset(roles), **where), await hash_of(PASSWORD)
+    )
+
+
+async def _post(client: httpx.AsyncClient, path: str, **words: str) -> httpx.Response:
+    return await client.post(path, data={"csrf": client.headers["X-CSRF-Token"], **words})
+
+
+async def _problem(client: httpx.AsyncClient, answer: httpx.Response) -> str:
+    """What the page says to which a refused form leads."""
+    assert answer.status_code == 303
+    page = (await client.get(answer.headers["location"])).text
+    return page.partition('role="alert">')[2].partition("<")[0]
+
+
+async def test_an_account_is_opened_and_its_password_shown_once(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, desk: SignIn
+) -> None:
+    answer = await _post(client, "/people", **NEW)
+    assert answer.status_code == 200
+    password = answer.text.partition('shown-once">')[2].partition("<")[0]
+    async with desk("wang.li", password) as hers:
+        assert (await hers.get("/")).status_code == 200
+        assert (await hers.get("/people")).status_code == 403
+    assert "wang.li" in (await client.get("/people")).text
+    assert password not in (await client.get("/people/of/wang.li")).text
+    found = await users.find_account(connection, "wang.li")
+    assert found == Account("wang.li", "王莉", frozenset({Role.INSPECTOR}), frozenset({AREA}))
+
+
+async def test_a_refused_form_says_why_and_keeps_what_was_typed(client: httpx.AsyncClient) -> None:
+    await _post(client, "/people", **NEW)
+    again = await _post(client, "/people", **NEW)
+    assert "已有或曾有账号" in await _problem(client, again)
+    page = (await client.get(again.headers["location"])).text
+    assert 'value="wang.li"' in page
+    assert 'name="role_inspector" value="1" checked' in " ".join(page.split())
+    office = await _post(client, "/people", login="office", role_hospital_office="1")
+    assert "请写明机构" in await _problem(client, office)
+
+
+async def test_changes_hold_at_once_for_sessions_that_are_open(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, desk: SignIn
+) -> None:
+    await _open(connection, "wang.li", Role.INSPECTOR)
+    async with desk("wang.li") as hers:
+        assert (await hers.get("/trials")).status_code == 200
+        assert (await _post(client, "/people/of/wang.li", role_handling_agency="1")).status_code == 303
+        assert (await hers.get("/trials")).status_code == 403
+        assert (await _post(client, "/people/of/wang.li/close")).status_code == 303
+        assert (await hers.get("/")).headers["location"].startswith("/sign-in")
+    refused = await client.post("/sign-in", data={"login": "wang.li", "password": PASSWORD})
+    assert refused.status_code == 401
+    await _post(client, "/people/of/wang.li/reopen")
+    async with desk("wang.li") as hers:
+        assert (await hers.get("/")).status_code == 200
+
+
+async def test_a_new_password_and_signing_out_end_every_session(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, desk: SignIn
+) -> None:
+    await _open(connection, "wang.li", Role.INSPECTOR)
+    async with desk("wang.li") as one, desk("wang.li") as other:
+        assert (await _post(client, "/people/of/wang.li/sign-out")).status_code == 303
+        assert [(await of.get("/")).status_code for of in (one, other)] == [303, 303]
+    async with desk("wang.li") as one:
+        given = await _post(client, "/people/of/wang.li/password")
+        assert (await one.get("/")).status_code == 303
+    async with desk("wang.li", given.text.partition('shown-once">')[2].partition("<")[0]) as hers:
+        assert (await hers.get("/")).status_code == 200
+
+
+async def test_nobody_gives_or_changes_what_they_do_not_have(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, desk: SignIn
+) -> None:
+    here = frozenset({AREA})
+    await _open(connection, "head", Role.HEAD, areas=here)
+    await _open(connection, "elsewhere", Role.INSPECTOR, areas=frozenset({"420381"}))
+    await _open(connection, "colleague", Role.INSPECTOR, areas=here)
+    before = await users.find_accounts(connection)
+    async with desk("head") as head:
+        beyond: list[tuple[str, dict[str, str]]] = [
+            ("/people", {"login": "x", "role_operator": "1", "areas": AREA}),
+            ("/people", {"login": "x", "role_inspector": "1", "areas": f"{AREA} 420381"}),
+            ("/people", {"login": "x", "role_inspector": "1"}),
+            ("/people/of/elsewhere", {"role_inspector": "1", "areas": AREA}),
+            ("/people/of/elsewhere/close", {}),
+            ("/people/of/elsewhere/password", {}),
+            ("/people/of/inspector/sign-out", {}),
+            ("/people/of/colleague", {"role_inspector": "1"}),
+            ("/people/of/head", {"role_head": "1", "role_operator": "1", "areas": AREA}),
+        ]
+        for path, words in beyond:
+            assert "不能开立" in await _problem(head, await _post(head, path, **words)), (path, words)
+        assert await users.find_accounts(connection) == before
+        assert (await _post(head, "/people/of/colleague", role_auditor="1", areas=AREA)).status_code == 303
+    changed = await users.find_account(connection, "colleague")
+    assert changed is not None
+    assert changed.roles == {Role.AUDITOR}
+
+
+async def test_ones_own_password_takes_the_present_one_and_none_is_kept(
+    connection: asyncpg.Connection, desk: SignIn
+) -> None:
+    await _open(connection, "wang.li", Role.INSPECTOR)
+    new = {"new_password": "another of sixteen", "new_password_again": "another of sixteen"}
+    async with desk("wang.li") as hers:
+        wrong = await _post(hers, "/account/password", password="not the password", **new)
+        assert "现在的密码不对" in await _problem(hers, wrong)
+        differs = await _post(hers, "/account/password", password=PASSWORD, **(new | {"new_password_again": "x" * 12}))
+        assert "不一样" in await _problem(hers, differs)
+        short = await _post(hers, "/account/password", password=PASSWORD, new_password="x", new_password_again="x")
+        assert "至少 12" in await _problem(hers, short)
+        kept = await connection.fetch("select words from kept_forms")
+        assert [row["words"] for row in kept] == ["{}"] * 3
+        assert (await _post(hers, "/account/password", password=PASSWORD, **new)).status_code == 303
+        assert (await hers.get("/")).status_code == 303
+    async with desk("wang.li", "another of sixteen") as hers:
+        assert (await hers.get("/account")).status_code == 200
+
+
+async def test_a_session_too_many_ends_the_oldest(connection: asyncpg.Connection, desk: SignIn) -> None:
+    await _open(connection, "wang.li", Role.INSPECTOR)
+    async with desk("wang.li") as oldest:
+        for number in range(users.MOST_SESSIONS - 1):
+            await users.save_session(connection, bytes([number]), "wang.li")
+        page = (await oldest.get("/account")).text
+        assert f"您已登录 {users.MOST_SESSIONS} 处" in page
+        assert page.count("就是这里") == 1
+        assert await users.save_session(connection, b"one more", "wang.li")
+        assert (await oldest.get("/account")).status_code == 303
+        assert len(await users.find_open_sessions(connection, "wang.li", b"")) == users.MOST_SESSIONS
+        await users.close_account(connection, "wang.li")
+        assert not await users.save_session(connection, b"too late", "wang.li")
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_every_route_for_every_role(connection: asyncpg.Connection, desk: SignIn, role: Role) -> None:
+    await _open(connection, "somebody", role, institutions=frozenset({"H42028100001"}))
+    async with desk("somebody") as client:
+        csrf = client.headers["X-CSRF-Token"]
+        answers = {name: (await _call(client, name, csrf)).status_code for name in RIGHTS if name not in LEAVING}
+    refused = {name for name, status in answers.items() if status == 403}
+    assert refused == {name for name in answers if RIGHTS[name] not in rights_of([role])}
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_pages_lead_nobody_to_what_is_not_theirs(
+    connection: asyncpg.Connection, desk: SignIn, role: Role
+) -> None:
+    await _open(connection, "somebody", role, institutions=frozenset({"H42028100001"}))
+    async with desk("somebody") as client:
+        page = (await client.get("/account")).text
+    shown = page.partition("<nav>")[2].partition("</nav>")[0]
+    places = ("/", "/status", "/people")
+    assert {path for path in places if f'href="{path}"' in shown} == {
+        path for path in places if RIGHTS["GET", path] in rights_of([role])
+    }
