@@ -113,7 +113,7 @@ def test_findings_page_through_and_explain_says_same(shell: Shell, tmp_path: Pat
     [
         (("explain", "0000"), "no such finding"),
         (("findings", "--rule", "FW1"), "FW10000001, "),
-        (("password", "nobody"), "no such log-in: nobody"),
+        (("people", "password", "nobody"), "no such log-in: nobody"),
         (("dead-letters", "show", f"claims/0/{10**30}"), "no such dead letter"),
         (("dead-letters", "show", "claims"), "expected a name like claims/0/12"),
         (("dead-letters", "show", "claims/0/7"), "no such dead letter"),
