@@ -14,7 +14,7 @@ from api.access.sessions import Session, frame_of, is_own_password, own_hash
 from api.access.slowing import Throttled
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import render
-from casework.rights import Right
+from casework.rights import Right, Role
 from streams.store.people import users
 from streams.store.sessions import borrowed
 
@@ -37,6 +37,7 @@ async def show_account(request: Request, session: Owner, kept: Kept) -> Response
         "people/account.html",
         frame,
         account=session.account,
+        roles=list(Role),
         sessions=sessions,
         most=users.MOST_SESSIONS,
         kept=kept,

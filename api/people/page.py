@@ -43,7 +43,7 @@ async def show_people(request: Request, session: Onlooker) -> Response:
         found = await users.find_accounts(connection)
         names = await _institution_names(connection, *found)
         frame = await frame_of(connection, session)
-    return render(request, "people/people.html", frame, accounts=found, names=names, link=address_of)
+    return render(request, "people/people.html", frame, accounts=found, names=names, link=address_of, roles=list(Role))
 
 
 @router.get(NEW)
