@@ -21,9 +21,10 @@ from api.frame.addresses import is_for_systems
 from api.frame.desk import desk_of
 from api.frame.render import Frame, set_cookie
 from casework.accounts import Account
+from casework.audit import Act
 from casework.rights import Right
 from streams.store.operation.status import find_received
-from streams.store.people import kept_forms, tokens, users
+from streams.store.people import audit, kept_forms, tokens, users
 from streams.store.sessions import Connection, borrowed
 
 FIRST_LOGIN = "inspector"
@@ -147,6 +148,12 @@ async def _find_machine(request: Request, bearer: str) -> Session | None:
 async def frame_of(connection: Connection, session: Session) -> Frame:
     """What the frame around a page shows to somebody, read in the same snapshot as the page."""
     return Frame(session.login, session.csrf, await find_received(connection), session.rights)
+
+
+async def note(request: Request, session: Session, act: Act, **about: str) -> None:
+    """Keeps in the audit log what somebody at the desk did."""
+    async with borrowed(desk_of(request).pool) as connection, connection.transaction():
+        await audit.note(connection, session.login, act, **about)
 
 
 def set_session_cookie(request: Request, response: Response, token: str) -> None:

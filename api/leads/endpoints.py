@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 
 from api.access.callers import May, MayByHeader, Seer
 from api.access.routes import Route
-from api.access.sessions import Session
+from api.access.sessions import Session, note
 from api.frame.addresses import PageNumber, Whole
 from api.frame.desk import Shown, desk_of, snapshot
 from api.frame.render import texts_of
@@ -32,6 +32,7 @@ from api.leads.models import (
     UndoIn,
 )
 from api.leads.view import PAGE, find_institutions_of
+from casework.audit import Act
 from casework.decisions import Verdict
 from casework.rights import Right
 from knowledge_base.findings import FindingVersion
@@ -80,6 +81,7 @@ async def get_lead(request: Request, session: Seer, lead_id: str, page: PageNumb
         lead = await queue.find_lead(connection, lead_id, shown.sight)
         if lead is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
+        await note(request, session, Act.SAW_EVIDENCE, lead=lead_id, page=str(page))
         offset = (page - 1) * PAGE
         versions = await queue.find_lead_findings(connection, lead, shown.sight, offset, PAGE)
         return LeadDetail(
@@ -100,6 +102,7 @@ async def get_finding(request: Request, session: Seer, finding_id: str) -> Findi
         found = await queue.find_finding(connection, finding_id, shown.sight)
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
+        await note(request, session, Act.SAW_EVIDENCE, finding=finding_id)
         version, lead_id = found
         return (await _findings_out(connection, shown, texts_of(request), lead_id, [version]))[0]
 

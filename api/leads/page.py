@@ -11,12 +11,13 @@ from fastapi.responses import RedirectResponse, Response
 from api.access.callers import MayByForm, Seer
 from api.access.kept import Kept, forget, refuse
 from api.access.routes import Route
-from api.access.sessions import Session, frame_of
+from api.access.sessions import Session, frame_of, note
 from api.frame.addresses import MOST_WHOLE, PageNumber
 from api.frame.desk import Shown, desk_of, snapshot
 from api.frame.render import render, texts_of
 from api.leads import acts
 from api.leads.view import LeadView, load_lead_view
+from casework.audit import Act
 from casework.decisions import Decision, Verdict
 from casework.reasons import LONGEST_REASON
 from casework.rights import Right
@@ -54,6 +55,8 @@ async def show_lead(
             raise HTTPException(HTTPStatus.NOT_FOUND)
         changed = await _what_changed(connection, shown, view, kept)
         frame = await frame_of(connection, session)
+    if view.evidence is not None:
+        await note(request, session, Act.SAW_EVIDENCE, finding=view.evidence.version.finding_id)
     undoing = kept is not None and kept.form.endswith("/undo")
     words: dict[str, Any] = {"view": view, "kept": kept, "undoing": undoing, "changed": changed}
     return render(request, "leads/lead.html", frame, longest_reason=LONGEST_REASON, **words)

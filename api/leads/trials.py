@@ -8,10 +8,11 @@ from fastapi.responses import Response
 
 from api.access.callers import May
 from api.access.routes import Route
-from api.access.sessions import Session, frame_of
+from api.access.sessions import Session, frame_of, note
 from api.frame.desk import Shown, desk_of, snapshot
 from api.frame.render import render, texts_of
 from api.leads.view import find_names, load_evidence
+from casework.audit import Act
 from casework.rights import Right
 from knowledge_base.cards import Card
 from streams.store.casework import trials
@@ -49,6 +50,7 @@ async def show_trial(request: Request, session: Trier, finding_id: str) -> Respo
             raise HTTPException(HTTPStatus.NOT_FOUND)
         evidence, names = await load_evidence(connection, shown, version, texts_of(request))
         frame = await frame_of(connection, session)
+    await note(request, session, Act.SAW_EVIDENCE, finding=finding_id)
     return render(request, "leads/trial.html", frame, evidence=evidence, view={"names": names})
 
 

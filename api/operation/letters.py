@@ -20,7 +20,7 @@ from api.frame.render import render
 from casework.reasons import LONGEST_PURPOSE
 from casework.rights import Right
 from knowledge_base.signs import neutral
-from streams.acts.letters import go_on_replaying, open_letter
+from streams.acts.letters import begin_replay, go_on_replaying, open_letter
 from streams.bus import LONGEST_SOURCE
 from streams.messages.kinds import event_topics
 from streams.messages.vault import WrongKey
@@ -139,7 +139,7 @@ async def ask_to_replay(request: Request, session: Asker, chosen: Chosen, kept: 
 @router.post(REPLAYS)
 async def begin(request: Request, session: Beginner, chosen: Chosen) -> Response:
     async with borrowed(desk_of(request).pool) as connection:
-        number = await dead_letters.begin_replay(connection, chosen, session.login)
+        number = await begin_replay(connection, chosen, session.login)
     if number is None:
         return RedirectResponse(links_of(chosen)(f"{PATH}/replay"), HTTPStatus.SEE_OTHER)
     return await _go_on(request, session, number)

@@ -1,9 +1,10 @@
 """One's own account: what it may do, where it is signed in, and another password."""
 
+from datetime import datetime, time, timedelta, timezone
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api.access.callers import May, MayByForm
@@ -12,15 +13,20 @@ from api.access.passwords import SHORTEST_PASSWORD, Crowded, hash_of, normal
 from api.access.routes import KB, Route
 from api.access.sessions import Session, frame_of, is_own_password, own_hash
 from api.access.slowing import Throttled
+from api.frame.addresses import MOST_WHOLE
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import render
 from casework.rights import Right, Role
-from streams.store.people import users
+from knowledge_base.days import as_date
+from streams.acts.accounts import set_own_password
+from streams.store.people import audit, users
 from streams.store.sessions import borrowed
 
 router = APIRouter(include_in_schema=False, route_class=Route)
 
 PATH = "/account"
+PAGE = 100
+CHINA = timezone(timedelta(hours=8))
 
 Owner = Annotated[Session, Depends(May(Right.ENTER))]
 Changer = Annotated[Session, Depends(MayByForm(Right.ENTER, PATH))]
@@ -43,6 +49,20 @@ async def show_account(request: Request, session: Owner, kept: Kept) -> Response
         kept=kept,
         shortest=SHORTEST_PASSWORD,
     )
+
+
+@router.get(f"{PATH}/today")
+async def show_today(
+    request: Request, session: Owner, before: Annotated[int, Query(ge=1, le=MOST_WHOLE)] = MOST_WHOLE
+) -> Response:
+    """What somebody did today, as the audit log has it, the latest first."""
+    desk = desk_of(request)
+    began = datetime.combine(as_date(desk.today()), time(), CHINA)
+    async with snapshot(desk.pool) as connection:
+        done = await audit.find_done(connection, session.login, began, before, PAGE)
+        frame = await frame_of(connection, session)
+    next = f"{PATH}/today?before={done[-1].seq}" if len(done) == PAGE else None
+    return render(request, "people/today.html", frame, done=done, next=next, is_first=before == MOST_WHOLE)
 
 
 @router.post(f"{PATH}/sign-out", max_body_size=KB)
@@ -72,5 +92,5 @@ async def change_password(
         await refuse(request, session, PATH, problem)
     hashed = await hash_of(new_password)
     async with borrowed(desk_of(request).pool) as connection:
-        await users.save_password(connection, session.login, hashed)
+        await set_own_password(connection, session.account, hashed)
     return RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)

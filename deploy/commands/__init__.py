@@ -19,6 +19,7 @@ import typer
 
 from deploy.commands import (
     anew,
+    audit,
     county,
     dead_letters,
     decisions,
@@ -70,6 +71,7 @@ def _take_options(
 for part in (
     services,
     tokens,
+    audit,
     county,
     imports,
     rules,

@@ -12,7 +12,7 @@ from api.frame.texts import load_texts
 from deploy.commands.output import Failure, Json, Opened, counted, note, print_json, print_table, run, say
 from deploy.commands.progress import note_unread
 from deploy.commands.purging import find_source, purge
-from streams.acts.letters import go_on_replaying, open_letter
+from streams.acts.letters import begin_replay, go_on_replaying, open_letter
 from streams.messages.faults import MOST_FAULTS
 from streams.messages.vault import WrongKey
 from streams.store.intake import dead_letters
@@ -145,7 +145,7 @@ def replay(name: Name) -> None:
 async def _replay(name: str) -> None:
     async with Opened() as service, borrowed(service.pool) as connection:
         seq, letter = await _find(connection, name)
-        number = await dead_letters.begin_replay(connection, LetterFilter(seq=seq), _SHELL)
+        number = await begin_replay(connection, LetterFilter(seq=seq), _SHELL)
         if number is None:
             raise Failure(f"已经重放过 / was replayed before: {name} {letter.replayed_at:%Y-%m-%d %H:%M} UTC")
         try:

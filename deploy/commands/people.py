@@ -11,7 +11,7 @@ from api.frame.formats import instant
 from api.frame.texts import LANGUAGES, load_texts
 from casework.accounts import Account, AccountRefused
 from casework.rights import RIGHTS_OF, Role
-from deploy.commands.output import Failure, Json, Opened, note, print_json, print_table, run, say
+from deploy.commands.output import Failure, Json, Opened, acting, note, print_json, print_table, run, say
 from streams.acts import accounts
 from streams.acts.accounts import AccountUnknown
 from streams.store.people import users
@@ -29,6 +29,8 @@ Institutions = Annotated[
     list[str] | None,
     typer.Option("--institution", metavar="CODE", help="机构, 可多次; 不写为全部 / institutions, else all"),
 ]
+
+By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="谁 / who, else the system's user")]
 
 
 def register(app: typer.Typer) -> None:
@@ -49,6 +51,7 @@ def add(
     name: Annotated[str, typer.Option(help="姓名 / what somebody is called")] = "",
     area: Areas = None,
     institution: Institutions = None,
+    by: By = None,
 ) -> None:
     """开立账号, 显示一次初始密码 / give somebody an account; its password is shown once.
 
@@ -61,7 +64,7 @@ def add(
         from api.access.sessions import new_password
 
         word = new_password()
-        await accounts.open_account(connection, account, await hash_of(word))
+        await accounts.open_account(connection, account, await hash_of(word), acting(by))
         return word
 
     note("初始密码（只显示这一次） / password (shown once):")
@@ -105,6 +108,7 @@ def roles(
     all_institutions: Annotated[
         bool, typer.Option("--all-institutions", help="看全部机构 / may see all institutions")
     ] = False,
+    by: By = None,
 ) -> None:
     """改账号的角色与可见范围, 立即生效; 不写用户名则列出角色 / change what an account may do and see, or list roles.
 
@@ -126,31 +130,31 @@ def roles(
                 areas=None if all_areas else _set(area) or account.areas,
                 institutions=None if all_institutions else _set(institution) or account.institutions,
             )
-            return await accounts.change_account(connection, changed)
+            return await accounts.change_account(connection, changed, acting(by))
 
     account = run(_on_store(login, work))
     say(f"{account.login}: {', '.join(sorted(account.roles))}; {_words(account.areas)}; {_words(account.institutions)}")
 
 
-def disable(login: Login) -> None:
+def disable(login: Login, by: By = None) -> None:
     """停用账号, 其登录随即失效; 账号与决定保留 / close an account: nobody signs in with it, its decisions stay.
 
     Example: fundwatch people disable wang.li
     """
-    run(_on_store(login, lambda connection: accounts.close_account(connection, login)))
+    run(_on_store(login, lambda connection: accounts.close_account(connection, login, acting(by))))
     note("账号已停用，可用 people enable 恢复 / the account is closed; `people enable` opens it again")
 
 
-def enable(login: Login) -> None:
+def enable(login: Login, by: By = None) -> None:
     """恢复停用的账号 / open a closed account again, with the password of before.
 
     Example: fundwatch people enable wang.li
     """
-    run(_on_store(login, lambda connection: accounts.reopen_account(connection, login)))
+    run(_on_store(login, lambda connection: accounts.reopen_account(connection, login, acting(by))))
     note("账号已恢复 / the account is open again")
 
 
-def password(login: Login) -> None:
+def password(login: Login, by: By = None) -> None:
     """设置新密码 (键盘或管道), 原有登录随即失效 / set a new password, typed or piped; ends its sessions.
 
     Example: fundwatch people password inspector
@@ -162,18 +166,18 @@ def password(login: Login) -> None:
         raise Failure(f"密码至少 {SHORTEST_PASSWORD} 个字符 / a password has at least {SHORTEST_PASSWORD} characters")
 
     async def work(connection: Connection) -> None:
-        await accounts.set_password(connection, login, await hash_of(word))
+        await accounts.set_password(connection, login, await hash_of(word), acting(by))
 
     run(_on_store(login, work))
     note("新密码已生效，请重新登录 / the new password holds; sign in again")
 
 
-def sign_out(login: Login) -> None:
+def sign_out(login: Login, by: By = None) -> None:
     """使一个账号在各处退出 / sign somebody out everywhere.
 
     Example: fundwatch people sign-out wang.li
     """
-    run(_on_store(login, lambda connection: accounts.sign_out_everywhere(connection, login)))
+    run(_on_store(login, lambda connection: accounts.sign_out_everywhere(connection, login, acting(by))))
     note("已在各处退出 / signed out everywhere")
 
 

@@ -10,11 +10,13 @@ from api.frame.formats import instant
 from casework.rights import Right
 from casework.tokens import SCOPES, Token, is_name
 from deploy.commands.output import Failure, Json, Opened, acting, note, print_json, print_table, run, say
+from streams.acts.tokens import give_token, revoke_token
 from streams.store.people import tokens
 from streams.store.sessions import borrowed
 
 _LASTS = timedelta(days=365)
 
+By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="谁 / who, else the system's user")]
 Name = Annotated[str, typer.Argument(help="名称 / what the token is called")]
 
 
@@ -38,7 +40,7 @@ def add(
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="到期日, 默认一年 / its last day, else a year on")
     ] = None,
-    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="谁 / who, else the system's user")] = None,
+    by: By = None,
 ) -> None:
     """发给系统一个令牌, 只显示一次 / give a machine a token for the interface; it is shown once.
 
@@ -66,7 +68,7 @@ async def _add(token: Token) -> str:
 
     secret = new_token()
     async with Opened() as service, borrowed(service.pool) as connection:
-        if not await tokens.save_token(connection, token, token_hash(secret)):
+        if not await give_token(connection, token, token_hash(secret)):
             raise Failure(f"已有或曾有这个名称的令牌 / there is or was a token of that name: {token.name}")
     return secret
 
@@ -112,18 +114,18 @@ async def _list() -> list[Token]:
         return await tokens.find_tokens(connection)
 
 
-def revoke(name: Name) -> None:
+def revoke(name: Name, by: By = None) -> None:
     """撤销令牌, 立即生效 / end a token at once.
 
     Example: fundwatch tokens revoke hospital-7
     """
-    run(_revoke(name))
+    run(_revoke(name, acting(by)))
     note("令牌已撤销 / the token is revoked")
 
 
-async def _revoke(name: str) -> None:
+async def _revoke(name: str, by: str) -> None:
     async with Opened() as service, borrowed(service.pool) as connection:
-        if not await tokens.revoke_token(connection, name):
+        if not await revoke_token(connection, name, by):
             raise Failure(f"没有这个令牌 / no such token: {name}")
 
 

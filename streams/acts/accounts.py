@@ -3,8 +3,12 @@
 from collections.abc import Awaitable, Callable
 
 from casework.accounts import Account, AccountRefused, checked
-from streams.store.people import users
+from casework.audit import Act
+from streams.store.people import audit, users
 from streams.store.sessions import Connection
+
+By = Account | str
+"""Who does something: somebody at the desk, or, by a name, at the command line, which is bound by nothing."""
 
 
 class AccountUnknown(Exception):
@@ -15,22 +19,19 @@ class NotYours(Exception):
     """The account may do or see more than whoever wants to give, change or close it; or it is their own."""
 
 
-async def open_account(
-    connection: Connection, account: Account, password_hash: str, by: Account | None = None
-) -> Account:
-    """Creates an account, for somebody at the desk or, without ``by``, at the command line.
-
-    Raises ``AccountRefused`` (also where the log-in was ever given), ``NotYours``.
-    """
+async def open_account(connection: Connection, account: Account, password_hash: str, by: By) -> Account:
+    """Creates an account. Raises ``AccountRefused`` (also where the log-in was ever given), ``NotYours``."""
     account = checked(account)
-    if by is not None and not by.covers(account):
+    if isinstance(by, Account) and not by.covers(account):
         raise NotYours
-    if not await users.save_account(connection, account, password_hash):
-        raise AccountRefused("known")
+    async with connection.transaction():
+        if not await users.save_account(connection, account, password_hash):
+            raise AccountRefused("known")
+        await audit.note(connection, _name(by), Act.GAVE_ACCOUNT, **_said(account))
     return account
 
 
-async def change_account(connection: Connection, account: Account, by: Account | None = None) -> Account:
+async def change_account(connection: Connection, account: Account, by: By) -> Account:
     """Gives an account other words, roles, areas or institutions. Raises ``AccountUnknown``, ``AccountRefused``,
     ``NotYours``."""
     account = checked(account)
@@ -38,42 +39,66 @@ async def change_account(connection: Connection, account: Account, by: Account |
     async def change() -> None:
         await users.change_account(connection, account)
 
-    await _do(connection, account.login, by, change, also=account)
+    await _do(connection, account.login, by, Act.CHANGED_ACCOUNT, change, becomes=account)
     return account
 
 
-async def close_account(connection: Connection, login: str, by: Account | None = None) -> None:
+async def close_account(connection: Connection, login: str, by: By) -> None:
     """Ends an account and its sessions. Raises ``AccountUnknown``, ``NotYours``."""
-    await _do(connection, login, by, lambda: users.close_account(connection, login))
+    await _do(connection, login, by, Act.CLOSED_ACCOUNT, lambda: users.close_account(connection, login))
 
 
-async def reopen_account(connection: Connection, login: str, by: Account | None = None) -> None:
+async def reopen_account(connection: Connection, login: str, by: By) -> None:
     """Lets somebody sign in again, with the password of before. Raises ``AccountUnknown``, ``NotYours``."""
-    await _do(connection, login, by, lambda: users.reopen_account(connection, login))
+    await _do(connection, login, by, Act.REOPENED_ACCOUNT, lambda: users.reopen_account(connection, login))
 
 
-async def set_password(connection: Connection, login: str, password_hash: str, by: Account | None = None) -> None:
+async def set_password(connection: Connection, login: str, password_hash: str, by: By) -> None:
     """Gives an account another password and signs it out everywhere. Raises ``AccountUnknown``, ``NotYours``."""
-    await _do(connection, login, by, lambda: users.save_password(connection, login, password_hash))
+    await _do(connection, login, by, Act.SET_PASSWORD, lambda: users.save_password(connection, login, password_hash))
 
 
-async def sign_out_everywhere(connection: Connection, login: str, by: Account | None = None) -> None:
+async def set_own_password(connection: Connection, account: Account, password_hash: str) -> None:
+    """Another password of whoever knows the present one; signs them out everywhere."""
+    async with connection.transaction():
+        await users.save_password(connection, account.login, password_hash)
+        await audit.note(connection, account.login, Act.SET_PASSWORD, login=account.login)
+
+
+async def sign_out_everywhere(connection: Connection, login: str, by: By) -> None:
     """Ends every session of an account. Raises ``AccountUnknown``, ``NotYours``."""
-    await _do(connection, login, by, lambda: users.end_sessions(connection, login))
+    await _do(connection, login, by, Act.SIGNED_OUT, lambda: users.end_sessions(connection, login))
 
 
 async def _do(
     connection: Connection,
     login: str,
-    by: Account | None,
-    act: Callable[[], Awaitable[object]],
-    also: Account | None = None,
+    by: By,
+    act: Act,
+    do: Callable[[], Awaitable[object]],
+    becomes: Account | None = None,
 ) -> None:
-    """Acts on an account, locked, where whoever does it covers what it is and what it is to be."""
+    """Does something to an account, locked, where whoever does it covers what it is and what it is to be."""
     async with connection.transaction():
         account = await users.find_account(connection, login, to_change=True)
         if account is None:
             raise AccountUnknown
-        if by is not None and (by.login == login or not all(by.covers(of) for of in (account, also or account))):
+        if isinstance(by, Account) and (by.login == login or not all(map(by.covers, (account, becomes or account)))):
             raise NotYours
-        await act()
+        await do()
+        said = {"login": login} if becomes is None else _said(becomes)
+        await audit.note(connection, _name(by), act, **said)
+
+
+def _name(by: By) -> str:
+    return by if isinstance(by, str) else by.login
+
+
+def _said(account: Account) -> dict[str, str]:
+    """What the log says of an account: as what it may sign in and where it may look; not what somebody is called."""
+    return {
+        "login": account.login,
+        "roles": " ".join(sorted(account.roles)),
+        "areas": "all" if account.areas is None else " ".join(sorted(account.areas)),
+        "institutions": "all" if account.institutions is None else " ".join(sorted(account.institutions)),
+    }

@@ -2,12 +2,14 @@
 
 import msgspec
 
+from casework.audit import Act
 from casework.decisions import Decision, Verdict, holding
 from casework.reasons import tidied_reason
 from casework.sight import Sight
 from streams.bus import Message
 from streams.store.casework import decisions
 from streams.store.casework.decisions import Draft, NotHolding
+from streams.store.people import audit
 from streams.store.sessions import Connection
 from streams.store.transport.outbox import save_outbox
 from streams.topics import DECISIONS
@@ -50,4 +52,7 @@ async def _keep(connection: Connection, draft: Draft) -> Decision:
     decision = await decisions.append(connection, draft)
     message = Message(draft.lead_id.encode(), msgspec.json.encode(decision), "console")
     await save_outbox(connection, DECISIONS, [message])
+    act = Act.UNDID if decision.undoes is not None else Act.DECIDED
+    said = {"lead": decision.lead_id, "decision": str(decision.decision_id), "verdict": decision.decision.value}
+    await audit.note(connection, decision.decided_by, act, **said)
     return decision

@@ -3,10 +3,13 @@
 On a bus outside the store a crash in the middle of a step sends it twice, and the second time counts as duplicates.
 """
 
+from casework.audit import Act
 from casework.reasons import LONGEST_PURPOSE, tidied_reason
 from streams.bus import Bus, Message
 from streams.messages.vault import Vault
 from streams.store.intake import dead_letters
+from streams.store.intake.dead_letters import LetterFilter
+from streams.store.people import audit
 from streams.store.sessions import Connection
 
 STEP = 500
@@ -21,7 +24,18 @@ async def open_letter(connection: Connection, vault: Vault, seq: int, seen_by: s
     """
     purpose = tidied_reason(purpose, LONGEST_PURPOSE)
     async with connection.transaction():
-        return vault.open(await dead_letters.save_view(connection, seq, seen_by, purpose))
+        body = vault.open(await dead_letters.save_view(connection, seq, seen_by, purpose))
+        await audit.note(connection, seen_by, Act.OPENED_LETTER, letter=str(seq))
+        return body
+
+
+async def begin_replay(connection: Connection, chosen: LetterFilter, asked_by: str) -> int | None:
+    """Keeps which letters are to be sent again, and gives the replay's number; ``None`` where there is none."""
+    async with connection.transaction():
+        number = await dead_letters.begin_replay(connection, chosen, asked_by)
+        if number is not None:
+            await audit.note(connection, asked_by, Act.BEGAN_REPLAY, replay=str(number))
+        return number
 
 
 async def go_on_replaying(connection: Connection, bus: Bus, vault: Vault, number: int) -> bool:

@@ -45,6 +45,7 @@ RIGHTS = {
     ("POST", f"{LEAD}/decisions"): Right.DECIDE,
     ("POST", f"{LEAD}/undo"): Right.DECIDE,
     ("GET", "/account"): Right.ENTER,
+    ("GET", "/account/today"): Right.ENTER,
     ("POST", "/account/password"): Right.ENTER,
     ("POST", "/account/sign-out"): Right.ENTER,
     ("GET", "/people"): Right.SEE_PEOPLE,

@@ -330,8 +330,8 @@ async def test_password_is_replaced_and_ends_sessions(
     client: httpx.AsyncClient, connection: asyncpg.Connection, password: str
 ) -> None:
     with pytest.raises(AccountUnknown):
-        await set_password(connection, "nobody", await hash_of("a new password"))
-    await set_password(connection, "inspector", await hash_of("a new password"))
+        await set_password(connection, "nobody", await hash_of("a new password"), "somebody")
+    await set_password(connection, "inspector", await hash_of("a new password"), "somebody")
     assert (await client.get("/api/session")).status_code == 401
     old = await client.post("/sign-in", data={"login": "inspector", "password": password})
     new = await client.post("/sign-in", data={"login": "inspector", "password": "a new password"})

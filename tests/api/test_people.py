@@ -40,7 +40,7 @@ def desk(app: FastAPI) -> SignIn:
 
 async def _open(connection: asyncpg.Connection, login: str, *roles: Role, **where: Any) -> Account:
     return await accounts.open_account(
-        connection, Account(login, "", frozenset(roles), **where), await hash_of(PASSWORD)
+        connection, Account(login, "", frozenset(roles), **where), await hash_of(PASSWORD), "the tests"
     )
 
 

@@ -373,6 +373,27 @@ def test_tokens_are_given_listed_and_revoked(shell: Shell) -> None:
     assert "no such token" in shell("tokens", "revoke", "nobody", code=1)
 
 
+def test_the_audit_log_is_verified_and_an_altered_entry_named(shell: Shell, postgres_url: str) -> None:
+    async def alter() -> None:
+        connection = await connect(postgres_url)
+        try:
+            await connection.execute("alter table audit_log disable trigger all")
+            await connection.execute("update audit_log set by = 'another' where seq = 2")
+        finally:
+            await connection.close()
+
+    assert "0 entries, the chain holds" in shell("audit", "verify")
+    for login in ("one", "two"):
+        shell("people", "add", login, "--role", "auditor", "--by", "王莉")
+    head = json.loads(shell("audit", "verify", "--json"))["head"]
+    shell("people", "disable", "two")
+    assert "3 entries, the chain holds" in shell("audit", "verify", "--head", head)
+    assert "not the one that was noted" in shell("audit", "verify", "--head", f"1:{head.partition(':')[2]}", code=1)
+    assert "SEQ:HASH" in shell("audit", "verify", "--head", "x", code=1)
+    asyncio.run(alter())
+    assert "entry 2 was altered" in shell("audit", "verify", code=1)
+
+
 def test_a_new_password_comes_from_a_pipe_and_the_old_one_ends(shell: Shell, postgres_url: str) -> None:
     async def passwords() -> tuple[str, str | None]:
         connection = await connect(postgres_url)

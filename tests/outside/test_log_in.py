@@ -262,7 +262,7 @@ async def test_a_crowd_takes_two_threads_no_connection_and_a_line_that_ends(
 async def test_a_password_is_one_in_every_spelling_of_its_accents(
     visitor: httpx.AsyncClient, connection: asyncpg.Connection, password: str, set_as: str, typed_as: str
 ) -> None:
-    await set_password(connection, LOGIN, await hash_of(_spelled(set_as)))
+    await set_password(connection, LOGIN, await hash_of(_spelled(set_as)), "somebody")
     answer = await visitor.post("/sign-in", data={"login": LOGIN, "password": _spelled(typed_as)})
     assert answer.status_code == 303
 
