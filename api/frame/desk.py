@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.frame import formats
 from api.frame.site import HERE, Site
-from casework.sight import Sight
+from casework.sight import Onlooker, Sight
 from knowledge_base.cards import Card, Words
 from knowledge_base.catalogues.files import load_heads
 from knowledge_base.days import Day
@@ -44,7 +44,7 @@ _own_heads = cache(load_heads)
 
 @dataclass(frozen=True)
 class Shown:
-    """What one request works with: the rule set in force as its connection sees it, and what may be seen today.
+    """What one request works with: the rule set in force as its connection sees it, and what its sender may see today.
 
     ``items`` holds what the set's facts call items, by code; ``points`` the facts by their names; ``covers`` how much
     it holds of each catalogue.
@@ -79,13 +79,14 @@ class Desk:
     site: Site = HERE
     _of_sets: dict[str, OfSet] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    async def find_shown(self, connection: Connection) -> Shown:
-        """The rules and the day that a request works with, read on its own connection."""
+    async def find_shown(self, connection: Connection, onlooker: Onlooker) -> Shown:
+        """What a request works with: the rules, read on its own connection, and what whoever asks may see today."""
         rule_set = await self.rule_sets.in_force(connection)
         if rule_set.hash not in self._of_sets:
             points = {point.point_id: point for point in rule_set.facts.points}
             self._of_sets[rule_set.hash] = item_names(rule_set.facts), points, covers(rule_set, _own_heads())
-        return Shown(rule_set, *self._of_sets[rule_set.hash], Sight(self.today()))
+        sight = Sight(self.today(), onlooker.areas, onlooker.institutions)
+        return Shown(rule_set, *self._of_sets[rule_set.hash], sight)
 
     @cached_property
     def templates(self) -> Environment:

@@ -1,6 +1,6 @@
 """What people do with a lead, on its page or through the interface: decide, and take a decision back.
 
-Errors: ``Refused`` says why nothing was recorded; 404 where there is no such lead.
+Errors: ``Refused`` says why nothing was recorded; 404 where there is no such lead in sight.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class Refused(HTTPException):
 async def decide(desk: Desk, session: Session, lead_id: str, seen: int, verdict: Verdict, reason: str) -> Decision:
     """Records a decision on a lead as it was ``seen``: in that version."""
     async with borrowed(desk.pool) as connection:
-        shown = await desk.find_shown(connection)
+        shown = await desk.find_shown(connection, session)
         with _refusals():
             return await acts.decide(connection, lead_id, seen, verdict, reason, session.login, shown.sight)
 
@@ -41,8 +41,9 @@ async def decide(desk: Desk, session: Session, lead_id: str, seen: int, verdict:
 async def undo(desk: Desk, session: Session, lead_id: str, seen: int, decision_id: int, reason: str) -> Decision:
     """Takes back the decision that holds."""
     async with borrowed(desk.pool) as connection:
+        shown = await desk.find_shown(connection, session)
         with _refusals():
-            return await acts.undo(connection, lead_id, seen, decision_id, reason, session.login)
+            return await acts.undo(connection, lead_id, seen, decision_id, reason, session.login, shown.sight)
 
 
 @contextmanager

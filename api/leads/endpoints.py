@@ -66,7 +66,7 @@ async def get_session(session: Signed) -> SessionOut:
 async def get_leads(request: Request, session: Seer, chosen: Chosen) -> LeadList:
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:
-        shown = await desk.find_shown(connection)
+        shown = await desk.find_shown(connection, session)
         check_topic(chosen, shown.topics)
         leads = await queue.find_leads(connection, chosen, shown.sight)
     more = encode_cursor(leads[-1].cursor) if len(leads) == chosen.limit else None
@@ -77,7 +77,7 @@ async def get_leads(request: Request, session: Seer, chosen: Chosen) -> LeadList
 async def get_lead(request: Request, session: Seer, lead_id: str, page: PageNumber = 1) -> LeadDetail:
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:
-        shown = await desk.find_shown(connection)
+        shown = await desk.find_shown(connection, session)
         lead = await queue.find_lead(connection, lead_id, shown.sight)
         if lead is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
@@ -98,7 +98,7 @@ async def get_lead(request: Request, session: Seer, lead_id: str, page: PageNumb
 async def get_finding(request: Request, session: Seer, finding_id: str) -> FindingOut:
     desk = desk_of(request)
     async with snapshot(desk.pool) as connection:
-        shown = await desk.find_shown(connection)
+        shown = await desk.find_shown(connection, session)
         found = await queue.find_finding(connection, finding_id, shown.sight)
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)

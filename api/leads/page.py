@@ -49,7 +49,7 @@ async def show_lead(
 ) -> Response:
     desk = desk_of(request)
     async with snapshot(desk.pool) as connection:
-        shown = await desk.find_shown(connection)
+        shown = await desk.find_shown(connection, session)
         view = await load_lead_view(connection, shown, lead_id, page, finding, texts_of(request))
         if view is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)

@@ -25,7 +25,7 @@ router = APIRouter(include_in_schema=False, route_class=Route)
 async def show_queue(request: Request, session: Seer, chosen: Chosen, kept: Kept) -> Response:
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:
-        shown = await desk.find_shown(connection)
+        shown = await desk.find_shown(connection, session)
         check_topic(chosen, shown.topics)
         leads = await queue.find_leads(connection, chosen, shown.sight)
         counts = await queue.find_counts(connection, chosen, shown.sight)

@@ -29,7 +29,7 @@ SAMPLE = 5
 async def show_trials(request: Request, session: Trier) -> Response:
     desk = desk_of(request)
     async with snapshot(desk.pool) as connection:
-        shown = await desk.find_shown(connection)
+        shown = await desk.find_shown(connection, session)
         cards = _tried(shown)
         found = await trials.find_trials(connection, [card.id for card in cards], shown.sight)
         samples = {rule: await trials.find_sample(connection, rule, shown.sight, SAMPLE) for rule in found}
@@ -43,7 +43,7 @@ async def show_trials(request: Request, session: Trier) -> Response:
 async def show_trial(request: Request, session: Trier, finding_id: str) -> Response:
     desk = desk_of(request)
     async with snapshot(desk.pool) as connection:
-        shown = await desk.find_shown(connection)
+        shown = await desk.find_shown(connection, session)
         tried = [card.id for card in _tried(shown)]
         version = await trials.find_tried(connection, finding_id, tried, shown.sight)
         if version is None:

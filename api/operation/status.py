@@ -30,5 +30,5 @@ async def show_status(request: Request, session: Watcher) -> Response:
             most_unknown=MOST_NAMES,
             behind=None if lags is None else sum(lag.behind for lag in lags),
             lags=lags,
-            rule_set=(await desk.find_shown(connection)).rule_set,
+            rule_set=(await desk.find_shown(connection, session)).rule_set,
         )

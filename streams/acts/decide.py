@@ -20,27 +20,28 @@ async def decide(
 ) -> Decision:
     """Records a decision on a lead as it was seen, citing its findings that count today.
 
-    Raises ``ValueError`` for a reason that says nothing, ``LeadUnknown``, ``LeadChanged``.
+    Raises ``ValueError`` for a reason that says nothing, ``LeadUnknown`` (also for one out of sight), ``LeadChanged``.
     """
     reason = tidied_reason(reason)
     if verdict is Verdict.UNDONE:
         raise ValueError("undoing names the decision that it undoes")
     async with connection.transaction():
-        area = await decisions.lock_lead(connection, lead_id, seen_version)
+        area = await decisions.lock_lead(connection, lead_id, seen_version, sight)
         cites = await decisions.find_cited(connection, area, lead_id, sight)
         return await _keep(connection, Draft(area, lead_id, seen_version, verdict, reason, by, None, cites))
 
 
 async def undo(
-    connection: Connection, lead_id: str, seen_version: int, decision_id: int, reason: str, by: str
+    connection: Connection, lead_id: str, seen_version: int, decision_id: int, reason: str, by: str, sight: Sight
 ) -> Decision:
     """Takes back the decision that holds; the one before it holds again.
 
-    Raises ``ValueError`` for a reason that says nothing, ``LeadUnknown``, ``LeadChanged``, ``NotHolding``.
+    Raises ``ValueError`` for a reason that says nothing, ``LeadUnknown`` (also for one out of sight), ``LeadChanged``,
+    ``NotHolding``.
     """
     reason = tidied_reason(reason)
     async with connection.transaction():
-        area = await decisions.lock_lead(connection, lead_id, seen_version)
+        area = await decisions.lock_lead(connection, lead_id, seen_version, sight)
         holds = holding(await decisions.find_decisions(connection, area, lead_id))
         if holds is None or holds.decision_id != decision_id:
             raise NotHolding

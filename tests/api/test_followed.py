@@ -158,5 +158,5 @@ async def test_decisions_that_were_undone_or_cite_rules_in_force_are_not_listed(
     version, decision = await connection.fetchrow(
         "select version, decision_id from leads join decisions using (area, lead_id) where lead_id = $1", lead_id
     )
-    await undo(connection, lead_id, version, decision, "看错了", "inspector")
+    await undo(connection, lead_id, version, decision, "看错了", "inspector", TODAYS)
     assert _followed(shell) == []

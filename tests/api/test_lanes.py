@@ -188,6 +188,21 @@ async def test_a_page_of_a_lane_reads_no_lead_of_the_other(connection: asyncpg.C
     assert [lead.in_fund for lead in found] == sorted((lead.in_fund for lead in found), reverse=True)
 
 
+async def test_a_page_for_who_sees_every_other_institution_reads_every_other_lead_in_vain(
+    connection: asyncpg.Connection,
+) -> None:
+    """It is read in the order of the index and ends where the page does, as for who sees all."""
+    await _save_many(connection)
+    seen = Sight(SIGHT.today, frozenset({"many"}), frozenset(f"H{number}" for number in range(1, 500, 2)))
+    explaining, found = Explaining(connection), list[Lead]()
+    for _ in range(3):
+        chosen = LeadFilter(lane=Lane.DATA_QUALITY.value, states=("open",), after=found[-1].cursor if found else None)
+        found += await find_leads(explaining, chosen, seen)  # type: ignore[arg-type]
+        assert explaining.read <= 2 * len(found) + FEW
+    assert {lead.institution for lead in found} <= (seen.institutions or set())
+    assert [lead.in_fund for lead in found] == list(range(MANY - 1, MANY - 301, -2))
+
+
 async def test_leads_of_two_areas_say_which_and_can_be_chosen_by_it(
     client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion], rule_set: RuleSet
 ) -> None:

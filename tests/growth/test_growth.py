@@ -96,8 +96,8 @@ class Grown:
         (row,) = await self.ask(find_findings, maker, None, "", 10, True)
         return row  # type: ignore[no-any-return]
 
-    async def leads(self) -> list[Lead]:
-        return await self.ask(find_leads, LeadFilter(), TODAY)  # type: ignore[no-any-return]
+    async def leads(self, sight: Sight = TODAY) -> list[Lead]:
+        return await self.ask(find_leads, LeadFilter(), sight)  # type: ignore[no-any-return]
 
     async def detect(self, area: str) -> None:
         await self.ask(detect, area, DETECTORS[Crowds.card.id], self.service.rule_sets)
@@ -125,6 +125,14 @@ async def test_an_event_of_another_kind_about_another_subject_leads_to_a_lead_an
     assert row.finding.guilty[0].part == ("swipe", "3")
     (lead,) = await station.leads()
     assert (lead.area, lead.institution, lead.topic, lead.findings, lead.people) == (TREATED, "H1", "terminals", 1, 0)
+    for areas, institutions, found in (
+        ({TREATED}, {"H1"}, [lead]),
+        ({INSURED}, None, []),
+        (None, {"H2"}, []),
+        (None, set(), []),
+    ):
+        sight = msgspec.structs.replace(TODAY, areas=areas, institutions=institutions)
+        assert await station.leads(sight) == found
     answer = await station.ask(explain, TREATED, row.finding_id)
     assert (answer.verdict, answer.events, answer.stored.subject) == (Reproduced.SAME, 3, Subject("terminal", "T1"))
     await station.send(swipe(4, voids=1))

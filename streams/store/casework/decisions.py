@@ -14,7 +14,7 @@ import msgspec
 from casework.decisions import Citation, Decision, Verdict, state_of
 from casework.sight import Sight
 from streams.messages.versions import decode_version
-from streams.store.casework.sights import SHOWN, sight_arguments
+from streams.store.sights import SHOWN, in_sight, place_arguments, sight_arguments
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class DecisionError(Exception):
 
 
 class LeadUnknown(DecisionError):
-    """There is no such lead."""
+    """There is no such lead, or it is out of sight."""
 
 
 class LeadChanged(DecisionError):
@@ -83,7 +83,7 @@ async def _find_places(
     rows = await connection.fetch(
         f"""
         select f.finding_id, f.lead_id from {SHOWN}
-        where f.area = $3 and f.finding_id = any($4::text[]) order by f.finding_id
+        where f.area = $4 and f.finding_id = any($5::text[]) order by f.finding_id
         """,
         *sight_arguments(sight),
         area,
@@ -107,12 +107,16 @@ def _decision(row: asyncpg.Record) -> Decision:
     )
 
 
-async def lock_lead(connection: asyncpg.Connection, lead_id: str, seen_version: int) -> str:
-    """Holds a lead still and returns its area. Two people who decide at once stand in line here.
+async def lock_lead(connection: asyncpg.Connection, lead_id: str, seen_version: int, sight: Sight) -> str:
+    """Holds a lead in sight still and returns its area. Two people who decide at once stand in line here.
 
     Raises ``LeadUnknown``, ``LeadChanged``.
     """
-    lead = await connection.fetchrow("select area, version from leads where lead_id = $1 for update", lead_id)
+    lead = await connection.fetchrow(
+        f"select area, version from leads where lead_id = $3 and {in_sight('leads', 1)} for update",
+        *place_arguments(sight),
+        lead_id,
+    )
     if lead is None:
         raise LeadUnknown
     if lead["version"] != seen_version:
@@ -126,7 +130,7 @@ async def find_cited(connection: asyncpg.Connection, area: str, lead_id: str, si
     rows = await connection.fetch(
         f"""
         select f.finding_id, f.version from {SHOWN}
-        where f.area = $3 and f.lead_id = $4 and f.is_open order by f.finding_id
+        where f.area = $4 and f.lead_id = $5 and f.is_open order by f.finding_id
         """,
         *sight_arguments(sight),
         area,

@@ -11,7 +11,7 @@ from casework.sight import Sight
 from knowledge_base.findings import FindingVersion, Part
 from streams.messages.versions import decode_version
 from streams.store.casework.decisions import Place, find_decisions, find_heirs
-from streams.store.casework.sights import SHOWN, sight_arguments
+from streams.store.sights import SHOWN, home_in_sight, in_sight, place_arguments, sight_arguments
 
 How = Literal["continue", "share", "nothing"]
 
@@ -48,17 +48,17 @@ async def find_followed(
     Looks at ``most`` leads and says behind which one the next page begins, ``None`` on the last.
     """
     leads = await connection.fetch(
-        """
+        f"""
         select l.area, l.lead_id, l.institution, l.topic, l.service_year from leads l
-        where l.state <> 'open' and l.lead_id > $2 and ($3::text[] is null or l.area = any($3::text[])) and exists (
+        where l.state <> 'open' and l.lead_id > $4 and {in_sight("l", 1)} and exists (
             select from decisions d cross join lateral jsonb_to_recordset(d.cites) as cited (finding_id text)
             join lead_findings f on f.area = d.area and f.finding_id = cited.finding_id
-            where d.area = l.area and d.lead_id = l.lead_id and f.rule_id <> all($1::text[]))
-        order by l.lead_id limit $4
+            where d.area = l.area and d.lead_id = l.lead_id and f.rule_id <> all($3::text[]))
+        order by l.lead_id limit $5
         """,
+        *place_arguments(sight),
         list(known),
         after,
-        sight_arguments(sight)[1],
         most,
     )
     found = []
@@ -74,10 +74,12 @@ async def _find_gone(
     connection: asyncpg.Connection, decision: Decision, known: Collection[str], sight: Sight
 ) -> list[Gone]:
     rows = await connection.fetch(
-        """
-        select finding_id, rule_id, is_open, body from lead_findings
-        where area = $1 and finding_id = any($2::text[]) and rule_id <> all($3::text[]) order by finding_id
+        f"""
+        select f.finding_id, f.rule_id, f.is_open, f.body from lead_findings f
+        where f.area = $3 and f.finding_id = any($4::text[]) and f.rule_id <> all($5::text[]) and {home_in_sight(1)}
+        order by f.finding_id
         """,
+        *place_arguments(sight),
         decision.area,
         [citation.finding_id for citation in decision.cites],
         list(known),
@@ -112,7 +114,7 @@ async def _find_sharing(connection: asyncpg.Connection, version: FindingVersion,
     rows = await connection.fetch(
         f"""
         select f.finding_id, f.lead_id, f.body from {SHOWN} join findings g using (area, finding_id)
-        where g.area = $3 and g.subject_kind = $4 and g.subject = $5 and g.is_open and f.is_open order by f.finding_id
+        where g.area = $4 and g.subject_kind = $5 and g.subject = $6 and g.is_open and f.is_open order by f.finding_id
         """,
         *sight_arguments(sight),
         version.area,

@@ -11,7 +11,7 @@ import msgspec
 from casework.sight import Sight
 from knowledge_base.findings import FindingVersion, Lane
 from streams.messages.versions import decode_version
-from streams.store.casework.sights import SHOWN, sight_arguments
+from streams.store.sights import SHOWN, in_sight, place_arguments, sight_arguments
 
 #: What the store raises for text that it cannot hold: PostgreSQL's text has no NUL.
 TextRefused = asyncpg.CharacterNotInRepertoireError
@@ -165,9 +165,9 @@ _NARROWING = {
 def _conditions(chosen: LeadFilter, arguments: list[object]) -> str:
     """The conditions that a filter gives, as SQL over ``t``; their values are added to the arguments.
 
-    A lead whose findings are gone stays in sight where somebody decided on it.
+    A lead whose findings are gone stays in the queue where somebody decided on it.
     """
-    conditions = ["(t.findings > 0 or t.state <> 'open')", "($2::text[] is null or t.area = any($2::text[]))"]
+    conditions = ["(t.findings > 0 or t.state <> 'open')", in_sight("t")]
     for field, column in _NARROWING.items():
         value = getattr(chosen, field)
         if value is not None:
@@ -235,7 +235,7 @@ async def find_lead(connection: asyncpg.Connection, lead_id: str, sight: Sight) 
         f"""
         with chosen as (
             select t.*, ({first})::numeric as first, ({second})::numeric as second from {_TODAY} t
-            where t.lead_id = $3 and ($2::text[] is null or t.area = any($2::text[])))
+            where t.lead_id = $4 and {in_sight("t")})
         {_LEADS}
         """,
         *sight_arguments(sight),
@@ -255,15 +255,14 @@ class Choices(NamedTuple):
 async def find_choices(connection: asyncpg.Connection, sight: Sight) -> Choices:
     """All that the leads in sight speak of."""
     rows = await connection.fetch(
-        """
+        f"""
         select l.institution, coalesce(i.name, l.institution) as name, l.areas, l.first, l.last
         from (
             select institution, array_agg(distinct area) as areas, min(service_year) as first, max(service_year) as last
-            from leads
-            where $1::text[] is null or area = any($1::text[]) group by institution
+            from leads where {in_sight("leads", 1)} group by institution
         ) l left join institutions i using (institution) order by name
         """,
-        sight_arguments(sight)[1],
+        *place_arguments(sight),
     )
     first, last = min((row["first"] for row in rows), default=1), max((row["last"] for row in rows), default=0)
     areas = sorted({area for row in rows for area in row["areas"]})
@@ -288,8 +287,8 @@ async def find_lead_findings(
         left join lateral (
             select sum(in_question) as money from lead_lines l where l.area = f.area and l.finding_id = f.finding_id
         ) money on true
-        where f.area = $3 and f.lead_id = $4 and f.is_open
-        order by f.severity, money.money desc nulls last, f.last_day desc, f.finding_id offset $5 limit $6
+        where f.area = $4 and f.lead_id = $5 and f.is_open
+        order by f.severity, money.money desc nulls last, f.last_day desc, f.finding_id offset $6 limit $7
         """,
         *sight_arguments(sight),
         lead.area,
@@ -304,7 +303,7 @@ async def find_maker_counts(connection: asyncpg.Connection, lead: Lead, sight: S
     """(rule or detector, findings that count today), the most serious first."""
     rows = await connection.fetch(
         f"""
-        select f.rule_id, count(*) as findings from {SHOWN} where f.area = $3 and f.lead_id = $4 and f.is_open
+        select f.rule_id, count(*) as findings from {SHOWN} where f.area = $4 and f.lead_id = $5 and f.is_open
         group by f.rule_id order by min(f.severity), 2 desc, 1
         """,
         *sight_arguments(sight),
@@ -330,8 +329,8 @@ async def find_beside(connection: asyncpg.Connection, lead: Lead, sight: Sight) 
             sum(count(*)) over ()::bigint as all_findings, count(*) over () as all_leads
         from {SHOWN} join leads l on l.area = f.area and l.lead_id = f.lead_id
         left join institutions i on i.institution = l.institution
-        where f.area = $3 and f.is_open and institutions_beside(f.body) @> array[$4::text]
-        group by l.area, l.lead_id, i.name order by 6 desc, l.lead_id limit $5
+        where f.area = $4 and f.is_open and institutions_beside(f.body) @> array[$5::text]
+        group by l.area, l.lead_id, i.name order by 6 desc, l.lead_id limit $6
         """,
         *sight_arguments(sight),
         lead.area,
@@ -349,7 +348,7 @@ async def find_finding(
 ) -> tuple[FindingVersion, str] | None:
     """A finding that may be shown today, open or withdrawn, with the name of its lead."""
     row = await connection.fetchrow(
-        f"select f.body, f.lead_id from {SHOWN} where f.finding_id = $3", *sight_arguments(sight), finding_id
+        f"select f.body, f.lead_id from {SHOWN} where f.finding_id = $4", *sight_arguments(sight), finding_id
     )
     return None if row is None else (decode_version(row["body"]), row["lead_id"])
 
@@ -365,9 +364,9 @@ async def find_changes(
             count(*) filter (where not f.is_open) as withdrawn,
             (
                 select count(*) from {SHOWN} join lead_departures d using (area, finding_id)
-                where d.area = $3 and d.lead_id = $4 and d.lead_version > $5 and f.lead_id <> $4
+                where d.area = $4 and d.lead_id = $5 and d.lead_version > $6 and f.lead_id <> $5
             ) as moved
-        from {SHOWN} where f.area = $3 and f.lead_id = $4 and f.lead_version > $5
+        from {SHOWN} where f.area = $4 and f.lead_id = $5 and f.lead_version > $6
         """,
         *sight_arguments(sight),
         area,

@@ -8,8 +8,8 @@ import msgspec
 from casework.sight import Sight
 from knowledge_base.findings import FindingVersion
 from streams.messages.versions import decode_version
-from streams.store.casework.sights import sight_arguments
 from streams.store.sessions import Connection
+from streams.store.sights import home_in_sight, sight_arguments
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -24,10 +24,10 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 # Open findings of some rules, as leads show those of live ones: without those whose excuse may still come.
-_TRIED = """
+_TRIED = f"""
     findings j join lead_findings f using (area, finding_id)
-    where j.rule_id = any($3::text[]) and j.is_open and f.is_open
-        and (f.excuse_until is null or f.excuse_until < $1) and ($2::text[] is null or f.area = any($2::text[]))
+    where j.rule_id = any($4::text[]) and j.is_open and f.is_open
+        and (f.excuse_until is null or f.excuse_until < $1) and {home_in_sight()}
 """
 
 
@@ -57,7 +57,7 @@ async def find_trials(connection: Connection, rules: Sequence[str], sight: Sight
 async def find_sample(connection: Connection, rule_id: str, sight: Sight, most: int) -> list[FindingVersion]:
     """Some findings of a rule, the same at every look: the first by their names, which are hashes."""
     rows = await connection.fetch(
-        f"select f.body from {_TRIED} order by finding_id, area limit $4", *sight_arguments(sight), [rule_id], most
+        f"select f.body from {_TRIED} order by finding_id, area limit $5", *sight_arguments(sight), [rule_id], most
     )
     return [decode_version(row["body"]) for row in rows]
 
@@ -67,6 +67,6 @@ async def find_tried(
 ) -> FindingVersion | None:
     """An open finding of one of some rules, ``None`` where there is none of that name."""
     row = await connection.fetchrow(
-        f"select f.body from {_TRIED} and finding_id = $4", *sight_arguments(sight), list(rules), finding_id
+        f"select f.body from {_TRIED} and finding_id = $5", *sight_arguments(sight), list(rules), finding_id
     )
     return None if row is None else decode_version(row["body"])

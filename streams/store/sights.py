@@ -1,0 +1,40 @@
+"""What somebody may see, as SQL: every query that shows leads or findings to people is made of this."""
+
+from casework.sight import Sight
+from knowledge_base.days import as_date
+
+
+def in_sight(row: str, at: int = 2) -> str:
+    """That a row is of an area ($``at``) and of an institution (the argument after it) that somebody may see."""
+    areas, institutions = f"${at}::text[]", f"${at + 1}::text[]"
+    return f"""
+        ({areas} is null or {row}.area = any({areas}))
+        and ({institutions} is null or {row}.institution = any({institutions}))
+    """
+
+
+def home_in_sight(at: int = 2) -> str:
+    """That the lead of a row ``f`` of ``lead_findings`` is in sight. It is looked up for those who may not see all."""
+    areas, institutions = f"${at}::text[]", f"${at + 1}::text[]"
+    return f"""
+        ({areas} is null or f.area = any({areas})) and ({institutions} is null or exists (
+            select from leads home
+            where home.area = f.area and home.lead_id = f.lead_id and home.institution = any({institutions})))
+    """
+
+
+# Findings of makers that are live, whose excuse may not come any more, in the leads that somebody may see.
+SHOWN = f"""
+    lead_findings f join makers m on m.id = f.rule_id and m.live
+        and (f.excuse_until is null or f.excuse_until < $1) and {home_in_sight()}
+"""
+
+
+def sight_arguments(sight: Sight) -> list[object]:
+    """The arguments that say what somebody may see: the day ($1), the areas ($2) and the institutions ($3)."""
+    return [as_date(sight.today), *place_arguments(sight)]
+
+
+def place_arguments(sight: Sight) -> list[object]:
+    """The areas and the institutions alone, for what is the same on every day."""
+    return [None if names is None else sorted(names) for names in (sight.areas, sight.institutions)]

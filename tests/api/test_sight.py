@@ -1,0 +1,371 @@
+"""What somebody may see: leads of two areas and two institutions, looked at by people who may see some of them.
+
+Every answer is held against a plain query over the tables.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+
+import asyncpg
+import httpx
+import pytest
+from msgspec.structs import replace
+
+from api.access import sessions
+from casework.decisions import Decision, Verdict
+from casework.sight import Onlooker, Sight
+from knowledge_base.findings import Change, FindingVersion, finding_id
+from rules_lib.rule_set import RuleSet
+from streams.acts.decide import decide, undo
+from streams.store.casework import queue
+from streams.store.casework.decisions import LeadUnknown, find_heirs, find_moved
+from streams.store.casework.followed import find_followed
+from streams.store.casework.queue import SORTS, LeadFilter
+from streams.store.casework.trials import find_sample, find_trials, find_tried
+from streams.store.judgements.findings import save_versions
+from tests.api.story import (
+    AREA,
+    COUNTY,
+    PHARMACY,
+    TODAY,
+    TOWN,
+    next_version,
+)
+from tests.streams.leads import apply_findings
+
+OTHER = "429900"
+"""Another area, with the same findings."""
+TOMORROW = TODAY + timedelta(days=1)
+DAY = TOMORROW.toordinal()
+WHOLE = Sight(DAY)
+OF_AREA = Sight(DAY, frozenset({AREA}))
+OF_TOWN = Sight(DAY, None, frozenset({TOWN}))
+OF_COUNTY = Sight(DAY, None, frozenset({COUNTY}))
+OF_BOTH = Sight(DAY, frozenset({AREA}), frozenset({TOWN}))
+ONLOOKERS = [
+    WHOLE,
+    OF_AREA,
+    OF_TOWN,
+    OF_COUNTY,
+    OF_BOTH,
+    Sight(DAY, frozenset({AREA, OTHER}), frozenset({TOWN, COUNTY})),
+    Sight(DAY, frozenset()),
+    Sight(DAY, None, frozenset()),
+]
+BEDS, ELSEWHERE = "FW10000001", "FW10000005"
+EVERY = LeadFilter(limit=200)
+REASON = "与护理记录不符"
+
+_LEADS = "select * from leads where findings > 0 order by lead_id"
+_FINDINGS = """
+    select f.area, l.institution, f.lead_id, f.finding_id, f.rule_id, f.is_open
+    from lead_findings f join leads l using (area, lead_id)
+    where f.excuse_until is null or f.excuse_until < '2026-04-21' order by f.finding_id
+"""
+_DEPARTED = """
+    select f.area, l.institution from lead_departures d join lead_findings f using (area, finding_id)
+    join leads l on l.area = f.area and l.lead_id = f.lead_id where d.lead_id = $1 and f.lead_id <> $1
+"""
+
+
+def _sees(sight: Onlooker, area: str, institution: str) -> bool:
+    return (sight.areas is None or area in sight.areas) and (
+        sight.institutions is None or institution in sight.institutions
+    )
+
+
+async def _seen(connection: asyncpg.Connection, sight: Sight, query: str, *words: object) -> list[asyncpg.Record]:
+    """The rows of a plain query that are of an area and an institution in sight."""
+    rows = await connection.fetch(query, *words)
+    return [row for row in rows if _sees(sight, row["area"], row["institution"])]
+
+
+async def _apply(connection: asyncpg.Connection, versions: Sequence[FindingVersion], rule_set: RuleSet) -> None:
+    async with connection.transaction():
+        for area in {version.area for version in versions}:
+            await save_versions(connection, area, [version for version in versions if version.area == area])
+        await apply_findings(connection, versions, rule_set)
+
+
+def _elsewhere(version: FindingVersion) -> FindingVersion:
+    name = finding_id(OTHER, version.maker.id, version.finding.occurrence)
+    return replace(version, area=OTHER, finding_id=name)
+
+
+@pytest.fixture
+async def store(
+    connection: asyncpg.Connection, versions: list[FindingVersion], rule_set: RuleSet
+) -> list[FindingVersion]:
+    """The finding versions of two areas, which are stored; some findings of each lead on stays still wait."""
+    others = list(map(_elsewhere, versions))
+    await _apply(connection, others, rule_set)
+    stays = [version for version in (*versions, *others) if version.topic == "stays"]
+    waiting = {(version.area, version.finding.institution): version for version in stays if version.maker.id == BEDS}
+    await _apply(connection, [next_version(v, excuse_until=DAY + 5) for v in waiting.values()], rule_set)
+    places = {tuple(row) for row in await connection.fetch("select area, institution from leads")}
+    assert places == {(area, house) for area in (AREA, OTHER) for house in (COUNTY, TOWN, PHARMACY)}
+    return [*versions, *others]
+
+
+async def _lead_id(connection: asyncpg.Connection, area: str, institution: str) -> str:
+    found: str = await connection.fetchval(
+        "select lead_id from leads where area = $1 and institution = $2 and topic = 'stays'", area, institution
+    )
+    return found
+
+
+@pytest.mark.parametrize("sort", SORTS)
+async def test_the_queue_holds_what_is_in_sight_page_by_page(
+    connection: asyncpg.Connection, store: list[FindingVersion], sort: str
+) -> None:
+    for sight in ONLOOKERS:
+        expected = [row["lead_id"] for row in await _seen(connection, sight, _LEADS)]
+        found = list[queue.Lead]()
+        while page := await queue.find_leads(
+            connection, LeadFilter(sort=sort, limit=2, after=found[-1].cursor if found else None), sight
+        ):
+            found += page
+        assert sorted(lead.lead_id for lead in found) == expected, sight
+
+
+async def test_counts_are_those_of_leads_in_sight(connection: asyncpg.Connection, store: list[FindingVersion]) -> None:
+    await connection.execute("update leads set state = 'confirmed' where topic = 'limits'")
+    for sight in ONLOOKERS:
+        expected = Counter(row["state"] for row in await _seen(connection, sight, _LEADS))
+        counts = await queue.find_counts(connection, EVERY, sight)
+        assert counts == {"inspection": expected, "data_quality": {}}, sight
+
+
+async def test_choices_are_those_of_leads_in_sight(connection: asyncpg.Connection, store: list[FindingVersion]) -> None:
+    await connection.execute("update leads set service_year = 2020 where institution = $1 and area = $2", COUNTY, OTHER)
+    for sight in ONLOOKERS:
+        rows = await _seen(connection, sight, _LEADS)
+        years = [row["service_year"] for row in rows]
+        choices = await queue.find_choices(connection, sight)
+        assert choices.areas == sorted({row["area"] for row in rows}), sight
+        assert {code for code, _ in choices.institutions} == {row["institution"] for row in rows}, sight
+        assert choices.years == (list(range(max(years), min(years) - 1, -1)) if rows else []), sight
+
+
+async def test_a_lead_shows_itself_and_its_findings_where_it_is_in_sight(
+    connection: asyncpg.Connection, store: list[FindingVersion]
+) -> None:
+    leads = await queue.find_leads(connection, EVERY, WHOLE)
+    for sight in ONLOOKERS:
+        expected = await _seen(connection, sight, _FINDINGS)
+        for lead in leads:
+            of_lead = [row for row in expected if row["lead_id"] == lead.lead_id]
+            assert await queue.find_lead(connection, lead.lead_id, sight) == (lead if of_lead else None), sight
+            findings = await queue.find_lead_findings(connection, lead, sight, 0, 100)
+            assert sorted(version.finding_id for version in findings) == [row["finding_id"] for row in of_lead], sight
+            makers = await queue.find_maker_counts(connection, lead, sight)
+            assert dict(makers) == Counter(row["rule_id"] for row in of_lead), sight
+
+
+async def test_a_finding_is_in_sight_where_its_lead_is(
+    connection: asyncpg.Connection, store: list[FindingVersion]
+) -> None:
+    for sight in ONLOOKERS:
+        expected = {row["finding_id"]: row["lead_id"] for row in await _seen(connection, sight, _FINDINGS)}
+        found = {
+            version.finding_id: told[1]
+            for version in store
+            if (told := await queue.find_finding(connection, version.finding_id, sight)) is not None
+        }
+        assert found == expected, sight
+
+
+async def test_findings_beside_a_lead_are_those_of_leads_in_sight(
+    connection: asyncpg.Connection, store: list[FindingVersion]
+) -> None:
+    (lead,) = await queue.find_leads(connection, replace(EVERY, area=AREA, institution=COUNTY, topic="stays"), WHOLE)
+    for sight in ONLOOKERS:
+        rows = await _seen(connection, sight, _FINDINGS)
+        expected = [row["lead_id"] for row in rows if row["area"] == AREA and row["rule_id"] == ELSEWHERE]
+        beside = await queue.find_beside(connection, lead, sight)
+        assert (beside.findings, beside.leads) == (len(expected), len(expected)), sight
+        assert [neighbour.lead_id for neighbour in beside.first] == expected, sight
+
+
+@pytest.fixture
+async def decided(connection: asyncpg.Connection, store: list[FindingVersion]) -> list[Decision]:
+    """Decisions on the leads on stays of the county's hospital, one in each area."""
+    found = []
+    for area in (AREA, OTHER):
+        lead_id = await _lead_id(connection, area, COUNTY)
+        version = await connection.fetchval("select version from leads where lead_id = $1", lead_id)
+        found.append(await decide(connection, lead_id, version, Verdict.CONFIRMED, REASON, "inspector", WHOLE))
+    return found
+
+
+async def test_what_happened_to_findings_after_a_decision_is_told_where_they_are_in_sight(
+    connection: asyncpg.Connection, store: list[FindingVersion], decided: list[Decision], rule_set: RuleSet
+) -> None:
+    """One was revised, one withdrawn with an heir in the town, one moved to the town."""
+    for area in (AREA, OTHER):
+        revised, withdrawn, moved, *_ = (v for v in store if (v.area, v.maker.id) == (area, BEDS))
+        (heir,) = (v for v in store if (v.area, v.maker.id) == (area, ELSEWHERE))
+        gone = replace(next_version(withdrawn, Change.WITHDRAWN), continued_by=heir.finding_id)
+        await _apply(connection, [next_version(revised), gone, next_version(moved, institution=TOWN)], rule_set)
+    for sight in ONLOOKERS:
+        for decision in decided:
+            area, lead_id = decision.area, decision.lead_id
+            stayed = _sees(sight, area, COUNTY)
+            left = await _seen(connection, sight, _DEPARTED, lead_id)
+            assert len(left) == _sees(sight, area, TOWN)
+            changes = await queue.find_changes(connection, area, lead_id, decision.lead_version, sight)
+            assert (changes.raised, changes.revised, changes.withdrawn) == (0, stayed, stayed), sight
+            assert changes.moved == len(left), sight
+            assert len(await find_moved(connection, decision, sight)) == len(left), sight
+            cited = [citation.finding_id for citation in decision.cites]
+            assert len(await find_heirs(connection, area, cited, sight)) == len(left), sight
+
+
+async def test_trials_tell_what_is_in_sight(connection: asyncpg.Connection, store: list[FindingVersion]) -> None:
+    rules = [BEDS, ELSEWHERE]
+    for sight in ONLOOKERS:
+        rows = await _seen(connection, sight, _FINDINGS)
+        expected = Counter(row["rule_id"] for row in rows if row["rule_id"] in rules)
+        found = await find_trials(connection, rules, sight)
+        assert {rule: trial.findings for rule, trial in found.items()} == expected, sight
+        for rule in rules:
+            names = [row["finding_id"] for row in rows if row["rule_id"] == rule]
+            sample = await find_sample(connection, rule, sight, 100)
+            assert [version.finding_id for version in sample] == names, sight
+            of_rule = [version.finding_id for version in store if version.maker.id == rule]
+            tried = [name for name in of_rule if await find_tried(connection, name, [rule], sight) is not None]
+            assert sorted(tried) == names, sight
+
+
+async def test_decisions_that_something_followed_are_listed_where_their_lead_is_in_sight(
+    connection: asyncpg.Connection,
+    store: list[FindingVersion],
+    decided: list[Decision],
+    rule_set: RuleSet,
+) -> None:
+    """And of their findings those that are: one moved to the town, where it shares a line with another."""
+    for area in (AREA, OTHER):
+        moved, *_ = (v for v in store if (v.area, v.maker.id) == (area, BEDS))
+        occurrence = (*moved.finding.occurrence, "twin")
+        twin = replace(next_version(moved, institution=TOWN, occurrence=occurrence), version=1)
+        twin = replace(twin, finding_id=finding_id(area, BEDS, occurrence))
+        await _apply(connection, [next_version(moved, institution=TOWN), twin], rule_set)
+    known = rule_set.cards.keys() - {BEDS}
+    for sight in ONLOOKERS:
+        found, following = await find_followed(connection, known, sight, "", 50)
+        assert following is None
+        expected = [decision for decision in decided if _sees(sight, decision.area, COUNTY)]
+        assert sorted(entry.decision.lead_id for entry in found) == sorted(d.lead_id for d in expected), sight
+        for entry in found:
+            area, cited = entry.decision.area, {citation.finding_id for citation in entry.decision.cites}
+            rows = await _seen(connection, sight, _FINDINGS)
+            assert [gone.finding_id for gone in entry.gone] == [
+                row["finding_id"] for row in rows if row["finding_id"] in cited and row["rule_id"] == BEDS
+            ], sight
+            shared = [gone for gone in entry.gone if gone.how == "share"]
+            assert len(shared) == _sees(sight, area, TOWN), sight
+
+
+async def test_who_sees_no_more_than_a_finding_is_not_told_what_took_its_place_elsewhere(
+    connection: asyncpg.Connection, store: list[FindingVersion], decided: list[Decision], rule_set: RuleSet
+) -> None:
+    first, *_ = (v for v in store if (v.area, v.maker.id) == (AREA, BEDS))
+    occurrence = (*first.finding.occurrence, "twin")
+    twin = replace(next_version(first, institution=TOWN, occurrence=occurrence), version=1)
+    await _apply(connection, [replace(twin, finding_id=finding_id(AREA, BEDS, occurrence))], rule_set)
+    known = rule_set.cards.keys() - {BEDS}
+    for sight, how in ((WHOLE, "share"), (OF_AREA, "share"), (OF_COUNTY, "nothing")):
+        found, _ = await find_followed(connection, known, sight, "", 50)
+        (entry,) = (entry for entry in found if entry.decision.area == AREA)
+        (gone,) = (gone for gone in entry.gone if gone.finding_id == first.finding_id)
+        assert gone.how == how, sight
+
+
+async def test_leads_out_of_sight_are_unknown_to_who_decides(
+    connection: asyncpg.Connection, store: list[FindingVersion]
+) -> None:
+    for sight in ONLOOKERS:
+        for lead in await connection.fetch(_LEADS):
+            words = (lead["lead_id"], lead["version"], Verdict.CONFIRMED, REASON, "inspector", sight)
+            transaction = connection.transaction()
+            await transaction.start()
+            if _sees(sight, lead["area"], lead["institution"]):
+                assert (await decide(connection, *words)).lead_id == lead["lead_id"]
+            else:
+                with pytest.raises(LeadUnknown):
+                    await decide(connection, *words)
+                assert await connection.fetchrow("select * from decisions") is None
+                assert await connection.fetchrow("select * from outbox") is None
+            await transaction.rollback()
+
+
+async def test_decisions_out_of_sight_are_undone_by_nobody(
+    connection: asyncpg.Connection, decided: list[Decision]
+) -> None:
+    for sight in ONLOOKERS:
+        for decision in decided:
+            words = (decision.lead_id, decision.lead_version + 1, decision.decision_id, REASON, "inspector", sight)
+            transaction = connection.transaction()
+            await transaction.start()
+            if _sees(sight, decision.area, COUNTY):
+                assert (await undo(connection, *words)).undoes == decision.decision_id
+            else:
+                with pytest.raises(LeadUnknown):
+                    await undo(connection, *words)
+                assert await connection.fetchval("select count(*) from decisions") == len(decided)
+            await transaction.rollback()
+
+
+async def test_who_may_not_see_a_lead_is_not_told_that_it_changed(
+    connection: asyncpg.Connection, decided: list[Decision]
+) -> None:
+    for decision in decided:
+        with pytest.raises(LeadUnknown):
+            await decide(connection, decision.lead_id, 0, Verdict.CONFIRMED, REASON, "inspector", OF_TOWN)
+
+
+@pytest.fixture
+def limited(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
+    """A client that is signed in and may see one institution of one area."""
+    made = sessions.session_of
+
+    def limit(*words: str) -> sessions.Session:
+        return dataclasses.replace(made(*words), areas=OF_BOTH.areas, institutions=OF_BOTH.institutions)
+
+    monkeypatch.setattr(sessions, "session_of", limit)
+    return client
+
+
+@pytest.mark.parametrize(("area", "institution"), [(AREA, COUNTY), (OTHER, TOWN), (OTHER, COUNTY)])
+async def test_a_lead_out_of_sight_is_answered_as_one_that_is_not_there(
+    limited: httpx.AsyncClient,
+    connection: asyncpg.Connection,
+    store: list[FindingVersion],
+    decided: list[Decision],
+    area: str,
+    institution: str,
+) -> None:
+    hidden = await _lead_id(connection, area, institution)
+    name = next(v.finding_id for v in store if (v.area, v.finding.institution) == (area, institution))
+    version = await connection.fetchval("select version from leads where lead_id = $1", hidden)
+    decision = next((d.decision_id for d in decided if d.lead_id == hidden), 1)
+    form = {"version": str(version), "reason": REASON, "csrf": limited.headers["X-CSRF-Token"]}
+    body = {"version": version, "reason": REASON}
+    answers = []
+    for lead_id, finding in ((hidden, name), ("0" * 32, "1" * 32)):
+        got = [
+            await limited.get(f"/leads/{lead_id}"),
+            await limited.get(f"/leads/{lead_id}", params={"finding": finding}),
+            await limited.get(f"/api/leads/{lead_id}"),
+            await limited.get(f"/api/findings/{finding}"),
+            await limited.post(f"/leads/{lead_id}/decisions", data={**form, "decision": "dismissed"}),
+            await limited.post(f"/leads/{lead_id}/undo", data={**form, "decision_id": str(decision)}),
+            await limited.post(f"/api/leads/{lead_id}/decisions", json={**body, "decision": "dismissed"}),
+            await limited.post(f"/api/leads/{lead_id}/decisions/{decision}/undo", json=body),
+        ]
+        assert {answer.status_code for answer in got} == {404}
+        answers.append([answer.text.replace(lead_id, "lead").replace(finding, "finding") for answer in got])
+    assert answers[0] == answers[1]
+    assert await connection.fetchval("select count(*) from decisions") == len(decided)
