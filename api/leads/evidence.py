@@ -1,10 +1,12 @@
 """The evidence of a finding: the claims that hold its lines, with the lines in dispute and those compared with them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy
 from decimal import Decimal
 
 import msgspec
 
+from casework.sight import Sight
 from knowledge_base.days import Day, day_of
 from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.digests.head import Digest
@@ -51,6 +53,43 @@ def line_keys(finding: Finding) -> list[LineKey]:
 def _lines_of(parts: Iterable[Part]) -> list[LineKey]:
     """The billed lines among some parts, by trimmed names: findings of before name them as they came, padded or not."""
     return [(trimmed(house), trimmed(encounter), trimmed(line)) for house, encounter, line in billed_lines(parts)]
+
+
+def seen_beside(
+    finding: Finding, history: PatientHistory, events: Mapping[int, Digest], sight: Sight
+) -> tuple[PatientHistory, Mapping[int, Digest]]:
+    """A person's history and events as somebody may see them beside a finding. Evidence and timeline show no others.
+
+    Whoever is limited to institutions sees all claims of these. Of others they see those alone of which the finding
+    itself names a line. What encounters are called and how long stays were is still told by the whole history.
+    """
+    if sight.institutions is None:
+        return history, events
+    named = set(line_keys(finding))
+    called: dict[str, Digest] = {claim.event_id: claim for claim in history.claims}
+    seen = {
+        seq: event
+        for seq, event in events.items()
+        if _is_seen(called.get(event.event_id, event), named, sight.institutions)
+    }
+    of = {event.event_id for event in seen.values()}
+    narrowed = copy(history)
+    narrowed.claims = [claim for claim in history.claims if claim.event_id in of]
+    narrowed.by_encounter = {
+        encounter: together
+        for encounter, claims in history.by_encounter.items()
+        if (together := [claim for claim in claims if claim.event_id in of])
+    }
+    return narrowed, seen
+
+
+def _is_seen(event: Digest, named: Collection[LineKey], institutions: Collection[str]) -> bool:
+    if not isinstance(event, ClaimDigest):
+        return True
+    institution, encounter = trimmed(event.institution), trimmed(event.encounter_id)
+    return institution in institutions or any(
+        (institution, encounter, trimmed(line.line_id)) in named for line in event.lines
+    )
 
 
 def sources_of(finding: Finding, history: PatientHistory, events: Mapping[int, Digest]) -> Sources:

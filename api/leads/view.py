@@ -8,10 +8,11 @@ from api.frame import formats
 from api.frame.desk import Shown
 from api.frame.sentences import Topics
 from api.frame.texts import Texts
-from api.leads.evidence import MarkedClaim, line_keys, marked_claims, sources_of
+from api.leads.evidence import MarkedClaim, line_keys, marked_claims, seen_beside, sources_of
 from api.leads.law import Law, law_of
 from api.leads.timeline import Timeline, timeline_of
 from casework.decisions import Decision, holding
+from casework.sight import Sight
 from knowledge_base.cards import Card
 from knowledge_base.findings import Change, Finding, FindingVersion
 from knowledge_base.subjects import PATIENT
@@ -186,7 +187,8 @@ async def _evidence(
 ) -> Evidence:
     order = [entry.finding_id for entry in findings]
     is_listed = version.finding_id in order
-    of_patient = await _of_patient(connection, version, texts) if version.subject.kind == PATIENT else _NOTHING_READ
+    is_patient = version.subject.kind == PATIENT
+    of_patient = await _of_patient(connection, version, shown.sight, texts) if is_patient else _NOTHING_READ
     return Evidence(
         version=version,
         card=shown.cards[version.maker.id],
@@ -215,11 +217,11 @@ _NOTHING_READ: dict[str, Any] = {
 }  # fmt: skip
 
 
-async def _of_patient(connection: Connection, version: FindingVersion, texts: Texts) -> dict[str, Any]:
+async def _of_patient(connection: Connection, version: FindingVersion, sight: Sight, texts: Texts) -> dict[str, Any]:
     """What the patient's claims say: who it is, the claims with the finding's lines, and all of them on a timeline."""
     finding = version.finding
-    events = await find_person_events(connection, version.area, version.subject.name)
-    history = PatientHistory(version.subject, events.values(), ())
+    every = await find_person_events(connection, version.area, version.subject.name)
+    history, events = seen_beside(finding, PatientHistory(version.subject, every.values(), ()), every, sight)
     sources = sources_of(finding, history, events)
     claims, missing = marked_claims(finding, history, await load_claims(connection, version.area, sources.seqs))
     of_person = next((claim for claim in reversed(history.claims) if claim.birth or claim.sex), None)

@@ -6,19 +6,24 @@ Every answer is held against a plain query over the tables.
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
 import asyncpg
 import httpx
 import pytest
+from fastapi import FastAPI
 from msgspec.structs import replace
 
 from api.access import sessions
+from api.frame.texts import load_texts
+from api.leads.view import Evidence, load_evidence
 from casework.decisions import Decision, Verdict
 from casework.sight import Onlooker, Sight
 from knowledge_base.findings import Change, FindingVersion, finding_id
+from knowledge_base.subjects import patient
 from rules_lib.rule_set import RuleSet
 from streams.acts.decide import decide, undo
+from streams.handlers.rule_sets import publish
 from streams.store.casework import queue
 from streams.store.casework.decisions import LeadUnknown, find_heirs, find_moved
 from streams.store.casework.followed import find_followed
@@ -28,10 +33,16 @@ from streams.store.judgements.findings import save_versions
 from tests.api.story import (
     AREA,
     COUNTY,
+    NAMES,
     PHARMACY,
+    ROUTINE,
     TODAY,
     TOWN,
+    claim,
+    line,
     next_version,
+    reversal_of,
+    save_claims,
 )
 from tests.streams.leads import apply_findings
 
@@ -327,6 +338,89 @@ async def test_who_may_not_see_a_lead_is_not_told_that_it_changed(
 
 
 @pytest.fixture
+async def patient_of_both(connection: asyncpg.Connection, store: list[FindingVersion]) -> FindingVersion:
+    """A finding of the town that names a line of one visit to the county's hospital.
+
+    That visit has another claim, one that fell, and its reversal; and there is another visit, of which the finding
+    names nothing.
+    """
+    (finding,) = (v for v in store if (v.area, v.maker.id) == (AREA, ELSEWHERE))
+    (part,) = finding.finding.involved
+    assert part[:2] == (COUNTY, "V51")
+    day = date(2026, 3, 13)
+    same = claim("demo-p-0050", "V51", [line(9, ROUTINE, day)], day, event_id="sim:same", claim_id="same")
+    fallen = claim("demo-p-0050", "V51", [line(8, ROUTINE, day)], day, event_id="sim:fallen", claim_id="fallen")
+    later = day + timedelta(days=2)
+    apart = claim("demo-p-0050", "V52", [line(1, ROUTINE, later)], later)
+    await save_claims(connection, [same, fallen, reversal_of(fallen), apart])
+    return finding
+
+
+async def _evidence(app: FastAPI, connection: asyncpg.Connection, version: FindingVersion, sight: Sight) -> Evidence:
+    shown = await app.state.desk.find_shown(connection, sight)
+    return (await load_evidence(connection, shown, version, load_texts("zh")))[0]
+
+
+_CLAIMS = """
+    select area, institution, claim_id, encounter_id from events
+    where patient = 'demo-p-0050' and claim_id not like 'fallen%' order by claim_id
+"""
+
+
+async def test_of_other_institutions_evidence_shows_the_claims_that_a_finding_names(
+    app: FastAPI, connection: asyncpg.Connection, patient_of_both: FindingVersion
+) -> None:
+    """What the page shows is settled by the encounters of the finding's lines: V52 is of another."""
+    rows = await connection.fetch(_CLAIMS)
+    assert [row["claim_id"] for row in rows] == ["C-S50", "C-V51", "C-V52", "same"]
+    for sight, fallen in ((WHOLE, 2), (OF_AREA, 2), (OF_TOWN, 0), (OF_BOTH, 0)):
+        evidence = await _evidence(app, connection, patient_of_both, sight)
+        seen = [row["claim_id"] for row in await _seen(connection, sight, _CLAIMS) if row["encounter_id"] != "V52"]
+        named = sorted({*seen, "C-V51"})
+        assert sorted(marked.claim.claim_id for marked in evidence.claims) == named, sight
+        assert (evidence.missing_lines, evidence.fallen_claims) == (0, fallen), sight
+
+
+async def test_of_other_institutions_the_timeline_shows_the_visits_that_a_finding_names(
+    app: FastAPI, connection: asyncpg.Connection, patient_of_both: FindingVersion
+) -> None:
+    for sight, visits in ((WHOLE, 2), (OF_AREA, 2), (OF_TOWN, 1), (OF_BOTH, 1)):
+        timeline = (await _evidence(app, connection, patient_of_both, sight)).timeline
+        assert timeline is not None
+        kinds = Counter(mark.kind for mark in timeline.marks)
+        assert (kinds["stay"], kinds["visit"], kinds["guilty"]) == (1, visits, 1), sight
+        assert "2026-03-15" in "".join(mark.words for mark in timeline.marks) or visits == 1, sight
+        assert {row.name for row in timeline.rows} == set(NAMES.values()), sight
+
+
+async def test_who_a_patient_is_claims_in_sight_say(
+    app: FastAPI, connection: asyncpg.Connection, patient_of_both: FindingVersion
+) -> None:
+    lines = [line(1, ROUTINE, TODAY)]
+    untold = claim("demo-p-0090", "V90", lines, TODAY, institution=TOWN, sex=None, birth_date=None)
+    await save_claims(connection, [untold, claim("demo-p-0090", "V91", lines, TODAY, sex="2")])
+    finding = replace(patient_of_both, subject=patient("demo-p-0090"))
+    for sight, sex in ((WHOLE, "2"), (OF_AREA, "2"), (OF_TOWN, None), (OF_BOTH, None)):
+        evidence = await _evidence(app, connection, finding, sight)
+        assert (evidence.sex, evidence.age is None) == (sex, sex is None), sight
+
+
+async def test_a_number_used_again_is_the_same_encounter_for_who_sees_a_part(
+    app: FastAPI, connection: asyncpg.Connection, patient_of_both: FindingVersion
+) -> None:
+    """The visit that a finding names has the number of one two years before, which it does not name."""
+    day = date(2024, 3, 13)
+    before = claim("demo-p-0050", "V51", [line(1, ROUTINE, day)], day, event_id="sim:before", claim_id="before")
+    await save_claims(connection, [before])
+    part = (COUNTY, "V51@2026-03-13", "L1")
+    renamed = replace(patient_of_both, finding=replace(patient_of_both.finding, involved=(part,)))
+    for sight, count in ((WHOLE, 3), (OF_TOWN, 2)):
+        evidence = await _evidence(app, connection, renamed, sight)
+        assert (len(evidence.claims), evidence.missing_lines) == (count, 0), sight
+        assert "before" not in {marked.claim.claim_id for marked in evidence.claims}
+
+
+@pytest.fixture
 def limited(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
     """A client that is signed in and may see one institution of one area."""
     made = sessions.session_of
@@ -336,6 +430,24 @@ def limited(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> httpx
 
     monkeypatch.setattr(sessions, "session_of", limit)
     return client
+
+
+async def test_pages_and_interface_show_what_the_session_may_see(
+    limited: httpx.AsyncClient, connection: asyncpg.Connection, patient_of_both: FindingVersion
+) -> None:
+    page = (await limited.get("/")).text
+    own = await _lead_id(connection, AREA, TOWN)
+    assert f"/leads/{own}" in page
+    assert (NAMES[COUNTY] in page, OTHER in page) == (False, False)
+    told = (await limited.get("/api/leads", params={"state": "all", "lane": "all"})).json()["leads"]
+    assert {(lead["area"], lead["institution"]) for lead in told} == {(AREA, TOWN)}
+    lead = (await limited.get(f"/leads/{own}", params={"finding": patient_of_both.finding_id})).text
+    assert lead.count('<div class="claim">') == 2
+    assert "2026-03-15" not in lead
+    detail = (await limited.get(f"/api/leads/{own}")).json()
+    assert [finding["finding_id"] for finding in detail["findings"]] == [patient_of_both.finding_id]
+    assert (await limited.get(f"/api/findings/{patient_of_both.finding_id}")).status_code == 200
+    assert (await limited.get("/status")).status_code == 200
 
 
 @pytest.mark.parametrize(("area", "institution"), [(AREA, COUNTY), (OTHER, TOWN), (OTHER, COUNTY)])
@@ -369,3 +481,20 @@ async def test_a_lead_out_of_sight_is_answered_as_one_that_is_not_there(
         answers.append([answer.text.replace(lead_id, "lead").replace(finding, "finding") for answer in got])
     assert answers[0] == answers[1]
     assert await connection.fetchval("select count(*) from decisions") == len(decided)
+
+
+async def test_trials_are_those_that_the_session_may_see(
+    limited: httpx.AsyncClient, connection: asyncpg.Connection, patient_of_both: FindingVersion, rule_set: RuleSet
+) -> None:
+    changes = {"status": "shadow", "file_hash": "tried out"}
+    rules = [rule.model_copy(update=changes) if rule.id in (BEDS, ELSEWHERE) else rule for rule in rule_set.rules]
+    await publish(connection, RuleSet(tuple(rules), rule_set.facts, rule_set.topics), "somebody")
+    page = (await limited.get("/trials")).text
+    rows = await connection.fetch(
+        "select area, finding_id from lead_findings where rule_id in ($1, $2)", BEDS, ELSEWHERE
+    )
+    own = patient_of_both.finding_id
+    assert [row["finding_id"] for row in rows if row["finding_id"] in page] == [own]
+    answers = {row["finding_id"]: await limited.get(f"/trials/{row['finding_id']}") for row in rows}
+    assert [name for name, answer in answers.items() if answer.status_code != 404] == [own]
+    assert answers[own].text.count('<div class="claim">') == 2

@@ -1,4 +1,8 @@
-"""What a finding rests on, as stored: the person's events, and claims as they were received."""
+"""What a finding rests on, as stored: the person's events, and claims as they were received.
+
+Whoever shows them takes a finding in sight, and of its person's claims those that ``api.leads.evidence.seen_beside``
+leaves: which encounter a claim belongs to, and whether it stands, all of them together say.
+"""
 
 from collections.abc import Collection
 
