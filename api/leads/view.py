@@ -131,7 +131,7 @@ async def load_lead_view(
         pages=pages,
         page_size=PAGE,
         evidence=await _evidence(connection, shown, selected, findings, page, names, texts) if selected else None,
-        gaps=await queue.find_gaps(connection, lead, of_topic),
+        gaps=await queue.find_gaps(connection, lead, of_topic, shown.sight),
         beside=await queue.find_beside(connection, lead, shown.sight),
         decisions=decisions,
         holds=holds,

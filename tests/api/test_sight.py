@@ -420,6 +420,32 @@ async def test_a_number_used_again_is_the_same_encounter_for_who_sees_a_part(
         assert "before" not in {marked.claim.claim_id for marked in evidence.claims}
 
 
+async def test_what_rules_cannot_decide_on_is_told_but_for_institutions_out_of_sight(
+    connection: asyncpg.Connection, patient_of_both: FindingVersion
+) -> None:
+    """At the town, between both, at the county's hospital alone, and of the patient as such."""
+    person, rule = patient_of_both.subject.name, patient_of_both.maker.id
+    await connection.execute("delete from not_evaluated")
+    places = [(TOWN, "S50"), (COUNTY, "V51", TOWN, "S50"), (COUNTY, "V52"), ("check",)]
+    await connection.executemany(
+        """
+        insert into not_evaluated (area, person, anchor_id, rules, reason, occurrence, first_day, last_day, seq)
+        values ($1, $2, $3, $4, 'unknown', $5, '2026-03-10', '2026-03-10', 1)
+        """,
+        [(AREA, person, bytes([number]), [rule], [person, *place]) for number, place in enumerate(places)],
+    )
+    (lead,) = await queue.find_leads(connection, replace(EVERY, area=AREA, institution=TOWN, topic="stays"), WHOLE)
+    for sight, anchors in ((WHOLE, 4), (OF_AREA, 4), (OF_TOWN, 3), (OF_BOTH, 3)):
+        gaps = await queue.find_gaps(connection, lead, [rule], sight)
+        assert [gap.anchors for gap in gaps] == [anchors], sight
+    await connection.execute("update events set patient = 'earlier' where patient = $1", person)
+    await connection.execute(
+        "insert into persons (area, patient, person, seq) values ($1, $2, $2, 1), ($1, 'earlier', $2, 1)", AREA, person
+    )
+    (gap,) = await queue.find_gaps(connection, lead, [rule], OF_TOWN)
+    assert gap.anchors == 3, "of every pseudonym"
+
+
 @pytest.fixture
 def limited(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
     """A client that is signed in and may see one institution of one area."""

@@ -377,8 +377,11 @@ async def find_changes(
     return Changes(**row)
 
 
-async def find_gaps(connection: asyncpg.Connection, lead: Lead, rules: Sequence[str]) -> list[Gap]:
-    """Why rules could not decide on other things of a lead's subjects in its year, the most frequent first."""
+async def find_gaps(connection: asyncpg.Connection, lead: Lead, rules: Sequence[str], sight: Sight) -> list[Gap]:
+    """Why rules could not decide on other things of a lead's subjects in its year, the most frequent first.
+
+    What lies at institutions out of sight is left out: it names one at which the subject was, and none in sight.
+    """
     rows = await connection.fetch(
         """
         select rule_id, n.reason, count(*) as anchors
@@ -387,11 +390,18 @@ async def find_gaps(connection: asyncpg.Connection, lead: Lead, rules: Sequence[
             and n.last_day >= make_date($4, 1, 1)
             and (n.subject_kind, n.subject) in (
                 select subject_kind, subject from lead_findings where area = $1 and lead_id = $2 and is_open)
+            and ($5::text[] is null or n.occurrence && $5::text[] or not exists (
+                select from events e
+                where e.area = n.area and e.subject_kind = n.subject_kind and e.institution = any(n.occurrence)
+                    and e.patient in (
+                        select n.subject union all
+                        select p.patient from persons p where p.area = n.area and p.person = n.subject)))
         group by rule_id, n.reason order by anchors desc, rule_id, n.reason
         """,
         lead.area,
         lead.lead_id,
         list(rules),
         lead.service_year,
+        place_arguments(sight)[1],
     )
     return [Gap(**row) for row in rows]
