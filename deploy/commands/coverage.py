@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import msgspec
 
-from deploy.commands.output import Json, Opened, counted, print_json, print_table, run, say
+from deploy.commands.output import Json, Opened, counted, print_json, print_table, run, say, whole_sight
 from knowledge_base.catalogues.files import load_heads
 from rules_lib.coverage import Cover, covers, money_under
 from streams.hosts.service import Service
@@ -55,7 +55,7 @@ async def find_coverage(service: Service) -> Coverage:
     """The cover of the set in force over what is in the store."""
     async with borrowed(service.pool) as connection:
         rule_set = await service.rule_sets.in_force(connection)
-        billed = await load_billed(connection)
+        billed = await load_billed(connection, whole_sight())
 
     def share_of(of: tuple[Cover, ...]) -> Decimal | None:
         under = money_under(rule_set.facts, [cover.catalogue for cover in of], billed.by_item)

@@ -1,6 +1,5 @@
 """Commands on decisions: followed."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -8,9 +7,7 @@ import typer
 
 from api.frame.formats import instant
 from api.frame.texts import load_texts
-from casework.sight import Sight
-from deploy.commands.output import Json, Opened, print_json, print_table, run, say
-from knowledge_base.days import day_of
+from deploy.commands.output import Json, Opened, print_json, print_table, run, say, whole_sight
 from streams.store.casework.followed import Followed, Gone, find_followed
 from streams.store.casework.queue import find_institution_names
 from streams.store.sessions import borrowed
@@ -38,7 +35,7 @@ def followed(
 async def _followed(after: str, most: int, json: bool) -> None:
     async with Opened() as service, borrowed(service.pool) as connection:
         known = (await service.rule_sets.in_force(connection)).cards.keys()
-        found, following = await find_followed(connection, known, Sight(day_of(datetime.now(UTC))), after, most)
+        found, following = await find_followed(connection, known, whole_sight(), after, most)
         names = await find_institution_names(connection, {entry.institution for entry in found})
     if json:
         print_json({"decisions": [_words(entry) for entry in found], "next": following})

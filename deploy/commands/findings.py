@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from deploy.commands.output import Failure, Json, Opened, note, on_trial, print_json, print_table, run, say
+from deploy.commands.output import Failure, Json, Opened, note, on_trial, print_json, print_table, run, say, whole_sight
 from knowledge_base.days import as_date
 from knowledge_base.findings import Finding
 from rules_lib.rule_set import RuleSet
@@ -47,8 +47,9 @@ async def _findings(
         known = {*shown.cards} | set(await overview.count_findings(connection))
         if rule is not None and rule not in known:
             raise Failure(f"没有这条规则，现有 / no such rule, there are: {', '.join(sorted(known))}")
-        rows = await overview.find_findings(connection, rule, institution, after, most, withdrawn)
-        if institution is not None and not rows and not await overview.has_findings(connection, institution):
+        sight = whole_sight()
+        rows = await overview.find_findings(connection, rule, institution, after, most, withdrawn, sight)
+        if institution is not None and not rows and not await overview.has_findings(connection, institution, sight):
             note(
                 f"没有该机构的疑点，连已撤回的也没有，请核对编码 / there is no finding of this institution, not even a"
                 f" withdrawn one, check the code: {institution}"
@@ -105,7 +106,7 @@ def explain(
 
 async def _explain(finding: str, version: int | None, json: bool) -> None:
     async with Opened() as service, borrowed(service.pool) as connection:
-        area = await overview.find_area(connection, finding)
+        area = await overview.find_area(connection, finding, whole_sight())
         answer = await explain_finding(connection, area, finding, version) if area is not None else None
         if area is None or answer is None:
             what = finding if version is None else f"{finding}, 版本 version {version}"

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
+from datetime import UTC, datetime
 from getpass import getuser
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -15,10 +16,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from casework.sight import Sight
 from deploy.logs import configure_logs
 from deploy.runtime import open_runtime
 from deploy.settings import PREFIX, load_settings
 from knowledge_base.cards import Card
+from knowledge_base.days import day_of
 from knowledge_base.signs import neutral
 from streams.hosts.service import Service
 from streams.messages.unknown import MOST_NAMES
@@ -80,6 +83,11 @@ def acting(by: str | None) -> str:
     if len(name) > LONGEST_NAME:
         raise Failure(f"--by: 姓名太长，最多 {LONGEST_NAME} 字 / a name has {LONGEST_NAME} signs at most")
     return name
+
+
+def whole_sight() -> Sight:
+    """What commands show: whoever runs them holds the store, so they see all that counts today."""
+    return Sight(day_of(datetime.now(UTC)))
 
 
 def say(text: str) -> None:

@@ -29,7 +29,9 @@ from streams.store.casework.decisions import LeadUnknown, find_heirs, find_moved
 from streams.store.casework.followed import find_followed
 from streams.store.casework.queue import SORTS, LeadFilter
 from streams.store.casework.trials import find_sample, find_trials, find_tried
+from streams.store.events.billed import load_billed
 from streams.store.judgements.findings import save_versions
+from streams.store.operation import overview
 from tests.api.story import (
     AREA,
     COUNTY,
@@ -444,6 +446,34 @@ async def test_what_rules_cannot_decide_on_is_told_but_for_institutions_out_of_s
     )
     (gap,) = await queue.find_gaps(connection, lead, [rule], OF_TOWN)
     assert gap.anchors == 3, "of every pseudonym"
+
+
+async def test_commands_list_findings_in_sight(connection: asyncpg.Connection, store: list[FindingVersion]) -> None:
+    query = "select area, institution, finding_id from findings order by finding_id"
+    for sight in ONLOOKERS:
+        expected = await _seen(connection, sight, query)
+        rows = await overview.find_findings(connection, None, None, "", 1000, True, sight)
+        assert [row.finding_id for row in rows] == [row["finding_id"] for row in expected], sight
+        for house in (COUNTY, TOWN):
+            has_some = await overview.has_findings(connection, house, sight)
+            assert has_some == any(row["institution"] == house for row in expected), sight
+        for area in (AREA, OTHER):
+            name = next(version.finding_id for version in store if version.area == area)
+            is_there = any(row["finding_id"] == name for row in expected)
+            assert await overview.find_area(connection, name, sight) == (area if is_there else None), sight
+
+
+async def test_what_was_billed_is_of_claims_in_sight(
+    connection: asyncpg.Connection, versions: list[FindingVersion]
+) -> None:
+    columns = "patient, event_id, kind, claim_id, encounter_id, institution, first_day, last_day, money, source, digest"
+    await connection.execute(
+        f"insert into events (area, seq, {columns}) select $1, seq + 1000, {columns} from events", OTHER
+    )
+    for sight in ONLOOKERS:
+        claims = await _seen(connection, sight, "select area, institution from events where kind = 'claim'")
+        billed = await load_billed(connection, sight)
+        assert (billed.claims, billed.total > 0) == (len(claims), bool(claims)), sight
 
 
 @pytest.fixture

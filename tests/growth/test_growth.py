@@ -93,7 +93,7 @@ class Grown:
             return await question(connection, *words)
 
     async def finding(self, maker: str) -> FindingRow:
-        (row,) = await self.ask(find_findings, maker, None, "", 10, True)
+        (row,) = await self.ask(find_findings, maker, None, "", 10, True, TODAY)
         return row  # type: ignore[no-any-return]
 
     async def leads(self, sight: Sight = TODAY) -> list[Lead]:

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Iterable
 
+from casework.sight import Sight
 from knowledge_base.catalogues.files import load_facts
+from knowledge_base.days import LAST_DAY
 from knowledge_base.events.head import Event
 from rules_lib.rule_files import load_rule_set
 from streams.hosts.service import Service, open_service
@@ -14,6 +16,7 @@ from streams.messages.vault import Vault
 from streams.store.sessions import borrowed
 
 VAULT = Vault(b"a secret of the tests, no secret at all")
+EVERYTHING = Sight(LAST_DAY)
 
 
 async def replay(dsn: str, events: Iterable[Event], source: str = "test") -> Service:

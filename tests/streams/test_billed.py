@@ -16,7 +16,7 @@ from streams.store.sessions import Connection, connect
 from tests.reference.cases import at, line, visit
 
 from .disturbed import message_of, take_in
-from .replay import VAULT
+from .replay import EVERYTHING, VAULT
 
 CHECK, TEST = "002503020030000", "002501010010000"
 
@@ -34,7 +34,7 @@ async def take(connection: Connection, claims: Sequence[Claim]) -> None:
 
 
 async def test_an_empty_store_billed_nothing(connection: Connection) -> None:
-    billed = await load_billed(connection)
+    billed = await load_billed(connection, EVERYTHING)
     assert not billed.by_item
     assert (billed.claims, billed.is_sample, billed.total) == (0, False, Decimal(0))
 
@@ -47,7 +47,7 @@ async def test_claims_add_up_by_item_whoever_paid(connection: Connection) -> Non
             visit("2", line("a", CHECK, "03-02"), patient="p2", paid=None),
         ],
     )
-    billed = await load_billed(connection)
+    billed = await load_billed(connection, EVERYTHING)
     assert billed.by_item == {CHECK: 200, TEST: 100, "": 100}
     assert (billed.claims, billed.is_sample, billed.total) == (2, False, Decimal(400))
 
@@ -69,7 +69,7 @@ async def test_what_is_taken_back_corrected_or_renewed_was_not_billed(connection
             of_the_check("elsewhere", 128, event_id="event-elsewhere-b", institution="B"),
         ],
     )
-    billed = await load_billed(connection)
+    billed = await load_billed(connection, EVERYTHING)
     assert billed.total == 8 + 32 + 64 + 128
     assert billed.claims == 4
 
@@ -80,13 +80,13 @@ async def test_a_refund_takes_off_what_it_names_however_its_sign_is_written(
 ) -> None:
     refund = line("back", CHECK, "03-02", "-1", amount=written, refund_of="a")
     await take(connection, [visit("v", line("a", CHECK, "03-01"), refund)])
-    assert (await load_billed(connection)).by_item == {CHECK: 70}
+    assert (await load_billed(connection, EVERYTHING)).by_item == {CHECK: 70}
 
 
 async def test_of_a_large_store_some_pages_are_read_and_each_time_the_same(connection: Connection) -> None:
     claims = [visit(f"{number}", line("a", CHECK, "03-01"), patient=f"p{number}") for number in range(600)]
     await take(connection, claims)
-    whole, some, again = [await load_billed(connection, pages) for pages in (10_000, 4, 4)]
+    whole, some, again = [await load_billed(connection, EVERYTHING, pages) for pages in (10_000, 4, 4)]
     assert (whole.claims, whole.is_sample) == (600, False)
     assert some.is_sample
     assert 0 < some.claims < 600

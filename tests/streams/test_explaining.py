@@ -11,7 +11,7 @@ from rules_lib.questions import Measure, Question, Undecided
 from streams.jobs.explaining import Reproduced, explain
 from streams.store.operation import overview
 from streams.store.sessions import Connection, connect
-from tests.streams.replay import replay
+from tests.streams.replay import EVERYTHING, replay
 
 PLAN = CountyPlan(scale=1 / 250, seed=7)
 SAMPLE = 200
@@ -28,7 +28,7 @@ async def test_200_random_findings_are_the_same_when_judged_again(postgres_url: 
     await replay(postgres_url, filter(takes_back, events), "later")
     connection = await connect(postgres_url)
     try:
-        rows = await overview.find_findings(connection, None, None, "", 100_000, withdrawn=True)
+        rows = await overview.find_findings(connection, None, None, "", 100_000, withdrawn=True, sight=EVERYTHING)
         assert len(rows) > SAMPLE
         assert not all(row.is_open for row in rows)
         for row in Random(1).sample(rows, SAMPLE):
@@ -42,7 +42,7 @@ async def test_200_random_findings_are_the_same_when_judged_again(postgres_url: 
 
 
 async def _check_that_a_missing_event_shows(connection: Connection) -> None:
-    row = (await overview.find_findings(connection, "FW10000003", None, "", 1, withdrawn=False))[0]
+    row = (await overview.find_findings(connection, "FW10000003", None, "", 1, withdrawn=False, sight=EVERYTHING))[0]
     institution, encounter, _ = row.finding.guilty[-1].part
     transaction = connection.transaction()
     await transaction.start()
@@ -54,7 +54,7 @@ async def _check_that_a_missing_event_shows(connection: Connection) -> None:
 
 
 async def _check_that_a_changed_check_shows(connection: Connection) -> None:
-    row = (await overview.find_findings(connection, "FW10000001", None, "", 1, withdrawn=False))[0]
+    row = (await overview.find_findings(connection, "FW10000001", None, "", 1, withdrawn=False, sight=EVERYTHING))[0]
     stored = await explain(connection, row.area, row.finding_id)
     assert stored is not None
 

@@ -46,7 +46,7 @@ from tests.pipeline.made_up import rule
 from tests.reference import cases
 
 from .disturbed import load_kept
-from .replay import VAULT
+from .replay import EVERYTHING, VAULT
 
 RULE = "FW00000077"
 
@@ -111,7 +111,7 @@ async def made_by_the_release_before(connection: Connection, *event_ids: str) ->
 
 
 async def found(connection: Connection) -> set[tuple[str, ...]]:
-    rows = await find_findings(connection, RULE, None, "", 100, withdrawn=False)
+    rows = await find_findings(connection, RULE, None, "", 100, withdrawn=False, sight=EVERYTHING)
     return {row.finding.occurrence for row in rows}
 
 
@@ -140,7 +140,7 @@ TWO = cases.visit("2", line("d", "06-01", "D1"), line("e", "06-01", "D1"))
 async def test_a_rule_that_needs_details_finds_by_them(connection: Connection, rule_set: RuleSet) -> None:
     await take(connection, rule_set, ONE, TWO)
     assert await found(connection) == {("p1", "D1", "2026-03-01"), ("p1", "D1", "2026-06-01")}
-    (row, _) = await find_findings(connection, RULE, None, "", 100, withdrawn=False)
+    (row, _) = await find_findings(connection, RULE, None, "", 100, withdrawn=False, sight=EVERYTHING)
     answer = await explain(connection, row.area, row.finding_id)
     assert answer is not None
     assert answer.verdict is Reproduced.SAME

@@ -36,7 +36,7 @@ from streams.store.operation import overview
 from streams.store.sessions import connect
 from tests.rules_lib.in_memory import judgements
 
-from .replay import replay
+from .replay import EVERYTHING, replay
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE, TWO_STAYS = "FW10000005", "FW10000006"
@@ -502,7 +502,7 @@ async def test_stored_findings_are_those_of_the_independent_query(
     await replay(postgres_url, events)
     connection = await connect(postgres_url)
     try:
-        rows = await overview.find_findings(connection, None, None, "", 1_000_000, withdrawn=False)
+        rows = await overview.find_findings(connection, None, None, "", 1_000_000, withdrawn=False, sight=EVERYTHING)
         account = await reconcile(connection)
         gaps = await connection.fetch("select occurrence, reason from not_evaluated where $1 = any(rules)", ELSEWHERE)
         blind = await connection.fetchval(

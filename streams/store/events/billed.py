@@ -7,10 +7,12 @@ from typing import cast
 
 import msgspec
 
+from casework.sight import Sight
 from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.numbers import number
 from streams.messages.packing import decode_digest
 from streams.store.sessions import Connection
+from streams.store.sights import in_sight, place_arguments
 
 PAGES = 2_000
 """Pages of events that are read at most (16 MB, some 20,000 claims), chosen by chance but each time the same ones."""
@@ -28,8 +30,8 @@ class Billed(msgspec.Struct, frozen=True):
         return sum(self.by_item.values(), Decimal(0))
 
 
-async def load_billed(connection: Connection, pages: int = PAGES) -> Billed:
-    """What the claims that no other takes back or renews billed for each item, over all areas.
+async def load_billed(connection: Connection, sight: Sight, pages: int = PAGES) -> Billed:
+    """What the claims in sight that no other takes back or renews billed for each item.
 
     Which of two claims of one claim_id renews the other is told by their arrival here.
     """
@@ -38,15 +40,16 @@ async def load_billed(connection: Connection, pages: int = PAGES) -> Billed:
     claims = 0
     async with connection.transaction():
         async for row in connection.cursor(
-            """
-            select e.digest from events e tablesample system ($1::real) repeatable (0)
-            where e.kind = 'claim' and e.reverses is null and not (e.linked and exists (
+            f"""
+            select e.digest from events e tablesample system ($3::real) repeatable (0)
+            where e.kind = 'claim' and {in_sight("e", 1)} and e.reverses is null and not (e.linked and exists (
                 select from events o
                 where o.area = e.area and o.patient = e.patient and o.linked and o.kind = 'claim' and o.seq <> e.seq
                     and o.institution = e.institution
                     and (e.claim_id in (o.reverses, o.corrects) or (o.claim_id = e.claim_id and o.seq > e.seq))
             ))
             """,
+            *place_arguments(sight),
             100 * share,
         ):
             digest = cast(ClaimDigest, decode_digest("claim", row["digest"]))

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
+from casework.sight import Sight
 from knowledge_base.findings import Finding, LineKey, billed_lines
 from streams.messages.versions import unpack_finding
 from streams.store.sessions import Connection
+from streams.store.sights import in_sight, place_arguments
 
 
 class FindingRow(msgspec.Struct, frozen=True):
@@ -33,16 +35,23 @@ async def count_leads(connection: Connection) -> int:
 
 
 async def find_findings(
-    connection: Connection, rule: str | None, institution: str | None, after: str, most: int, withdrawn: bool
+    connection: Connection,
+    rule: str | None,
+    institution: str | None,
+    after: str,
+    most: int,
+    withdrawn: bool,
+    sight: Sight,
 ) -> list[FindingRow]:
-    """A page of findings in the order of their ids, from behind ``after`` on."""
+    """A page of findings in the order of their ids, from behind ``after`` on, also those that count on no lead."""
     rows = await connection.fetch(
-        """
+        f"""
         select area, finding_id, version, is_open, body from findings
-        where finding_id > $3 and ($1::text is null or rule_id = $1) and ($2::text is null or institution = $2)
-            and (is_open or $5)
-        order by finding_id limit $4
+        where finding_id > $5 and ($3::text is null or rule_id = $3) and ($4::text is null or institution = $4)
+            and (is_open or $7) and {in_sight("findings", 1)}
+        order by finding_id limit $6
         """,
+        *place_arguments(sight),
         rule,
         institution,
         after,
@@ -55,15 +64,23 @@ async def find_findings(
     ]
 
 
-async def has_findings(connection: Connection, institution: str) -> bool:
+async def has_findings(connection: Connection, institution: str, sight: Sight) -> bool:
     """Whether there is a finding of an institution, withdrawn ones included."""
-    found: bool = await connection.fetchval("select exists (select from findings where institution = $1)", institution)
+    found: bool = await connection.fetchval(
+        f"select exists (select from findings where institution = $3 and {in_sight('findings', 1)})",
+        *place_arguments(sight),
+        institution,
+    )
     return found
 
 
-async def find_area(connection: Connection, finding_id: str) -> str | None:
+async def find_area(connection: Connection, finding_id: str, sight: Sight) -> str | None:
     """The area of a finding, ``None`` where there is no finding of that id."""
-    area: str | None = await connection.fetchval("select area from findings where finding_id = $1", finding_id)
+    area: str | None = await connection.fetchval(
+        f"select area from findings where finding_id = $3 and {in_sight('findings', 1)}",
+        *place_arguments(sight),
+        finding_id,
+    )
     return area
 
 
