@@ -3,7 +3,6 @@
 Every answer is held against a plain query over the tables.
 """
 
-import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -14,7 +13,6 @@ import pytest
 from fastapi import FastAPI
 from msgspec.structs import replace
 
-from api.access import sessions
 from api.frame.texts import load_texts
 from api.leads.view import Evidence, load_evidence
 from casework.decisions import Decision, Verdict
@@ -32,6 +30,7 @@ from streams.store.casework.trials import find_sample, find_trials, find_tried
 from streams.store.events.billed import load_billed
 from streams.store.judgements.findings import save_versions
 from streams.store.operation import overview
+from streams.store.people import users
 from tests.api.story import (
     AREA,
     COUNTY,
@@ -477,14 +476,12 @@ async def test_what_was_billed_is_of_claims_in_sight(
 
 
 @pytest.fixture
-def limited(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
+async def limited(client: httpx.AsyncClient, connection: asyncpg.Connection) -> httpx.AsyncClient:
     """A client that is signed in and may see one institution of one area."""
-    made = sessions.session_of
-
-    def limit(*words: str) -> sessions.Session:
-        return dataclasses.replace(made(*words), areas=OF_BOTH.areas, institutions=OF_BOTH.institutions)
-
-    monkeypatch.setattr(sessions, "session_of", limit)
+    account = await users.find_account(connection, "inspector")
+    assert account is not None
+    seeing = replace(account, areas=OF_BOTH.areas, institutions=OF_BOTH.institutions)
+    await users.change_account(connection, seeing)
     return client
 
 
