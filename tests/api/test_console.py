@@ -23,6 +23,13 @@ STATUS_PAGES = [
     ("dead-letters/replay?outcome=dead", "replay-asked", "要重放 2 条死信吗"),
     ("lag", "lag", "全部读完"),
 ]
+PEOPLE_PAGES = [
+    ("people", "people", "账号 "),
+    ("people/new", "person-new", "新账号"),
+    ("people/of/inspector", "person-own", "这是您自己的账号"),
+    ("account", "account", "您已登录"),
+    ("account/today", "today", "查看证据"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +132,13 @@ def test_every_page_looks_right(browser: Browser, console: Console, width: int, 
             page.goto(f"{console.url}/status/{path}")
             _has_text(page, words)
             _look_at_all(page, name, scheme)
+        for path, name, words in PEOPLE_PAGES:
+            page.goto(f"{console.url}/{path}")
+            _has_text(page, words)
+            _look_at_all(page, name, scheme)
+            page.goto(f"{console.url}/{path}?lang=en")
+            _look_at_all(page, f"{name}-en", scheme)
+            page.goto(f"{console.url}/{path}?lang=zh")
         assert visited.errors == []
         page.goto(f"{console.url}/leads/none")
         _has_text(page, "没有这一页")
@@ -196,6 +210,41 @@ def test_timeline_says_the_same_on_focus(tab: Visit, console: Console) -> None:
     assert "涉疑明细" in words
     expect(mark.locator("text.tip")).to_be_visible()
     expect(mark.locator("text.tip")).to_have_text(words)
+
+
+@pytest.mark.parametrize("width", SIZES)
+def test_an_account_is_opened_by_keyboard_and_its_password_signs_in(
+    browser: Browser, console: Console, width: int
+) -> None:
+    login = f"wang.li.{width}"
+    with browser.new_context(viewport={"width": width, "height": SIZES[width]}) as context:
+        visited = visit(context, console)
+        page = visited.page
+        page.goto(f"{console.url}/people/new")
+        page.get_by_label("用户名").focus()
+        page.keyboard.type(login)
+        page.keyboard.press("Tab")
+        page.keyboard.type("王莉")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Space")
+        assert _outline(page) == "solid"
+        with page.expect_navigation():
+            page.get_by_label("统筹区").press("Enter")
+        _has_text(page, "只显示这一次")
+        password = page.locator(".shown-once").inner_text()
+        assert visited.errors == []
+    with browser.new_context(viewport={"width": width, "height": SIZES[width]}) as context:
+        page = context.new_page()
+        page.goto(f"{console.url}/")
+        page.get_by_label("用户名").fill(login)
+        page.get_by_label("密码").fill(password)
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        expect(page.locator(".who")).to_have_text(login)
+        expect(page.locator("header nav")).not_to_contain_text("账号")
+        page.goto(f"{console.url}/account")
+        _has_text(page, "稽查员")
+        _has_text(page, "您已登录 1 处")
 
 
 def test_second_of_two_people_sees_what_changed_and_keeps_the_reason(browser: Browser, console: Console) -> None:
