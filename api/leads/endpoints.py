@@ -102,8 +102,8 @@ async def get_finding(request: Request, session: Seer, finding_id: str) -> Findi
         found = await queue.find_finding(connection, finding_id, shown.sight)
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
-        await note(request, session, Act.SAW_EVIDENCE, finding=finding_id)
         version, lead_id = found
+        await note(request, session, Act.SAW_EVIDENCE, lead=lead_id, finding=finding_id)
         return (await _findings_out(connection, shown, texts_of(request), lead_id, [version]))[0]
 
 

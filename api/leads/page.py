@@ -56,7 +56,7 @@ async def show_lead(
         changed = await _what_changed(connection, shown, view, kept)
         frame = await frame_of(connection, session)
     if view.evidence is not None:
-        await note(request, session, Act.SAW_EVIDENCE, finding=view.evidence.version.finding_id)
+        await note(request, session, Act.SAW_EVIDENCE, lead=lead_id, finding=view.evidence.version.finding_id)
     undoing = kept is not None and kept.form.endswith("/undo")
     words: dict[str, Any] = {"view": view, "kept": kept, "undoing": undoing, "changed": changed}
     return render(request, "leads/lead.html", frame, longest_reason=LONGEST_REASON, **words)

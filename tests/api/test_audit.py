@@ -36,6 +36,7 @@ async def test_what_is_done_at_the_desk_is_noted(
     today = (await client.get("/account/today")).text
     assert "查看证据" in today
     assert f'href="{page}"' in today
+    assert f'href="{page}?finding={entries[0][1]["finding"]}#evidence"' in today
     assert "确认" in today
     assert await audit.verify(connection) == (2, await audit.find_hash(connection, 2))
 
