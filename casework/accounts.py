@@ -12,6 +12,9 @@ from knowledge_base.signs import are_clear, neutral
 LONGEST_LOGIN = 64
 LONGEST_NAME = 100
 
+_NOBODYS = frozenset({"me", "nobody"})
+"""Words that addresses have for whoever is signed in, and for nobody."""
+
 
 class Account(msgspec.Struct, frozen=True):
     """Somebody who may sign in. ``areas`` are the pooling areas and ``institutions`` those whose leads they see, each
@@ -52,7 +55,14 @@ def checked(account: Account) -> Account:
     The log-in is one word of visible signs; a hospital's office sees its own institutions alone, so it names them.
     """
     login, name = (unicodedata.normalize("NFC", text).strip() for text in (account.login, account.name))
-    if not login or not are_clear([login]) or neutral(login) != login or len(login) > LONGEST_LOGIN or "/" in login:
+    if (
+        not login
+        or not are_clear([login])
+        or neutral(login) != login
+        or len(login) > LONGEST_LOGIN
+        or "/" in login
+        or login in _NOBODYS
+    ):
         raise AccountRefused("login")
     if neutral(name) != name or len(name) > LONGEST_NAME:
         raise AccountRefused("name")

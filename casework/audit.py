@@ -21,6 +21,7 @@ class Act(StrEnum):
 
     DECIDED = "decided"
     UNDID = "undid"
+    ASSIGNED = "assigned"
     SAW_EVIDENCE = "saw_evidence"
     OPENED_LETTER = "opened_letter"
     BEGAN_REPLAY = "began_replay"

@@ -13,6 +13,8 @@ from api.access.routes import KB
 from api.access.sessions import Session
 from api.frame.desk import Desk
 from casework.decisions import Decision, Verdict
+from knowledge_base.days import Day
+from streams.acts import assign as assigning
 from streams.acts import decide as acts
 from streams.store.casework import decisions
 from streams.store.sessions import borrowed
@@ -46,6 +48,16 @@ async def undo(desk: Desk, session: Session, lead_id: str, seen: int, decision_i
             return await acts.undo(connection, lead_id, seen, decision_id, reason, session.login, shown.sight)
 
 
+async def assign(
+    desk: Desk, session: Session, lead_id: str, seen: str | None, to: str | None, until: Day | None
+) -> None:
+    """Gives a lead, that was ``seen`` with somebody, to another until a day, or to nobody."""
+    async with borrowed(desk.pool) as connection:
+        shown = await desk.find_shown(connection, session)
+        with _refusals():
+            await assigning.assign(connection, lead_id, seen, to, until, session.login, shown.sight)
+
+
 @contextmanager
 def _refusals() -> Iterator[None]:
     """The one place where the store's errors become answers."""
@@ -57,5 +69,10 @@ def _refusals() -> Iterator[None]:
         raise Refused(HTTPStatus.CONFLICT, "changed", type(error).__name__) from None
     except decisions.NotHolding as error:
         raise Refused(HTTPStatus.CONFLICT, "not_holding", type(error).__name__) from None
+    except assigning.HolderChanged as error:
+        raise Refused(HTTPStatus.CONFLICT, "holder_changed", type(error).__name__) from None
+    except assigning.NotForThem as error:
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "not_for_them", type(error).__name__) from None
     except ValueError as error:
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "reason", str(error)) from None
+        problem = "until" if str(error) == "until" else "reason"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, problem, str(error)) from None

@@ -5,7 +5,7 @@ import binascii
 from typing import Annotated, Literal, get_args
 
 import msgspec
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 
 from api.frame.addresses import Links, unknown_value
 from api.frame.sentences import Topics
@@ -35,13 +35,18 @@ def decode_cursor(text: str) -> Cursor:
     return cursor
 
 
+ME, NOBODY = "me", "nobody"
+
+
 def lead_filter(
+    request: Request,
     lane: Annotated[LaneChoice, Query(description="Lane of the lead, or all")] = "inspection",
     area: Annotated[str | None, Query(description="Pooling area that insures the patients")] = None,
     institution: Annotated[str | None, Query(description="Code of the institution")] = None,
     topic: Annotated[str | None, Query(description="Topic of the rules")] = None,
     year: Annotated[str | None, Query(description="Service year", pattern=r"^(\d{4})?$")] = None,
     severity: Annotated[Severity, Query(description="Grade of the rule, 1 to 4")] = "",
+    who: Annotated[str, Query(description="Who has it: a log-in, `me` or `nobody`", max_length=64)] = "",
     state: Annotated[State, Query(description="State of the lead, or all")] = "open",
     sort: Annotated[str, Query(description="What comes first", pattern=f"^({'|'.join(SORTS)})$")] = "severity",
     after: Annotated[str | None, Query(description="Where the page before ended (its next)")] = None,
@@ -58,11 +63,20 @@ def lead_filter(
         topic=topic or None,
         year=int(year) if year else None,
         severity=int(severity) if severity else None,
+        holder=_holder(who, request),
         states=() if state == "all" else (state,),
         sort=sort,
         after=cursor,
         limit=PAGE,
     )
+
+
+def _holder(who: str, request: Request) -> str | None:
+    """Whose leads are meant: no log-in is called "me" or "nobody" (``casework.accounts``)."""
+    if who == ME:
+        login: str = request.state.session.login
+        return login
+    return "" if who == NOBODY else who or None
 
 
 def check_topic(chosen: LeadFilter, topics: Topics) -> None:
@@ -83,6 +97,7 @@ def links_of(chosen: LeadFilter) -> Links:
         "topic": chosen.topic,
         "year": chosen.year,
         "severity": chosen.severity,
+        "who": NOBODY if chosen.holder == "" else chosen.holder,
         "state": chosen.states[0] if chosen.states else "all",
         "sort": chosen.sort,
     }

@@ -10,23 +10,30 @@ from fastapi.responses import RedirectResponse, Response
 
 from api.access.callers import MayByForm, Seer
 from api.access.kept import Kept, forget, refuse
-from api.access.routes import Route
+from api.access.routes import KB, Route
 from api.access.sessions import Session, frame_of, note
-from api.frame.addresses import MOST_WHOLE, PageNumber
+from api.frame.addresses import MOST_WHOLE, PageNumber, as_day
 from api.frame.desk import Shown, desk_of, snapshot
 from api.frame.render import render, texts_of
 from api.leads import acts
 from api.leads.view import LeadView, load_lead_view
+from casework.accounts import LONGEST_LOGIN
 from casework.audit import Act
 from casework.decisions import Decision, Verdict
 from casework.reasons import LONGEST_REASON
 from casework.rights import Right
+from knowledge_base.days import as_date
+from streams.acts.assign import LONGEST_HELD, find_possible
 from streams.store.casework.queue import Changes, find_changes
 from streams.store.people.kept_forms import KeptForm
 from streams.store.sessions import Connection
 
 router = APIRouter(include_in_schema=False, route_class=Route)
 
+HELD = 14
+"""Days for which a lead is given unless somebody says another."""
+
+Login = Annotated[str, Form(max_length=LONGEST_LOGIN)]
 Decider = Annotated[Session, Depends(MayByForm(Right.DECIDE, "/leads/{lead_id}"))]
 
 
@@ -54,11 +61,15 @@ async def show_lead(
         if view is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         changed = await _what_changed(connection, shown, view, kept)
+        may_decide = Right.DECIDE in session.rights
+        colleagues = await find_possible(connection, view.lead.area, view.lead.institution) if may_decide else []
         frame = await frame_of(connection, session)
     if view.evidence is not None:
         await note(request, session, Act.SAW_EVIDENCE, lead=lead_id, finding=view.evidence.version.finding_id)
     undoing = kept is not None and kept.form.endswith("/undo")
     words: dict[str, Any] = {"view": view, "kept": kept, "undoing": undoing, "changed": changed}
+    held = {"until": as_date(desk.today() + HELD), "latest": as_date(desk.today() + LONGEST_HELD)}
+    words |= {"colleagues": colleagues, "may_decide": may_decide, "held": held}
     return render(request, "leads/lead.html", frame, longest_reason=LONGEST_REASON, **words)
 
 
@@ -88,14 +99,33 @@ async def undo(
     return await _answer(request, session, f"/leads/{lead_id}", recording)
 
 
-async def _answer(request: Request, session: Session, page: str, recording: Awaitable[Decision]) -> Response:
+@router.post("/leads/{lead_id}/holder", max_body_size=KB)
+async def assign(
+    request: Request,
+    session: Decider,
+    lead_id: str,
+    seen: Login = "",
+    to: Login = "",
+    until: Annotated[str, Form(max_length=10)] = "",
+) -> Response:
+    """Takes a lead, hands it to a colleague, or gives it back (``to`` nobody)."""
+    day = as_day("until", until)
+    giving = acts.assign(
+        desk_of(request), session, lead_id, seen or None, to or None, None if day is None else day.toordinal()
+    )
+    return await _answer(request, session, f"/leads/{lead_id}", giving, at="")
+
+
+async def _answer(
+    request: Request, session: Session, page: str, recording: Awaitable[object], at: str = "#decision"
+) -> Response:
     """Leads to the lead as it is after what a form asked for; where that was refused, with what was typed."""
     try:
         await recording
     except acts.Refused as refused:
         await refuse(request, session, page, refused.problem)
     await forget(request, session)
-    return RedirectResponse(f"{page}#decision", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"{page}{at}", HTTPStatus.SEE_OTHER)
 
 
 async def _what_changed(

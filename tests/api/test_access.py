@@ -43,6 +43,7 @@ RIGHTS = {
     ("GET", "/api/session"): Right.ENTER,
     ("GET", LEAD): Right.SEE,
     ("POST", f"{LEAD}/decisions"): Right.DECIDE,
+    ("POST", f"{LEAD}/holder"): Right.DECIDE,
     ("POST", f"{LEAD}/undo"): Right.DECIDE,
     ("GET", "/account"): Right.ENTER,
     ("GET", "/account/today"): Right.ENTER,

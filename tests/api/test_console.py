@@ -247,6 +247,28 @@ def test_an_account_is_opened_by_keyboard_and_its_password_signs_in(
         _has_text(page, "您已登录 1 处")
 
 
+@pytest.mark.parametrize("width", SIZES)
+def test_a_lead_is_taken_and_given_back_by_keyboard(browser: Browser, console: Console, width: int) -> None:
+    with browser.new_context(viewport={"width": width, "height": SIZES[width]}) as context:
+        visited = visit(context, console)
+        page = visited.page
+        _open_lead(page, console)
+        lead = page.url
+        with page.expect_navigation():
+            page.locator(".holder button").first.press("Enter")
+        _has_text(page, "经办：inspector，到 2026-05-04")
+        page.get_by_text("交给同事").press("Enter")
+        _look(page, "holder", "light")
+        page.goto(f"{console.url}/?who=me&state=all&lane=all")
+        _has_text(page, "到 2026-05-04")
+        _look(page, "queue-mine", "light")
+        page.goto(lead)
+        with page.expect_navigation():
+            page.get_by_text("退回，不再经办").press("Enter")
+        _has_text(page, "经办：未分派")
+        assert visited.errors == []
+
+
 def test_second_of_two_people_sees_what_changed_and_keeps_the_reason(browser: Browser, console: Console) -> None:
     with browser.new_context() as one, browser.new_context(viewport={"width": 1280, "height": 800}) as other:
         first, second = visit(one, console).page, visit(other, console).page

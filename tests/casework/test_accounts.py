@@ -55,6 +55,7 @@ def test_words_are_tidied() -> None:
         ("login", {"login": "wang li"}),
         ("login", {"login": "wang\u200bli"}),
         ("login", {"login": "a/b"}),
+        ("login", {"login": "nobody"}),
         ("login", {"login": "x" * 65}),
         ("name", {"name": "\x1b[1m"}),
         ("name", {"name": "x" * 101}),

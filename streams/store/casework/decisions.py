@@ -173,7 +173,8 @@ async def append(connection: asyncpg.Connection, draft: Draft) -> Decision:
     state = state_of(await find_decisions(connection, draft.area, draft.lead_id))
     await connection.execute(
         """
-        update leads set version = version + 1, state = $3, assignee = $4, seq = default, updated_at = now()
+        update leads set version = version + 1, state = $3, assignee = $4, held_until = null, seq = default,
+            updated_at = now()
         where area = $1 and lead_id = $2
         """,
         draft.area,

@@ -11,6 +11,7 @@ import msgspec
 from casework.sight import Sight
 from knowledge_base.findings import FindingVersion, Lane
 from streams.messages.versions import decode_version
+from streams.store.casework.holders import HOLDER
 from streams.store.sights import SHOWN, in_sight, place_arguments, sight_arguments
 
 #: What the store raises for text that it cannot hold: PostgreSQL's text has no NUL.
@@ -37,7 +38,8 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LeadFilter(msgspec.Struct, frozen=True):
-    """Which leads, in which order, from where on. Nothing given means all; ``states`` empty means every state."""
+    """Which leads, in which order, from where on. Nothing given means all; ``states`` empty means every state; the
+    ``holder`` that is no log-in but empty means those that nobody has."""
 
     lane: str | None = None
     area: str | None = None
@@ -45,6 +47,7 @@ class LeadFilter(msgspec.Struct, frozen=True):
     topic: str | None = None
     year: int | None = None
     severity: int | None = None
+    holder: str | None = None
     states: tuple[str, ...] = ()
     sort: str = "severity"
     after: Cursor | None = None
@@ -64,6 +67,7 @@ class Lead(msgspec.Struct, frozen=True):
     version: int
     state: str
     assignee: str | None
+    held_until: date | None
     updated_at: datetime
     findings: int
     people: int
@@ -122,14 +126,16 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 # What leads come to today. From counts_from on a lead's own row says it; before, a step of lead_totals does.
-_SETTLED = """
-    select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state, l.assignee, l.updated_at,
+_SETTLED = f"""
+    select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state, {HOLDER} as assignee,
+        l.held_until, l.updated_at,
         l.findings, l.people, l.in_question, l.in_fund, l.loss, l.newest_day, l.severity, 0 as waiting, l.at_stake,
         l.lane
     from leads l where l.counts_from <= $1
 """
-_UNSETTLED = """
-    select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state, l.assignee, l.updated_at,
+_UNSETTLED = f"""
+    select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state, {HOLDER} as assignee,
+        l.held_until, l.updated_at,
         t.findings, t.people, t.in_question, t.in_fund, t.loss, t.newest_day, t.severity,
         l.findings - t.findings as waiting, t.at_stake, t.lane
     from leads l
@@ -173,6 +179,9 @@ def _conditions(chosen: LeadFilter, arguments: list[object]) -> str:
         if value is not None:
             arguments.append(value)
             conditions.append(f"t.{column} = ${len(arguments)}")
+    if chosen.holder is not None:
+        arguments.append(chosen.holder)
+        conditions.append(f"coalesce(t.assignee, '') = ${len(arguments)}")
     return " and ".join(conditions)
 
 

@@ -1,0 +1,48 @@
+"""Who has a lead, and until when."""
+
+from typing import NamedTuple
+
+import asyncpg
+
+from casework.sight import Sight
+from knowledge_base.days import Day, as_date
+from streams.store.casework.decisions import LeadUnknown
+from streams.store.sights import in_sight, sight_arguments
+
+HOLDER = "case when l.held_until < $1 then null else l.assignee end"
+"""Who has a lead today ($1): nobody any more after the day until which it was given."""
+
+
+class Place(NamedTuple):
+    """A lead's place, and who has it today."""
+
+    area: str
+    lead_id: str
+    institution: str
+    holder: str | None = None
+
+
+async def lock_lead(connection: asyncpg.Connection, lead_id: str, sight: Sight) -> Place:
+    """Holds a lead still. Raises ``LeadUnknown``, also for one out of sight."""
+    row = await connection.fetchrow(
+        f"""
+        select l.area, l.lead_id, l.institution, {HOLDER} as holder from leads l
+        where l.lead_id = $4 and {in_sight("l")} for update
+        """,
+        *sight_arguments(sight),
+        lead_id,
+    )
+    if row is None:
+        raise LeadUnknown
+    return Place(**row)
+
+
+async def save_holder(connection: asyncpg.Connection, place: Place, to: str | None, until: Day | None) -> None:
+    """Gives a lead to somebody, or to nobody; what it comes to, and its version, stay."""
+    await connection.execute(
+        "update leads set assignee = $3, held_until = $4 where area = $1 and lead_id = $2",
+        place.area,
+        place.lead_id,
+        to,
+        None if until is None else as_date(until),
+    )

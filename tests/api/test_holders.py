@@ -1,0 +1,163 @@
+"""Who has a lead: taken, handed over, given back, and anybody's again after the day until which it was given."""
+
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from casework.accounts import Account
+from casework.audit import Act
+from casework.rights import Role
+from casework.sight import Sight
+from knowledge_base.findings import FindingVersion
+from streams.acts.assign import LONGEST_HELD, HolderChanged, NotForThem, assign, find_possible
+from streams.store.casework import queue
+from streams.store.casework.decisions import LeadUnknown
+from streams.store.casework.queue import LeadFilter
+from streams.store.people import audit, users
+from tests.api.story import AREA, COUNTY, TODAY
+from tests.api.test_audit import EPOCH
+
+NOW = Sight(TODAY.toordinal())
+LATER = TODAY.toordinal() + 14
+
+
+@pytest.fixture
+async def lead_id(client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion]) -> str:
+    """A lead of the county hospital, with people who may have it or may not."""
+    for account in (
+        Account("wang.li", "王莉", frozenset({Role.INSPECTOR})),
+        Account("zhou", "周伟", frozenset({Role.AUDITOR})),
+        Account("elsewhere", "", frozenset({Role.INSPECTOR}), frozenset({"420381"})),
+        Account("another.house", "", frozenset({Role.INSPECTOR}), None, frozenset({"H42028100009"})),
+        Account("gone", "", frozenset({Role.INSPECTOR})),
+    ):
+        await users.save_account(connection, account, "no hash")
+    await users.close_account(connection, "gone")
+    found = await client.get("/api/leads", params={"institution": COUNTY, "topic": "stays"})
+    name: str = found.json()["leads"][0]["lead_id"]
+    return name
+
+
+async def _lead(client: httpx.AsyncClient, lead_id: str) -> dict[str, Any]:
+    lead: dict[str, Any] = (await client.get(f"/api/leads/{lead_id}")).json()["lead"]
+    return lead
+
+
+async def _give(client: httpx.AsyncClient, lead_id: str, **words: str) -> str:
+    """What the page says after a lead was given to somebody: why not, or nothing."""
+    csrf = client.headers["X-CSRF-Token"]
+    until = {"until": (TODAY + timedelta(days=14)).isoformat()} if words.get("to") else {}
+    answer = await client.post(f"/leads/{lead_id}/holder", data={"csrf": csrf, **until, **words})
+    assert answer.status_code == 303
+    page = (await client.get(answer.headers["location"])).text
+    return page.partition('role="alert">')[2].partition("</strong>")[0].partition("<strong>")[2]
+
+
+async def test_a_lead_is_taken_handed_over_and_given_back(client: httpx.AsyncClient, lead_id: str) -> None:
+    before = await _lead(client, lead_id)
+    assert await _give(client, lead_id, to="inspector") == ""
+    taken = await _lead(client, lead_id)
+    assert (taken["assignee"], taken["held_until"]) == ("inspector", "2026-05-04")
+    assert taken["version"] == before["version"], "whoever is deciding on it is not refused"
+    assert "经办：inspector，到 2026-05-04" in (await client.get(f"/leads/{lead_id}")).text
+    assert await _give(client, lead_id, seen="inspector", to="wang.li") == ""
+    assert (await _lead(client, lead_id))["assignee"] == "wang.li"
+    assert await _give(client, lead_id, seen="wang.li") == ""
+    given_back = await _lead(client, lead_id)
+    assert (given_back["assignee"], given_back["held_until"]) == (None, None)
+
+
+async def test_two_who_take_one_lead_do_not_take_it_from_one_another(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, lead_id: str
+) -> None:
+    await assign(connection, lead_id, None, "wang.li", LATER, "wang.li", NOW)
+    assert "由别人经办" in await _give(client, lead_id, to="inspector")
+    assert (await _lead(client, lead_id))["assignee"] == "wang.li"
+    with pytest.raises(HolderChanged):
+        await assign(connection, lead_id, "inspector", None, None, "inspector", NOW)
+
+
+@pytest.mark.parametrize("to", ["zhou", "elsewhere", "another.house", "gone", "nobody at all"])
+async def test_a_lead_goes_to_nobody_who_could_not_decide_on_it(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, lead_id: str, to: str
+) -> None:
+    with pytest.raises(NotForThem):
+        await assign(connection, lead_id, None, to, LATER, "inspector", NOW)
+    assert "没有这样的账号" in await _give(client, lead_id, to=to)
+    assert f'<option value="{to}"' not in (await client.get(f"/leads/{lead_id}")).text
+    assert {of.login for of in await find_possible(connection, AREA, COUNTY)} == {"inspector", "wang.li"}
+
+
+@pytest.mark.parametrize("days", [-1, LONGEST_HELD + 1, None])
+async def test_until_is_a_day_from_today_on_and_not_far_ahead(
+    connection: asyncpg.Connection, lead_id: str, days: int | None
+) -> None:
+    until = None if days is None else NOW.today + days
+    with pytest.raises(ValueError, match="until"):
+        await assign(connection, lead_id, None, "inspector", until, "inspector", NOW)
+
+
+async def test_after_its_last_day_a_lead_is_anybodys(connection: asyncpg.Connection, lead_id: str) -> None:
+    await assign(connection, lead_id, None, "wang.li", LATER, "inspector", NOW)
+    for day, holder in ((LATER, "wang.li"), (LATER + 1, None)):
+        lead = await queue.find_lead(connection, lead_id, Sight(day))
+        assert lead is not None
+        assert lead.assignee == holder
+    await assign(connection, lead_id, None, "inspector", LATER + 9, "inspector", Sight(LATER + 1))
+
+
+async def test_the_queue_shows_whose_leads_they_are(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, lead_id: str
+) -> None:
+    async def shown(who: str) -> set[str]:
+        answer = await client.get("/api/leads", params={"who": who, "state": "all", "lane": "all"})
+        return {lead["lead_id"] for lead in answer.json()["leads"]}
+
+    every = await shown("")
+    assert len(every) > 1
+    assert (await shown("nobody"), await shown("me")) == (every, set())
+    await assign(connection, lead_id, None, "inspector", LATER, "inspector", NOW)
+    assert await shown("me") == await shown("inspector") == {lead_id}
+    assert await shown("nobody") == every - {lead_id}
+    assert await shown("wang.li") == set()
+    counts = await queue.find_counts(connection, LeadFilter(holder="inspector"), NOW)
+    assert sum(sum(of.values()) for of in counts.values()) == 1
+    page = (await client.get("/?who=me")).text
+    assert '<option value="me" selected>' in page
+    assert "who=inspector" in page, "links keep whose leads are shown"
+
+
+async def test_who_had_it_is_in_the_log_and_a_lead_out_of_sight_is_none(
+    connection: asyncpg.Connection, lead_id: str
+) -> None:
+    with pytest.raises(LeadUnknown):
+        await assign(connection, lead_id, None, "wang.li", LATER, "inspector", Sight(NOW.today, frozenset({"420381"})))
+    assert await audit.find_done(connection, "inspector", EPOCH, 2**31, 9) == []
+    await assign(connection, lead_id, None, "wang.li", LATER, "inspector", NOW)
+    (entry,) = await audit.find_done(connection, "inspector", EPOCH, 2**31, 9)
+    assert (entry.act, entry.about) == (Act.ASSIGNED, {"lead": lead_id, "to": "wang.li", "until": "2026-05-04"})
+
+
+async def test_a_decision_keeps_a_lead_with_whoever_made_it(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, lead_id: str
+) -> None:
+    await assign(connection, lead_id, None, "wang.li", LATER, "inspector", NOW)
+    lead = await _lead(client, lead_id)
+    body = {"version": lead["version"], "decision": "confirmed", "reason": "与护理记录不符"}
+    assert (await client.post(f"/api/leads/{lead_id}/decisions", json=body)).status_code == 201
+    decided = await _lead(client, lead_id)
+    assert (decided["assignee"], decided["held_until"]) == ("inspector", None)
+
+
+async def test_whoever_may_not_decide_is_shown_no_form_for_it(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, lead_id: str
+) -> None:
+    auditor = await users.find_account(connection, "zhou")
+    assert auditor is not None
+    await users.change_account(connection, Account("inspector", "", auditor.roles))
+    page = (await client.get(f"/leads/{lead_id}")).text
+    assert "不能作决定" in page
+    assert f'action="/leads/{lead_id}' not in page
