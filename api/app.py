@@ -56,6 +56,7 @@ SECURITY_HEADERS = {
 
 #: What keeps a request from being done, by status: texts ``error``.
 KINDS = {
+    HTTPStatus.FORBIDDEN: "not_yours",
     HTTPStatus.NOT_FOUND: "missing",
     HTTPStatus.METHOD_NOT_ALLOWED: "method",
     HTTPStatus.REQUEST_TIMEOUT: "too_slow",

@@ -1,5 +1,6 @@
 """Accounts (账号): who may sign in, as what, and whose leads they see."""
 
+import re
 import unicodedata
 from collections.abc import Collection
 from datetime import datetime
@@ -11,6 +12,10 @@ from knowledge_base.signs import are_clear, neutral
 
 LONGEST_LOGIN = 64
 LONGEST_NAME = 100
+
+_AREA = re.compile(r"[0-9]{6}")
+_INSTITUTION = re.compile(r"[A-Z0-9]{4,40}")
+"""What codes of divisions (GB/T 2260) and of institutions are made of; senders have others than the official ones."""
 
 _NOBODYS = frozenset({"me", "nobody"})
 """Words that addresses have for whoever is signed in, and for nobody."""
@@ -52,17 +57,12 @@ class AccountRefused(ValueError):
 def checked(account: Account) -> Account:
     """An account with its words tidied. Raises ``AccountRefused`` where it cannot be so.
 
-    The log-in is one word of visible signs; a hospital's office sees its own institutions alone, so it names them.
+    The log-in is one word of visible signs that begins with a letter or digit. A code that nobody can have is refused:
+    an account that sees nothing looks like one for which there is nothing. A hospital's office sees its own
+    institutions alone, so it names them.
     """
     login, name = (unicodedata.normalize("NFC", text).strip() for text in (account.login, account.name))
-    if (
-        not login
-        or not are_clear([login])
-        or neutral(login) != login
-        or len(login) > LONGEST_LOGIN
-        or "/" in login
-        or login in _NOBODYS
-    ):
+    if not _is_login(login):
         raise AccountRefused("login")
     if neutral(name) != name or len(name) > LONGEST_NAME:
         raise AccountRefused("name")
@@ -70,9 +70,24 @@ def checked(account: Account) -> Account:
         raise AccountRefused("no_role")
     if account.areas == frozenset() or account.institutions == frozenset():
         raise AccountRefused("nothing_to_see")
+    if not all(map(_AREA.fullmatch, account.areas or ())):
+        raise AccountRefused("area")
+    if not all(map(_INSTITUTION.fullmatch, account.institutions or ())):
+        raise AccountRefused("institution")
     if Role.HOSPITAL_OFFICE in account.roles and account.institutions is None:
         raise AccountRefused("office_without_institution")
     return msgspec.structs.replace(account, login=login, name=name)
+
+
+def _is_login(login: str) -> bool:
+    return (
+        0 < len(login) <= LONGEST_LOGIN
+        and login[0].isalnum()
+        and "/" not in login
+        and login.casefold() not in _NOBODYS
+        and are_clear([login])
+        and neutral(login) == login
+    )
 
 
 def _covers(own: Collection[str] | None, other: Collection[str] | None) -> bool:

@@ -19,6 +19,7 @@ from fastapi import Depends, Form, Header, HTTPException, Request
 from api.access.kept import keep, refuse, words_of
 from api.access.sessions import Ended, Session, find_visitor, is_genuine
 from api.frame.addresses import path_of, query_of
+from api.frame.render import Frame
 from casework.rights import Right
 
 
@@ -41,8 +42,10 @@ class May:
         visitor = await find_visitor(request)
         if not isinstance(visitor, Session):
             await self.turn_away(request, visitor)
-        elif self.right not in visitor.rights:
-            raise HTTPException(HTTPStatus.FORBIDDEN)
+        else:
+            request.state.frame = Frame(visitor.login, visitor.csrf, None, visitor.rights)
+            if self.right not in visitor.rights:
+                raise HTTPException(HTTPStatus.FORBIDDEN)
         request.state.session = visitor
 
     async def turn_away(self, request: Request, visitor: Ended | None) -> NoReturn:

@@ -55,7 +55,8 @@ async def sign_in(
         return _render(request, next, "sign_in.throttled", login, HTTPStatus.TOO_MANY_REQUESTS, AFTER_A_CROWD)
     if token is None:
         return _render(request, next, "sign_in.refused", login, HTTPStatus.UNAUTHORIZED)
-    response = RedirectResponse(next, HTTPStatus.SEE_OTHER)
+    to = await sessions.find_home(request, login) if next == HOME else next
+    response = RedirectResponse(to, HTTPStatus.SEE_OTHER)
     sessions.set_session_cookie(request, response, token)
     return response
 

@@ -19,7 +19,7 @@ from api.access.passwords import hash_of, is_right
 from api.access.slowing import Slowing, sender_of
 from api.frame.addresses import is_for_systems
 from api.frame.desk import desk_of
-from api.frame.render import Frame, set_cookie
+from api.frame.render import Frame, home_of, set_cookie
 from casework.accounts import Account
 from casework.audit import Act
 from casework.rights import Right
@@ -100,6 +100,13 @@ async def open_session(request: Request, login: str, password: str) -> str | Non
         is_open = await users.save_session(connection, _token_hash(token), login)
         await kept_forms.delete_old_forms(connection)
     return token if is_open else None
+
+
+async def find_home(request: Request, login: str) -> str:
+    """The first page of an account."""
+    async with borrowed(desk_of(request).pool) as connection:
+        account = await users.find_account(connection, login)
+    return home_of(account.rights if account is not None else ())
 
 
 async def is_own_password(request: Request, session: Session, password: str) -> bool:

@@ -1,5 +1,6 @@
 """How a page is made: its language, the frame around it, its cookies."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal
@@ -28,6 +29,11 @@ def texts_of(request: Request) -> Texts:
     return load_texts(next(iter(LANGUAGES)))
 
 
+def home_of(rights: Collection[Right]) -> str:
+    """The first page of somebody with some rights: the leads, else how the system is doing, else their account."""
+    return "/" if Right.SEE in rights else "/status" if Right.SEE_OPERATION in rights else "/account"
+
+
 @dataclass(frozen=True)
 class Frame:
     """What the frame around a page shows: who is signed in, the token of forms, and what was received so far."""
@@ -40,6 +46,11 @@ class Frame:
     def may(self, right: str) -> bool:
         """Whether whoever is signed in has a right: what leads to a page that is not theirs is not shown."""
         return right in self.rights
+
+    @property
+    def home(self) -> str:
+        """The first page of whoever is signed in."""
+        return home_of(self.rights) if self.login else "/"
 
 
 def render(request: Request, template: str, frame: Frame, status: int = HTTPStatus.OK, **words: Any) -> Response:
@@ -66,10 +77,14 @@ def render(request: Request, template: str, frame: Frame, status: int = HTTPStat
 
 
 def render_error(request: Request, status: int, kind: str, detail: str = "") -> Response:
-    """What kept a request from being done: a page that says it (texts ``error``), or the same in short for systems."""
+    """What kept a request from being done: a page that says it (texts ``error``), or the same in short for systems.
+
+    Its frame is that of whoever is signed in (``request.state.frame``), where that was found before.
+    """
     if is_for_systems(request):
         return JSONResponse({"detail": f"{kind} {detail}".strip()}, status)
-    return render(request, "frame/error.html", Frame(), status, kind=kind, detail=detail)
+    frame: Frame = getattr(request.state, "frame", Frame())
+    return render(request, "frame/error.html", frame, status, kind=kind, detail=detail)
 
 
 def set_cookie(

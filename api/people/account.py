@@ -18,7 +18,7 @@ from api.frame.desk import desk_of, snapshot
 from api.frame.render import render
 from casework.rights import Right, Role
 from knowledge_base.days import as_date
-from streams.acts.accounts import set_own_password
+from streams.acts.accounts import set_own_password, sign_out_own
 from streams.store.people import audit, users
 from streams.store.sessions import borrowed
 
@@ -69,7 +69,7 @@ async def show_today(
 async def sign_out_everywhere(request: Request, session: Changer) -> Response:
     """Ends every session of the account, this one too."""
     async with borrowed(desk_of(request).pool) as connection:
-        await users.end_sessions(connection, session.login)
+        await sign_out_own(connection, session.account)
     return RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
 
 
@@ -79,7 +79,7 @@ async def change_password(
 ) -> Response:
     """Takes another password in place of the one that is known, and signs out everywhere."""
     problem = None
-    if len(normal(new_password)) < SHORTEST_PASSWORD:
+    if len(normal(new_password).strip()) < SHORTEST_PASSWORD:
         problem = "password_short"
     elif normal(new_password) != normal(new_password_again):
         problem = "password_differs"

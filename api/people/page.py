@@ -1,8 +1,9 @@
 """The accounts: the list, one of them, and what whoever manages people may do to it."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -71,14 +72,16 @@ async def open_account(request: Request, session: Opener) -> Response:
 
 
 @router.get(PERSON)
-async def show_person(request: Request, session: Onlooker, login: str, kept: Kept) -> Response:
+async def show_person(
+    request: Request, session: Onlooker, login: str, kept: Kept, saved: Literal["", "1"] = ""
+) -> Response:
     async with snapshot(desk_of(request).pool) as connection:
         account = await users.find_account(connection, login)
         if account is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         names = await _institution_names(connection, account)
         frame = await frame_of(connection, session)
-    return _render_form(request, session, frame, account, kept, names=names)
+    return _render_form(request, session, frame, account, kept, names=names, saved=bool(saved))
 
 
 @router.post(PERSON, max_body_size=LONGEST_FORM)
@@ -123,7 +126,7 @@ Act = Callable[[Connection], Awaitable[object]]
 async def _answer(request: Request, session: Session, login: str, act: Act) -> Response:
     await _act(request, session, login, act)
     await forget(request, session)
-    return RedirectResponse(address_of(login), HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"{address_of(login)}?saved=1", HTTPStatus.SEE_OTHER)
 
 
 async def _act(request: Request, session: Session, login: str, act: Act) -> None:
@@ -154,7 +157,7 @@ def _account_in(words: Mapping[str, str], login: str) -> Account:
 
 def _listed(text: str) -> frozenset[str] | None:
     """Codes as people type them, one after another; ``None`` where there is none."""
-    return frozenset(text.replace(",", " ").replace("，", " ").replace("、", " ").split()) or None
+    return frozenset(re.split(r"[\s,;，、；]+", text)) - {""} or None
 
 
 def _render_form(
@@ -166,6 +169,7 @@ def _render_form(
     *,
     names: Mapping[str, str] | None = None,
     is_new: bool = False,
+    saved: bool = False,
 ) -> Response:
     """An account, as a form for whoever may change it; with what was typed there where that was not taken."""
     typed = kept if kept is not None and kept.form in (PATH, address_of(account.login)) else None
@@ -181,6 +185,7 @@ def _render_form(
         kept=kept,
         action=PATH if is_new else address_of(account.login),
         is_new=is_new,
+        saved=saved and kept is None,
         may_change=is_new or may,
         is_own=session.login == account.login,
         givable=givable,

@@ -67,8 +67,9 @@ def add(
         await accounts.open_account(connection, account, await hash_of(word), acting(by))
         return word
 
+    word = run(_on_store(login, work))
     note("初始密码（只显示这一次） / password (shown once):")
-    say(run(_on_store(login, work)))
+    say(word)
 
 
 def list_accounts(json: Json = False) -> None:
@@ -162,7 +163,7 @@ def password(login: Login, by: By = None) -> None:
     from api.access.passwords import SHORTEST_PASSWORD, hash_of, normal
 
     word = typed_password()
-    if len(normal(word)) < SHORTEST_PASSWORD:
+    if len(normal(word).strip()) < SHORTEST_PASSWORD:
         raise Failure(f"密码至少 {SHORTEST_PASSWORD} 个字符 / a password has at least {SHORTEST_PASSWORD} characters")
 
     async def work(connection: Connection) -> None:

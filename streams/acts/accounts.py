@@ -65,6 +65,13 @@ async def set_own_password(connection: Connection, account: Account, password_ha
         await audit.note(connection, account.login, Act.SET_PASSWORD, login=account.login)
 
 
+async def sign_out_own(connection: Connection, account: Account) -> None:
+    """Signs somebody out everywhere who asks for it."""
+    async with connection.transaction():
+        await users.end_sessions(connection, account.login)
+        await audit.note(connection, account.login, Act.SIGNED_OUT, login=account.login)
+
+
 async def sign_out_everywhere(connection: Connection, login: str, by: By) -> None:
     """Ends every session of an account. Raises ``AccountUnknown``, ``NotYours``."""
     await _do(connection, login, by, Act.SIGNED_OUT, lambda: users.end_sessions(connection, login))

@@ -81,6 +81,34 @@ async def test_a_refused_form_says_why_and_keeps_what_was_typed(client: httpx.As
     assert "请写明机构" in await _problem(client, office)
 
 
+async def test_codes_are_told_apart_however_they_are_written_and_names_are_refused(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    await _post(client, "/people", **NEW)
+    saved = await _post(client, "/people/of/wang.li", role_head="1", areas="420281；420381,420382 、420383")
+    assert 'role="status">已保存' in (await client.get(saved.headers["location"])).text
+    account = await users.find_account(connection, "wang.li")
+    assert account is not None
+    assert account.areas == {"420281", "420381", "420382", "420383"}
+    named = await _post(client, "/people/of/wang.li", role_head="1", institutions="虚构县中医院")
+    assert "机构请写代码" in await _problem(client, named)
+    assert "已有或曾有账号" in await _problem(client, await _post(client, "/people", **(NEW | {"login": "Wang.Li"})))
+
+
+async def test_whoever_may_not_see_leads_begins_elsewhere_and_is_told_what_is_not_theirs(
+    connection: asyncpg.Connection, app: FastAPI
+) -> None:
+    await _open(connection, "operator", Role.OPERATOR)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://desk") as client:
+        answer = await client.post("/sign-in", data={"login": "operator", "password": PASSWORD})
+        assert answer.headers["location"] == "/status"
+        refused = await client.get("/")
+        assert refused.status_code == 403
+        assert "您的账号不能做这一步" in refused.text
+        assert 'href="/status"' in refused.text
+        assert 'action="/sign-out"' in refused.text
+
+
 async def test_changes_hold_at_once_for_sessions_that_are_open(
     client: httpx.AsyncClient, connection: asyncpg.Connection, desk: SignIn
 ) -> None:

@@ -337,7 +337,7 @@ def test_accounts_are_given_listed_changed_and_closed(shell: Shell) -> None:
     given = ("people", "add", "wang.li", "--name", "王莉", "--role", "inspector", "--area", "420281")
     assert len(shell(*given).strip()) == 16
     assert "is or was an account" in shell(*given, code=1)
-    assert "choose a role" in shell("people", "add", "nobody", code=1)
+    assert "choose a role" in shell("people", "add", "somebody", code=1)
     assert "name them" in shell("people", "add", "office", "--role", "hospital_office", code=1)
     expected = {"login": "wang.li", "name": "王莉", "roles": ["inspector"], "areas": ["420281"], "institutions": None}
     assert json.loads(shell("people", "list", "--json")) == [expected | {"disabled_at": None}]

@@ -112,9 +112,24 @@ def test_schema_and_decoder_agree_on_every_value_of_every_field(kind: str, data:
     assert bool(told) == bool(refused), (told, refused)
 
 
+def test_what_schemas_do_not_say_is_told_from_the_rest() -> None:
+    message = _full("claim")
+    message["lines"][1]["line_id"] = message["lines"][0]["line_id"]
+    with pytest.raises(Undecodable) as refused:
+        decode_event(json.dumps(message).encode())
+    assert [_of_the_codec_alone(fault) for fault in refused.value.faults] == [True]
+
+
 def _of_the_codec_alone(fault: str) -> bool:
     """What schemas do not say: ``streams.messages.schemas`` tells what that is."""
-    said = ("twice in one", "cannot refund", "cannot reverse", "not both", "names another patient", "a visible sign")
+    said = (
+        "twice in one claim",
+        "cannot refund",
+        "cannot reverse",
+        "not both",
+        "names another patient",
+        "a visible sign",
+    )
     return fault.endswith(said)
 
 

@@ -56,11 +56,11 @@ async def take_carried_over(connection: asyncpg.Connection) -> list[str]:
 
 
 async def save_account(connection: asyncpg.Connection, account: Account, password_hash: str) -> bool:
-    """Creates an account; false where there is one of that log-in, open or closed."""
+    """Creates an account; false where there is one of that log-in, open or closed, in small or capital letters."""
     status = await connection.execute(
         """
-        insert into users (login, password_hash, name, roles, areas, institutions) values ($1, $2, $3, $4, $5, $6)
-        on conflict (login) do nothing
+        insert into users (login, password_hash, name, roles, areas, institutions) select $1, $2, $3, $4, $5, $6
+        where not exists (select from users where lower(login) = lower($1)) on conflict (login) do nothing
         """,
         account.login,
         password_hash,
