@@ -81,10 +81,9 @@ async def get_lead(request: Request, session: Seer, lead_id: str, page: PageNumb
         lead = await queue.find_lead(connection, lead_id, shown.sight)
         if lead is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
-        await note(request, session, Act.SAW_EVIDENCE, lead=lead_id, page=str(page))
         offset = (page - 1) * PAGE
         versions = await queue.find_lead_findings(connection, lead, shown.sight, offset, PAGE)
-        return LeadDetail(
+        detail = LeadDetail(
             lead=LeadOut.of(lead, lead_sentence(lead, shown.topics, texts)),
             page=page,
             pages=max(1, -(-lead.findings // PAGE)),
@@ -92,6 +91,8 @@ async def get_lead(request: Request, session: Seer, lead_id: str, page: PageNumb
             beside=BesideOut.of(await queue.find_beside(connection, lead, shown.sight)),
             decisions=[DecisionOut.of(d) for d in await decisions.find_decisions(connection, lead.area, lead.lead_id)],
         )
+    await note(request, session, Act.SAW_EVIDENCE, lead=lead_id, page=str(page))
+    return detail
 
 
 @router.get("/findings/{finding_id}", tags=["findings"], summary="A finding", responses=_PROBLEMS)
@@ -103,8 +104,9 @@ async def get_finding(request: Request, session: Seer, finding_id: str) -> Findi
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         version, lead_id = found
-        await note(request, session, Act.SAW_EVIDENCE, lead=lead_id, finding=finding_id)
-        return (await _findings_out(connection, shown, texts_of(request), lead_id, [version]))[0]
+        (told,) = await _findings_out(connection, shown, texts_of(request), lead_id, [version])
+    await note(request, session, Act.SAW_EVIDENCE, lead=lead_id, finding=finding_id)
+    return told
 
 
 async def _findings_out(

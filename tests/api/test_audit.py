@@ -1,15 +1,18 @@
 """The audit log as stored and shown: what is noted, that many add at once, and that the store refuses to alter it."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import asyncpg
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from casework.audit import Act, Broken
 from knowledge_base.findings import FindingVersion
 from streams.store.people import audit
+from tests.patience import PATIENCE
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -39,6 +42,19 @@ async def test_what_is_done_at_the_desk_is_noted(
     assert f'href="{page}?finding={entries[0][1]["finding"]}#evidence"' in today
     assert "确认" in today
     assert await audit.verify(connection) == (2, await audit.find_hash(connection, 2))
+
+
+async def test_a_desk_with_one_connection_shows_and_notes(
+    client: httpx.AsyncClient, app: FastAPI, postgres_url: str, versions: list[FindingVersion]
+) -> None:
+    """A request that held one connection and waited for another would wait for ever among enough of its like."""
+    lead = (await client.get("/api/leads")).json()["leads"][0]["lead_id"]
+    finding = (await client.get(f"/api/leads/{lead}")).json()["findings"][0]["finding_id"]
+    async with asyncpg.create_pool(postgres_url, min_size=1, max_size=1) as pool:
+        app.state.desk = replace(app.state.desk, pool=pool)
+        for path in (f"/leads/{lead}", f"/api/leads/{lead}", f"/api/findings/{finding}", "/account", "/people", "/"):
+            async with asyncio.timeout(PATIENCE):
+                assert (await client.get(path)).status_code == 200, path
 
 
 async def test_what_is_refused_is_not_noted(

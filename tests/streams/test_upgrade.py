@@ -385,7 +385,9 @@ async def test_the_order_of_migrations_is_that_of_their_names(postgres_url: str)
 
 async def test_the_log_in_of_before_becomes_an_account_with_all_rights_and_is_said_once(postgres_url: str) -> None:
     async with session(postgres_url) as connection:
-        await connection.execute("drop index sessions_by_login; delete from migrations where name = '0031_accounts'")
+        await connection.execute(
+            "drop index sessions_by_login, users_by_name; delete from migrations where name = '0031_accounts'"
+        )
         await connection.execute(
             "alter table users drop column name, drop column roles, drop column areas, drop column institutions,"
             " drop column disabled_at, drop column carried_over"

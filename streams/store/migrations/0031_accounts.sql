@@ -11,4 +11,7 @@ alter table users
 update users set carried_over = true,
     roles = '{inspector,reviewer,head,handling_agency,administration,auditor,operator}';
 
+-- "Wang.Li" and "wang.li" would be taken for one person.
+create unique index users_by_name on users (lower(login));
+
 create index sessions_by_login on sessions (login, created_at);

@@ -59,8 +59,8 @@ async def save_account(connection: asyncpg.Connection, account: Account, passwor
     """Creates an account; false where there is one of that log-in, open or closed, in small or capital letters."""
     status = await connection.execute(
         """
-        insert into users (login, password_hash, name, roles, areas, institutions) select $1, $2, $3, $4, $5, $6
-        where not exists (select from users where lower(login) = lower($1)) on conflict (login) do nothing
+        insert into users (login, password_hash, name, roles, areas, institutions) values ($1, $2, $3, $4, $5, $6)
+        on conflict do nothing
         """,
         account.login,
         password_hash,
