@@ -175,6 +175,7 @@ def _good(target: Target, chance: Random, known: Known, number: int) -> Spoilt:
         "decision_id": str(chance.randint(1, 9)),
         "number": "1",
         "topic": "claims",
+        "login": chance.choice(["inspector", "nobody"]),
         "partition": "0",
         "offset": str(chance.randint(1, 3)),
     }
@@ -348,7 +349,23 @@ SPOILS = {
 }  # fmt: skip
 """Ways to spoil a request, and how often each is taken."""
 
-FIELDS = ["version", "decision", "decision_id", "reason", "purpose", "login", "password", "csrf", "next", "\x00", "ä"]
+FIELDS = [
+    "version",
+    "decision",
+    "decision_id",
+    "reason",
+    "to",
+    "until",
+    "role_inspector",
+    "areas",
+    "purpose",
+    "login",
+    "password",
+    "csrf",
+    "next",
+    "\x00",
+    "ä",
+]
 PARAMETERS = [
     "area", "institution", "topic", "year", "severity", "state", "sort", "after", "page", "finding", "kept", "next",
     "lang", "outcome",
