@@ -73,6 +73,7 @@ def _refusals() -> Iterator[None]:
         raise Refused(HTTPStatus.CONFLICT, "holder_changed", type(error).__name__) from None
     except assigning.NotForThem as error:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "not_for_them", type(error).__name__) from None
+    except assigning.DayRefused as error:
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "until", type(error).__name__) from None
     except ValueError as error:
-        problem = "until" if str(error) == "until" else "reason"
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, problem, str(error)) from None
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "reason", str(error)) from None

@@ -1,6 +1,6 @@
 """One's own account: what it may do, where it is signed in, and another password."""
 
-from datetime import datetime, time, timedelta, timezone
+from datetime import datetime, time
 from http import HTTPStatus
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from api.access.sessions import Session, frame_of, is_own_password, own_hash
 from api.access.slowing import Throttled
 from api.frame.addresses import MOST_WHOLE
 from api.frame.desk import desk_of, snapshot
+from api.frame.formats import CHINA
 from api.frame.render import render
 from casework.rights import Right, Role
 from knowledge_base.days import as_date
@@ -26,7 +27,6 @@ router = APIRouter(include_in_schema=False, route_class=Route)
 
 PATH = "/account"
 PAGE = 100
-CHINA = timezone(timedelta(hours=8))
 
 Owner = Annotated[Session, Depends(May(Right.ENTER))]
 Changer = Annotated[Session, Depends(MayByForm(Right.ENTER, PATH))]

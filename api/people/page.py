@@ -17,7 +17,7 @@ from api.access.sessions import Session, frame_of, new_password
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import Frame, render
 from casework.accounts import LONGEST_LOGIN, LONGEST_NAME, Account, AccountRefused, checked
-from casework.rights import RIGHTS_OF, Right, Role, rights_of
+from casework.rights import Right, Role, rights_of
 from streams.acts import accounts
 from streams.acts.accounts import AccountUnknown, NotYours
 from streams.store.casework.queue import find_institution_names
@@ -176,7 +176,7 @@ def _render_form(
     typed = kept if kept is not None and kept.form in (PATH, address_of(account.login)) else None
     shown = account if typed is None else _account_in(typed.words, typed.words.get("login", account.login))
     may = Right.MANAGE_PEOPLE in session.rights and session.account.covers(account) and session.login != account.login
-    givable = {role: RIGHTS_OF[role] for role in Role if rights_of([role]) <= session.rights}
+    givable = [role for role in Role if rights_of([role]) <= session.rights]
     return render(
         request,
         "people/person.html",

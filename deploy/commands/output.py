@@ -73,6 +73,8 @@ class Interrupted(Failure):
     """Ctrl-C or SIGTERM ended a command that goes on where it stopped when it is run again; the text says so."""
 
 
+By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="谁 / who, else the system's user")]
+
 LONGEST_NAME = 100
 """Signs of who does something."""
 
@@ -88,6 +90,16 @@ def acting(by: str | None) -> str:
 def whole_sight() -> Sight:
     """What commands show: whoever runs them holds the store, so they see all that counts today."""
     return Sight(day_of(datetime.now(UTC)))
+
+
+def named(codes: Iterable[str] | None) -> frozenset[str] | None:
+    """The codes that an option was given; ``None``, which means all, where it was not."""
+    return frozenset(codes) if codes else None
+
+
+def codes_told(codes: Iterable[str] | None) -> str:
+    """Codes in a table."""
+    return "全部 all" if codes is None else ", ".join(sorted(codes))
 
 
 def say(text: str) -> None:

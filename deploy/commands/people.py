@@ -1,7 +1,7 @@
 """Commands on people: accounts with their roles, and where each may look."""
 
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -11,7 +11,20 @@ from api.frame.formats import instant
 from api.frame.texts import LANGUAGES, load_texts
 from casework.accounts import Account, AccountRefused
 from casework.rights import RIGHTS_OF, Role
-from deploy.commands.output import Failure, Json, Opened, acting, note, print_json, print_table, run, say
+from deploy.commands.output import (
+    By,
+    Failure,
+    Json,
+    Opened,
+    acting,
+    codes_told,
+    named,
+    note,
+    print_json,
+    print_table,
+    run,
+    say,
+)
 from streams.acts import accounts
 from streams.acts.accounts import AccountUnknown
 from streams.store.people import users
@@ -29,8 +42,6 @@ Institutions = Annotated[
     list[str] | None,
     typer.Option("--institution", metavar="CODE", help="机构, 可多次; 不写为全部 / institutions, else all"),
 ]
-
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="谁 / who, else the system's user")]
 
 
 def register(app: typer.Typer) -> None:
@@ -57,7 +68,7 @@ def add(
 
     Example: fundwatch people add wang.li --name 王莉 --role inspector --area 420281
     """
-    account = Account(login, name, frozenset(role or ()), _set(area), _set(institution))
+    account = Account(login, name, frozenset(role or ()), named(area), named(institution))
 
     async def work(connection: Connection) -> str:
         from api.access.passwords import hash_of
@@ -89,8 +100,8 @@ def list_accounts(json: Json = False) -> None:
                 of.login,
                 of.name,
                 ", ".join(sorted(of.roles)),
-                _words(of.areas),
-                _words(of.institutions),
+                codes_told(of.areas),
+                codes_told(of.institutions),
                 instant(of.disabled_at) if of.disabled_at else "",
             )
             for of in found
@@ -128,13 +139,14 @@ def roles(
                 account,
                 name=account.name if name is None else name,
                 roles=frozenset(role) if role else account.roles,
-                areas=None if all_areas else _set(area) or account.areas,
-                institutions=None if all_institutions else _set(institution) or account.institutions,
+                areas=None if all_areas else named(area) or account.areas,
+                institutions=None if all_institutions else named(institution) or account.institutions,
             )
             return await accounts.change_account(connection, changed, acting(by))
 
     account = run(_on_store(login, work))
-    say(f"{account.login}: {', '.join(sorted(account.roles))}; {_words(account.areas)}; {_words(account.institutions)}")
+    may_see = f"{codes_told(account.areas)}; {codes_told(account.institutions)}"
+    say(f"{account.login}: {', '.join(sorted(account.roles))}; {may_see}")
 
 
 def disable(login: Login, by: By = None) -> None:
@@ -223,11 +235,3 @@ def _told(account: Account) -> dict[str, Any]:
         "institutions": None if account.institutions is None else sorted(account.institutions),
         "disabled_at": account.disabled_at,
     }
-
-
-def _set(names: Iterable[str] | None) -> frozenset[str] | None:
-    return frozenset(names) if names else None
-
-
-def _words(names: Iterable[str] | None) -> str:
-    return "全部 all" if names is None else ", ".join(sorted(names))

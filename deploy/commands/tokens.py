@@ -1,22 +1,33 @@
 """Commands on tokens of machines: add, list, revoke."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
-from api.frame.formats import instant
+from api.frame.formats import CHINA, instant
 from casework.rights import Right
 from casework.tokens import SCOPES, Token, is_name
-from deploy.commands.output import Failure, Json, Opened, acting, note, print_json, print_table, run, say
+from deploy.commands.output import (
+    By,
+    Failure,
+    Json,
+    Opened,
+    acting,
+    codes_told,
+    named,
+    note,
+    print_json,
+    print_table,
+    run,
+    say,
+)
 from streams.acts.tokens import give_token, revoke_token
 from streams.store.people import tokens
 from streams.store.sessions import borrowed
 
 _LASTS = timedelta(days=365)
 
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="谁 / who, else the system's user")]
 Name = Annotated[str, typer.Argument(help="名称 / what the token is called")]
 
 
@@ -55,7 +66,7 @@ def add(
     ends_at = _end_of(until) if until else datetime.now(UTC) + _LASTS
     if ends_at <= datetime.now(UTC):
         raise Failure("--until: 已经过去 / lies in the past")
-    token = Token(name, rights, ends_at, acting(by), _named(area), _named(institution))
+    token = Token(name, rights, ends_at, acting(by), named(area), named(institution))
     secret = run(_add(token))
     note(
         "令牌（只显示这一次），请求时放在 Authorization: Bearer 之后 / the token (shown once), sent as a bearer token:"
@@ -97,8 +108,8 @@ def list_tokens(json: Json = False) -> None:
             (
                 of.name,
                 ", ".join(sorted(of.rights)),
-                _words(of.areas),
-                _words(of.institutions),
+                codes_told(of.areas),
+                codes_told(of.institutions),
                 instant(of.ends_at),
                 instant(of.used_at) if of.used_at else "",
                 instant(of.revoked_at) if of.revoked_at else "",
@@ -131,7 +142,7 @@ async def _revoke(name: str, by: str) -> None:
 
 def _end_of(day: datetime) -> datetime:
     """The end of a civil day in China."""
-    return day.replace(tzinfo=UTC) + timedelta(hours=16)
+    return (day + timedelta(days=1)).replace(tzinfo=CHINA).astimezone(UTC)
 
 
 def _told(token: Token) -> dict[str, Any]:
@@ -146,11 +157,3 @@ def _told(token: Token) -> dict[str, Any]:
         "used_at": token.used_at,
         "revoked_at": token.revoked_at,
     }
-
-
-def _named(names: Iterable[str] | None) -> frozenset[str] | None:
-    return frozenset(names) if names else None
-
-
-def _words(names: Iterable[str] | None) -> str:
-    return "全部 all" if names is None else ", ".join(sorted(names))

@@ -22,16 +22,19 @@ class NotForThem(Exception):
     """There is no open account of that log-in that may see the lead and decide."""
 
 
+class DayRefused(Exception):
+    """The day until which somebody is to have the lead lies before today or too far ahead, or is not told."""
+
+
 async def assign(
     connection: Connection, lead_id: str, seen: str | None, to: str | None, until: Day | None, by: str, sight: Sight
 ) -> None:
     """Gives a lead to somebody until a day, or to nobody, where it is still with whom it was ``seen``.
 
-    Raises ``LeadUnknown`` (also for one out of sight), ``HolderChanged``, ``NotForThem``, and ``ValueError`` for a day
-    before today or too far ahead.
+    Raises ``LeadUnknown`` (also for one out of sight), ``HolderChanged``, ``NotForThem``, and ``DayRefused``.
     """
     if to is not None and (until is None or not sight.today <= until <= sight.today + LONGEST_HELD):
-        raise ValueError("until")
+        raise DayRefused
     async with connection.transaction():
         place = await holders.lock_lead(connection, lead_id, sight)
         if place.holder != seen:

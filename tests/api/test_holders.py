@@ -12,7 +12,7 @@ from casework.audit import Act
 from casework.rights import Role
 from casework.sight import Sight
 from knowledge_base.findings import FindingVersion
-from streams.acts.assign import LONGEST_HELD, HolderChanged, NotForThem, assign, find_possible
+from streams.acts.assign import LONGEST_HELD, DayRefused, HolderChanged, NotForThem, assign, find_possible
 from streams.store.casework import queue
 from streams.store.casework.decisions import LeadUnknown
 from streams.store.casework.queue import LeadFilter
@@ -96,7 +96,7 @@ async def test_until_is_a_day_from_today_on_and_not_far_ahead(
     connection: asyncpg.Connection, lead_id: str, days: int | None
 ) -> None:
     until = None if days is None else NOW.today + days
-    with pytest.raises(ValueError, match="until"):
+    with pytest.raises(DayRefused):
         await assign(connection, lead_id, None, "inspector", until, "inspector", NOW)
 
 

@@ -116,12 +116,11 @@ async def find_password_hash(connection: asyncpg.Connection, login: str) -> str 
     return found
 
 
-async def save_password(connection: asyncpg.Connection, login: str, password_hash: str) -> bool:
-    """Replaces a password, ends the sessions that the old one opened; false where there is no such log-in."""
+async def save_password(connection: asyncpg.Connection, login: str, password_hash: str) -> None:
+    """Replaces a password and ends the sessions that the old one opened."""
     async with connection.transaction():
-        status = await connection.execute("update users set password_hash = $2 where login = $1", login, password_hash)
+        await connection.execute("update users set password_hash = $2 where login = $1", login, password_hash)
         await end_sessions(connection, login)
-    return bool(status == "UPDATE 1")
 
 
 async def save_session(connection: asyncpg.Connection, token_hash: bytes, login: str) -> bool:
