@@ -1,6 +1,10 @@
-"""Decisions (决定): what a person decided on a lead and why. Append-only; undoing is a decision of its own."""
+"""Decisions (决定): what a person decided on findings of a lead and why. Append-only; undoing is a decision of its own.
 
-from collections.abc import Iterable, Sequence
+What holds on a finding is the last decision that cites it and was not undone. Where a finding's occurrence changed its
+name, what was decided on it holds on the one that goes on with it.
+"""
+
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
@@ -8,12 +12,46 @@ import msgspec
 
 
 class Verdict(StrEnum):
-    """What a decision says of a lead."""
+    """What a decision says of the findings that it cites."""
 
     CONFIRMED = "confirmed"  # 确认
     DISMISSED = "dismissed"  # 排除
     RETURNED = "returned"  # 退回补充
     UNDONE = "undone"  # 撤销
+
+
+class Scope(StrEnum):
+    """What was decided on. Decisions on whole leads are of before findings were decided one by one: nobody can say
+    which of the findings were looked at, so they count in no rule's precision."""
+
+    LEAD = "lead"
+    FINDINGS = "findings"
+
+
+class Ground(StrEnum):
+    """The fixed list of reasons. ``OTHER`` has to be said in words, the rest may be."""
+
+    RECORDS = "records"  # 病历或现场核实属实
+    ADMITTED = "admitted"  # 机构认可
+    NO_RECORD = "no_record"  # 收费无相应记录
+    EXCUSED = "excused"  # 属政策例外或临床必需
+    BILLED_RIGHT = "billed_right"  # 病历核实收费正确
+    DATA_FAULT = "data_fault"  # 上传数据有误
+    RULE_FAULT = "rule_fault"  # 规则或知识点不适用
+    SETTLED = "settled"  # 已退回或已另案处理
+    RECORDS_MISSING = "records_missing"  # 缺病历或凭证
+    ASK_INSTITUTION = "ask_institution"  # 待机构说明
+    OTHER = "other"  # 其他
+
+
+GROUNDS = {
+    Verdict.CONFIRMED: (Ground.RECORDS, Ground.ADMITTED, Ground.NO_RECORD, Ground.OTHER),
+    Verdict.DISMISSED: (
+        Ground.EXCUSED, Ground.BILLED_RIGHT, Ground.DATA_FAULT, Ground.RULE_FAULT, Ground.SETTLED, Ground.OTHER,
+    ),
+    Verdict.RETURNED: (Ground.RECORDS_MISSING, Ground.ASK_INSTITUTION, Ground.OTHER),
+}  # fmt: skip
+"""Which reasons fit which verdict, in the order in which people find them."""
 
 
 class Citation(msgspec.Struct, frozen=True):
@@ -26,7 +64,8 @@ class Citation(msgspec.Struct, frozen=True):
 class Decision(msgspec.Struct, frozen=True):
     """One decision as stored and as sent on (topic ``decisions``). ``undoes`` names the decision that it takes back.
 
-    ``lead_version`` is the version of the lead on which it was decided; ``recorded_at`` is UTC.
+    ``lead_version`` is the version of the lead on which it was decided; ``recorded_at`` is UTC. ``ground`` is ``None``
+    where only words say why: of before, and of what is undone.
     """
 
     area: str
@@ -39,17 +78,16 @@ class Decision(msgspec.Struct, frozen=True):
     undoes: int | None
     cites: tuple[Citation, ...]
     recorded_at: datetime
+    scope: Scope = Scope.LEAD
+    ground: Ground | None = None
 
 
-def holding(decisions: Iterable[Decision]) -> Decision | None:
-    """The decision that holds: the last one that was not undone, ``None`` where there is none."""
+def standing(decisions: Iterable[Decision]) -> list[Decision]:
+    """The decisions that were not undone, oldest first."""
     decisions = sorted(decisions, key=lambda decision: decision.decision_id)
     undone = {decision.undoes for decision in decisions if decision.decision is Verdict.UNDONE}
-    standing = [d for d in decisions if d.decision is not Verdict.UNDONE and d.decision_id not in undone]
-    return standing[-1] if standing else None
+    return [d for d in decisions if d.decision is not Verdict.UNDONE and d.decision_id not in undone]
 
 
-def state_of(decisions: Sequence[Decision]) -> str:
-    """The state of a lead with these decisions: ``open``, or what the decision that holds says."""
-    decision = holding(decisions)
-    return "open" if decision is None else decision.decision.value
+STATES = ("open", "returned", "confirmed", "dismissed")
+"""What a finding, and a lead, may be; where a lead holds findings of several, it is the first of them."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from casework.decisions import STATES, Verdict
 from knowledge_base.days import FIRST_DAY, Day, as_date
 from knowledge_base.findings import FindingVersion, Lane, Severity
 from knowledge_base.subjects import PATIENT, Subject
@@ -39,7 +40,12 @@ class Dispute(NamedTuple):
 
 
 class LeadFinding(msgspec.Struct, frozen=True):
-    """What a lead needs to know of one of its open findings that may be shown; ``at_stake`` in yuan, of detectors."""
+    """What a lead needs to know of one of its findings: of those that are open and of live makers (``counts``), and of
+    those on which somebody decided, whatever became of them. ``at_stake`` in yuan, of detectors.
+
+    ``verdict`` says what was decided on it, ``is_changed`` that it is another version than the one decided on,
+    ``is_new`` that nobody who decided on the lead can have seen it.
+    """
 
     subject: Subject
     last_day: Day
@@ -48,23 +54,37 @@ class LeadFinding(msgspec.Struct, frozen=True):
     disputes: tuple[Dispute, ...]
     at_stake: Decimal | None = None
     lane: Lane = Lane.INSPECTION
+    counts: bool = True
+    verdict: Verdict | None = None
+    is_changed: bool = False
+    is_new: bool = False
 
     @property
     def counts_from(self) -> Day:
         """The first day on which people see it: the day after the last on which an excuse may come."""
         return FIRST_DAY if self.excuse_until is None else self.excuse_until + 1
 
+    @property
+    def state(self) -> str:
+        """One of ``STATES``."""
+        return "open" if self.verdict is None else self.verdict.value
+
 
 class Totals(msgspec.Struct, frozen=True):
     """What a lead's findings come to from ``from_day`` on, in yuan.
 
+    ``state`` is the first of ``STATES`` that one of them has, and what follows up to ``at_stake`` is of the findings in
+    that state: of an open lead what is still to be decided, of a confirmed one what was confirmed.
     Each line counts once, with the greatest amount disputed. ``loss`` adds up the lines whose loss is known and is
     ``None`` only where none is; ``lines_without_loss`` says how many it leaves out. ``at_stake`` is money of detectors'
     findings, each subject's once with the greatest amount, and never part of ``in_question``. ``people`` counts
     patients. ``lane`` is that of data quality where all findings are of makers of that lane.
+    ``undecided`` and ``decided`` count the findings that stand, ``fresh`` those of the undecided ones that came after
+    the last decision, ``changed`` the decided ones that became something else, or nothing, since.
     """
 
     from_day: Day
+    state: str
     findings: int
     people: int
     in_question: Decimal
@@ -76,6 +96,10 @@ class Totals(msgspec.Struct, frozen=True):
     severity: Severity
     at_stake: Decimal
     lane: Lane
+    undecided: int
+    decided: int
+    fresh: int
+    changed: int
 
 
 def lead_key(version: FindingVersion, topic: str) -> LeadKey:
@@ -90,9 +114,12 @@ def lead_id(key: LeadKey) -> str:
     return hashlib.blake2b(msgspec.json.encode(list(key)), digest_size=16).hexdigest()
 
 
-def totals(findings: Iterable[LeadFinding]) -> list[Totals]:
-    """What findings come to from each day on which that changes; the first entry holds from ``FIRST_DAY``."""
-    running = _Running()
+def totals(findings: Iterable[LeadFinding], otherwise: str = "open") -> list[Totals]:
+    """What findings come to from each day on which that changes; the first entry holds from ``FIRST_DAY``.
+
+    ``otherwise`` is the state of a lead that holds none.
+    """
+    running = _Running(otherwise)
     steps: list[Totals] = []
     ordered = sorted(findings, key=lambda finding: finding.counts_from)
     if not ordered or ordered[0].counts_from > FIRST_DAY:
@@ -105,7 +132,50 @@ def totals(findings: Iterable[LeadFinding]) -> list[Totals]:
 
 
 class _Running:
-    """Findings added up so far."""
+    """Findings added up so far, those of each state apart."""
+
+    def __init__(self, otherwise: str) -> None:
+        self.otherwise = otherwise
+        self.of_states: dict[str, _Sums] = {}
+        self.lanes: set[Lane] = set()
+        self.fresh = 0
+        self.changed = 0
+
+    def add(self, finding: LeadFinding) -> None:
+        sums = self.of_states.setdefault(finding.state, _Sums())
+        if finding.counts:
+            sums.add(finding)
+            self.lanes.add(finding.lane)
+        self.fresh += finding.is_new
+        self.changed += finding.is_changed
+
+    def totals(self, from_day: Day) -> Totals:
+        state = next((state for state in STATES if state in self.of_states), self.otherwise)
+        sums = self.of_states.get(state, _Sums())
+        losses = [line.loss for line in sums.lines.values() if line.loss is not None]
+        return Totals(
+            from_day=from_day,
+            state=state,
+            findings=sums.findings,
+            people=len(sums.people),
+            in_question=sum((line.in_question for line in sums.lines.values()), ZERO),
+            in_fund=sum((line.in_fund for line in sums.lines.values()), ZERO),
+            loss=sum(losses, ZERO) if losses else None,
+            lines=len(sums.lines),
+            lines_without_loss=len(sums.lines) - len(losses),
+            newest_day=sums.newest_day,
+            severity=sums.severity,
+            at_stake=sum(sums.at_stake.values(), ZERO),
+            lane=Lane.DATA_QUALITY if self.lanes == {Lane.DATA_QUALITY} else Lane.INSPECTION,
+            undecided=self.of_states["open"].findings if "open" in self.of_states else 0,
+            decided=sum(sums.findings for state, sums in self.of_states.items() if state != "open"),
+            fresh=self.fresh,
+            changed=self.changed,
+        )
+
+
+class _Sums:
+    """Findings of one state added up so far."""
 
     def __init__(self) -> None:
         self.findings = 0
@@ -114,7 +184,6 @@ class _Running:
         self.lines: dict[str, Dispute] = {}
         self.newest_day: Day | None = None
         self.severity = Severity.WATCH
-        self.lanes: set[Lane] = set()
 
     def add(self, finding: LeadFinding) -> None:
         self.findings += 1
@@ -124,28 +193,9 @@ class _Running:
             self.at_stake[finding.subject] = max(finding.at_stake, self.at_stake.get(finding.subject, ZERO))
         self.newest_day = max(self.newest_day or FIRST_DAY, finding.last_day)
         self.severity = min(self.severity, finding.severity)
-        self.lanes.add(finding.lane)
         for dispute in finding.disputes:
             earlier = self.lines.get(dispute.line)
             self.lines[dispute.line] = dispute if earlier is None else _greatest(earlier, dispute)
-
-    def totals(self, from_day: Day) -> Totals:
-        lines = self.lines.values()
-        losses = [line.loss for line in lines if line.loss is not None]
-        return Totals(
-            from_day=from_day,
-            findings=self.findings,
-            people=len(self.people),
-            in_question=sum((line.in_question for line in lines), ZERO),
-            in_fund=sum((line.in_fund for line in lines), ZERO),
-            loss=sum(losses, ZERO) if losses else None,
-            lines=len(lines),
-            lines_without_loss=len(lines) - len(losses),
-            newest_day=self.newest_day,
-            severity=self.severity,
-            at_stake=sum(self.at_stake.values(), ZERO),
-            lane=Lane.DATA_QUALITY if self.lanes == {Lane.DATA_QUALITY} else Lane.INSPECTION,
-        )
 
 
 def _greatest(one: Dispute, other: Dispute) -> Dispute:

@@ -19,8 +19,8 @@ from streams.store.sessions import borrowed, passing_errors
 
 logger = logging.getLogger("api")
 
-FORM_LIMITS: Any = {"max_fields": 50, "max_files": 0}
-"""Of every form: ours have some fields and no files."""
+FORM_LIMITS: Any = {"max_fields": 200, "max_files": 0}
+"""Of every form: ours have some fields, one for each thing that is ticked on a page, and no files."""
 
 
 class FormRefused(Exception):
@@ -32,9 +32,13 @@ class FormRefused(Exception):
 
 
 async def words_of(request: Request) -> dict[str, str]:
-    """What somebody typed in a form, by field, but for passwords; what the form itself carries is no word of theirs."""
+    """What somebody typed in a form, by field, but for passwords; what the form itself carries is no word of theirs.
+
+    The words of a field that was sent several times, for each thing that was ticked, stand apart by blanks.
+    """
     form = await request.form(**FORM_LIMITS)
-    return {name: text for name, text in form.items() if isinstance(text, str) and not _is_no_word(name)}
+    words = {name: [text for text in form.getlist(name) if isinstance(text, str)] for name in form}
+    return {name: " ".join(texts) for name, texts in words.items() if texts and not _is_no_word(name)}
 
 
 def _is_no_word(field: str) -> bool:

@@ -6,9 +6,12 @@ from datetime import datetime
 
 from api.frame import formats
 from api.frame.texts import Texts
-from knowledge_base.cards import Words
+from casework.decisions import Decision, Ground
+from knowledge_base.cards import Card, Words
 from knowledge_base.findings import Amounts
 from knowledge_base.signs import neutral
+from knowledge_base.subjects import PATIENT
+from streams.store.casework.listing import Fold, Group
 from streams.store.casework.queue import Lead, Neighbour
 
 Topics = Mapping[str, Words]
@@ -87,6 +90,26 @@ def _lead_words(lead: Lead, topics: Topics, texts: Texts) -> dict[str, object]:
         "in_question": formats.money(lead.in_question),
         "in_fund": formats.money(lead.in_fund),
     }
+
+
+def group_words(group: Group, fold: Fold, cards: Mapping[str, Card], items: Mapping[str, str], texts: Texts) -> str:
+    """What findings share that fold into one row: a rule and items, or a subject."""
+    if fold == "patient":
+        name = formats.pseudonym(group.subject) if group.subject_kind == PATIENT else neutral(group.subject)
+        return texts("list.of_subject", kind=texts(f"subjects.{group.subject_kind}"), name=name)
+    title: str = getattr(cards[group.rule_id].title, texts.lang)
+    named = [items[item] for item in group.items if item in items]
+    return texts("list.of_items", rule=title, items=texts("list.and").join(named)) if named else title
+
+
+def why_words(decision: Decision, texts: Texts) -> str:
+    """Why somebody decided: by the fixed list, in words, or both."""
+    if decision.ground is None or decision.ground is Ground.OTHER:
+        return texts("decision.reason_was", reason=decision.reason)
+    ground = texts(f"grounds.{decision.ground.value}")
+    if not decision.reason:
+        return texts("decision.reason_was", reason=ground)
+    return texts("decision.reasons_were", ground=ground, reason=decision.reason)
 
 
 def neighbour_words(neighbour: Neighbour, topics: Topics, texts: Texts) -> str:

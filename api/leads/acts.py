@@ -12,15 +12,16 @@ from fastapi import HTTPException
 from api.access.routes import KB
 from api.access.sessions import Session
 from api.frame.desk import Desk
-from casework.decisions import Decision, Verdict
+from casework.decisions import Decision
 from knowledge_base.days import Day
 from streams.acts import assign as assigning
 from streams.acts import decide as acts
 from streams.store.casework import decisions
+from streams.store.casework.listing import Chosen
 from streams.store.sessions import borrowed
 
-MOST_REASON = 64 * KB
-"""Bytes of a body that holds a reason: at its longest as percent signs or escapes, and what stands beside it."""
+MOST_DECISION = 128 * KB
+"""Bytes of a body that holds a decision: the reason at its longest as escapes, and names of findings."""
 
 
 class Refused(HTTPException):
@@ -32,20 +33,20 @@ class Refused(HTTPException):
         self.problem = problem
 
 
-async def decide(desk: Desk, session: Session, lead_id: str, seen: int, verdict: Verdict, reason: str) -> Decision:
-    """Records a decision on a lead as it was ``seen``: in that version."""
+async def decide(desk: Desk, session: Session, lead_id: str, seen: int, chosen: Chosen, said: acts.Said) -> Decision:
+    """Records a decision on chosen findings of a lead as it was ``seen``: in that version."""
     async with borrowed(desk.pool) as connection:
         shown = await desk.find_shown(connection, session)
         with _refusals():
-            return await acts.decide(connection, lead_id, seen, verdict, reason, session.login, shown.sight)
+            return await acts.decide(connection, lead_id, seen, chosen, said, session.login, shown.sight)
 
 
-async def undo(desk: Desk, session: Session, lead_id: str, seen: int, decision_id: int, reason: str) -> Decision:
-    """Takes back the decision that holds."""
+async def undo(desk: Desk, session: Session, lead_id: str, decision_id: int, reason: str) -> Decision:
+    """Takes back a decision that holds."""
     async with borrowed(desk.pool) as connection:
         shown = await desk.find_shown(connection, session)
         with _refusals():
-            return await acts.undo(connection, lead_id, seen, decision_id, reason, session.login, shown.sight)
+            return await acts.undo(connection, lead_id, decision_id, reason, session.login, shown.sight)
 
 
 async def assign(
@@ -65,8 +66,12 @@ def _refusals() -> Iterator[None]:
         yield
     except decisions.LeadUnknown:
         raise HTTPException(HTTPStatus.NOT_FOUND) from None
-    except decisions.LeadChanged as error:
+    except decisions.FindingsChanged as error:
         raise Refused(HTTPStatus.CONFLICT, "changed", type(error).__name__) from None
+    except decisions.NothingChosen as error:
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "nothing_chosen", type(error).__name__) from None
+    except acts.GroundRefused as error:
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "ground", type(error).__name__) from None
     except decisions.NotHolding as error:
         raise Refused(HTTPStatus.CONFLICT, "not_holding", type(error).__name__) from None
     except assigning.HolderChanged as error:

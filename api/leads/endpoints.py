@@ -17,6 +17,7 @@ from api.frame.render import texts_of
 from api.frame.sentences import lead_sentence
 from api.frame.texts import Texts
 from api.leads import acts
+from api.leads.choosing import PAGE
 from api.leads.filters import Chosen, check_topic, encode_cursor
 from api.leads.law import law_of
 from api.leads.models import (
@@ -31,13 +32,14 @@ from api.leads.models import (
     SessionOut,
     UndoIn,
 )
-from api.leads.view import PAGE, find_institutions_of
+from api.leads.view import find_institutions_of
 from casework.audit import Act
 from casework.decisions import Verdict
 from casework.rights import Right
-from knowledge_base.findings import FindingVersion
 from rules_lib.wording import Names, finding_sentence
-from streams.store.casework import decisions, queue
+from streams.acts.decide import Said
+from streams.store.casework import decisions, listing, queue
+from streams.store.casework.listing import Listed, Listing
 from streams.store.sessions import Connection
 
 Responses = dict[int | str, dict[str, Any]]
@@ -51,7 +53,10 @@ _PROBLEMS: Responses = {
 _REFUSALS: Responses = {
     **_PROBLEMS,
     403: {"model": Problem, "description": "X-CSRF-Token is missing or wrong"},
-    409: {"model": Problem, "description": "The lead changed after it was seen, or the decision does not hold"},
+    409: {
+        "model": Problem,
+        "description": "One of the findings changed after it was seen, or the decision does not hold",
+    },
 }
 
 router = APIRouter(prefix="/api", route_class=Route)
@@ -82,12 +87,13 @@ async def get_lead(request: Request, session: Seer, lead_id: str, page: PageNumb
         if lead is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         offset = (page - 1) * PAGE
-        versions = await queue.find_lead_findings(connection, lead, shown.sight, offset, PAGE)
+        of_lead = (lead.area, lead.lead_id, Listing(show="all"), None)
+        listed = await listing.find_listed(connection, *of_lead, shown.sight, offset, PAGE)
         detail = LeadDetail(
             lead=LeadOut.of(lead, lead_sentence(lead, shown.topics, texts)),
             page=page,
-            pages=max(1, -(-lead.findings // PAGE)),
-            findings=await _findings_out(connection, shown, texts, lead_id, versions),
+            pages=max(1, -(-lead.all_findings // PAGE)),
+            findings=await _findings_out(connection, shown, texts, lead_id, listed),
             beside=BesideOut.of(await queue.find_beside(connection, lead, shown.sight)),
             decisions=[DecisionOut.of(d) for d in await decisions.find_decisions(connection, lead.area, lead.lead_id)],
         )
@@ -100,49 +106,49 @@ async def get_finding(request: Request, session: Seer, finding_id: str) -> Findi
     desk = desk_of(request)
     async with snapshot(desk.pool) as connection:
         shown = await desk.find_shown(connection, session)
-        found = await queue.find_finding(connection, finding_id, shown.sight)
+        found = await listing.find_finding(connection, finding_id, shown.sight)
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
-        version, lead_id = found
-        (told,) = await _findings_out(connection, shown, texts_of(request), lead_id, [version])
+        of, lead_id = found
+        (told,) = await _findings_out(connection, shown, texts_of(request), lead_id, [of])
     await note(request, session, Act.SAW_EVIDENCE, lead=lead_id, finding=finding_id)
     return told
 
 
 async def _findings_out(
-    connection: Connection, shown: Shown, texts: Texts, lead_id: str, versions: list[FindingVersion]
+    connection: Connection, shown: Shown, texts: Texts, lead_id: str, listed: list[Listed]
 ) -> list[FindingOut]:
-    names = Names(await find_institutions_of(connection, [v.finding for v in versions]), shown.items)
+    names = Names(await find_institutions_of(connection, [of.version.finding for of in listed]), shown.items)
     found = []
-    for version in versions:
-        card = shown.cards[version.maker.id]
-        sentence = finding_sentence(card, version.finding, names, texts.lang)
-        law = law_of(version.finding, card, shown.points)
-        found.append(FindingOut.of(version, lead_id, getattr(card.title, texts.lang), sentence, law))
+    for of in listed:
+        finding = of.version.finding
+        card = shown.cards[of.version.maker.id]
+        sentence = finding_sentence(card, finding, names, texts.lang)
+        law = law_of(finding, card, shown.points)
+        found.append(FindingOut.of(of, lead_id, getattr(card.title, texts.lang), sentence, law))
     return found
 
 
 @router.post(
     "/leads/{lead_id}/decisions",
     tags=["decisions"],
-    summary="Decide on a lead as it was seen",
-    max_body_size=acts.MOST_REASON,
+    summary="Decide on findings of a lead as it was seen",
+    max_body_size=acts.MOST_DECISION,
     status_code=HTTPStatus.CREATED,
     responses=_REFUSALS,
 )
 async def post_decision(request: Request, session: Decider, lead_id: str, body: DecisionIn) -> DecisionOut:
-    verdict = Verdict(body.decision)
-    return DecisionOut.of(await acts.decide(desk_of(request), session, lead_id, body.version, verdict, body.reason))
+    said = Said(Verdict(body.decision), body.ground, body.reason)
+    return DecisionOut.of(await acts.decide(desk_of(request), session, lead_id, body.version, body.chosen, said))
 
 
 @router.post(
     "/leads/{lead_id}/decisions/{decision_id}/undo",
     tags=["decisions"],
-    summary="Take back the decision that holds",
-    max_body_size=acts.MOST_REASON,
+    summary="Take back a decision that holds",
+    max_body_size=acts.MOST_DECISION,
     status_code=HTTPStatus.CREATED,
     responses=_REFUSALS,
 )
 async def post_undo(request: Request, session: Decider, lead_id: str, decision_id: Whole, body: UndoIn) -> DecisionOut:
-    undone = await acts.undo(desk_of(request), session, lead_id, body.version, decision_id, body.reason)
-    return DecisionOut.of(undone)
+    return DecisionOut.of(await acts.undo(desk_of(request), session, lead_id, decision_id, body.reason))

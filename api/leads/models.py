@@ -9,12 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.frame.addresses import MOST_WHOLE
 from api.leads.law import Law
-from casework.decisions import Decision
+from casework.decisions import Decision, Ground, Scope
 from casework.reasons import LONGEST_REASON
 from knowledge_base.days import as_date
-from knowledge_base.findings import Amounts, Finding, FindingVersion, LineKey, billed_lines
+from knowledge_base.findings import Amounts, Finding, LineKey, billed_lines
 from rules_lib.wording import finding_day
+from streams.store.casework.listing import Chosen, Listed
 from streams.store.casework.queue import Beside, Lead, Neighbour
+
+MOST_CHOSEN = 1000
+"""Findings that a decision through the interface may name."""
 
 
 class _Part(BaseModel):
@@ -50,13 +54,17 @@ class LeadOut(_Part):
     assignee: str | None = Field(description="Who has it today")
     held_until: date | None = Field(description="Until which day somebody has it; null without an end")
     sentence: str
-    findings: int
-    people: int
+    findings: int = Field(description="Findings in the lead's own state: of an open lead those still to be decided")
+    people: int = Field(description="Patients of these findings; the amounts are theirs, too")
     amounts: AmountsOut
     lines_without_loss: int = Field(description="Lines in dispute that the loss leaves out")
     newest_day: date | None
     severity: int = Field(ge=1, le=4, description="Official grade of the most serious rule, 1 明确违规 to 4 监测分析")
     at_stake: Decimal = Field(description="Money at stake by detectors' findings, yuan; never part of the amounts")
+    undecided: int = Field(description="Findings that count and are to be decided")
+    decided: int = Field(description="Findings that count and on which a decision holds")
+    fresh: int = Field(description="Undecided findings that came after the last decision on the lead")
+    changed: int = Field(description="Decided findings that were revised or withdrawn since")
     waiting: int = Field(description="Findings that a later event may still explain; they do not count yet")
 
     @classmethod
@@ -106,6 +114,11 @@ class FindingOut(_Part):
     version: int
     change: Literal["raised", "revised", "withdrawn"]
     lead_id: str
+    state: Literal["open", "confirmed", "dismissed", "returned"] = Field(description="What was decided on it")
+    decision_id: int | None = Field(description="The decision that holds on it")
+    cited_version: int | None = Field(
+        description="Its version that was decided on; 0 where it goes on with the finding that was decided on"
+    )
     rule_id: str
     rule_title: str
     sentence: str
@@ -127,15 +140,17 @@ class FindingOut(_Part):
     other_parts: list[list[str]] = Field(description="Parts in dispute of other kinds of events, kind first")
 
     @classmethod
-    def of(
-        cls, version: FindingVersion, lead_id: str, rule_title: str, sentence: str, law: Sequence[Law]
-    ) -> "FindingOut":
+    def of(cls, listed: Listed, lead_id: str, rule_title: str, sentence: str, law: Sequence[Law]) -> "FindingOut":
+        version = listed.version
         finding: Finding = version.finding
         return cls(
             finding_id=version.finding_id,
             version=version.version,
             change=version.change.value,
             lead_id=lead_id,
+            state=listed.state,
+            decision_id=listed.decision_id,
+            cited_version=listed.cited_version,
             rule_id=finding.maker_id,
             rule_title=rule_title,
             sentence=sentence,
@@ -177,10 +192,22 @@ class DecisionOut(_Part):
     undoes: int | None
     cites: list[CitationOut]
     recorded_at: datetime
+    scope: Scope = Field(description="findings, or lead: of before, on the whole lead; counts in no precision")
+    ground: Ground | None = Field(description="Why, by the fixed list; null where only words say it")
 
     @classmethod
     def of(cls, decision: Decision) -> "DecisionOut":
-        plain = ("decision_id", "lead_id", "lead_version", "reason", "decided_by", "undoes", "recorded_at")
+        plain = (
+            "decision_id",
+            "lead_id",
+            "lead_version",
+            "reason",
+            "decided_by",
+            "undoes",
+            "recorded_at",
+            "scope",
+            "ground",
+        )
         cites = [CitationOut(finding_id=cited.finding_id, version=cited.version) for cited in decision.cites]
         shared = {name: getattr(decision, name) for name in plain}
         return cls(**shared, decision=decision.decision.value, cites=cites)
@@ -226,21 +253,30 @@ class LeadDetail(_Part):
 
 
 class DecisionIn(_Part):
-    """A decision on the lead as it was seen."""
+    """A decision on findings of a lead as it was seen."""
 
     version: int = Field(
-        ge=0, le=MOST_WHOLE, description="The lead's version that was seen; another one is refused with 409"
+        ge=0,
+        le=MOST_WHOLE,
+        description="The lead's version that was seen; refused with 409 only where one of the findings changed since",
+    )
+    findings: list[str] | None = Field(
+        default=None,
+        max_length=MOST_CHOSEN,
+        description="Names of the findings; absent: all that were undecided when that version was seen",
     )
     decision: Literal["confirmed", "dismissed", "returned"]
-    reason: str = Field(min_length=1, max_length=LONGEST_REASON)
+    ground: Ground = Field(default=Ground.OTHER, description="Why, by the fixed list; `other` is said in words")
+    reason: str = Field(default="", max_length=LONGEST_REASON)
+
+    @property
+    def chosen(self) -> Chosen:
+        return Chosen(everything=True) if self.findings is None else Chosen(findings=tuple(self.findings))
 
 
 class UndoIn(_Part):
     """Takes a decision back."""
 
-    version: int = Field(
-        ge=0, le=MOST_WHOLE, description="The lead's version that was seen; another one is refused with 409"
-    )
     reason: str = Field(min_length=1, max_length=LONGEST_REASON)
 
 

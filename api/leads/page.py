@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
@@ -12,18 +12,20 @@ from api.access.callers import MayByForm, Seer
 from api.access.kept import Kept, forget, refuse
 from api.access.routes import KB, Route
 from api.access.sessions import Session, frame_of, note
-from api.frame.addresses import MOST_WHOLE, PageNumber, as_day
+from api.frame.addresses import MOST_WHOLE, Links, as_day
 from api.frame.desk import Shown, desk_of, snapshot
 from api.frame.render import render, texts_of
 from api.leads import acts
+from api.leads.choosing import Asked, AskedOf, ChosenOf, asked_of
 from api.leads.view import LeadView, load_lead_view
 from casework.accounts import LONGEST_LOGIN
 from casework.audit import Act
-from casework.decisions import Decision, Verdict
+from casework.decisions import GROUNDS, Decision, Ground, Verdict
 from casework.reasons import LONGEST_REASON
 from casework.rights import Right
 from knowledge_base.days import as_date
 from streams.acts.assign import LONGEST_HELD, find_possible
+from streams.acts.decide import Said
 from streams.store.casework.queue import Changes, find_changes
 from streams.store.people.kept_forms import KeptForm
 from streams.store.sessions import Connection
@@ -33,6 +35,10 @@ router = APIRouter(include_in_schema=False, route_class=Route)
 HELD = 14
 """Days for which a lead is given unless somebody says another."""
 
+_GROUNDS = {verdict.value: [ground.value for ground in grounds] for verdict, grounds in GROUNDS.items()}
+_SAYINGS = "|".join(f"{verdict}\\.{ground}" for verdict, grounds in _GROUNDS.items() for ground in grounds)
+
+Done = TypeVar("Done")
 Login = Annotated[str, Form(max_length=LONGEST_LOGIN)]
 Decider = Annotated[Session, Depends(MayByForm(Right.DECIDE, "/leads/{lead_id}"))]
 
@@ -51,13 +57,11 @@ class WhatChanged:
 
 
 @router.get("/leads/{lead_id}")
-async def show_lead(
-    request: Request, session: Seer, lead_id: str, kept: Kept, page: PageNumber = 1, finding: str | None = None
-) -> Response:
+async def show_lead(request: Request, session: Seer, lead_id: str, kept: Kept, asked: AskedOf) -> Response:
     desk = desk_of(request)
     async with snapshot(desk.pool) as connection:
         shown = await desk.find_shown(connection, session)
-        view = await load_lead_view(connection, shown, lead_id, page, finding, texts_of(request))
+        view = await load_lead_view(connection, shown, lead_id, asked, texts_of(request))
         if view is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         changed = await _what_changed(connection, shown, view, kept)
@@ -66,37 +70,45 @@ async def show_lead(
         frame = await frame_of(connection, session)
     if view.evidence is not None:
         await note(request, session, Act.SAW_EVIDENCE, lead=lead_id, finding=view.evidence.version.finding_id)
-    undoing = kept is not None and kept.form.endswith("/undo")
-    words: dict[str, Any] = {"view": view, "kept": kept, "undoing": undoing, "changed": changed}
     held = {"until": as_date(desk.today() + HELD), "latest": as_date(desk.today() + LONGEST_HELD)}
-    words |= {"colleagues": colleagues, "may_decide": may_decide, "held": held}
+    words: dict[str, Any] = {
+        "view": view,
+        "kept": kept,
+        "changed": changed,
+        "links": asked.links(lead_id),
+        "asked": asked,
+    }
+    words |= {"colleagues": colleagues, "may_decide": may_decide, "held": held, "grounds": _GROUNDS}
+    words["done"] = next((entry for entry in view.decided.decisions if entry.decision_id == asked.done), None)
     return render(request, "leads/lead.html", frame, longest_reason=LONGEST_REASON, **words)
 
 
-@router.post("/leads/{lead_id}/decisions", max_body_size=acts.MOST_REASON)
+@router.post("/leads/{lead_id}/decisions", max_body_size=acts.MOST_DECISION)
 async def decide(
     request: Request,
     session: Decider,
     lead_id: str,
     version: Annotated[int, Form(ge=0, le=MOST_WHOLE)],
-    decision: Annotated[Literal["confirmed", "dismissed", "returned"], Form()],
+    chosen: ChosenOf,
+    said: Annotated[str, Form(pattern=f"^({_SAYINGS})$")],
     reason: Annotated[str, Form()] = "",
 ) -> Response:
-    recording = acts.decide(desk_of(request), session, lead_id, version, Verdict(decision), reason)
-    return await _answer(request, session, f"/leads/{lead_id}", recording)
+    verdict, _, ground = said.partition(".")
+    what = Said(Verdict(verdict), Ground(ground), reason)
+    recording = acts.decide(desk_of(request), session, lead_id, version, chosen, what)
+    return await _record(request, session, asked_of(chosen).links(lead_id), recording)
 
 
-@router.post("/leads/{lead_id}/undo", max_body_size=acts.MOST_REASON)
+@router.post("/leads/{lead_id}/undo", max_body_size=acts.MOST_DECISION)
 async def undo(
     request: Request,
     session: Decider,
     lead_id: str,
-    version: Annotated[int, Form(ge=0, le=MOST_WHOLE)],
     decision_id: Annotated[int, Form(ge=0, le=MOST_WHOLE)],
     reason: Annotated[str, Form()] = "",
 ) -> Response:
-    recording = acts.undo(desk_of(request), session, lead_id, version, decision_id, reason)
-    return await _answer(request, session, f"/leads/{lead_id}", recording)
+    recording = acts.undo(desk_of(request), session, lead_id, decision_id, reason)
+    return await _record(request, session, Asked().links(lead_id), recording)
 
 
 @router.post("/leads/{lead_id}/holder", max_body_size=KB)
@@ -113,27 +125,36 @@ async def assign(
     giving = acts.assign(
         desk_of(request), session, lead_id, seen or None, to or None, None if day is None else day.toordinal()
     )
-    return await _answer(request, session, f"/leads/{lead_id}", giving, at="")
+    await _taken(request, session, giving, f"/leads/{lead_id}")
+    return RedirectResponse(f"/leads/{lead_id}", HTTPStatus.SEE_OTHER)
 
 
-async def _answer(
-    request: Request, session: Session, page: str, recording: Awaitable[object], at: str = "#decision"
-) -> Response:
-    """Leads to the lead as it is after what a form asked for; where that was refused, with what was typed."""
+async def _record(request: Request, session: Session, links: Links, recording: Awaitable[Decision]) -> Response:
+    """Leads to the lead as it is after a decision, with what was done; where that was refused, with what was typed."""
+    decision = await _taken(request, session, recording, links(), links(show="all"))
+    return RedirectResponse(f"{links(done=decision.decision_id)}#decision", HTTPStatus.SEE_OTHER)
+
+
+async def _taken(
+    request: Request, session: Session, act: Awaitable[Done], page: str, changed: str | None = None
+) -> Done:
+    """What an act gives; where it was refused, its form is kept and its page shown again: where something ``changed``
+    meanwhile, another one."""
     try:
-        await recording
+        done = await act
     except acts.Refused as refused:
-        await refuse(request, session, page, refused.problem)
+        back = changed if changed and refused.problem == "changed" else page
+        await refuse(request, session, back, refused.problem)
     await forget(request, session)
-    return RedirectResponse(f"{page}{at}", HTTPStatus.SEE_OTHER)
+    return done
 
 
 async def _what_changed(
     connection: Connection, shown: Shown, view: LeadView, kept: KeptForm | None
 ) -> WhatChanged | None:
     """What happened since the version that a refused decision had seen."""
-    if kept is None or kept.problem != "changed":
+    if kept is None or kept.problem != "changed" or not kept.words.get("version", "").isdigit():
         return None
     lead, seen = view.lead, int(kept.words["version"])
     findings = await find_changes(connection, lead.area, lead.lead_id, seen, shown.sight)
-    return WhatChanged([entry for entry in view.decisions if entry.lead_version >= seen], findings)
+    return WhatChanged([entry for entry in view.decided.decisions if entry.lead_version >= seen], findings)

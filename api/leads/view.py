@@ -1,6 +1,6 @@
 """A lead as its page shows it. It takes about ten statements, so whoever loads it reads from one ``snapshot``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +8,12 @@ from api.frame import formats
 from api.frame.desk import Shown
 from api.frame.sentences import Topics
 from api.frame.texts import Texts
+from api.leads.choosing import GROUPS, PAGE, Asked
 from api.leads.evidence import MarkedClaim, line_keys, marked_claims, seen_beside, sources_of
 from api.leads.law import Law, law_of
+from api.leads.revisions import Difference, differences
 from api.leads.timeline import Timeline, timeline_of
-from casework.decisions import Decision, holding
+from casework.decisions import Decision, standing
 from casework.sight import Sight
 from knowledge_base.cards import Card
 from knowledge_base.findings import Change, Finding, FindingVersion
@@ -19,14 +21,21 @@ from knowledge_base.subjects import PATIENT
 from rules_lib.coverage import Cover
 from rules_lib.histories.patient import PatientHistory
 from rules_lib.wording import Names
-from streams.store.casework import queue
-from streams.store.casework.decisions import Place, find_decisions, find_heirs, find_moved
-from streams.store.casework.queue import Beside, Changes, Gap, Lead
+from streams.store.casework import listing, queue
+from streams.store.casework.decisions import (
+    Aftermath,
+    Place,
+    find_aftermath,
+    find_decisions,
+    find_heirs,
+    find_holding,
+)
+from streams.store.casework.listing import Group, Listed, Listing, StateSum
+from streams.store.casework.queue import Beside, Gap, Lead
 from streams.store.events.evidence import find_person_events, load_claims
 from streams.store.judgements import published
+from streams.store.judgements.findings import load_version
 from streams.store.sessions import Connection
-
-PAGE = 30
 
 
 @dataclass(frozen=True)
@@ -45,9 +54,9 @@ class MakerShare:
 class Evidence:
     """What the selected finding rests on. ``sex`` is the code on file, else that of the claim."""
 
-    version: FindingVersion
+    listed: Listed
     card: Card
-    number: int | None
+    changed: list[Difference]
     sex: str | None
     age: int | None
     claims: list[MarkedClaim]
@@ -56,6 +65,10 @@ class Evidence:
     timeline: Timeline | None
     law: list[Law]
     heirs: list[Place]
+
+    @property
+    def version(self) -> FindingVersion:
+        return self.listed.version
 
     @property
     def about_patient(self) -> bool:
@@ -67,12 +80,34 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Aftermath:
-    """What became of a lead and of the findings that a decision cites, after that decision."""
+class FindingList:
+    """A lead's findings as they are listed: a page of their groups, and of one of these a page of its findings."""
 
-    changes: Changes
-    moved: list[Place]
+    listing: Listing
+    groups: list[Group]
+    is_last: bool
+    opened: str | None
+    findings: list[Listed]
+    page: int
+    pages: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Decided:
+    """All decisions on a lead, on how many findings each that stands holds, and what became of these findings."""
+
+    decisions: list[Decision]
+    holding: Mapping[int, int]
+    sums: Mapping[str, StateSum]
+    after: Aftermath
     heirs: list[Place]
+
+    @property
+    def last(self) -> Decision | None:
+        """The last decision that holds on something."""
+        held = [decision for decision in standing(self.decisions) if decision.decision_id in self.holding]
+        return held[-1] if held else None
 
 
 @dataclass(frozen=True)
@@ -84,16 +119,11 @@ class LeadView:
     cards: Mapping[str, Card]
     covers: tuple[Cover, ...]
     topics: Topics
-    findings: list[FindingVersion]
-    page: int
-    pages: int
-    page_size: int
+    listed: FindingList
     evidence: Evidence | None
     gaps: list[Gap]
     beside: Beside
-    decisions: list[Decision]
-    holds: Decision | None
-    aftermath: Aftermath | None
+    decided: Decided
     names: Names
 
     @property
@@ -106,19 +136,17 @@ class LeadView:
 
 
 async def load_lead_view(
-    connection: Connection, shown: Shown, lead_id: str, page: int, finding_id: str | None, texts: Texts
+    connection: Connection, shown: Shown, lead_id: str, asked: Asked, texts: Texts
 ) -> LeadView | None:
-    """A lead with one page of its findings and the evidence of one of them; ``None`` where there is no such lead."""
+    """A lead with its findings as asked and the evidence of one of them; ``None`` where there is no such lead."""
     lead = await queue.find_lead(connection, lead_id, shown.sight)
     if lead is None:
         return None
-    pages = max(1, -(-lead.findings // PAGE))
-    page = min(max(1, page), pages)
-    findings = await queue.find_lead_findings(connection, lead, shown.sight, (page - 1) * PAGE, PAGE)
-    selected = await _selected(connection, shown, lead, findings, finding_id)
-    names = await find_names(connection, shown, [*findings, *([selected] if selected else [])])
-    decisions = await find_decisions(connection, lead.area, lead.lead_id)
-    holds = holding(decisions)
+    asked_for = await _asked_for(connection, shown, lead, asked)
+    listed = await _load_list(connection, shown, lead, asked, asked_for)
+    selected = asked_for or (listed.findings[0] if listed.findings else None)
+    named = [*listed.findings, *([selected] if selected else [])]
+    names = await find_names(connection, shown, [of.version for of in named])
     of_topic = [card.id for card in shown.cards.values() if card.topic == lead.topic and card.is_live]
     return LeadView(
         lead=lead,
@@ -126,29 +154,49 @@ async def load_lead_view(
         cards=shown.cards,
         covers=shown.covers,
         topics=shown.topics,
-        findings=findings,
-        page=page,
-        pages=pages,
-        page_size=PAGE,
-        evidence=await _evidence(connection, shown, selected, findings, page, names, texts) if selected else None,
+        listed=listed,
+        evidence=await _evidence(connection, shown, selected, names, texts) if selected else None,
         gaps=await queue.find_gaps(connection, lead, of_topic, shown.sight),
         beside=await queue.find_beside(connection, lead, shown.sight),
-        decisions=decisions,
-        holds=holds,
-        aftermath=await _aftermath(connection, shown, holds) if holds else None,
+        decided=await _decided(connection, shown, lead),
         names=names,
     )
 
 
-async def _selected(
-    connection: Connection, shown: Shown, lead: Lead, findings: list[FindingVersion], finding_id: str | None
-) -> FindingVersion | None:
-    """The finding asked for where it belongs to the lead (also on another page, also withdrawn), else the first."""
-    if finding_id is not None:
-        found = await queue.find_finding(connection, finding_id, shown.sight)
-        if found is not None and found[1] == lead.lead_id:
-            return found[0]
-    return findings[0] if findings else None
+async def _asked_for(connection: Connection, shown: Shown, lead: Lead, asked: Asked) -> Listed | None:
+    """The finding asked for where it belongs to the lead: also on another page, also decided on, also withdrawn."""
+    if asked.finding is None:
+        return None
+    found = await listing.find_finding(connection, asked.finding, shown.sight)
+    return found[0] if found is not None and found[1] == lead.lead_id else None
+
+
+async def _load_list(
+    connection: Connection, shown: Shown, lead: Lead, asked: Asked, asked_for: Listed | None
+) -> FindingList:
+    chosen, sight, of = asked.listing(lead.undecided), shown.sight, (lead.area, lead.lead_id)
+    groups = await listing.find_groups(connection, *of, chosen, sight, (asked.groups - 1) * GROUPS, GROUPS + 1)
+    opened = asked.group
+    if opened is None and asked_for is not None:
+        opened = await listing.find_group_of(connection, lead.area, asked_for.version.finding_id, chosen, sight)
+    sizes = {group.group: group.findings for group in groups[:GROUPS]}
+    if opened not in sizes:
+        opened = next(iter(sizes), None)
+    pages = max(1, -(-sizes.get(opened or "", 0) // PAGE))
+    page = min(asked.page, pages)
+    findings = await listing.find_listed(connection, *of, chosen, opened, sight, (page - 1) * PAGE, PAGE)
+    return FindingList(chosen, groups[:GROUPS], len(groups) <= GROUPS, opened, findings, page, pages, PAGE)
+
+
+async def _decided(connection: Connection, shown: Shown, lead: Lead) -> Decided:
+    after = await find_aftermath(connection, lead.area, lead.lead_id, shown.sight)
+    return Decided(
+        decisions=await find_decisions(connection, lead.area, lead.lead_id),
+        holding=await find_holding(connection, lead.area, lead.lead_id),
+        sums=await listing.find_state_sums(connection, lead.area, lead.lead_id, shown.sight),
+        after=after,
+        heirs=await find_heirs(connection, lead.area, after.withdrawn, shown.sight),
+    )
 
 
 async def find_institutions_of(connection: Connection, findings: list[Finding]) -> dict[str, str]:
@@ -166,48 +214,39 @@ async def _shares(connection: Connection, shown: Shown, lead: Lead) -> list[Make
     return [MakerShare(shown.cards[maker], findings, maker in outstanding) for maker, findings in counts]
 
 
-async def _aftermath(connection: Connection, shown: Shown, holds: Decision) -> Aftermath:
-    area, sight = holds.area, shown.sight
-    cited = [citation.finding_id for citation in holds.cites]
-    return Aftermath(
-        await queue.find_changes(connection, area, holds.lead_id, holds.lead_version, sight),
-        await find_moved(connection, holds, sight),
-        await find_heirs(connection, area, cited, sight),
-    )
-
-
-async def _evidence(
-    connection: Connection,
-    shown: Shown,
-    version: FindingVersion,
-    findings: list[FindingVersion],
-    page: int,
-    names: Names,
-    texts: Texts,
-) -> Evidence:
-    order = [entry.finding_id for entry in findings]
-    is_listed = version.finding_id in order
+async def _evidence(connection: Connection, shown: Shown, listed: Listed, names: Names, texts: Texts) -> Evidence:
+    version = listed.version
     is_patient = version.subject.kind == PATIENT
     of_patient = await _of_patient(connection, version, shown.sight, texts) if is_patient else _NOTHING_READ
     return Evidence(
-        version=version,
+        listed=listed,
         card=shown.cards[version.maker.id],
-        number=(page - 1) * PAGE + order.index(version.finding_id) + 1 if is_listed else None,
+        changed=await _find_differences(connection, listed, texts),
         law=law_of(version.finding, shown.cards[version.maker.id], shown.points),
         heirs=await find_heirs(connection, version.area, [version.finding_id], shown.sight),
         **of_patient,
     )
 
 
+async def _find_differences(connection: Connection, listed: Listed, texts: Texts) -> list[Difference]:
+    """What a finding says otherwise than when it was decided on."""
+    version = listed.version
+    if not listed.cited_version or listed.cited_version == version.version:
+        return []
+    cited = await load_version(connection, version.area, version.finding_id, listed.cited_version)
+    return [] if cited is None else differences(cited.finding, version.finding, texts)
+
+
 async def load_evidence(
     connection: Connection, shown: Shown, version: FindingVersion, texts: Texts
 ) -> tuple[Evidence, Names]:
-    """The evidence of a finding by itself, whatever lead it is of, with the names that it speaks of."""
+    """The evidence of a finding by itself, on which nobody decides, with the names that it speaks of."""
+    undecided = Listed(version, "open", None, None, False)
     names = await find_names(connection, shown, [version])
-    return await _evidence(connection, shown, version, [], 1, names, texts), names
+    return await _evidence(connection, shown, undecided, names, texts), names
 
 
-async def find_names(connection: Connection, shown: Shown, versions: list[FindingVersion]) -> Names:
+async def find_names(connection: Connection, shown: Shown, versions: Iterable[FindingVersion]) -> Names:
     """What findings call institutions and items."""
     return Names(await find_institutions_of(connection, [version.finding for version in versions]), shown.items)
 

@@ -1,52 +1,68 @@
-"""Deciding on a lead, and undoing it: the decision, the lead's next version and what is sent on, in one transaction."""
+"""Deciding on findings of a lead, and undoing it: the decision, the lead's next version and sums, and what is sent on,
+in one transaction."""
 
 import msgspec
 
 from casework.audit import Act
-from casework.decisions import Decision, Verdict, holding
+from casework.decisions import GROUNDS, Decision, Ground, Verdict
 from casework.reasons import tidied_reason
 from casework.sight import Sight
 from streams.bus import Message
 from streams.store.casework import decisions
-from streams.store.casework.decisions import Draft, NotHolding
+from streams.store.casework.decisions import Draft, FindingsChanged, NotHolding
+from streams.store.casework.listing import Chosen
 from streams.store.people import audit
 from streams.store.sessions import Connection
 from streams.store.transport.outbox import save_outbox
 from streams.topics import DECISIONS
 
 
+class GroundRefused(Exception):
+    """The reason of the fixed list does not fit the verdict."""
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What somebody decides: the verdict, why by the fixed list, and why in words."""
+
+    verdict: Verdict
+    ground: Ground
+    words: str = ""
+
+
 async def decide(
-    connection: Connection, lead_id: str, seen_version: int, verdict: Verdict, reason: str, by: str, sight: Sight
+    connection: Connection, lead_id: str, seen: int, chosen: Chosen, said: Said, by: str, sight: Sight
 ) -> Decision:
-    """Records a decision on a lead as it was seen, citing its findings that count today.
+    """Records a decision on the chosen findings of a lead as it was ``seen``: in that version.
 
-    Raises ``ValueError`` for a reason that says nothing, ``LeadUnknown`` (also for one out of sight), ``LeadChanged``.
+    Raises ``GroundRefused``, ``ValueError`` for words that say nothing where they have to, ``LeadUnknown`` (also for
+    one out of sight), ``FindingsChanged``, ``NothingChosen``.
+    """
+    if said.ground not in GROUNDS.get(said.verdict, ()):
+        raise GroundRefused
+    words = tidied_reason(said.words) if said.ground is Ground.OTHER or said.words.strip() else ""
+    async with connection.transaction():
+        held = await decisions.lock_lead(connection, lead_id, sight)
+        if seen > held.version:  # as a restored store may have it
+            raise FindingsChanged
+        cites = await decisions.find_chosen(connection, held.area, lead_id, chosen, seen, sight)
+        of = (held.area, lead_id, held.version)
+        return await _keep(connection, Draft(*of, said.verdict, said.ground, words, by, None, cites))
+
+
+async def undo(connection: Connection, lead_id: str, decision_id: int, reason: str, by: str, sight: Sight) -> Decision:
+    """Takes back a decision that holds on something; what was decided before it holds there again.
+
+    Raises ``ValueError`` for a reason that says nothing, ``LeadUnknown`` (also for one out of sight), ``NotHolding``.
     """
     reason = tidied_reason(reason)
-    if verdict is Verdict.UNDONE:
-        raise ValueError("undoing names the decision that it undoes")
     async with connection.transaction():
-        area = await decisions.lock_lead(connection, lead_id, seen_version, sight)
-        cites = await decisions.find_cited(connection, area, lead_id, sight)
-        return await _keep(connection, Draft(area, lead_id, seen_version, verdict, reason, by, None, cites))
-
-
-async def undo(
-    connection: Connection, lead_id: str, seen_version: int, decision_id: int, reason: str, by: str, sight: Sight
-) -> Decision:
-    """Takes back the decision that holds; the one before it holds again.
-
-    Raises ``ValueError`` for a reason that says nothing, ``LeadUnknown`` (also for one out of sight), ``LeadChanged``,
-    ``NotHolding``.
-    """
-    reason = tidied_reason(reason)
-    async with connection.transaction():
-        area = await decisions.lock_lead(connection, lead_id, seen_version, sight)
-        holds = holding(await decisions.find_decisions(connection, area, lead_id))
-        if holds is None or holds.decision_id != decision_id:
+        held = await decisions.lock_lead(connection, lead_id, sight)
+        if decision_id not in await decisions.find_holding(connection, held.area, lead_id):
             raise NotHolding
-        draft = Draft(area, lead_id, seen_version, Verdict.UNDONE, reason, by, decision_id, holds.cites)
-        return await _keep(connection, draft)
+        of_lead = await decisions.find_decisions(connection, held.area, lead_id)
+        undone = next(decision for decision in of_lead if decision.decision_id == decision_id)
+        of = (held.area, lead_id, held.version)
+        return await _keep(connection, Draft(*of, Verdict.UNDONE, None, reason, by, decision_id, undone.cites))
 
 
 async def _keep(connection: Connection, draft: Draft) -> Decision:
@@ -55,5 +71,5 @@ async def _keep(connection: Connection, draft: Draft) -> Decision:
     await save_outbox(connection, DECISIONS, [message])
     act = Act.UNDID if decision.undoes is not None else Act.DECIDED
     said = {"lead": decision.lead_id, "decision": str(decision.decision_id), "verdict": decision.decision.value}
-    await audit.note(connection, decision.decided_by, act, **said)
+    await audit.note(connection, decision.decided_by, act, **said, findings=str(len(decision.cites)))
     return decision

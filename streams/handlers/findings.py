@@ -29,7 +29,7 @@ class LeadsHandler:
         async with connection.transaction():
             await self._rule_sets.hold_to_show(connection)
             versions = [await self._with_topic(connection, version) for version in versions]
-            await leads.apply_findings(connection, versions)
+            await leads.apply_findings(connection, versions, await self._rule_sets.find_items(connection))
             await offsets.step(connection, batch)
         return Report()
 

@@ -5,7 +5,7 @@ begin meanwhile. So no batch is judged under two sets, and after the switch none
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -15,6 +15,7 @@ from knowledge_base.subjects import PATIENT
 from rules_lib.publication import changed_rules, renewed, with_imported, without_imported
 from rules_lib.rule_set import RuleSet
 from rules_lib.shipped_sets import SHIPPED
+from rules_lib.wording import item_names
 from streams.store.events import wider
 from streams.store.judgements import published
 from streams.store.judgements.published import PROGRAM
@@ -40,6 +41,7 @@ class RuleSets:
         self.own = own
         self._on_new_set = on_new_set
         self._loaded = {own.hash: own}
+        self._items: tuple[str, Mapping[str, str]] = own.hash, item_names(own.facts)
         self._held: str | None = None
 
     async def hold(self, connection: Connection) -> RuleSet:
@@ -67,6 +69,13 @@ class RuleSets:
             return self.own if hash is None else await self.get(connection, hash)
         except RuleSetUnusable:
             return self.own
+
+    async def find_items(self, connection: Connection) -> Mapping[str, str]:
+        """What the set in force calls items, by code."""
+        rule_set = await self.in_force(connection)
+        if self._items[0] != rule_set.hash:
+            self._items = rule_set.hash, item_names(rule_set.facts)
+        return self._items[1]
 
     async def get(self, connection: Connection, hash: str) -> RuleSet:
         """A published set. Raises ``LookupError`` where there is none of that hash, and ``RuleSetUnusable``."""

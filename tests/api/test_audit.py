@@ -29,13 +29,15 @@ async def test_what_is_done_at_the_desk_is_noted(
     page = f"/leads/{lead['lead_id']}"
     shown = (await client.get(page)).text
     csrf = client.headers["X-CSRF-Token"]
-    words = {"csrf": csrf, "version": str(lead["version"]), "decision": "confirmed", "reason": "与护理记录不符"}
+    words = {"csrf": csrf, "version": str(lead["version"]), "said": "confirmed.other", "reason": "与护理记录不符"}
+    words["everything"] = "true"
     assert (await client.post(f"{page}/decisions", data=words)).status_code == 303
     await client.get("/", params={"area": "420281"})
     entries = await _acts(connection)
     assert [act for act, _ in entries] == [Act.SAW_EVIDENCE, Act.DECIDED]
     assert entries[0][1]["finding"] in shown
-    assert entries[1][1] | {"decision": ""} == {"lead": lead["lead_id"], "verdict": "confirmed", "decision": ""}
+    told = {"lead": lead["lead_id"], "verdict": "confirmed", "decision": "", "findings": str(lead["findings"])}
+    assert entries[1][1] | {"decision": ""} == told
     today = (await client.get("/account/today")).text
     assert "查看证据" in today
     assert f'href="{page}"' in today

@@ -180,17 +180,18 @@ def test_keyboard_leads_from_the_queue_to_the_decision(tab: Visit, console: Cons
     page.keyboard.press("Enter")
     page.wait_for_url("**finding=**")
     page.keyboard.press("e")
-    expect(page.locator("#reason")).to_be_focused()
+    expect(page.locator("#said")).to_be_focused()
     assert _outline(page) == "solid"
+    page.keyboard.press("Tab")
     page.keyboard.type("jke?")
     expect(page.locator("#reason")).to_have_value("jke?")
 
 
-def test_e_in_the_queue_opens_the_reason(tab: Visit) -> None:
+def test_e_in_the_queue_opens_the_decision(tab: Visit) -> None:
     tab.page.keyboard.press("j")
     tab.page.keyboard.press("e")
     tab.page.wait_for_url("**/leads/**")
-    expect(tab.page.locator("#reason")).to_be_focused()
+    expect(tab.page.locator("#said")).to_be_focused()
 
 
 def test_question_mark_shows_and_hides_the_keys(tab: Visit) -> None:
@@ -274,14 +275,13 @@ def test_second_of_two_people_sees_what_changed_and_keeps_the_reason(browser: Br
         first, second = visit(one, console).page, visit(other, console).page
         for page in (first, second):
             _open_lead(page, console)
-        first.locator("#reason").fill("与护理记录不符")
-        first.get_by_role("button", name="确认全部疑点").click()
+        _decide(first, "confirmed.records", "与护理记录不符")
         expect(first.locator("#decision")).to_contain_text("已确认")
-        second.locator("#reason").fill("我认为应退回")
-        second.get_by_role("button", name="退回补充").click()
-        second.wait_for_url("**/leads/*?kept=*")
+        _decide(second, "returned.other", "我认为应退回")
+        second.wait_for_url("**/leads/*kept=*")
         expect(second.get_by_role("alert")).to_contain_text("与护理记录不符")
         expect(second.locator("#reason")).to_have_value("我认为应退回")
+        expect(second.locator("#said")).to_have_value("returned.other")
         second.reload()
         expect(second.locator("#reason")).to_have_value("我认为应退回")
         _look(second, "changed", "light")
@@ -290,9 +290,16 @@ def test_second_of_two_people_sees_what_changed_and_keeps_the_reason(browser: Br
         expect(first.locator("p.facts .state")).to_have_text("待处理")
 
 
+def _decide(page: Page, said: str, reason: str) -> None:
+    page.get_by_label("全选列出的疑点").check()
+    page.locator("#said").select_option(said)
+    page.locator("#reason").fill(reason)
+    page.get_by_role("button", name="记录决定").click()
+
+
 def _undo(page: Page) -> None:
     page.locator("#decision summary").first.click()
-    page.locator("#undo-reason").fill("核对后撤销")
+    page.locator("#decision [id^=undo-reason]").fill("核对后撤销")
     _look(page, "decided", "light")
     page.get_by_role("button", name="撤销", exact=True).click()
 
@@ -300,10 +307,11 @@ def _undo(page: Page) -> None:
 def test_reason_survives_the_end_of_the_session(tab: Visit, console: Console) -> None:
     page = tab.page
     _open_lead(page, console)
+    page.locator("#said").select_option("dismissed.excused")
     page.locator("#reason").fill("写了一半的理由")
     with ThreadPoolExecutor(1) as other:  # Playwright's loop runs in this thread
         other.submit(asyncio.run, _end_sessions(console.dsn)).result()
-    page.get_by_role("button", name="排除").click()
+    page.get_by_role("button", name="记录决定").click()
     _has_text(page, "登录已过期")
     sign_in(page, console)
     _has_text(page, "您已重新登录")
@@ -339,11 +347,10 @@ def test_everything_works_without_script(browser: Browser, console: Console) -> 
         page.get_by_role("button", name="筛选", exact=True).click()
         assert "topic=limits" in page.url
         page.locator("td.lead a").first.click()
-        page.locator("#reason").fill("两次间隔不足 15 天")
-        page.get_by_role("button", name="排除").click()
+        _decide(page, "dismissed.excused", "两次间隔不足 15 天")
         expect(page.locator("#decision")).to_contain_text("已排除")
         page.locator("#decision summary").first.click()
-        page.locator("#undo-reason").fill("再看一次")
+        page.locator("#decision [id^=undo-reason]").fill("再看一次")
         page.get_by_role("button", name="撤销", exact=True).click()
         expect(page.locator("p.facts .state")).to_have_text("待处理")
 

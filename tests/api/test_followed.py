@@ -8,13 +8,14 @@ import asyncpg
 import msgspec
 import pytest
 
-from casework.decisions import Verdict
+from casework.decisions import Ground, Verdict
 from casework.sight import Sight
 from knowledge_base.findings import Change, FindingVersion, GuiltyPart
 from knowledge_base.subjects import patient
 from rules_lib.rule_set import RuleSet
-from streams.acts.decide import decide, undo
+from streams.acts.decide import Said, decide, undo
 from streams.store.casework import leads
+from streams.store.casework.listing import Chosen
 from streams.store.judgements.findings import save_versions
 from streams.store.judgements.published import save_makers
 from tests.api.story import AREA, COUNTY, TODAY, next_version
@@ -53,7 +54,7 @@ def of_before(rule_set: RuleSet) -> RuleSet:
 async def _apply(connection: asyncpg.Connection, versions: Sequence[FindingVersion]) -> None:
     async with connection.transaction():
         await save_versions(connection, AREA, versions)
-        await leads.apply_findings(connection, versions)
+        await leads.apply_findings(connection, versions, ())
 
 
 async def _decided(connection: asyncpg.Connection, version: FindingVersion) -> str:
@@ -63,7 +64,8 @@ async def _decided(connection: asyncpg.Connection, version: FindingVersion) -> s
         version.finding_id,
     )
     assert row is not None
-    await decide(connection, *row, Verdict.CONFIRMED, "与护理记录不符", "inspector", TODAYS)
+    said = Said(Verdict.CONFIRMED, Ground.OTHER, "与护理记录不符")
+    await decide(connection, *row, Chosen(everything=True), said, "inspector", TODAYS)
     lead_id: str = row["lead_id"]
     return lead_id
 
@@ -155,8 +157,6 @@ async def test_decisions_that_were_undone_or_cite_rules_in_force_are_not_listed(
     page = shell.json("decisions", "followed", "--most", "1")
     assert ([entry["lead_id"] for entry in page["decisions"]], page["next"]) == ([lead_id], lead_id)
     assert _followed(shell, "--after", lead_id) == []
-    version, decision = await connection.fetchrow(
-        "select version, decision_id from leads join decisions using (area, lead_id) where lead_id = $1", lead_id
-    )
-    await undo(connection, lead_id, version, decision, "看错了", "inspector", TODAYS)
+    decision = await connection.fetchval("select decision_id from decisions where lead_id = $1", lead_id)
+    await undo(connection, lead_id, decision, "看错了", "inspector", TODAYS)
     assert _followed(shell) == []

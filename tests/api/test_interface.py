@@ -39,8 +39,10 @@ async def _lead(client: httpx.AsyncClient) -> dict[str, Any]:
     return lead
 
 
-async def _decide(client: httpx.AsyncClient, lead: dict[str, Any], reason: str = "与护理记录不符") -> httpx.Response:
-    body = {"version": lead["version"], "decision": "confirmed", "reason": reason}
+async def _decide(
+    client: httpx.AsyncClient, lead: dict[str, Any], reason: str = "与护理记录不符", **more: Any
+) -> httpx.Response:
+    body = {"version": lead["version"], "decision": "confirmed", "reason": reason} | more
     return await client.post(f"/api/leads/{lead['lead_id']}/decisions", json=body)
 
 
@@ -128,7 +130,7 @@ async def test_change_needs_the_token_of_the_session(client: httpx.AsyncClient) 
     lead = await _lead(client)
     del client.headers["X-CSRF-Token"]
     assert (await _decide(client, lead)).status_code == 403
-    form = {"version": str(lead["version"]), "decision": "confirmed", "reason": "手写的理由", "csrf": "forged"}
+    form = {"version": str(lead["version"]), "said": "confirmed.other", "reason": "手写的理由", "csrf": "forged"}
     answer = await client.post(f"/leads/{lead['lead_id']}/decisions", data=form, follow_redirects=True)
     assert "手写的理由" in answer.text
     assert (await _lead(client))["state"] == "open"
@@ -167,7 +169,7 @@ async def test_second_decision_on_what_was_seen_is_refused(
     lead = await _lead(client)
     assert (await _decide(client, lead)).status_code == 201
     refused = await _decide(client, lead)
-    assert (refused.status_code, refused.json()["detail"]) == (409, "LeadChanged")
+    assert (refused.status_code, refused.json()["detail"]) == (409, "FindingsChanged")
     assert await connection.fetchval("select count(*) from decisions") == 1
     assert await connection.fetchval("select count(*) from outbox") == 1
 
@@ -181,14 +183,15 @@ async def test_of_two_at_the_same_moment_one_is_recorded(
     assert await connection.fetchval("select count(*) from decisions") == 1
 
 
-async def test_new_finding_refuses_what_was_seen_and_the_page_says_what_came(
+async def test_changed_finding_refuses_what_was_seen_and_the_page_says_what_came(
     client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion], rule_set: RuleSet
 ) -> None:
     lead = await _lead(client)
     stays = [v for v in versions if v.finding.maker_id == "FW10000001"]
     await _apply(connection, [next_version(stays[0]), next_version(stays[1], Change.WITHDRAWN)], rule_set)
     csrf = (await client.get("/api/session")).json()["csrf"]
-    form = {"version": str(lead["version"]), "decision": "dismissed", "reason": "写好的理由", "csrf": csrf}
+    form = {"version": str(lead["version"]), "said": "dismissed.other", "reason": "写好的理由", "csrf": csrf}
+    form["everything"] = "true"
     answer = await client.post(f"/leads/{lead['lead_id']}/decisions", data=form, follow_redirects=True)
     assert "没有记录您的决定" in answer.text
     assert "疑点新增 0 条，修改 1 条，撤回 1 条，转到其他线索 0 条" in answer.text
@@ -219,11 +222,12 @@ async def test_undo_names_what_it_undoes_and_only_what_holds(client: httpx.Async
     lead = await _lead(client)
     first = (await _decide(client, lead)).json()["decision_id"]
     lead = await _lead(client)
-    second = (await _decide(client, lead, "再看一次")).json()["decision_id"]
+    cited = (await client.get(f"/api/leads/{lead['lead_id']}")).json()["decisions"][0]["cites"]
+    every = [citation["finding_id"] for citation in cited]
+    second = (await _decide(client, lead, "再看一次", findings=every)).json()["decision_id"]
 
     async def undo(number: int) -> httpx.Response:
-        body = {"version": (await _lead(client))["version"], "reason": "误判"}
-        return await client.post(f"/api/leads/{lead['lead_id']}/decisions/{number}/undo", json=body)
+        return await client.post(f"/api/leads/{lead['lead_id']}/decisions/{number}/undo", json={"reason": "误判"})
 
     assert (await undo(first)).json()["detail"] == "NotHolding"
     undone = await undo(second)
@@ -299,11 +303,12 @@ async def test_number_that_the_store_cannot_hold_is_refused(client: httpx.AsyncC
 
 async def test_form_with_a_number_that_the_store_cannot_hold_is_refused(client: httpx.AsyncClient) -> None:
     lead = (await _lead(client))["lead_id"]
-    words = {"version": str(HUGE), "decision": "confirmed", "reason": "理由", "csrf": client.headers["X-CSRF-Token"]}
+    words = {"version": str(HUGE), "said": "confirmed.other", "reason": "理由", "csrf": client.headers["X-CSRF-Token"]}
+    body = {"decision": "confirmed", "reason": "理由"}
     assert (await client.post(f"/leads/{lead}/decisions", data=words)).status_code == 422
-    assert (await client.post(f"/leads/{lead}/undo", data={**words, "decision_id": "1"})).status_code == 422
-    assert (await client.post(f"/api/leads/{lead}/decisions", json={**words, "version": HUGE})).status_code == 422
-    undo = {"version": 1, "reason": "理由"}
+    assert (await client.post(f"/leads/{lead}/undo", data={**words, "decision_id": str(HUGE)})).status_code == 422
+    assert (await client.post(f"/api/leads/{lead}/decisions", json={**body, "version": HUGE})).status_code == 422
+    undo = {"reason": "理由"}
     assert (await client.post(f"/api/leads/{lead}/decisions/{HUGE}/undo", json=undo)).status_code == 422
 
 

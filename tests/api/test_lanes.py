@@ -10,11 +10,14 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from casework.decisions import Ground, Verdict
 from casework.sight import Sight
 from knowledge_base.events.claims import Diagnosis
 from knowledge_base.findings import Change, FindingVersion, Lane
 from rules_lib.rule_set import RuleSet
+from streams.acts.decide import Said, decide
 from streams.store.casework import leads
+from streams.store.casework.listing import Chosen
 from streams.store.casework.queue import Lead, LeadFilter, find_leads
 from streams.store.judgements.published import save_makers
 from tests.api.story import AREA, COUNTY, HBA1C, TODAY, claim, judged, line, next_version, version_of
@@ -115,7 +118,8 @@ async def test_a_decided_lead_that_nothing_is_left_of_stays_in_its_lane(
     connection: asyncpg.Connection, odd: FindingVersion, rule_set: RuleSet
 ) -> None:
     await _apply(connection, [odd], rule_set)
-    await connection.execute("update leads set state = 'confirmed'")
+    said, everything = Said(Verdict.CONFIRMED, Ground.RECORDS), Chosen(everything=True)
+    await decide(connection, (await _lead(connection, "details")).lead_id, 1, everything, said, "inspector", SIGHT)
     await _apply(connection, [next_version(odd, Change.WITHDRAWN)], rule_set)
     lead = await _lead(connection, "details")
     assert (lead.findings, lead.lane) == (0, Lane.DATA_QUALITY)

@@ -10,12 +10,13 @@ import pytest
 from msgspec.structs import replace
 
 from api.leads import view
+from api.leads.choosing import PAGE
 from casework.sight import Sight
 from knowledge_base.cards import Words
 from knowledge_base.findings import Change, FindingVersion
 from rules_lib.rule_set import RuleSet
 from streams.handlers.rule_sets import publish, publish_first
-from streams.store.casework import queue
+from streams.store.casework import listing, queue
 from tests.api.story import AREA, COUNTY, NAMES, TODAY, TOWN, county, judged, next_version, save_claims, version_of
 from tests.streams.leads import apply_findings
 
@@ -68,7 +69,7 @@ async def test_interface_tells_one_state_of_a_lead(
     lead_id = await _lead_id(connection)
     monkeypatch.setattr(queue, "find_lead", find_and_withdraw)
     told = (await client.get(f"/api/leads/{lead_id}")).json()
-    assert (told["lead"]["findings"], len(told["findings"])) == (34, view.PAGE)
+    assert (told["lead"]["findings"], len(told["findings"])) == (34, PAGE)
     monkeypatch.undo()
     assert (await client.get(f"/api/leads/{lead_id}")).json()["findings"] == []
 
@@ -80,15 +81,15 @@ async def test_withdrawal_between_findings_and_their_rules_leaves_the_page_whole
     rule_set: RuleSet,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    find_lead_findings = queue.find_lead_findings
+    find_listed = listing.find_listed
 
-    async def find_and_withdraw(*arguments: object) -> list[FindingVersion]:
-        found = await find_lead_findings(*arguments)  # type: ignore[arg-type]
+    async def find_and_withdraw(*arguments: object) -> list[listing.Listed]:
+        found = await find_listed(*arguments)  # type: ignore[arg-type]
         await _apply(connection, [next_version(version, Change.WITHDRAWN) for version in stays], rule_set)
         return found
 
     lead_id = await _lead_id(connection)
-    monkeypatch.setattr(queue, "find_lead_findings", find_and_withdraw)
+    monkeypatch.setattr(listing, "find_listed", find_and_withdraw)
     page = await client.get(f"/leads/{lead_id}")
     assert page.status_code == 200
     assert "34 条疑点" in page.text
@@ -102,7 +103,8 @@ async def test_page_counts_by_the_size_of_its_pages(
 ) -> None:
     monkeypatch.setattr(view, "PAGE", 7)
     page = await client.get(f"/leads/{await _lead_id(connection)}", params={"page": 2, "lang": "en"})
-    assert 'start="8"' in page.text
+    assert page.text.count("data-finding") == 7
+    assert "Tick finding 8" in page.text
     assert "Page 2 of 5, 34 in all, 7 a page" in page.text
 
 
@@ -242,7 +244,8 @@ async def test_refused_decision_tells_how_many_findings_moved_away(
     client: httpx.AsyncClient, connection: asyncpg.Connection, stays: list[FindingVersion], rule_set: RuleSet
 ) -> None:
     lead_id = await _lead_id(connection)
-    form = {"version": "1", "decision": "dismissed", "reason": "写好的理由", "csrf": client.headers["X-CSRF-Token"]}
+    form = {"version": "1", "said": "dismissed.other", "reason": "写好的理由", "everything": "true"}
+    form["csrf"] = client.headers["X-CSRF-Token"]
     moved = [next_version(version, institution=TOWN) for version in stays[:2]]
     await _apply(connection, moved, rule_set)
     refused = await client.post(f"/leads/{lead_id}/decisions", data=form, follow_redirects=True)

@@ -15,16 +15,17 @@ from msgspec.structs import replace
 
 from api.frame.texts import load_texts
 from api.leads.view import Evidence, load_evidence
-from casework.decisions import Decision, Verdict
+from casework.decisions import Decision, Ground, Verdict
 from casework.sight import Onlooker, Sight
 from knowledge_base.findings import Change, FindingVersion, finding_id
 from knowledge_base.subjects import patient
 from rules_lib.rule_set import RuleSet
-from streams.acts.decide import decide, undo
+from streams.acts.decide import Said, decide, undo
 from streams.handlers.rule_sets import publish
-from streams.store.casework import queue
-from streams.store.casework.decisions import LeadUnknown, find_heirs, find_moved
+from streams.store.casework import listing, queue
+from streams.store.casework.decisions import LeadUnknown, find_aftermath, find_heirs
 from streams.store.casework.followed import find_followed
+from streams.store.casework.listing import Chosen, Listing
 from streams.store.casework.queue import SORTS, LeadFilter
 from streams.store.casework.trials import find_sample, find_trials, find_tried
 from streams.store.events.billed import load_billed
@@ -69,6 +70,7 @@ ONLOOKERS = [
 BEDS, ELSEWHERE = "FW10000001", "FW10000005"
 EVERY = LeadFilter(limit=200)
 REASON = "与护理记录不符"
+EVERYTHING, SAID = Chosen(everything=True), Said(Verdict.CONFIRMED, Ground.OTHER, REASON)
 
 _LEADS = "select * from leads where findings > 0 order by lead_id"
 _FINDINGS = """
@@ -170,8 +172,15 @@ async def test_a_lead_shows_itself_and_its_findings_where_it_is_in_sight(
         for lead in leads:
             of_lead = [row for row in expected if row["lead_id"] == lead.lead_id]
             assert await queue.find_lead(connection, lead.lead_id, sight) == (lead if of_lead else None), sight
-            findings = await queue.find_lead_findings(connection, lead, sight, 0, 100)
-            assert sorted(version.finding_id for version in findings) == [row["finding_id"] for row in of_lead], sight
+            of = (lead.area, lead.lead_id, Listing(show="all"))
+            findings = await listing.find_listed(connection, *of, None, sight, 0, 100)
+            groups = await listing.find_groups(connection, *of, sight, 0, 100)
+            sums = await listing.find_state_sums(connection, *of[:2], sight)
+            assert sum(group.findings for group in groups) == len(of_lead), sight
+            assert sum(of_state.findings for of_state in sums.values()) == len(of_lead), sight
+            assert sorted(listed.version.finding_id for listed in findings) == [row["finding_id"] for row in of_lead], (
+                sight
+            )
             makers = await queue.find_maker_counts(connection, lead, sight)
             assert dict(makers) == Counter(row["rule_id"] for row in of_lead), sight
 
@@ -184,7 +193,7 @@ async def test_a_finding_is_in_sight_where_its_lead_is(
         found = {
             version.finding_id: told[1]
             for version in store
-            if (told := await queue.find_finding(connection, version.finding_id, sight)) is not None
+            if (told := await listing.find_finding(connection, version.finding_id, sight)) is not None
         }
         assert found == expected, sight
 
@@ -208,7 +217,7 @@ async def decided(connection: asyncpg.Connection, store: list[FindingVersion]) -
     for area in (AREA, OTHER):
         lead_id = await _lead_id(connection, area, COUNTY)
         version = await connection.fetchval("select version from leads where lead_id = $1", lead_id)
-        found.append(await decide(connection, lead_id, version, Verdict.CONFIRMED, REASON, "inspector", WHOLE))
+        found.append(await decide(connection, lead_id, version, EVERYTHING, SAID, "inspector", WHOLE))
     return found
 
 
@@ -230,7 +239,7 @@ async def test_what_happened_to_findings_after_a_decision_is_told_where_they_are
             changes = await queue.find_changes(connection, area, lead_id, decision.lead_version, sight)
             assert (changes.raised, changes.revised, changes.withdrawn) == (0, stayed, stayed), sight
             assert changes.moved == len(left), sight
-            assert len(await find_moved(connection, decision, sight)) == len(left), sight
+            assert len((await find_aftermath(connection, area, lead_id, sight)).moved) == len(left), sight
             cited = [citation.finding_id for citation in decision.cites]
             assert len(await find_heirs(connection, area, cited, sight)) == len(left), sight
 
@@ -300,7 +309,7 @@ async def test_leads_out_of_sight_are_unknown_to_who_decides(
 ) -> None:
     for sight in ONLOOKERS:
         for lead in await connection.fetch(_LEADS):
-            words = (lead["lead_id"], lead["version"], Verdict.CONFIRMED, REASON, "inspector", sight)
+            words = (lead["lead_id"], lead["version"], EVERYTHING, SAID, "inspector", sight)
             transaction = connection.transaction()
             await transaction.start()
             if _sees(sight, lead["area"], lead["institution"]):
@@ -318,7 +327,7 @@ async def test_decisions_out_of_sight_are_undone_by_nobody(
 ) -> None:
     for sight in ONLOOKERS:
         for decision in decided:
-            words = (decision.lead_id, decision.lead_version + 1, decision.decision_id, REASON, "inspector", sight)
+            words = (decision.lead_id, decision.decision_id, REASON, "inspector", sight)
             transaction = connection.transaction()
             await transaction.start()
             if _sees(sight, decision.area, COUNTY):
@@ -335,7 +344,7 @@ async def test_who_may_not_see_a_lead_is_not_told_that_it_changed(
 ) -> None:
     for decision in decided:
         with pytest.raises(LeadUnknown):
-            await decide(connection, decision.lead_id, 0, Verdict.CONFIRMED, REASON, "inspector", OF_TOWN)
+            await decide(connection, decision.lead_id, 0, EVERYTHING, SAID, "inspector", OF_TOWN)
 
 
 @pytest.fixture
@@ -517,7 +526,7 @@ async def test_a_lead_out_of_sight_is_answered_as_one_that_is_not_there(
     version = await connection.fetchval("select version from leads where lead_id = $1", hidden)
     decision = next((d.decision_id for d in decided if d.lead_id == hidden), 1)
     form = {"version": str(version), "reason": REASON, "csrf": limited.headers["X-CSRF-Token"]}
-    body = {"version": version, "reason": REASON}
+    body = {"version": version, "decision": "dismissed", "reason": REASON}
     answers = []
     for lead_id, finding in ((hidden, name), ("0" * 32, "1" * 32)):
         got = [
@@ -525,10 +534,10 @@ async def test_a_lead_out_of_sight_is_answered_as_one_that_is_not_there(
             await limited.get(f"/leads/{lead_id}", params={"finding": finding}),
             await limited.get(f"/api/leads/{lead_id}"),
             await limited.get(f"/api/findings/{finding}"),
-            await limited.post(f"/leads/{lead_id}/decisions", data={**form, "decision": "dismissed"}),
+            await limited.post(f"/leads/{lead_id}/decisions", data={**form, "said": "dismissed.other"}),
             await limited.post(f"/leads/{lead_id}/undo", data={**form, "decision_id": str(decision)}),
-            await limited.post(f"/api/leads/{lead_id}/decisions", json={**body, "decision": "dismissed"}),
-            await limited.post(f"/api/leads/{lead_id}/decisions/{decision}/undo", json=body),
+            await limited.post(f"/api/leads/{lead_id}/decisions", json=body),
+            await limited.post(f"/api/leads/{lead_id}/decisions/{decision}/undo", json={"reason": REASON}),
         ]
         assert {answer.status_code for answer in got} == {404}
         answers.append([answer.text.replace(lead_id, "lead").replace(finding, "finding") for answer in got])

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from casework.sight import Sight
 from knowledge_base.findings import Change, FindingVersion
 from rules_lib.rule_set import RuleSet
-from streams.store.casework.queue import Lead, LeadFilter, find_changes, find_finding, find_lead_findings, find_leads
+from streams.store.casework.listing import Listed, Listing, find_finding, find_listed
+from streams.store.casework.queue import Lead, LeadFilter, find_changes, find_leads
 from tests.api.story import AREA, COUNTY, TODAY, TOWN, county, judged, next_version, version_of
 from tests.streams.leads import apply_findings
 
@@ -48,6 +49,10 @@ def _history(versions: Sequence[FindingVersion], chance: random.Random) -> list[
             version = next_version(version, change, institution=chance.choice([COUNTY, TOWN]))
             history.append(version)
     return history
+
+
+async def _listed(connection: asyncpg.Connection, lead: Lead, day: int) -> list[Listed]:
+    return await find_listed(connection, lead.area, lead.lead_id, Listing(), None, Sight(day), 0, 30)
 
 
 _ROWS = """
@@ -176,8 +181,8 @@ async def test_excusable_finding_shows_only_the_day_after(
     assert await find_finding(connection, waiting.finding_id, Sight(DAY)) is None
     lead = (await _leads(connection, DAY + 1))[TOWN, "places"]
     assert (lead.findings, lead.in_question) == (1, Decimal(80))
-    assert len(await find_lead_findings(connection, lead, Sight(DAY + 1), 0, 30)) == 1
-    assert await find_lead_findings(connection, lead, Sight(DAY), 0, 30) == []
+    assert len(await _listed(connection, lead, DAY + 1)) == 1
+    assert await _listed(connection, lead, DAY) == []
 
 
 async def test_queue_pages_by_key_through_every_order(

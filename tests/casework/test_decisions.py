@@ -1,8 +1,8 @@
-"""Decisions: which one holds after some were undone."""
+"""Decisions: which ones stand after some were undone, and which reasons fit which verdict."""
 
 from datetime import UTC, datetime
 
-from casework.decisions import Decision, Verdict, holding, state_of
+from casework.decisions import GROUNDS, Decision, Ground, Verdict, standing
 
 
 def _decision(number: int, verdict: Verdict, undoes: int | None = None) -> Decision:
@@ -11,17 +11,22 @@ def _decision(number: int, verdict: Verdict, undoes: int | None = None) -> Decis
     )
 
 
-def test_nothing_holds_where_nothing_was_decided() -> None:
-    assert holding([]) is None
-    assert state_of([]) == "open"
+def _numbers(decisions: list[Decision]) -> list[int]:
+    return [decision.decision_id for decision in standing(decisions)]
 
 
-def test_the_last_decision_holds() -> None:
-    decisions = [_decision(2, Verdict.CONFIRMED), _decision(1, Verdict.RETURNED)]
-    assert state_of(decisions) == "confirmed"
+def test_decisions_stand_beside_each_other_oldest_first() -> None:
+    assert _numbers([]) == []
+    assert _numbers([_decision(2, Verdict.CONFIRMED), _decision(1, Verdict.RETURNED)]) == [1, 2]
 
 
-def test_undoing_brings_back_what_held_before() -> None:
+def test_what_was_undone_and_undoing_itself_do_not_stand() -> None:
     decisions = [_decision(1, Verdict.RETURNED), _decision(2, Verdict.CONFIRMED), _decision(3, Verdict.UNDONE, 2)]
-    assert state_of(decisions) == "returned"
-    assert state_of([*decisions, _decision(4, Verdict.UNDONE, 1)]) == "open"
+    assert _numbers(decisions) == [1]
+    assert _numbers([*decisions, _decision(4, Verdict.UNDONE, 1)]) == []
+
+
+def test_every_verdict_has_reasons_and_every_reason_a_verdict() -> None:
+    assert GROUNDS.keys() == set(Verdict) - {Verdict.UNDONE}
+    assert {ground for grounds in GROUNDS.values() for ground in grounds} == set(Ground)
+    assert all(grounds[-1] is Ground.OTHER for grounds in GROUNDS.values())

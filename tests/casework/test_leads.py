@@ -1,12 +1,14 @@
 """Leads: what they are called, and that what they come to is a commutative function of their findings."""
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casework.decisions import Verdict
 from casework.leads import Dispute, LeadFinding, LeadKey, lead_id, lead_key, totals
 from knowledge_base.days import FIRST_DAY, as_date
 from knowledge_base.findings import Amounts, Change, Finding, FindingVersion, Lane, Maker, Severity
@@ -24,6 +26,8 @@ findings = st.builds(
     excuse_until=st.none() | st.integers(DAY, DAY + 9),
     disputes=st.lists(disputes, max_size=3, unique_by=lambda dispute: dispute.line).map(tuple),
     lane=st.sampled_from(Lane),
+    counts=st.just(True),
+    verdict=st.none() | st.sampled_from([Verdict.CONFIRMED, Verdict.DISMISSED, Verdict.RETURNED]),
 )
 
 
@@ -95,15 +99,50 @@ def test_order_does_not_matter(orders: tuple[list[LeadFinding], list[LeadFinding
 
 
 @given(st.lists(findings, max_size=8))
-def test_each_step_comes_to_what_counts_by_then(found: list[LeadFinding]) -> None:
+def test_each_step_comes_to_what_counts_by_then_in_its_state(found: list[LeadFinding]) -> None:
     for step in totals(found):
         counting = [finding for finding in found if finding.counts_from <= step.from_day]
+        states = {"open" if finding.verdict is None else str(finding.verdict) for finding in counting}
+        first = [state for state in ("open", "returned", "confirmed", "dismissed") if state in states]
+        assert step.state == (first[0] if first else "open")
+        in_state = [finding for finding in counting if (finding.verdict or "open") == step.state]
         greatest: dict[str, Decimal] = {}
-        for dispute in (dispute for finding in counting for dispute in finding.disputes):
+        for dispute in (dispute for finding in in_state for dispute in finding.disputes):
             greatest[dispute.line] = max(greatest.get(dispute.line, Decimal(0)), dispute.in_question)
         assert step.in_question == sum(greatest.values())
-        assert step.findings == len(counting)
-        assert step.people == len({finding.subject for finding in counting if finding.subject.kind == PATIENT})
+        assert step.findings == len(in_state)
+        assert step.people == len({finding.subject for finding in in_state if finding.subject.kind == PATIENT})
+        assert step.undecided == sum(finding.verdict is None for finding in counting)
+        assert step.undecided + step.decided == len(counting)
+
+
+def _decided(verdict: Verdict | None, amount: str, **more: Any) -> LeadFinding:
+    return msgspec.structs.replace(_finding(_dispute(amount, amount, "0", "0")), verdict=verdict, **more)
+
+
+def test_a_lead_speaks_of_what_is_still_to_be_decided_then_of_what_was_confirmed() -> None:
+    confirmed, dismissed, open_one = (
+        _decided(Verdict.CONFIRMED, "30"), _decided(Verdict.DISMISSED, "5"), _decided(None, "2"),
+    )  # fmt: skip
+    (total,) = totals([dismissed, open_one, confirmed])
+    assert (total.state, total.in_question, total.undecided, total.decided) == ("open", Decimal(2), 1, 2)
+    (total,) = totals([dismissed, confirmed])
+    assert (total.state, total.in_question, total.findings) == ("confirmed", Decimal(30), 1)
+    (total,) = totals([dismissed])
+    assert (total.state, total.in_question) == ("dismissed", Decimal(5))
+
+
+def test_what_was_decided_on_and_withdrawn_keeps_the_state_and_counts_no_more() -> None:
+    gone = _decided(Verdict.CONFIRMED, "30", counts=False, is_changed=True)
+    (total,) = totals([gone])
+    assert (total.state, total.findings, total.in_question, total.changed) == ("confirmed", 0, Decimal(0), 1)
+    (total,) = totals([gone, _decided(None, "2", is_new=True)])
+    assert (total.state, total.findings, total.fresh) == ("open", 1, 1)
+
+
+def test_a_lead_without_findings_is_as_it_was_decided() -> None:
+    assert [step.state for step in totals([], "returned")] == ["returned"]
+    assert [step.state for step in totals([])] == ["open"]
 
 
 def _version(last_day: int, institution: str = "H1") -> FindingVersion:

@@ -189,9 +189,10 @@ def _good(target: Target, chance: Random, known: Known, number: int) -> Spoilt:
     words: dict[str, Any] = {"version": chance.randint(1, 3), "decision": "dismissed", "reason": "与护理记录不符"}
     if target.path.startswith("/api/"):
         spoilt.headers += [("Content-Type", "application/json"), ("X-CSRF-Token", csrf)]
-        spoilt.body = json.dumps(words if "undo" not in target.path else {"version": 1, "reason": "误判"}).encode()
+        spoilt.body = json.dumps(words if "undo" not in target.path else {"reason": "误判"}).encode()
         return spoilt
     spoilt.headers.append(("Content-Type", "application/x-www-form-urlencoded"))
+    words |= {"said": "dismissed.excused", "everything": "true"}
     words |= {"csrf": csrf, "decision_id": 1, "purpose": "核对", "login": f"nobody-{number}", "password": "wrong"}
     spoilt.body = urlencode(words).encode()
     return spoilt
@@ -353,6 +354,14 @@ FIELDS = [
     "version",
     "decision",
     "decision_id",
+    "said",
+    "everything",
+    "group",
+    "finding",
+    "left_out",
+    "show",
+    "fold",
+    "least",
     "reason",
     "to",
     "until",

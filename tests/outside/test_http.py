@@ -158,7 +158,8 @@ async def test_the_longest_reason_fits_in_any_spelling(
     assert len(said) > 24_000
     made = await client.post(f"/api/leads/{lead['lead_id']}/decisions", content=said, headers=JSON)
     assert made.status_code == 201
-    form = {"version": "2", "decision": "dismissed", "reason": "𠮷" * 2000, "csrf": client.headers["X-CSRF-Token"]}
+    form = {"version": "2", "said": "dismissed.other", "reason": "𠮷" * 2000, "csrf": client.headers["X-CSRF-Token"]}
+    form |= {"show": "all", "everything": "true"}
     assert (await client.post(f"/leads/{lead['lead_id']}/decisions", data=form)).status_code == 303
 
 

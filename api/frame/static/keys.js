@@ -1,4 +1,4 @@
-// Keys for pages that work without them: j and k move over links marked data-item, e goes to the reason, ? shows the keys.
+// Keys for pages that work without them: j and k move over links marked data-item, e goes to the decision, ? shows the keys.
 "use strict";
 
 const typing = (element) => element.closest("input, textarea, select, [contenteditable]") !== null;
@@ -14,14 +14,13 @@ function move(step) {
 }
 
 function decide() {
-  const reason = document.getElementById("reason");
-  if (reason !== null) {
-    reason.closest("details")?.setAttribute("open", "");
-    reason.focus();
+  const said = document.getElementById("said");
+  if (said !== null) {
+    said.focus();
     return;
   }
   const item = document.activeElement?.closest("[data-item]") ?? document.querySelector("[data-item]");
-  if (item !== null) window.location.assign(`${item.getAttribute("href")}#reason`);
+  if (item !== null) window.location.assign(`${item.getAttribute("href")}#said`);
 }
 
 function toggleKeys() {
@@ -56,7 +55,7 @@ if (guilty !== null) {
   const region = guilty.closest(".scroll");
   region.scrollLeft = guilty.getBoundingClientRect().left - region.getBoundingClientRect().left - region.clientWidth / 2;
 }
-if (window.location.hash === "#reason") decide();
+if (window.location.hash === "#said") decide();
 // Reloading the page to sign in asks for it again and sends no password again.
 if (document.querySelector('form[action^="/sign-in"]') !== null) window.history.replaceState(null, "", window.location.href);
 // Work that goes on in steps goes on by itself; without script its button does.

@@ -1,19 +1,22 @@
 """Decisions as stored: written with the lead's next version. What people set going is ``streams.acts.decide``.
 
-Errors: ``LeadUnknown``; ``LeadChanged`` where somebody or something changed the lead first; ``NotHolding`` where a
-decision to be undone does not hold.
+Errors: ``LeadUnknown``; ``FindingsChanged`` where somebody or something changed one of the findings first;
+``NothingChosen``; ``NotHolding`` where a decision to be undone does not hold.
 """
 
 import json
 from collections.abc import Collection
 from datetime import UTC
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
 
-from casework.decisions import Citation, Decision, Verdict, state_of
+from casework.decisions import Citation, Decision, Ground, Scope, Verdict
 from casework.sight import Sight
 from streams.messages.versions import decode_version
+from streams.store.casework.leads import save_totals
+from streams.store.casework.listing import Chosen, chosen_arguments, is_chosen
 from streams.store.sights import SHOWN, in_sight, place_arguments, sight_arguments
 
 
@@ -32,8 +35,12 @@ class LeadUnknown(DecisionError):
     """There is no such lead, or it is out of sight."""
 
 
-class LeadChanged(DecisionError):
-    """The lead is no longer the one that was seen."""
+class FindingsChanged(DecisionError):
+    """Some findings are no longer what was seen: revised, withdrawn, or decided on meanwhile."""
+
+
+class NothingChosen(DecisionError):
+    """No finding was chosen."""
 
 
 class NotHolding(DecisionError):
@@ -48,11 +55,58 @@ async def find_decisions(connection: asyncpg.Connection, area: str, lead_id: str
     return [_decision(row) for row in rows]
 
 
-async def find_moved(connection: asyncpg.Connection, decision: Decision, sight: Sight) -> list[Place]:
-    """The findings that a decision cites and that belong to another lead now."""
-    cited = [citation.finding_id for citation in decision.cites]
-    places = await _find_places(connection, decision.area, cited, sight)
-    return [place for place in places if place.lead_id != decision.lead_id]
+class Aftermath(msgspec.Struct, frozen=True):
+    """What became of findings of a lead that were decided on: how many were revised, which were withdrawn, and which
+    belong to another lead now."""
+
+    revised: int
+    withdrawn: list[str]
+    moved: list[Place]
+
+
+async def find_aftermath(connection: asyncpg.Connection, area: str, lead_id: str, sight: Sight) -> Aftermath:
+    """What became of findings of a lead since they were decided on."""
+    rows = await connection.fetch(
+        """
+        select f.finding_id, f.is_open from lead_findings f
+        where f.area = $1 and f.lead_id = $2 and f.decision_id is not null
+            and (not f.is_open or f.cited_version <> f.version) order by f.finding_id
+        """,
+        area,
+        lead_id,
+    )
+    cited = await connection.fetch(
+        """
+        select distinct f.finding_id from decisions d join citations c using (area, decision_id)
+        join lead_findings f on f.area = c.area and f.finding_id = c.finding_id and f.decision_id = d.decision_id
+        where d.area = $1 and d.lead_id = $2 and f.lead_id <> $2
+        """,
+        area,
+        lead_id,
+    )
+    moved = await _find_places(connection, area, [row["finding_id"] for row in cited], sight)
+    withdrawn = [row["finding_id"] for row in rows if not row["is_open"]]
+    return Aftermath(len(rows) - len(withdrawn), withdrawn, moved)
+
+
+async def find_holding(connection: asyncpg.Connection, area: str, lead_id: str) -> dict[int, int]:
+    """On how many findings each standing decision on a lead holds, but for those that hold on none any more.
+
+    A decision that cites none, as of before it might, holds on the lead alone: on 0.
+    """
+    rows = await connection.fetch(
+        """
+        select d.decision_id, count(f.finding_id) as findings from decisions d
+        left join citations c using (area, decision_id)
+        left join lead_findings f on f.area = c.area and f.finding_id = c.finding_id and f.decision_id = d.decision_id
+        where d.area = $1 and d.lead_id = $2 and d.decision <> 'undone'
+            and not exists (select from decisions u where u.area = d.area and u.undoes = d.decision_id)
+        group by d.decision_id having count(f.finding_id) > 0 or count(c.finding_id) = 0
+        """,
+        area,
+        lead_id,
+    )
+    return {row["decision_id"]: row["findings"] for row in rows}
 
 
 async def find_heirs(
@@ -104,48 +158,75 @@ def _decision(row: asyncpg.Record) -> Decision:
         undoes=row["undoes"],
         cites=msgspec.json.decode(row["cites"], type=tuple[Citation, ...]),
         recorded_at=row["recorded_at"].astimezone(UTC),
+        scope=Scope(row["scope"]),
+        ground=None if row["ground"] is None else Ground(row["ground"]),
     )
 
 
-async def lock_lead(connection: asyncpg.Connection, lead_id: str, seen_version: int, sight: Sight) -> str:
-    """Holds a lead in sight still and returns its area. Two people who decide at once stand in line here.
+class Held(NamedTuple):
+    """A lead that a transaction holds still: its area, and its version now."""
 
-    Raises ``LeadUnknown``, ``LeadChanged``.
-    """
-    lead = await connection.fetchrow(
+    area: str
+    version: int
+
+
+async def lock_lead(connection: asyncpg.Connection, lead_id: str, sight: Sight) -> Held:
+    """Holds a lead in sight still. Two people who decide at once stand in line here. Raises ``LeadUnknown``."""
+    row = await connection.fetchrow(
         f"select area, version from leads where lead_id = $3 and {in_sight('leads', 1)} for update",
         *place_arguments(sight),
         lead_id,
     )
-    if lead is None:
+    if row is None:
         raise LeadUnknown
-    if lead["version"] != seen_version:
-        raise LeadChanged
-    area: str = lead["area"]
-    return area
+    return Held(**row)
 
 
-async def find_cited(connection: asyncpg.Connection, area: str, lead_id: str, sight: Sight) -> tuple[Citation, ...]:
-    """The findings of a lead that count today, in the versions that hold."""
+async def find_chosen(
+    connection: asyncpg.Connection, area: str, lead_id: str, chosen: Chosen, seen: int, sight: Sight
+) -> tuple[Citation, ...]:
+    """The findings that somebody chose on a lead as it was ``seen``, in the versions that hold, by name.
+
+    What came into the lead since was not seen and is left out. Raises ``FindingsChanged`` where one of the others was
+    revised, withdrawn, moved, or decided on since, ``NothingChosen``.
+    """
     rows = await connection.fetch(
         f"""
-        select f.finding_id, f.version from {SHOWN}
-        where f.area = $4 and f.lead_id = $5 and f.is_open order by f.finding_id
+        select f.finding_id, f.version, f.lead_id <> $6 or f.lead_version > $4 or acted.is_acted_on as is_changed
+        from {SHOWN} cross join lateral (
+            select exists (
+                select from citations c join decisions d using (area, decision_id)
+                where c.area = f.area and c.finding_id = f.finding_id and d.lead_id = f.lead_id and d.lead_version >= $4
+            ) as is_acted_on
+        ) acted
+        where f.area = $5 and {is_chosen(chosen, 7)} and (
+            f.lead_id = $6 and (f.is_open or f.lead_version > $4) and coalesce(f.raised_in, f.lead_version) <= $4
+            or f.lead_id <> $6 and f.finding_id in (
+                select d.finding_id from lead_departures d
+                where d.area = $5 and d.lead_id = $6 and d.lead_version > $4))
+        order by f.finding_id
         """,
         *sight_arguments(sight),
+        seen,
         area,
         lead_id,
+        *chosen_arguments(chosen),
     )
+    if any(row["is_changed"] for row in rows) or set(chosen.findings) - {row["finding_id"] for row in rows}:
+        raise FindingsChanged
+    if not rows:
+        raise NothingChosen
     return tuple(Citation(row["finding_id"], row["version"]) for row in rows)
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """A decision before it is kept: ``lead_version`` is the one that was seen."""
+    """A decision before it is kept."""
 
     area: str
     lead_id: str
     lead_version: int
     verdict: Verdict
+    ground: Ground | None
     reason: str
     decided_by: str
     undoes: int | None
@@ -153,33 +234,34 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 async def append(connection: asyncpg.Connection, draft: Draft) -> Decision:
-    """Writes a decision and brings its lead to its next version and state, in the transaction that holds the lead."""
+    """Writes a decision and brings its lead to its next version and sums, in the transaction that holds the lead.
+
+    The store itself brings what holds on the findings up to date, and marks other leads whose findings it concerns.
+    """
     row = await connection.fetchrow(
         """
-        insert into decisions (area, lead_id, lead_version, decision, reason, decided_by, undoes, cites)
-        values ($1, $2, $3, $4, $5, $6, $7, $8::jsonb) returning *
+        insert into decisions (area, lead_id, lead_version, decision, ground, reason, decided_by, undoes, cites, scope)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, 'findings') returning *
         """,
         draft.area,
         draft.lead_id,
         draft.lead_version,
         draft.verdict.value,
+        draft.ground,
         draft.reason,
         draft.decided_by,
         draft.undoes,
         json.dumps(msgspec.to_builtins(draft.cites)),
     )
     assert row is not None
-    decision = _decision(row)
-    state = state_of(await find_decisions(connection, draft.area, draft.lead_id))
     await connection.execute(
         """
-        update leads set version = version + 1, state = $3, assignee = $4, held_until = null, seq = default,
-            updated_at = now()
+        update leads set version = version + 1, assignee = $3, held_until = null, seq = default, updated_at = now()
         where area = $1 and lead_id = $2
         """,
         draft.area,
         draft.lead_id,
-        state,
         draft.decided_by,
     )
-    return decision
+    await save_totals(connection, [(draft.area, draft.lead_id)])
+    return _decision(row)

@@ -6,7 +6,7 @@ from typing import Literal
 import asyncpg
 import msgspec
 
-from casework.decisions import Decision, holding
+from casework.decisions import Decision, standing
 from casework.sight import Sight
 from knowledge_base.findings import FindingVersion, Part
 from streams.messages.versions import decode_version
@@ -31,7 +31,7 @@ class Gone(msgspec.Struct, frozen=True):
 
 
 class Followed(msgspec.Struct, frozen=True):
-    """The decision that holds on a lead, with its findings of rules that are gone."""
+    """A decision that holds on findings of rules that are gone, with these findings."""
 
     institution: str
     topic: str
@@ -43,16 +43,16 @@ class Followed(msgspec.Struct, frozen=True):
 async def find_followed(
     connection: asyncpg.Connection, known: Collection[str], sight: Sight, after: str, most: int
 ) -> tuple[list[Followed], str | None]:
-    """Decisions that hold and cite findings of makers that are not ``known``, by lead, from behind a lead's name on.
+    """Decisions that hold on findings of makers that are not ``known``, by lead, from behind a lead's name on.
 
     Looks at ``most`` leads and says behind which one the next page begins, ``None`` on the last.
     """
     leads = await connection.fetch(
         f"""
         select l.area, l.lead_id, l.institution, l.topic, l.service_year from leads l
-        where l.state <> 'open' and l.lead_id > $4 and {in_sight("l", 1)} and exists (
-            select from decisions d cross join lateral jsonb_to_recordset(d.cites) as cited (finding_id text)
-            join lead_findings f on f.area = d.area and f.finding_id = cited.finding_id
+        where l.lead_id > $4 and {in_sight("l", 1)} and exists (
+            select from decisions d join citations c using (area, decision_id)
+            join lead_findings f on f.area = c.area and f.finding_id = c.finding_id and f.decision_id = d.decision_id
             where d.area = l.area and d.lead_id = l.lead_id and f.rule_id <> all($3::text[]))
         order by l.lead_id limit $5
         """,
@@ -63,10 +63,10 @@ async def find_followed(
     )
     found = []
     for lead in leads:
-        decision = holding(await find_decisions(connection, lead["area"], lead["lead_id"]))
-        gone = [] if decision is None else await _find_gone(connection, decision, known, sight)
-        if decision is not None and gone:
-            found.append(Followed(lead["institution"], lead["topic"], lead["service_year"], decision, gone))
+        for decision in standing(await find_decisions(connection, lead["area"], lead["lead_id"])):
+            gone = await _find_gone(connection, decision, known, sight)
+            if gone:
+                found.append(Followed(lead["institution"], lead["topic"], lead["service_year"], decision, gone))
     return found, leads[-1]["lead_id"] if len(leads) == most else None
 
 
@@ -75,13 +75,14 @@ async def _find_gone(
 ) -> list[Gone]:
     rows = await connection.fetch(
         f"""
-        select f.finding_id, f.rule_id, f.is_open, f.body from lead_findings f
-        where f.area = $3 and f.finding_id = any($4::text[]) and f.rule_id <> all($5::text[]) and {home_in_sight(1)}
+        select f.finding_id, f.rule_id, f.is_open, f.body from lead_findings f join citations c using (area, finding_id)
+        where f.area = $3 and c.decision_id = $4 and f.decision_id = $4 and f.rule_id <> all($5::text[])
+            and {home_in_sight(1)}
         order by f.finding_id
         """,
         *place_arguments(sight),
         decision.area,
-        [citation.finding_id for citation in decision.cites],
+        decision.decision_id,
         list(known),
     )
     gone = []

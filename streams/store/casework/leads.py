@@ -10,11 +10,13 @@ from decimal import Decimal
 import asyncpg
 import msgspec
 
-from casework.leads import Dispute, LeadFinding, LeadKey, Totals, lead_id, lead_key, totals
+from casework.decisions import Verdict
+from casework.leads import ZERO, Dispute, LeadFinding, LeadKey, Totals, lead_id, lead_key, totals
 from knowledge_base.days import as_date
 from knowledge_base.findings import Change, FindingVersion, Lane, Severity
 from knowledge_base.subjects import Subject
-from streams.messages.versions import encode_version
+from streams.messages.versions import decode_version, encode_version
+from streams.store.casework.listing import IS_NEW, LAST_ACT
 
 _encode = msgspec.json.Encoder().encode
 
@@ -22,18 +24,21 @@ LeadName = tuple[str, str]
 """(area, lead_id)"""
 
 _COUNTED = (
-    "findings", "people", "in_question", "in_fund", "loss", "lines", "lines_without_loss", "newest_day", "severity",
-    "at_stake", "lane",
+    "state", "findings", "people", "in_question", "in_fund", "loss", "lines", "lines_without_loss", "newest_day",
+    "severity", "at_stake", "lane", "undecided", "decided", "fresh", "changed",
 )  # fmt: skip
 
 
-async def apply_findings(connection: asyncpg.Connection, versions: Sequence[FindingVersion]) -> None:
+async def apply_findings(
+    connection: asyncpg.Connection, versions: Sequence[FindingVersion], items: Collection[str]
+) -> None:
     """Brings leads to some finding versions, in a transaction that the caller owns and that holds the set in force.
 
     The highest version of a finding holds; older and equal ones are ignored. A finding whose institution changed
     moves to another lead; the lead that it leaves stays, with what is left in it. Each version says its topic. How
     severe a maker is, in which lane, and whether it is live, the makers of the set in force say: findings of those that
-    are not live are kept and never summed.
+    are not live are kept and never summed. ``items`` are the codes of items that the set knows: people find findings
+    folded by those that an occurrence names.
     """
     newest = _newest(versions)
     stored = await _find_stored(connection, newest)
@@ -41,12 +46,56 @@ async def apply_findings(connection: asyncpg.Connection, versions: Sequence[Find
     if not fresh:
         return
     homes = {(v.area, v.finding_id): lead_key(v, v.topic) for v in fresh}
+    heirs = await _find_heirs(connection, homes)
     left = {(name[0], stored[name][1]) for name in homes if name in stored}
     touched = await _next_versions(connection, homes.values(), left)
     await _save_departures(connection, stored, homes, touched)
-    await _save_findings(connection, fresh, homes, touched)
+    await _save_findings(connection, fresh, homes, touched, items)
     await _save_lines(connection, fresh, homes)
-    await _save_totals(connection, touched.keys())
+    await _follow_decisions(connection, {*homes, *heirs})
+    await save_totals(connection, touched.keys())
+
+
+async def sum_marked(connection: asyncpg.Connection, items: Collection[str], most: int) -> int:
+    """Sums leads that were marked for it, in a transaction of its own, and says how many.
+
+    Marked are those that the release before summed or decided on, and those of findings whose decision changed from
+    another lead. Findings get what that release did not write. Leads that somebody is at are left for the next time.
+    """
+    async with connection.transaction():
+        rows = await connection.fetch(
+            """
+            select l.area, l.lead_id from leads l
+            where (l.area, l.lead_id) in (select m.area, m.lead_id from leads_to_sum m order by 1, 2 limit $1)
+            order by l.area, l.lead_id for update skip locked
+            """,
+            most,
+        )
+        names = [(row["area"], row["lead_id"]) for row in rows]
+        await _complete_findings(connection, names, items)
+        await save_totals(connection, names)
+    return len(names)
+
+
+async def _complete_findings(
+    connection: asyncpg.Connection, leads: Collection[LeadName], items: Collection[str]
+) -> None:
+    rows = await connection.fetch(
+        """
+        select f.area, f.finding_id, f.body from unnest($1::text[], $2::text[]) as wanted (area, lead_id)
+        join lead_findings f using (area, lead_id) where f.items is null
+        """,
+        *_columns(leads),
+    )
+    await connection.executemany(
+        """
+        update lead_findings f set items = $3, in_question = (
+            select coalesce(sum(l.in_question), 0) from lead_lines l
+            where l.area = f.area and l.finding_id = f.finding_id)
+        where f.area = $1 and f.finding_id = $2
+        """,
+        [(row["area"], row["finding_id"], _items_of(decode_version(row["body"]), items)) for row in rows],
+    )
 
 
 async def sum_again(connection: asyncpg.Connection, area: str, makers: Sequence[str]) -> None:
@@ -66,7 +115,7 @@ async def sum_again(connection: asyncpg.Connection, area: str, makers: Sequence[
         area,
         makers,
     )
-    await _save_totals(connection, touched.keys())
+    await save_totals(connection, touched.keys())
 
 
 def _newest(versions: Iterable[FindingVersion]) -> dict[tuple[str, str], FindingVersion]:
@@ -96,6 +145,18 @@ async def _find_stored(
         *_columns(names),
     )
     return {(row["area"], row["finding_id"]): (row["version"], row["lead_id"]) for row in rows}
+
+
+async def _find_heirs(connection: asyncpg.Connection, names: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The findings that went on with withdrawn ones of these so far: one that is raised again is its own."""
+    rows = await connection.fetch(
+        """
+        select f.area, heir_of(f.body) as heir from unnest($1::text[], $2::text[]) as wanted (area, finding_id)
+        join lead_findings f using (area, finding_id) where not f.is_open and heir_of(f.body) is not null
+        """,
+        *_columns(names),
+    )
+    return [(row["area"], row["heir"]) for row in rows]
 
 
 async def _next_versions(
@@ -152,6 +213,7 @@ async def _save_findings(
     versions: Sequence[FindingVersion],
     homes: Mapping[tuple[str, str], LeadKey],
     touched: Mapping[LeadName, int],
+    items: Collection[str],
 ) -> None:
     severities = await _find_severities(connection, {version.maker.id for version in versions})
     rows = []
@@ -174,21 +236,29 @@ async def _save_findings(
                 touched[version.area, home],
                 version.maker.set,
                 finding.at_stake if isinstance(finding.at_stake, Decimal) else None,
+                sum((guilty.amounts.in_question for guilty in finding.guilty), ZERO),
+                _items_of(version, items),
             )
         )
     await connection.executemany(
         """
         insert into lead_findings (area, finding_id, lead_id, rule_id, version, is_open, subject_kind, subject,
-            last_day, excuse_until, severity, body, lead_version, rule_set, at_stake)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+            last_day, excuse_until, severity, body, lead_version, raised_in, rule_set, at_stake, in_question, items)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, $16, $17)
         on conflict (area, finding_id) do update set lead_id = excluded.lead_id, rule_id = excluded.rule_id,
             version = excluded.version, is_open = excluded.is_open, subject = excluded.subject,
             last_day = excluded.last_day, excuse_until = excluded.excuse_until, severity = excluded.severity,
             body = excluded.body, lead_version = excluded.lead_version, rule_set = excluded.rule_set,
-            at_stake = excluded.at_stake
+            at_stake = excluded.at_stake, in_question = excluded.in_question, items = excluded.items,
+            raised_in = case when lead_findings.is_open and lead_findings.lead_id = excluded.lead_id
+                then coalesce(lead_findings.raised_in, lead_findings.lead_version) else excluded.raised_in end
         """,
         rows,
     )
+
+
+def _items_of(version: FindingVersion, items: Collection[str]) -> list[str]:
+    return [word for word in version.finding.occurrence[1:] if word in items]
 
 
 async def _find_severities(connection: asyncpg.Connection, makers: Collection[str]) -> dict[str, int]:
@@ -227,9 +297,29 @@ async def _save_lines(
     await connection.copy_records_to_table("lead_lines", records=rows, columns=columns)
 
 
-async def _save_totals(connection: asyncpg.Connection, leads: Collection[LeadName]) -> None:
-    found = await _find_open(connection, leads)
-    steps = {name: totals(found[name]) for name in sorted(leads)}
+async def _follow_decisions(connection: asyncpg.Connection, names: Iterable[tuple[str, str]]) -> None:
+    """What was decided holds on findings of new versions, and on those that go on with withdrawn ones."""
+    by_area: dict[str, list[str]] = defaultdict(list)
+    for area, finding_id in names:
+        by_area[area].append(finding_id)
+    await connection.executemany("select follow_decisions($1, $2::text[])", sorted(by_area.items()))
+
+
+async def save_totals(connection: asyncpg.Connection, leads: Collection[LeadName]) -> None:
+    """Sums some leads, which the transaction holds, from what their findings are and what was decided on these.
+
+    Marks go first: one that is made meanwhile stays, and the lead is summed again.
+    """
+    await connection.execute(
+        """
+        delete from leads_to_sum m using unnest($1::text[], $2::text[]) as summed (area, lead_id)
+        where m.area = summed.area and m.lead_id = summed.lead_id
+        """,
+        *_columns(leads),
+    )
+    found = await _find_counting(connection, leads)
+    otherwise = await _find_bare_verdicts(connection, [name for name in leads if not found[name]])
+    steps = {name: totals(found[name], otherwise.get(name, "open")) for name in sorted(leads)}
     names = _columns(leads)
     await connection.execute(
         """
@@ -248,8 +338,9 @@ async def _save_totals(connection: asyncpg.Connection, leads: Collection[LeadNam
         """
         update leads l set findings = t.findings, people = t.people, in_question = t.in_question,
             in_fund = t.in_fund, loss = t.loss, newest_day = t.newest_day, severity = t.severity,
-            at_stake = t.at_stake, counts_from = t.from_day,
-            lane = case when t.findings > 0 then t.lane else coalesce((
+            at_stake = t.at_stake, counts_from = t.from_day, state = t.state, undecided = t.undecided,
+            decided = t.decided, fresh = t.fresh, changed = t.changed,
+            lane = case when t.undecided + t.decided > 0 then t.lane else coalesce((
                 select max(m.lane) from lead_findings f join makers m on m.id = f.rule_id
                 where f.area = l.area and f.lead_id = l.lead_id having count(distinct m.lane) = 1), t.lane) end
         from (
@@ -265,11 +356,30 @@ async def _save_totals(connection: asyncpg.Connection, leads: Collection[LeadNam
 def _counted(step: Totals) -> tuple[object, ...]:
     newest = None if step.newest_day is None else as_date(step.newest_day)
     money = (step.in_question, step.in_fund, step.loss, step.lines, step.lines_without_loss)
-    return (step.findings, step.people, *money, newest, int(step.severity), step.at_stake, step.lane.value)
+    counts = (step.undecided, step.decided, step.fresh, step.changed)
+    seriousness = (int(step.severity), step.at_stake, step.lane.value)
+    return (step.state, step.findings, step.people, *money, newest, *seriousness, *counts)
 
 
-async def _find_open(connection: asyncpg.Connection, leads: Collection[LeadName]) -> dict[LeadName, list[LeadFinding]]:
-    """The open findings of live makers of some leads, with their parts in dispute."""
+async def _find_bare_verdicts(connection: asyncpg.Connection, leads: Collection[LeadName]) -> dict[LeadName, str]:
+    """What the last standing decision says of leads that hold no finding, as of before it might cite none."""
+    rows = await connection.fetch(
+        """
+        select distinct on (d.area, d.lead_id) d.area, d.lead_id, d.decision
+        from unnest($1::text[], $2::text[]) as wanted (area, lead_id) join decisions d using (area, lead_id)
+        where d.decision <> 'undone'
+            and not exists (select from decisions u where u.area = d.area and u.undoes = d.decision_id)
+        order by d.area, d.lead_id, d.decision_id desc
+        """,
+        *_columns(leads),
+    )
+    return {(row["area"], row["lead_id"]): row["decision"] for row in rows}
+
+
+async def _find_counting(
+    connection: asyncpg.Connection, leads: Collection[LeadName]
+) -> dict[LeadName, list[LeadFinding]]:
+    """The open findings of live makers of some leads, with their parts in dispute, and all that was decided on."""
     names = _columns(leads)
     lines = await connection.fetch(
         """
@@ -282,25 +392,33 @@ async def _find_open(connection: asyncpg.Connection, leads: Collection[LeadName]
     for area, finding_id, *dispute in lines:
         disputes[area, finding_id].append(Dispute(*dispute))
     rows = await connection.fetch(
-        """
-        select f.area, f.lead_id, f.finding_id, f.subject_kind, f.subject, f.last_day, f.severity, f.excuse_until,
-            f.at_stake, m.lane
+        f"""
+        select f.area, f.lead_id, f.finding_id, f.subject_kind, f.subject, f.last_day, f.severity, f.at_stake, m.lane,
+            case when f.is_open and m.live then f.excuse_until end as excuse_until, f.is_open and m.live as counts,
+            f.verdict, coalesce(not f.is_open or f.cited_version <> f.version, false) as is_changed,
+            {IS_NEW} as is_new
         from unnest($1::text[], $2::text[]) as wanted (area, lead_id) join lead_findings f using (area, lead_id)
-        join makers m on m.id = f.rule_id and m.live where f.is_open
+        join makers m on m.id = f.rule_id {LAST_ACT}
+        where f.verdict is not null or f.is_open and m.live
         """,
         *names,
     )
     found: dict[LeadName, list[LeadFinding]] = defaultdict(list)
-    for area, lead, finding_id, kind, name, last_day, severity, excuse_until, at_stake, lane in rows:
-        found[area, lead].append(
+    for row in rows:
+        verdict, excuse_until = row["verdict"], row["excuse_until"]
+        found[row["area"], row["lead_id"]].append(
             LeadFinding(
-                Subject(kind, name),
-                last_day.toordinal(),
-                Severity(severity),
+                Subject(row["subject_kind"], row["subject"]),
+                row["last_day"].toordinal(),
+                Severity(row["severity"]),
                 None if excuse_until is None else excuse_until.toordinal(),
-                tuple(disputes[area, finding_id]),
-                at_stake,
-                Lane(lane),
+                tuple(disputes[row["area"], row["finding_id"]]),
+                row["at_stake"],
+                Lane(row["lane"]),
+                counts=row["counts"],
+                verdict=None if verdict is None else Verdict(verdict),
+                is_changed=verdict is not None and row["is_changed"],
+                is_new=row["is_new"],
             )
         )
     return found

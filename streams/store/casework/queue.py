@@ -9,8 +9,7 @@ import asyncpg
 import msgspec
 
 from casework.sight import Sight
-from knowledge_base.findings import FindingVersion, Lane
-from streams.messages.versions import decode_version
+from knowledge_base.findings import Lane
 from streams.store.casework.holders import HOLDER
 from streams.store.sights import SHOWN, in_sight, place_arguments, sight_arguments
 
@@ -55,7 +54,8 @@ class LeadFilter(msgspec.Struct, frozen=True):
 
 
 class Lead(msgspec.Struct, frozen=True):
-    """A lead as it counts on a day. Amounts in yuan; ``waiting`` findings count only when no excuse came in time."""
+    """A lead as it counts on a day, as ``casework.leads.Totals`` says it: ``findings``, people and amounts (yuan) are
+    of its findings in the lead's own state. ``waiting`` findings count only when no excuse came in time."""
 
     area: str
     lead_id: str
@@ -79,9 +79,18 @@ class Lead(msgspec.Struct, frozen=True):
     newest_day: date | None
     severity: int
     waiting: int
+    undecided: int
+    decided: int
+    fresh: int
+    changed: int
     at_stake: Decimal
     first: Decimal
     second: Decimal
+
+    @property
+    def all_findings(self) -> int:
+        """Findings that count today, whatever was decided on them."""
+        return self.undecided + self.decided
 
     @property
     def cursor(self) -> Cursor:
@@ -129,15 +138,16 @@ class Gap(msgspec.Struct, frozen=True):
 _SETTLED = f"""
     select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state, {HOLDER} as assignee,
         l.held_until, l.updated_at,
-        l.findings, l.people, l.in_question, l.in_fund, l.loss, l.newest_day, l.severity, 0 as waiting, l.at_stake,
-        l.lane
+        l.findings, l.people, l.in_question, l.in_fund, l.loss, l.newest_day, l.severity, 0 as waiting,
+        l.undecided, l.decided, l.fresh, l.changed, l.at_stake, l.lane
     from leads l where l.counts_from <= $1
 """
 _UNSETTLED = f"""
-    select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state, {HOLDER} as assignee,
-        l.held_until, l.updated_at,
+    select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, coalesce(t.state, l.state) as state,
+        {HOLDER} as assignee, l.held_until, l.updated_at,
         t.findings, t.people, t.in_question, t.in_fund, t.loss, t.newest_day, t.severity,
-        l.findings - t.findings as waiting, t.at_stake, t.lane
+        l.undecided + l.decided - t.undecided - t.decided as waiting,
+        t.undecided, t.decided, t.fresh, t.changed, t.at_stake, t.lane
     from leads l
     join lateral (
         select * from lead_totals t where t.area = l.area and t.lead_id = l.lead_id and t.from_day <= $1
@@ -286,28 +296,6 @@ async def find_institution_names(connection: asyncpg.Connection, codes: Collecti
     return {row["institution"]: row["name"] for row in rows}
 
 
-async def find_lead_findings(
-    connection: asyncpg.Connection, lead: Lead, sight: Sight, offset: int, limit: int
-) -> list[FindingVersion]:
-    """Findings of a lead that count today: the most serious first, then those with the most money."""
-    rows = await connection.fetch(
-        f"""
-        select f.body from {SHOWN}
-        left join lateral (
-            select sum(in_question) as money from lead_lines l where l.area = f.area and l.finding_id = f.finding_id
-        ) money on true
-        where f.area = $4 and f.lead_id = $5 and f.is_open
-        order by f.severity, money.money desc nulls last, f.last_day desc, f.finding_id offset $6 limit $7
-        """,
-        *sight_arguments(sight),
-        lead.area,
-        lead.lead_id,
-        offset,
-        limit,
-    )
-    return [decode_version(row["body"]) for row in rows]
-
-
 async def find_maker_counts(connection: asyncpg.Connection, lead: Lead, sight: Sight) -> list[tuple[str, int]]:
     """(rule or detector, findings that count today), the most serious first."""
     rows = await connection.fetch(
@@ -350,16 +338,6 @@ async def find_beside(connection: asyncpg.Connection, lead: Lead, sight: Sight) 
         return Beside(0, 0, [])
     first = [Neighbour(**{name: row[name] for name in Neighbour.__struct_fields__}) for row in rows]
     return Beside(rows[0]["all_findings"], rows[0]["all_leads"], first)
-
-
-async def find_finding(
-    connection: asyncpg.Connection, finding_id: str, sight: Sight
-) -> tuple[FindingVersion, str] | None:
-    """A finding that may be shown today, open or withdrawn, with the name of its lead."""
-    row = await connection.fetchrow(
-        f"select f.body, f.lead_id from {SHOWN} where f.finding_id = $4", *sight_arguments(sight), finding_id
-    )
-    return None if row is None else (decode_version(row["body"]), row["lead_id"])
 
 
 async def find_changes(

@@ -43,7 +43,7 @@ async def _apply(connection: asyncpg.Connection, name: str, text: str) -> None:
     how = text.partition("\n")[0]
     if how == "-- pieces":
         for statement in _statements(text):
-            while not (await connection.execute(statement)).endswith(" 0"):
+            while not (await _try(connection, statement)).endswith(" 0"):
                 await asyncio.sleep(0)
         await _note(connection, name)
     elif how == "-- outside a transaction":
@@ -52,6 +52,15 @@ async def _apply(connection: asyncpg.Connection, name: str, text: str) -> None:
         await _note(connection, name)
     else:
         await _apply_whole(connection, name, text)
+
+
+async def _try(connection: asyncpg.Connection, statement: str) -> str:
+    """A piece, begun again for as long as it waits for somebody who waits for it."""
+    while True:
+        try:
+            return await connection.execute(statement)
+        except asyncpg.DeadlockDetectedError:
+            await asyncio.sleep(_PAUSE)
 
 
 async def _apply_whole(connection: asyncpg.Connection, name: str, text: str) -> None:
@@ -63,7 +72,7 @@ async def _apply_whole(connection: asyncpg.Connection, name: str, text: str) -> 
                 await connection.execute(text)
                 await _note(connection, name)
             return
-        except asyncpg.LockNotAvailableError:
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
             await asyncio.sleep(_PAUSE)
 
 
