@@ -26,16 +26,32 @@ class MarkedLine(msgspec.Struct, frozen=True):
     disputed: Amounts | None = None
 
 
+MOST_LINES = 60
+"""Lines of a table of evidence that a page shows; a stay may have thousands."""
+
+
+class LineTable(msgspec.Struct, frozen=True):
+    """Lines of one mark, those of one item together."""
+
+    lines: Sequence[MarkedLine]
+
+    @property
+    def shown(self) -> Sequence[MarkedLine]:
+        return self.lines[:MOST_LINES]
+
+    @property
+    def amount(self) -> Decimal:
+        """What they were billed at, in yuan."""
+        return sum((Decimal(line.line.amount) for line in self.lines), Decimal(0))
+
+
 class MarkedClaim(msgspec.Struct, frozen=True):
     """A standing claim with the lines that the finding speaks of, and the rest of it."""
 
     claim: Claim
-    marked: Sequence[MarkedLine]
-    others: Sequence[MarkedLine]
-
-    @property
-    def others_amount(self) -> Decimal:
-        return sum((Decimal(other.line.amount) for other in self.others), Decimal(0))
+    guilty: LineTable
+    involved: LineTable
+    others: LineTable
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -114,9 +130,10 @@ def sources_of(finding: Finding, history: PatientHistory, events: Mapping[int, D
 
 
 def marked_claims(finding: Finding, history: PatientHistory, claims: Iterable[Claim]) -> tuple[list[MarkedClaim], int]:
-    """The claims with marked lines, by day of settlement, and how many lines of the finding none of them holds.
+    """The claims with marked lines, and how many lines of the finding none of them holds.
 
-    Where two claims carry one line, that of the greatest rank bears the mark, as in judging.
+    Those with lines in dispute come first, each part by day of settlement. Where two claims carry one line, that of the
+    greatest rank bears the mark, as in judging.
     """
     known = {trimmed(claim.event_id): claim for claim in history.claims}
     marks: dict[LineKey, tuple[str, Amounts | None]] = dict.fromkeys(_lines_of(finding.involved), ("involved", None))
@@ -125,15 +142,15 @@ def marked_claims(finding: Finding, history: PatientHistory, claims: Iterable[Cl
     marked = []
     for claim in sorted(claims, key=lambda claim: rank(known[claim.event_id]), reverse=True):
         encounter = trimmed(known[claim.event_id].encounter_id)
-        lines = [
-            _marked(claim, encounter, line, marks)
-            for line in sorted(claim.lines, key=lambda line: (line.at, line.line_id))
-        ]
-        named = [line for line in lines if line.mark != "other"]
-        others = [line for line in lines if line.mark == "other"]
-        marked.append(MarkedClaim(claim, named, others))
-    found = sum(len(claim.marked) for claim in marked)
-    return sorted(marked, key=lambda claim: claim.claim.settled_at), expected - found
+        lines = [_marked(claim, encounter, line, marks) for line in sorted(claim.lines, key=_by_item)]
+        tables = (LineTable([line for line in lines if line.mark == mark]) for mark in ("guilty", "involved", "other"))
+        marked.append(MarkedClaim(claim, *tables))
+    found = sum(len(claim.guilty.lines) + len(claim.involved.lines) for claim in marked)
+    return sorted(marked, key=lambda claim: (not claim.guilty.lines, claim.claim.settled_at)), expected - found
+
+
+def _by_item(line: ClaimLine) -> tuple[object, ...]:
+    return (line.item_code or "", line.item_name or "", line.at, line.line_id)
 
 
 def _marked(

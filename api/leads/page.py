@@ -132,7 +132,7 @@ async def assign(
 async def _record(request: Request, session: Session, links: Links, recording: Awaitable[Decision]) -> Response:
     """Leads to the lead as it is after a decision, with what was done; where that was refused, with what was typed."""
     decision = await _taken(request, session, recording, links(), links(show="all"))
-    return RedirectResponse(f"{links(done=decision.decision_id)}#decision", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(links(done=decision.decision_id), HTTPStatus.SEE_OTHER)
 
 
 async def _taken(

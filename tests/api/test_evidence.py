@@ -45,22 +45,22 @@ def long_stay(rule_set: RuleSet) -> tuple[Finding, Claim]:
 def test_lines_bear_the_marks_of_the_finding(long_stay: tuple[Finding, Claim]) -> None:
     finding, claim = long_stay
     (marked,), missing = marked_claims(finding, _history([claim]), [claim])
-    marks = [line.mark for line in marked.marked]
-    assert (marks.count("guilty"), marks.count("involved"), missing) == (1, len(finding.involved), 0)
-    guilty = next(line for line in marked.marked if line.mark == "guilty")
+    assert (len(marked.guilty.lines), len(marked.involved.lines), missing) == (1, len(finding.involved), 0)
+    (guilty,) = marked.guilty.lines
     assert guilty.disputed is not None
     assert guilty.disputed.in_question == Decimal(30)
-    assert len(marked.others) == 4
-    assert marked.others_amount == Decimal(72)
-    assert [line.day for line in marked.marked] == sorted(line.day for line in marked.marked)
+    assert len(marked.others.lines) == 4
+    assert marked.others.amount == Decimal(72)
+    assert [line.day for line in marked.involved.lines] == sorted(line.day for line in marked.involved.lines)
 
 
 def test_of_two_claims_with_one_line_the_later_bears_the_mark(long_stay: tuple[Finding, Claim]) -> None:
     finding, claim = long_stay
     later = replace(claim, event_id="sim:later", claim_id="later", happened_at=claim.happened_at + timedelta(hours=1))
     first, second = marked_claims(finding, _history([later, claim]), [later, claim])[0]
-    assert {len(first.marked), len(second.marked)} == {0, len(line_keys(finding))}
-    bearer = first if first.marked else second
+    of_each = [len(one.guilty.lines) + len(one.involved.lines) for one in (first, second)]
+    assert of_each == [len(line_keys(finding)), 0], "what is in dispute comes first"
+    bearer = first
     assert bearer.claim.claim_id == "later"
 
 

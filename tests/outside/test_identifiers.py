@@ -378,7 +378,7 @@ async def test_a_finding_goes_on_in_the_one_by_trimmed_names_and_its_lines_are_s
         sources = sources_of(version.finding, history, events)
         received = await load_claims(connection, version.area, sources.seqs)
         claims, missing = marked_claims(version.finding, history, received)
-        assert ([len(claim.marked) for claim in claims], missing) == ([1], 0)
+        assert ([len(claim.guilty.lines) + len(claim.involved.lines) for claim in claims], missing) == ([1], 0)
 
 
 async def test_rules_that_need_details_are_asked_where_only_these_were_padded(

@@ -29,9 +29,20 @@ function toggleKeys() {
   else dialog.showModal();
 }
 
-const keys = { j: () => move(1), k: () => move(-1), e: decide, "?": toggleKeys };
+const follow = (mark) => () => document.querySelector(mark)?.click();
+
+const keys = {
+  j: () => move(1),
+  k: () => move(-1),
+  e: decide,
+  n: follow("[data-next]"),
+  u: follow("[data-list]"),
+  "?": toggleKeys,
+};
 
 document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.ctrlKey && typing(event.target)) event.target.form?.requestSubmit();
+  if (event.key === "Escape" && typing(event.target)) event.target.blur();
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
   const act = keys[event.key];
   if (act === undefined) return;
@@ -46,15 +57,18 @@ for (const button of document.querySelectorAll("[data-keys]")) {
 // A list that scrolls by itself goes on where the inspector was.
 const current = document.querySelector(".list [aria-current]");
 if (current !== null) {
-  const list = current.closest(".list");
+  const list = current.closest(".groups, .list");
   list.scrollTop = current.offsetTop - list.offsetTop - list.clientHeight / 2;
 }
 // A timeline wider than the screen opens where the lines in dispute are.
-const guilty = document.querySelector(".timeline .guilty");
-if (guilty !== null) {
+function openTimeline() {
+  const guilty = document.querySelector(".timeline .guilty");
+  if (guilty === null) return;
   const region = guilty.closest(".scroll");
   region.scrollLeft = guilty.getBoundingClientRect().left - region.getBoundingClientRect().left - region.clientWidth / 2;
 }
+openTimeline();
+document.addEventListener("htmx:afterSwap", openTimeline);
 if (window.location.hash === "#said") decide();
 // Reloading the page to sign in asks for it again and sends no password again.
 if (document.querySelector('form[action^="/sign-in"]') !== null) window.history.replaceState(null, "", window.location.href);

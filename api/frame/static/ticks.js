@@ -57,6 +57,16 @@ function ticked(finding, between) {
   last = finding;
 }
 
+// The evidence that was swapped in is of the finding whose address the page has now.
+document.addEventListener("htmx:afterSwap", () => {
+  for (const link of document.querySelectorAll(".list [data-item]")) {
+    const here = link.getAttribute("hx-get") === window.location.pathname + window.location.search;
+    link.toggleAttribute("aria-current", here);
+    if (here) link.setAttribute("aria-current", "true");
+  }
+  if (window.innerWidth <= 1000) document.getElementById("evidence").scrollIntoView();
+});
+
 if (form !== null && told !== null && all !== null) {
   told.dataset.none = told.textContent;
   all.addEventListener("change", () => {

@@ -1,0 +1,179 @@
+"""What an inspector does at the desk, in Chromium: by mouse and keyboard, in both languages, at a desk and on a phone.
+
+Each test leaves the store as it found it.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from api.frame.texts import Texts, load_texts
+from rules_lib.rule_set import RuleSet
+from tests.api.browser import SCREENSHOTS, Console, opened_browser, served_console, visit
+from tests.patience import PATIENCE
+
+SIZES = {1280: 800, 390: 844}
+SEATS = [(1280, "zh", "mouse"), (1280, "en", "keyboard"), (390, "zh", "keyboard"), (390, "en", "mouse")]
+"""Any two of width, language and hand meet in one of them."""
+
+
+@pytest.fixture(scope="module")
+def console(new_database: Callable[[], str], rule_set: RuleSet) -> Iterator[Console]:
+    with served_console(new_database(), rule_set) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with opened_browser(chromium) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def patience() -> None:
+    expect.set_options(timeout=1000 * PATIENCE)
+
+
+class Seat(NamedTuple):
+    """Somebody at the desk: their tab, language, and what they have in their hand."""
+
+    page: Page
+    console: Console
+    texts: Texts
+    hand: str
+    name: str
+
+    def open_lead(self, **more: str) -> None:
+        self.page.goto(f"{self.console.url}/?state=all&topic=stays&institution=H42028100001")
+        self.act(self.page.locator("td.lead a").first)
+        self.page.wait_for_url("**/leads/**")
+
+    def act(self, on: Locator) -> None:
+        """Clicks, or presses the key that does the same."""
+        if self.hand == "mouse":
+            on.click()
+        else:
+            on.focus()
+            on.press("Space" if on.get_attribute("type") == "checkbox" else "Enter")
+
+    def decide(self, said: str, reason: str = "") -> None:
+        self.page.locator("#said").select_option(said)
+        self.page.locator("#reason").fill(reason)
+        if self.hand == "mouse":
+            self.page.locator("#decide button").click()
+        else:
+            self.page.locator("#reason").press("Control+Enter")
+        self.page.wait_for_url("**done=**")
+
+    def undo(self) -> None:
+        self.act(self.page.locator("#decision summary").first)
+        self.page.locator("#decision [id^=undo-reason]").fill("再看一次")
+        self.act(self.page.locator("#decision details button").first)
+        expect(self.page.locator("#decision details")).to_have_count(0)
+
+    def says(self, key: str, **words: object) -> str:
+        return self.texts(key, **words)
+
+    def look(self, name: str) -> None:
+        SCREENSHOTS.mkdir(exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"desk-{name}-{self.name}.png")
+        assert self.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+@pytest.fixture(params=SEATS, ids=lambda seat: "-".join(map(str, seat)))
+def seat(request: pytest.FixtureRequest, browser: Browser, console: Console) -> Iterator[Seat]:
+    width, lang, hand = request.param
+    with browser.new_context(viewport={"width": width, "height": SIZES[width]}) as context:
+        visited = visit(context, console)
+        visited.page.goto(f"{console.url}/?lang={lang}")
+        yield Seat(visited.page, console, load_texts(lang), hand, f"{width}-{lang}")
+        assert visited.errors == []
+        assert visited.strangers == []
+
+
+def test_findings_are_decided_one_by_one_and_the_rest_stays_open(seat: Seat) -> None:
+    seat.open_lead()
+    boxes = seat.page.locator("[data-finding]")
+    for number in range(2):
+        seat.act(boxes.nth(number))
+    expect(seat.page.locator("#ticked")).to_have_text(seat.says("decision.ticked", count="2", money="60.00"))
+    seat.look("ticked")
+    seat.decide("confirmed.records")
+    expect(seat.page.locator("#decision")).to_contain_text("60.00")
+    expect(seat.page.locator(".facts .state").first).to_have_text(seat.says("states.open"))
+    expect(seat.page.locator("h1")).to_contain_text("32")
+    seat.look("decided")
+    seat.undo()
+    expect(seat.page.locator("h1")).to_contain_text("34")
+
+
+def test_a_group_is_ticked_but_for_one_that_is_left_out(seat: Seat) -> None:
+    """The group is longer than what the page shows of it."""
+    seat.open_lead()
+    seat.act(seat.page.locator("[data-group]").first)
+    seat.act(seat.page.locator("[data-finding]").nth(3))
+    expect(seat.page.locator("#ticked")).to_have_text(seat.says("decision.ticked", count="33", money="990.00"))
+    seat.decide("dismissed.excused", "属于例外")
+    expect(seat.page.locator("[data-finding]")).to_have_count(1)
+    seat.undo()
+
+
+def test_findings_are_folded_by_patient_and_listed_by_money(seat: Seat) -> None:
+    seat.open_lead()
+    seat.act(seat.page.locator(".folding a"))
+    seat.page.wait_for_url("**fold=patient**")
+    expect(seat.page.locator("[data-group]")).to_have_count(34)
+    seat.look("by-patient")
+    seat.page.locator("#least").fill("31")
+    seat.act(seat.page.locator(".folding button"))
+    seat.page.wait_for_url("**least=31**")
+    expect(seat.page.locator(".findings")).to_contain_text(seat.says("list.none_of_money"))
+
+
+def test_shift_ticks_all_between(seat: Seat) -> None:
+    seat.open_lead()
+    boxes = seat.page.locator("[data-finding]")
+    if seat.hand == "mouse":
+        boxes.nth(1).click()
+        boxes.nth(5).click(modifiers=["Shift"])
+    else:
+        seat.page.locator(".list [data-item]").nth(1).press("Space")
+        seat.page.locator(".list [data-item]").nth(5).press("Shift+Space")
+    expect(seat.page.locator("[data-finding]:checked")).to_have_count(5)
+    seat.page.keyboard.press("Escape")
+    seat.page.locator("h1").click()
+    seat.page.keyboard.press("a")
+    expect(seat.page.locator("[data-finding]:checked")).to_have_count(30)
+    seat.page.keyboard.press("a")
+    expect(seat.page.locator("[data-finding]:checked")).to_have_count(0)
+
+
+def test_what_is_ticked_and_typed_stays_through_findings_and_languages(seat: Seat) -> None:
+    seat.open_lead()
+    seat.page.evaluate("window.stayed = true")
+    seat.act(seat.page.locator("[data-finding]").nth(2))
+    seat.page.locator("#reason").fill("写了一半")
+    told = seat.page.locator("#evidence > .said").inner_text()
+    seat.act(seat.page.locator(".list [data-item]").nth(7))
+    seat.page.wait_for_url("**finding=**")
+    expect(seat.page.locator(".list [aria-current]")).to_have_count(1)
+    expect(seat.page.locator("#evidence > .said")).not_to_have_text(told)
+    assert seat.page.evaluate("window.stayed") is True, "the evidence is swapped in place"
+    expect(seat.page.locator("[data-finding]").nth(2)).to_be_checked()
+    seat.act(seat.page.locator(".site-end > a[hreflang]"))
+    expect(seat.page.locator("html")).not_to_have_attribute("lang", "zh-CN" if seat.texts.lang == "zh" else "en")
+    expect(seat.page.locator("#reason")).to_have_value("写了一半")
+    expect(seat.page.locator("[data-finding]").nth(2)).to_be_checked()
+
+
+def test_the_first_line_in_dispute_shows_without_scrolling(seat: Seat) -> None:
+    seat.open_lead()
+    top = seat.page.locator("tr.guilty").first.bounding_box()
+    bar = seat.page.locator("#decision").bounding_box()
+    assert top is not None
+    assert bar is not None
+    if seat.page.viewport_size == {"width": 1280, "height": 800}:
+        assert top["y"] + top["height"] < bar["y"] < 800
+        assert top["height"] < 34
