@@ -19,6 +19,9 @@ class Right(StrEnum):
     DECIDE = "decide"
     """Decide on leads, and take decisions back."""
 
+    SEE_COMMENTS = "see_comments"
+    """Read what people at the fund write to each other about leads."""
+
     SEE_OPERATION = "see_operation"
     """See how the system is doing: what was received and refused, what waits."""
 
@@ -49,15 +52,16 @@ class Role(StrEnum):
 
 
 _READS = frozenset({Right.ENTER, Right.SEE})
-_INSPECTS = _READS | {Right.SEE_TRIALS, Right.SEE_OPERATION, Right.DECIDE}
+_AT_THE_FUND = _READS | {Right.SEE_COMMENTS}
+_INSPECTS = _AT_THE_FUND | {Right.SEE_TRIALS, Right.SEE_OPERATION, Right.DECIDE}
 
 RIGHTS_OF: Mapping[Role, frozenset[Right]] = {
     Role.INSPECTOR: _INSPECTS,
     Role.REVIEWER: _INSPECTS,
     Role.HEAD: _INSPECTS | {Right.SEE_PEOPLE, Right.MANAGE_PEOPLE},
-    Role.HANDLING_AGENCY: _READS | {Right.SEE_OPERATION, Right.DECIDE},
-    Role.ADMINISTRATION: _READS | {Right.SEE_OPERATION, Right.DECIDE},
-    Role.AUDITOR: _READS | {Right.SEE_TRIALS, Right.SEE_OPERATION, Right.SEE_PEOPLE},
+    Role.HANDLING_AGENCY: _AT_THE_FUND | {Right.SEE_OPERATION, Right.DECIDE},
+    Role.ADMINISTRATION: _AT_THE_FUND | {Right.SEE_OPERATION, Right.DECIDE},
+    Role.AUDITOR: _AT_THE_FUND | {Right.SEE_TRIALS, Right.SEE_OPERATION, Right.SEE_PEOPLE},
     Role.HOSPITAL_OFFICE: _READS,
     Role.OPERATOR: frozenset(
         {Right.ENTER, Right.SEE_OPERATION, Right.OPEN_LETTERS, Right.REPLAY, Right.SEE_PEOPLE, Right.MANAGE_PEOPLE}

@@ -15,7 +15,9 @@ from api.frame.desk import Desk
 from casework.decisions import Decision
 from knowledge_base.days import Day
 from streams.acts import assign as assigning
+from streams.acts import comment as commenting
 from streams.acts import decide as acts
+from streams.acts import snooze as snoozing
 from streams.store.casework import decisions
 from streams.store.casework.listing import Chosen
 from streams.store.sessions import borrowed
@@ -59,6 +61,30 @@ async def assign(
             await assigning.assign(connection, lead_id, seen, to, until, session.login, shown.sight)
 
 
+async def snooze(desk: Desk, session: Session, lead_id: str, until: Day | None) -> None:
+    """Puts a lead off until a day is over, or takes it up again."""
+    async with borrowed(desk.pool) as connection:
+        shown = await desk.find_shown(connection, session)
+        with _refusals():
+            await snoozing.snooze(connection, lead_id, until, session.login, shown.sight)
+
+
+async def comment(desk: Desk, session: Session, lead_id: str, words: str) -> None:
+    """Keeps a comment on a lead."""
+    async with borrowed(desk.pool) as connection:
+        shown = await desk.find_shown(connection, session)
+        with _refusals():
+            await commenting.write(connection, lead_id, words, session.login, shown.sight)
+
+
+async def take_comment_back(desk: Desk, session: Session, lead_id: str, comment_id: int) -> None:
+    """Takes a comment of one's own back."""
+    async with borrowed(desk.pool) as connection:
+        shown = await desk.find_shown(connection, session)
+        with _refusals():
+            await commenting.take_back(connection, lead_id, comment_id, session.login, shown.sight)
+
+
 @contextmanager
 def _refusals() -> Iterator[None]:
     """The one place where the store's errors become answers."""
@@ -78,7 +104,9 @@ def _refusals() -> Iterator[None]:
         raise Refused(HTTPStatus.CONFLICT, "holder_changed", type(error).__name__) from None
     except assigning.NotForThem as error:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "not_for_them", type(error).__name__) from None
-    except assigning.DayRefused as error:
+    except commenting.NotYours as error:
+        raise Refused(HTTPStatus.CONFLICT, "comment_not_yours", type(error).__name__) from None
+    except (assigning.DayRefused, snoozing.DayRefused) as error:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "until", type(error).__name__) from None
     except ValueError as error:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "reason", str(error)) from None

@@ -12,7 +12,7 @@ from api.frame.sentences import Topics
 from streams.store.casework.queue import SORTS, Cursor, LeadFilter
 
 PAGE = 50
-State = Literal["open", "returned", "confirmed", "dismissed", "all"]
+State = Literal["open", "snoozed", "returned", "confirmed", "dismissed", "all"]
 LaneChoice = Literal["inspection", "data_quality", "all"]
 Severity = Literal["", "1", "2", "3", "4"]
 STATES = get_args(State)[:-1]

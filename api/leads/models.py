@@ -50,7 +50,8 @@ class LeadOut(_Part):
     )
     service_year: int
     version: int = Field(description="A decision carries the version that was seen")
-    state: Literal["open", "confirmed", "dismissed", "returned"]
+    state: Literal["open", "snoozed", "confirmed", "dismissed", "returned"]
+    snoozed_until: date | None = Field(description="Until which day it is or was put off; null where it never was")
     assignee: str | None = Field(description="Who has it today")
     held_until: date | None = Field(description="Until which day somebody has it; null without an end")
     sentence: str

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
@@ -12,8 +13,8 @@ from api.access.callers import MayByForm, Seer
 from api.access.kept import Kept, forget, refuse
 from api.access.routes import KB, Route
 from api.access.sessions import Session, frame_of, note
-from api.frame.addresses import MOST_WHOLE, Links, as_day
-from api.frame.desk import Shown, desk_of, snapshot
+from api.frame.addresses import MOST_WHOLE, Links, Whole, as_day
+from api.frame.desk import Desk, Shown, desk_of, snapshot
 from api.frame.render import render, texts_of
 from api.leads import acts
 from api.leads.choosing import Asked, AskedOf, ChosenOf, asked_of
@@ -26,6 +27,8 @@ from casework.rights import Right
 from knowledge_base.days import as_date
 from streams.acts.assign import LONGEST_HELD, find_possible
 from streams.acts.decide import Said
+from streams.acts.snooze import LONGEST
+from streams.store.casework.comments import find_comments
 from streams.store.casework.queue import Changes, find_changes
 from streams.store.people.kept_forms import KeptForm
 from streams.store.sessions import Connection
@@ -37,6 +40,9 @@ HELD = 14
 
 _GROUNDS = {verdict.value: [ground.value for ground in grounds] for verdict, grounds in GROUNDS.items()}
 _SAYINGS = "|".join(f"{verdict}\\.{ground}" for verdict, grounds in _GROUNDS.items() for ground in grounds)
+
+SNOOZED = 10
+"""Days for which a lead is put off unless somebody says another."""
 
 Done = TypeVar("Done")
 Login = Annotated[str, Form(max_length=LONGEST_LOGIN)]
@@ -66,11 +72,13 @@ async def show_lead(request: Request, session: Seer, lead_id: str, kept: Kept, a
             raise HTTPException(HTTPStatus.NOT_FOUND)
         changed = await _what_changed(connection, shown, view, kept)
         may_decide = Right.DECIDE in session.rights
+        may_discuss = Right.SEE_COMMENTS in session.rights
+        comments = await find_comments(connection, view.lead.area, lead_id) if may_discuss else []
         colleagues = await find_possible(connection, view.lead.area, view.lead.institution) if may_decide else []
         frame = await frame_of(connection, session)
     if view.evidence is not None:
         await note(request, session, Act.SAW_EVIDENCE, lead=lead_id, finding=view.evidence.version.finding_id)
-    held = {"until": as_date(desk.today() + HELD), "latest": as_date(desk.today() + LONGEST_HELD)}
+    held = _days(desk, HELD, LONGEST_HELD)
     words: dict[str, Any] = {
         "view": view,
         "kept": kept,
@@ -78,9 +86,15 @@ async def show_lead(request: Request, session: Seer, lead_id: str, kept: Kept, a
         "links": asked.links(lead_id),
         "asked": asked,
     }
+    words |= {"comments": comments, "snoozing": _days(desk, SNOOZED, LONGEST)}
     words |= {"colleagues": colleagues, "may_decide": may_decide, "held": held, "grounds": _GROUNDS}
     words["done"] = next((entry for entry in view.decided.decisions if entry.decision_id == asked.done), None)
     return render(request, "leads/lead.html", frame, longest_reason=LONGEST_REASON, **words)
+
+
+def _days(desk: Desk, usual: int, most: int) -> dict[str, date]:
+    """The day that a form suggests, and the last one that it takes."""
+    return {"until": as_date(desk.today() + usual), "latest": as_date(desk.today() + most)}
 
 
 @router.post("/leads/{lead_id}/decisions", max_body_size=acts.MOST_DECISION)
@@ -127,6 +141,31 @@ async def assign(
     )
     await _taken(request, session, giving, f"/leads/{lead_id}")
     return RedirectResponse(f"/leads/{lead_id}", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/leads/{lead_id}/snooze", max_body_size=KB)
+async def snooze(
+    request: Request, session: Decider, lead_id: str, until: Annotated[str, Form(max_length=10)] = ""
+) -> Response:
+    """Puts a lead off until a day is over, or takes it up again (no day)."""
+    day = as_day("until", until)
+    putting_off = acts.snooze(desk_of(request), session, lead_id, None if day is None else day.toordinal())
+    await _taken(request, session, putting_off, f"/leads/{lead_id}")
+    return RedirectResponse(f"/leads/{lead_id}", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/leads/{lead_id}/comments", max_body_size=acts.MOST_DECISION)
+async def comment(request: Request, session: Decider, lead_id: str, words: Annotated[str, Form()] = "") -> Response:
+    writing = acts.comment(desk_of(request), session, lead_id, words)
+    await _taken(request, session, writing, f"/leads/{lead_id}")
+    return RedirectResponse(f"/leads/{lead_id}#comments", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/leads/{lead_id}/comments/{comment_id}/back", max_body_size=KB)
+async def take_comment_back(request: Request, session: Decider, lead_id: str, comment_id: Whole) -> Response:
+    taking = acts.take_comment_back(desk_of(request), session, lead_id, comment_id)
+    await _taken(request, session, taking, f"/leads/{lead_id}")
+    return RedirectResponse(f"/leads/{lead_id}#comments", HTTPStatus.SEE_OTHER)
 
 
 async def _record(request: Request, session: Session, links: Links, recording: Awaitable[Decision]) -> Response:

@@ -42,8 +42,11 @@ RIGHTS = {
     ("POST", f"/api{LEAD}/decisions/{{decision_id}}/undo"): Right.DECIDE,
     ("GET", "/api/session"): Right.ENTER,
     ("GET", LEAD): Right.SEE,
+    ("POST", f"{LEAD}/comments"): Right.DECIDE,
+    ("POST", f"{LEAD}/comments/{{comment_id}}/back"): Right.DECIDE,
     ("POST", f"{LEAD}/decisions"): Right.DECIDE,
     ("POST", f"{LEAD}/holder"): Right.DECIDE,
+    ("POST", f"{LEAD}/snooze"): Right.DECIDE,
     ("POST", f"{LEAD}/undo"): Right.DECIDE,
     ("GET", "/account"): Right.ENTER,
     ("GET", "/account/today"): Right.ENTER,
@@ -116,7 +119,7 @@ def test_whatever_changes_something_asks_for_the_token(asked: dict[Name, list[ob
 async def _call(client: httpx.AsyncClient, name: Name, csrf: str = "") -> httpx.Response:
     method, path = name
     address = path.replace("{topic}", "claims")
-    for part in ("lead_id", "finding_id", "decision_id", "number", "partition", "offset", "login"):
+    for part in ("lead_id", "finding_id", "decision_id", "comment_id", "number", "partition", "offset", "login"):
         address = address.replace(f"{{{part}}}", "7")
     return await client.request(method, address, data={"csrf": csrf} if method == "POST" else None)
 

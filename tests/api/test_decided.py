@@ -191,6 +191,18 @@ async def test_what_comes_later_refuses_nothing_and_comes_back(
     assert (lead["state"], lead["fresh"], lead["findings"]) == ("open", 3, 3)
 
 
+async def test_what_was_left_open_is_not_new_for_being_revised(
+    connection: Connection, stays: list[FindingVersion], rule_set: RuleSet
+) -> None:
+    await _decide(connection, _of(stays[0]))
+    await _apply(connection, [next_version(stays[1])], rule_set)
+    assert (await _lead(connection))["fresh"] == 0
+    gone = next_version(stays[2], Change.WITHDRAWN)
+    await _apply(connection, [gone], rule_set)
+    await _apply(connection, [next_version(gone)], rule_set)
+    assert (await _lead(connection))["fresh"] == 1, "it went and came back"
+
+
 async def test_a_finding_that_could_not_be_shown_yet_is_new_when_it_is(
     connection: Connection, stays: list[FindingVersion], rule_set: RuleSet
 ) -> None:

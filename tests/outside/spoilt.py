@@ -173,6 +173,7 @@ def _good(target: Target, chance: Random, known: Known, number: int) -> Spoilt:
         "lead_id": chance.choice(known.leads),
         "finding_id": chance.choice(known.findings),
         "decision_id": str(chance.randint(1, 9)),
+        "comment_id": str(chance.randint(1, 9)),
         "number": "1",
         "topic": "claims",
         "login": chance.choice(["inspector", "nobody"]),

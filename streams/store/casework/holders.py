@@ -1,4 +1,4 @@
-"""Who has a lead, and until when."""
+"""Who has a lead, and until when it is put off."""
 
 from typing import NamedTuple
 
@@ -44,5 +44,15 @@ async def save_holder(connection: asyncpg.Connection, place: Place, to: str | No
         place.area,
         place.lead_id,
         to,
+        None if until is None else as_date(until),
+    )
+
+
+async def save_snoozed(connection: asyncpg.Connection, place: Place, until: Day | None) -> None:
+    """Puts a lead off until a day is over, or takes it up again; what it comes to, and its version, stay."""
+    await connection.execute(
+        "update leads set snoozed_until = $3 where area = $1 and lead_id = $2",
+        place.area,
+        place.lead_id,
         None if until is None else as_date(until),
     )

@@ -68,6 +68,7 @@ class Lead(msgspec.Struct, frozen=True):
     state: str
     assignee: str | None
     held_until: date | None
+    snoozed_until: date | None
     updated_at: datetime
     findings: int
     people: int
@@ -134,17 +135,21 @@ class Gap(msgspec.Struct, frozen=True):
     anchors: int
 
 
+_STATE = "case when {state} = 'open' and l.snoozed_until >= $1 then 'snoozed' else {state} end as state"
+"""The state of a lead as people see it: an open one that is put off is in a state of its own until the day is over."""
+
 # What leads come to today. From counts_from on a lead's own row says it; before, a step of lead_totals does.
 _SETTLED = f"""
-    select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state, {HOLDER} as assignee,
-        l.held_until, l.updated_at,
+    select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, {_STATE.format(state="l.state")},
+        {HOLDER} as assignee, l.held_until, l.snoozed_until, l.updated_at,
         l.findings, l.people, l.in_question, l.in_fund, l.loss, l.newest_day, l.severity, 0 as waiting,
         l.undecided, l.decided, l.fresh, l.changed, l.at_stake, l.lane
     from leads l where l.counts_from <= $1
 """
 _UNSETTLED = f"""
-    select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, coalesce(t.state, l.state) as state,
-        {HOLDER} as assignee, l.held_until, l.updated_at,
+    select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version,
+        {_STATE.format(state="coalesce(t.state, l.state)")},
+        {HOLDER} as assignee, l.held_until, l.snoozed_until, l.updated_at,
         t.findings, t.people, t.in_question, t.in_fund, t.loss, t.newest_day, t.severity,
         l.undecided + l.decided - t.undecided - t.decided as waiting,
         t.undecided, t.decided, t.fresh, t.changed, t.at_stake, t.lane
@@ -183,7 +188,7 @@ def _conditions(chosen: LeadFilter, arguments: list[object]) -> str:
 
     A lead whose findings are gone stays in the queue where somebody decided on it.
     """
-    conditions = ["(t.findings > 0 or t.state <> 'open')", in_sight("t")]
+    conditions = ["(t.findings > 0 or t.state not in ('open', 'snoozed'))", in_sight("t")]
     for field, column in _NARROWING.items():
         value = getattr(chosen, field)
         if value is not None:
