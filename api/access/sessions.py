@@ -23,6 +23,7 @@ from api.frame.render import Frame, home_of, set_cookie
 from casework.accounts import Account
 from casework.audit import Act
 from casework.rights import Right
+from streams.store.judgements.published import PROGRAM
 from streams.store.operation.status import find_received
 from streams.store.people import audit, kept_forms, tokens, users
 from streams.store.sessions import Connection, borrowed
@@ -71,7 +72,11 @@ async def ensure_first_user(connection: Connection) -> tuple[str, str] | None:
     if await users.has_users(connection):
         return None
     password = new_password()
-    created = await users.save_first_user(connection, FIRST_LOGIN, await hash_of(password))
+    hashed = await hash_of(password)
+    async with connection.transaction():
+        created = await users.save_first_user(connection, FIRST_LOGIN, hashed)
+        if created:
+            await audit.note(connection, PROGRAM, Act.GAVE_ACCOUNT, login=FIRST_LOGIN)
     return (FIRST_LOGIN, password) if created else None
 
 
