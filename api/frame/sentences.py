@@ -9,6 +9,7 @@ from api.frame.texts import Texts
 from knowledge_base.cards import Words
 from knowledge_base.findings import Amounts
 from knowledge_base.signs import neutral
+from streams.store.casework.holders import Held
 from streams.store.casework.queue import Lead, Neighbour
 
 Topics = Mapping[str, Words]
@@ -87,6 +88,12 @@ def _lead_words(lead: Lead, topics: Topics, texts: Texts) -> dict[str, object]:
         "in_question": formats.money(lead.in_question),
         "in_fund": formats.money(lead.in_fund),
     }
+
+
+def lead_name(held: Held, topics: Topics, texts: Texts) -> str:
+    """What a lead is called."""
+    words = {"institution": neutral(held.institution_name or held.institution), "year": held.service_year}
+    return texts("lead.called", **words, topic=topic_name(held.topic, topics, texts))
 
 
 def neighbour_words(neighbour: Neighbour, topics: Topics, texts: Texts) -> str:

@@ -49,6 +49,7 @@ RIGHTS = {
     ("GET", "/account/today"): Right.ENTER,
     ("POST", "/account/password"): Right.ENTER,
     ("POST", "/account/sign-out"): Right.ENTER,
+    ("GET", "/audit"): Right.SEE_AUDIT,
     ("GET", "/people"): Right.SEE_PEOPLE,
     ("POST", "/people"): Right.MANAGE_PEOPLE,
     ("GET", "/people/new"): Right.MANAGE_PEOPLE,

@@ -29,6 +29,8 @@ PEOPLE_PAGES = [
     ("people/of/inspector", "person-own", "这是您自己的账号"),
     ("account", "account", "您已登录"),
     ("account/today", "today", "查看证据"),
+    ("audit", "audit", "使一套规则生效"),
+    ("audit?who=nobody", "audit-empty", "没有符合条件的记录"),
 ]
 
 

@@ -222,7 +222,7 @@ async def test_pages_lead_nobody_to_what_is_not_theirs(
     async with desk("somebody") as client:
         page = (await client.get("/account")).text
     shown = page.partition("<nav>")[2].partition("</nav>")[0]
-    places = ("/", "/status", "/people")
+    places = ("/", "/status", "/audit", "/people")
     assert {path for path in places if f'href="{path}"' in shown} == {
         path for path in places if RIGHTS["GET", path] in rights_of([role])
     }

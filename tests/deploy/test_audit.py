@@ -85,3 +85,27 @@ def test_what_is_not_noted_is_not_done(shell: Shell, tmp_path: Path, postgres_ur
     assert shell.run("knowledge", "import", saved(tmp_path / "in", cap_of(MADE_UP))).returncode == 1
     assert (noted(shell), shell.json("knowledge", "imports")) == (before, [])
     assert shell.json("rules", "status")["in_force"] == before[0][2]["rule_set"]
+
+
+def test_the_log_is_listed_by_filter_page_by_page(shell: Shell) -> None:
+    for login in ("one", "two", "three"):
+        shell("people", "add", login, "--role", "auditor", "--by", "王莉")
+    shell("people", "disable", "two", "--by", "李强")
+    every = [(by, act, about) for by, act, about in reversed(noted(shell))]
+    found = list[Told]()
+    page = shell.json("audit", "list", "--most", "2")
+    while page["entries"]:
+        found += [(of["by"], of["act"], of["about"]) for of in page["entries"]]
+        page = shell.json("audit", "list", "--most", "2", "--before", str(page["entries"][-1]["seq"]))
+    assert found == every
+    for option, chosen in (
+        (("--who", "王莉"), [told for told in every if told[0] == "王莉"]),
+        (("--act", "closed_account"), [told for told in every if told[1] == "closed_account"]),
+        (("--lead", "0" * 32), []),
+        (("--last", "2000-01-01"), []),
+        (("--first", "2000-01-01"), every),
+    ):
+        listed = shell.json("audit", "list", *option)
+        assert ([(of["by"], of["act"], of["about"]) for of in listed["entries"]], listed["next"]) == (chosen, None)
+    assert "停用账号 closed_account" in shell("audit", "list")
+    assert shell.run("audit", "list", "--first", "soon").returncode != 0
