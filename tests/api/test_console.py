@@ -242,6 +242,17 @@ def test_an_account_is_opened_by_keyboard_and_its_password_signs_in(
         page.get_by_label("密码").fill(password)
         with page.expect_navigation():
             page.keyboard.press("Enter")
+        _has_text(page, "这个密码是别人给您的")
+        _look_at_all(page, "account-given", "light")
+        page.get_by_label("现在的密码").fill(password)
+        for label in ("新密码，", "再输一次新密码"):
+            page.get_by_label(label).fill("a password of her own")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        page.get_by_label("用户名").fill(login)
+        page.get_by_label("密码").fill("a password of her own")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
         expect(page.locator(".who")).to_have_text(login)
         expect(page.locator("header nav")).not_to_contain_text("账号")
         page.goto(f"{console.url}/account")

@@ -34,7 +34,7 @@ async def lead_id(client: httpx.AsyncClient, connection: asyncpg.Connection, ver
         Account("another.house", "", frozenset({Role.INSPECTOR}), None, frozenset({"H42028100009"})),
         Account("gone", "", frozenset({Role.INSPECTOR})),
     ):
-        await users.save_account(connection, account, "no hash")
+        await users.save_account(connection, account, "no hash", password_given=False)
     await users.close_account(connection, "gone")
     found = await client.get("/api/leads", params={"institution": COUNTY, "topic": "stays"})
     name: str = found.json()["leads"][0]["lead_id"]

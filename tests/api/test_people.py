@@ -1,5 +1,6 @@
 """Accounts at the desk: who gives and closes them, what holds at once, and every route for every role."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 from fastapi import FastAPI
 
 from api.access.passwords import hash_of
+from api.access.sessions import ensure_first_user
 from casework.accounts import Account
-from casework.rights import Role, rights_of
+from casework.rights import ALL_RIGHTS, Role, rights_of
 from streams.acts import accounts
 from streams.store.people import users
 from tests.api.story import AREA
@@ -32,16 +34,26 @@ def desk(app: FastAPI) -> SignIn:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://desk") as client:
             answer = await client.post("/sign-in", data={"login": login, "password": password})
             assert answer.status_code == 303, answer.status_code
-            client.headers["X-CSRF-Token"] = (await client.get("/api/session")).json()["csrf"]
+            csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', (await client.get("/account")).text)
+            assert csrf is not None
+            client.headers["X-CSRF-Token"] = csrf[1]
             yield client
 
     return signed_in
 
 
 async def _open(connection: asyncpg.Connection, login: str, *roles: Role, **where: Any) -> Account:
-    return await accounts.open_account(
-        connection, Account(login, "", frozenset(roles), **where), await hash_of(PASSWORD), "the tests"
-    )
+    """An account with a password of its own."""
+    hashed = await hash_of(PASSWORD)
+    account = Account(login, "", frozenset(roles), **where)
+    account = await accounts.open_account(connection, account, hashed, "the tests")
+    await users.save_password(connection, login, hashed, password_given=False)
+    return account
+
+
+async def _choose(client: httpx.AsyncClient, present: str, new: str) -> httpx.Response:
+    """Sends the form for another password."""
+    return await _post(client, "/account/password", password=present, new_password=new, new_password_again=new)
 
 
 async def _post(client: httpx.AsyncClient, path: str, **words: str) -> httpx.Response:
@@ -62,6 +74,8 @@ async def test_an_account_is_opened_and_its_password_shown_once(
     assert answer.status_code == 200
     password = answer.text.partition('shown-once">')[2].partition("<")[0]
     async with desk("wang.li", password) as hers:
+        assert (await _choose(hers, password, PASSWORD)).status_code == 303
+    async with desk("wang.li") as hers:
         assert (await hers.get("/")).status_code == 200
         assert (await hers.get("/people")).status_code == 403
     assert "wang.li" in (await client.get("/people")).text
@@ -137,7 +151,7 @@ async def test_a_new_password_and_signing_out_end_every_session(
         given = await _post(client, "/people/of/wang.li/password")
         assert (await one.get("/")).status_code == 303
     async with desk("wang.li", given.text.partition('shown-once">')[2].partition("<")[0]) as hers:
-        assert (await hers.get("/")).status_code == 200
+        assert (await hers.get("/account")).status_code == 200
 
 
 async def test_nobody_gives_or_changes_what_they_do_not_have(
@@ -187,6 +201,64 @@ async def test_ones_own_password_takes_the_present_one_and_none_is_kept(
         assert (await hers.get("/")).status_code == 303
     async with desk("wang.li", "another of sixteen") as hers:
         assert (await hers.get("/account")).status_code == 200
+
+
+GIVEN = "given by somebody"
+
+
+@pytest.fixture
+async def newcomer(connection: asyncpg.Connection, desk: SignIn) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody of all rights, signed in with the password that another gave them."""
+    account = Account("newcomer", "", frozenset(ALL_RIGHTS))
+    await accounts.open_account(connection, account, await hash_of(GIVEN), "the tests")
+    async with desk("newcomer", GIVEN) as client:
+        yield client
+
+
+BEFORE_ALL = {("GET", "/account"), ("POST", "/account/password")}
+"""Where somebody may go with a password that another gave them, beside out."""
+
+
+async def test_whoever_was_given_a_password_chooses_another_before_anything_else(
+    newcomer: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    csrf = newcomer.headers["X-CSRF-Token"]
+    answers = {name: await _call(newcomer, name, csrf) for name in RIGHTS if name not in LEAVING | BEFORE_ALL}
+    for (method, path), answer in answers.items():
+        if path.startswith("/api/"):
+            assert (answer.status_code, "choose a password of your own" in answer.json()["detail"]) == (403, True)
+        else:
+            assert (answer.status_code, answer.headers["location"]) == (303, "/account"), (method, path)
+    page = (await newcomer.get("/account")).text
+    assert "这个密码是别人给您的" in page
+    assert ('action="/account/password"' in page, 'action="/account/sign-out"' in page) == (True, False)
+    assert re.findall(r'<a [^>]*href="(/[^"]*)"', page) == ["/account", "/account"], "the brand, and the own log-in"
+    assert await connection.fetchval("select count(*) from audit_log where by = 'newcomer'") == 0
+
+
+async def test_a_password_of_ones_own_is_not_the_given_one_and_opens_the_desk(
+    newcomer: httpx.AsyncClient, connection: asyncpg.Connection, desk: SignIn
+) -> None:
+    assert "新密码和现在的一样" in await _problem(newcomer, await _choose(newcomer, GIVEN, GIVEN))
+    assert (await _choose(newcomer, GIVEN, PASSWORD)).status_code == 303
+    async with desk("newcomer") as own:
+        assert (await own.get("/people")).status_code == 200
+        assert (await own.get("/api/session")).status_code == 200
+        await accounts.set_password(connection, "newcomer", await hash_of(GIVEN), "the tests")
+        assert (await own.get("/people")).headers["location"].startswith("/sign-in")
+    async with desk("newcomer", GIVEN) as again:
+        assert (await again.get("/people")).headers["location"] == "/account"
+        assert (await _post(again, "/sign-out")).headers["location"] == "/sign-in"
+
+
+@pytest.mark.parametrize("password_given", [True, False])
+async def test_the_first_account_is_asked_where_others_may_have_read_its_password(
+    connection: asyncpg.Connection, desk: SignIn, password_given: bool
+) -> None:
+    first = await ensure_first_user(connection, password_given=password_given)
+    assert first is not None
+    async with desk(*first) as client:
+        assert (await client.get("/")).status_code == (303 if password_given else 200)
 
 
 async def test_a_session_too_many_ends_the_oldest(connection: asyncpg.Connection, desk: SignIn) -> None:
