@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from casework.accounts import Account, AccountRefused, checked
+from casework.accounts import Account, AccountRefused, checked, checked_new, look_of
 from casework.audit import Act
 from streams.store.people import audit, users
 from streams.store.sessions import Connection
@@ -20,11 +20,15 @@ class NotYours(Exception):
 
 
 async def open_account(connection: Connection, account: Account, password_hash: str, by: By) -> Account:
-    """Creates an account. Raises ``AccountRefused`` (also where the log-in was ever given), ``NotYours``."""
-    account = checked(account)
+    """Creates an account. Raises ``AccountRefused`` (also where the log-in, or one that looks like it, was ever given),
+    ``NotYours``."""
+    account = checked_new(account)
     if isinstance(by, Account) and not by.covers(account):
         raise NotYours
     async with connection.transaction():
+        like = [login for login in await users.hold_logins(connection) if look_of(login) == look_of(account.login)]
+        if like and account.login.lower() not in map(str.lower, like):
+            raise AccountRefused("alike")
         if not await users.save_account(connection, account, password_hash, password_given=True):
             raise AccountRefused("known")
         await audit.note(connection, _name(by), Act.GAVE_ACCOUNT, **_said(account))

@@ -1,5 +1,6 @@
 """Accounts at the desk: who gives and closes them, what holds at once, and every route for every role."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ from fastapi import FastAPI
 
 from api.access.passwords import hash_of
 from api.access.sessions import ensure_first_user
-from casework.accounts import Account
+from casework.accounts import Account, AccountRefused
 from casework.rights import ALL_RIGHTS, Role, rights_of
 from streams.acts import accounts
 from streams.store.people import users
@@ -201,6 +202,48 @@ async def test_ones_own_password_takes_the_present_one_and_none_is_kept(
         assert (await hers.get("/")).status_code == 303
     async with desk("wang.li", "another of sixteen") as hers:
         assert (await hers.get("/account")).status_code == 200
+
+
+@pytest.mark.parametrize("login", ["wang.1i", "WANG.LI", "wang.II"])
+async def test_a_log_in_that_looks_like_one_that_is_or_was_is_refused(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, login: str
+) -> None:
+    await _post(client, "/people", **NEW)
+    await users.close_account(connection, "wang.li")
+    before = await users.find_accounts(connection)
+    says = "已有或曾有账号" if login.lower() == "wang.li" else "看起来一样"
+    assert says in await _problem(client, await _post(client, "/people", **(NEW | {"login": login})))
+    cyrillic = await _post(client, "/people", **(NEW | {"login": "w\u0430ng"}))
+    assert "只用不带符号的拉丁字母" in await _problem(client, cyrillic)
+    assert await users.find_accounts(connection) == before
+
+
+async def test_of_two_who_ask_at_once_for_log_ins_that_look_alike_one_is_told(pool: asyncpg.Pool) -> None:
+    async def ask(login: str) -> str:
+        async with pool.acquire() as connection:
+            try:
+                await accounts.open_account(connection, Account(login, "", frozenset({Role.AUDITOR})), "x", "the tests")
+            except AccountRefused as refused:
+                return refused.why
+        return "opened"
+
+    for number in range(5):
+        logins = [f"wang{number}l", f"wang{number}1", f"wang{number}I"]
+        assert sorted(await asyncio.gather(*map(ask, logins))) == ["alike", "alike", "opened"]
+
+
+async def test_an_account_of_before_stays_usable_whatever_its_log_in_is_made_of(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, desk: SignIn
+) -> None:
+    for login in ("\u0432\u0430\u043d", "wang.li", "wang.1i"):
+        account = Account(login, "", frozenset({Role.INSPECTOR}))
+        await users.save_account(connection, account, await hash_of(PASSWORD), password_given=False)
+        async with desk(login) as theirs:
+            assert (await theirs.get("/")).status_code == 200
+        page = f"/people/of/{login}"
+        for path, words in ((page, {"role_auditor": "1"}), (f"{page}/close", {}), (f"{page}/reopen", {})):
+            assert (await _post(client, path, **words)).headers["location"].endswith("?saved=1")
+    assert "看起来一样" in await _problem(client, await _post(client, "/people", **(NEW | {"login": "wang.ll"})))
 
 
 GIVEN = "given by somebody"

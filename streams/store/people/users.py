@@ -40,8 +40,7 @@ async def save_first_user(
 ) -> bool:
     """Creates an account with all rights where there is none yet and says whether it did; of two starters one does."""
     async with connection.transaction():
-        await connection.execute("lock table users in share row exclusive mode")
-        if await connection.fetchval("select exists (select from users)"):
+        if await hold_logins(connection):
             return False
         account = Account(login, "", frozenset(ALL_RIGHTS))
         return await save_account(connection, account, password_hash, password_given=password_given)
@@ -79,6 +78,12 @@ async def save_account(
         password_given,
     )
     return bool(status == "INSERT 0 1")
+
+
+async def hold_logins(connection: asyncpg.Connection) -> list[str]:
+    """Every log-in, open or closed; none is added by others until the caller's transaction ends."""
+    await connection.execute("lock table users in share row exclusive mode")
+    return [row["login"] for row in await connection.fetch("select login from users")]
 
 
 async def change_account(connection: asyncpg.Connection, account: Account) -> None:
