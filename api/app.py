@@ -18,6 +18,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from api.access import page as signing
+from api.access.schemes import Described
 from api.frame.addresses import is_for_systems, path_of
 from api.frame.desk import STATIC, Desk, desk_of
 from api.frame.formats import today_in_china
@@ -76,7 +77,7 @@ def create_app(
 
     ``rule_set`` is shown where the store names none as in force; ``site`` is where browsers find the desk.
     """
-    app = FastAPI(
+    app = Described(
         title="Fundwatch",
         summary="医保基金监管: 线索, 疑点, 决定 / leads, findings and decisions of fund supervision",
         docs_url=None,
