@@ -7,7 +7,7 @@ from typing import NamedTuple
 import asyncpg
 
 from casework.accounts import Account
-from casework.rights import ALL_RIGHTS, Role
+from casework.rights import ALL_RIGHTS, Right, Role, rights_of
 
 SESSION_LASTS = timedelta(hours=12)
 ENDED_REMEMBERED = timedelta(days=7)
@@ -112,6 +112,25 @@ async def reopen_account(connection: asyncpg.Connection, login: str) -> None:
 async def find_accounts(connection: asyncpg.Connection) -> list[Account]:
     """Every account, the open ones first."""
     rows = await connection.fetch(f"select {_ACCOUNT} from users order by disabled_at is not null, login")
+    return [_account(row) for row in rows]
+
+
+async def find_able(
+    connection: asyncpg.Connection, right: Right, area: str, institution: str, login: str | None = None
+) -> list[Account]:
+    """The open accounts that have a right and may see leads of an area and institution; or one of them, by its name."""
+    rows = await connection.fetch(
+        f"""
+        select {_ACCOUNT} from users
+        where disabled_at is null and roles && $1::text[] and ($4::text is null or login = $4)
+            and (areas is null or $2 = any(areas)) and (institutions is null or $3 = any(institutions))
+        order by login
+        """,
+        [role for role in Role if right in rights_of([role])],
+        area,
+        institution,
+        login,
+    )
     return [_account(row) for row in rows]
 
 
