@@ -1,6 +1,6 @@
 """The audit log: who did what, and to what. Its filter stands in the address."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
@@ -28,7 +28,7 @@ CivilDay = Annotated[str, Query(max_length=10)]
 
 def entry_filter(
     who: Annotated[str, Query(max_length=100)] = "",
-    act: Act | Literal[""] = "",
+    act: Annotated[str, Query(pattern=f"^({'|'.join(Act)})?$")] = "",
     first: CivilDay = "",
     last: CivilDay = "",
     lead: Annotated[str, Query(pattern=r"^([0-9a-f]{32})?$")] = "",
