@@ -18,6 +18,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from api.access import page as signing
+from api.access.schemes import Described
 from api.frame.addresses import is_for_systems, path_of
 from api.frame.desk import STATIC, Desk, desk_of
 from api.frame.formats import today_in_china
@@ -29,7 +30,7 @@ from api.leads import endpoints, queue, trials
 from api.leads import page as lead
 from api.operation import lag, letters, reconciliation, status
 from api.operation.health import health_router
-from api.people import account
+from api.people import account, audit
 from api.people import page as people
 from knowledge_base.days import Day
 from rules_lib.rule_set import RuleSet
@@ -76,7 +77,7 @@ def create_app(
 
     ``rule_set`` is shown where the store names none as in force; ``site`` is where browsers find the desk.
     """
-    app = FastAPI(
+    app = Described(
         title="Fundwatch",
         summary="医保基金监管: 线索, 疑点, 决定 / leads, findings and decisions of fund supervision",
         docs_url=None,
@@ -85,7 +86,7 @@ def create_app(
     )
     app.state.desk = Desk(pool, RuleSets(rule_set), bus, vault, today, site)
     signing.mount(app)
-    for part in (queue, lead, trials, endpoints, status, reconciliation, letters, lag, people, account):
+    for part in (queue, lead, trials, endpoints, status, reconciliation, letters, lag, people, account, audit):
         app.include_router(part.router)
     app.include_router(health_router(pool, app.state.desk.rule_sets))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -17,6 +17,17 @@ _AREA = re.compile(r"[0-9]{6}")
 _INSTITUTION = re.compile(r"[A-Z0-9]{4,40}")
 """What codes of divisions (GB/T 2260) and of institutions are made of; senders have others than the official ones."""
 
+_NEW_LOGIN = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._@-]*"
+    "|[0-9\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002f7ff\U00030000-\U0003ffff]"
+    "[0-9._@\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002f7ff\U00030000-\U0003ffff-]*"
+)
+"""What a new log-in is made of: letters of one script, Latin without accents or Chinese, digits, and some marks.
+Everybody here can type and tell them apart; other scripts have letters that look like these."""
+
+_LOOKS = str.maketrans({"0": "o", "1": "l", "i": "l", "m": "rn"})
+"""Small letters and digits that look alike in some font, also as capitals (Unicode TS 39: 0 O, 1 I l, m rn)."""
+
 _NOBODYS = frozenset({"me", "nobody"})
 """Words that addresses have for whoever is signed in, and for nobody."""
 
@@ -77,6 +88,19 @@ def checked(account: Account) -> Account:
     if Role.HOSPITAL_OFFICE in account.roles and account.institutions is None:
         raise AccountRefused("office_without_institution")
     return msgspec.structs.replace(account, login=login, name=name)
+
+
+def checked_new(account: Account) -> Account:
+    """The same of an account that is to be opened, whose log-in is made of signs that are told apart."""
+    account = checked(account)
+    if not _NEW_LOGIN.fullmatch(account.login):
+        raise AccountRefused("login_signs")
+    return account
+
+
+def look_of(login: str) -> str:
+    """What a log-in looks like, the same for those that people would take for one another."""
+    return unicodedata.normalize("NFKC", login).casefold().translate(_LOOKS)
 
 
 def _is_login(login: str) -> bool:

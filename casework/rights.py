@@ -37,6 +37,9 @@ class Right(StrEnum):
     MANAGE_PEOPLE = "manage_people"
     """Give, change and close accounts, as far as the own one goes."""
 
+    SEE_AUDIT = "see_audit"
+    """See who did what, and who looked at which lead, as far as the account's areas and institutions go."""
+
 
 class Role(StrEnum):
     """What somebody is at the fund, at a hospital, or to the system."""
@@ -58,10 +61,10 @@ _INSPECTS = _AT_THE_FUND | {Right.SEE_TRIALS, Right.SEE_OPERATION, Right.DECIDE}
 RIGHTS_OF: Mapping[Role, frozenset[Right]] = {
     Role.INSPECTOR: _INSPECTS,
     Role.REVIEWER: _INSPECTS,
-    Role.HEAD: _INSPECTS | {Right.SEE_PEOPLE, Right.MANAGE_PEOPLE},
+    Role.HEAD: _INSPECTS | {Right.SEE_PEOPLE, Right.MANAGE_PEOPLE, Right.SEE_AUDIT},
     Role.HANDLING_AGENCY: _AT_THE_FUND | {Right.SEE_OPERATION, Right.DECIDE},
     Role.ADMINISTRATION: _AT_THE_FUND | {Right.SEE_OPERATION, Right.DECIDE},
-    Role.AUDITOR: _AT_THE_FUND | {Right.SEE_TRIALS, Right.SEE_OPERATION, Right.SEE_PEOPLE},
+    Role.AUDITOR: _AT_THE_FUND | {Right.SEE_TRIALS, Right.SEE_OPERATION, Right.SEE_PEOPLE, Right.SEE_AUDIT},
     Role.HOSPITAL_OFFICE: _READS,
     Role.OPERATOR: frozenset(
         {Right.ENTER, Right.SEE_OPERATION, Right.OPEN_LETTERS, Right.REPLAY, Right.SEE_PEOPLE, Right.MANAGE_PEOPLE}

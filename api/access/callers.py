@@ -6,10 +6,10 @@ what anybody may call says so (``PUBLIC``).
 
     Seer = Annotated[Session, Depends(May(Right.SEE))]
 
-Errors: ``SignInNeeded``, ``FormRefused``, and 403 for somebody who lacks the right.
+Errors: ``SignInNeeded``, ``PasswordNeeded``, ``FormRefused``, and 403 for somebody who lacks the right.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, NoReturn
 from urllib.parse import quote
@@ -31,11 +31,16 @@ class SignInNeeded(Exception):
         self.back = back
 
 
+class PasswordNeeded(Exception):
+    """Somebody signed in with a password that another gave them, and is to choose one before anything else."""
+
+
 @dataclass(frozen=True)
 class May:
-    """Whoever is signed in and has a right."""
+    """Whoever is signed in and has a right; ``with_any_password`` also where another gave them theirs."""
 
     right: Right
+    with_any_password: bool = field(default=False, kw_only=True)
 
     async def meet(self, request: Request) -> None:
         """Asks who is there, before anything else of a request is read. Raises 403 where the right is lacking."""
@@ -44,6 +49,8 @@ class May:
             await self.turn_away(request, visitor)
         else:
             request.state.frame = Frame(visitor.login, visitor.csrf, None, visitor.rights)
+            if visitor.password_given and not self.with_any_password:
+                raise PasswordNeeded
             if self.right not in visitor.rights:
                 raise HTTPException(HTTPStatus.FORBIDDEN)
         request.state.session = visitor

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from api.access import sessions
-from api.access.callers import PUBLIC, MayByForm, SignInNeeded
+from api.access.callers import PUBLIC, MayByForm, PasswordNeeded, SignInNeeded
 from api.access.kept import FormRefused
 from api.access.passwords import Crowded
 from api.access.routes import KB, Route
@@ -21,9 +21,10 @@ from casework.rights import Right
 router = APIRouter(include_in_schema=False, route_class=Route)
 
 HOME = "/"
+OWN_ACCOUNT = "/account"
 AFTER_A_CROWD = 5.0  # seconds
 
-Leaver = Annotated[sessions.Session, Depends(MayByForm(Right.ENTER, HOME))]
+Leaver = Annotated[sessions.Session, Depends(MayByForm(Right.ENTER, HOME, with_any_password=True))]
 
 
 def mount(app: FastAPI) -> None:
@@ -31,6 +32,7 @@ def mount(app: FastAPI) -> None:
     app.state.slowing = Slowing()
     app.include_router(router)
     app.exception_handler(SignInNeeded)(_ask_to_sign_in)
+    app.exception_handler(PasswordNeeded)(_ask_for_password)
     app.exception_handler(FormRefused)(_show_form_again)
 
 
@@ -72,6 +74,13 @@ async def _ask_to_sign_in(request: Request, error: Exception) -> Response:
     if is_for_systems(request):
         return JSONResponse({"detail": "sign in"}, HTTPStatus.UNAUTHORIZED)
     return RedirectResponse(f"/sign-in?{urlencode({'next': error.back})}", HTTPStatus.SEE_OTHER)
+
+
+async def _ask_for_password(request: Request, error: Exception) -> Response:
+    if is_for_systems(request):
+        detail = f"请先在 {OWN_ACCOUNT} 换成自己的密码 / choose a password of your own first: {OWN_ACCOUNT}"
+        return JSONResponse({"detail": detail}, HTTPStatus.FORBIDDEN)
+    return RedirectResponse(OWN_ACCOUNT, HTTPStatus.SEE_OTHER)
 
 
 async def _show_form_again(request: Request, error: Exception) -> Response:

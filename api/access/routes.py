@@ -22,6 +22,7 @@ from starlette.types import Message, Receive
 
 from api.access.callers import May
 from api.access.kept import FORM_LIMITS
+from api.access.schemes import taken_by
 from api.frame.addresses import LANGUAGE
 from api.frame.texts import LANGUAGES
 
@@ -45,15 +46,17 @@ class Route(APIRoute):
     def __init__(self, *arguments: Any, max_body_size: int | None = None, **more: Any):
         self.most = MOST_BODY if max_body_size is None else max_body_size
         super().__init__(*arguments, form_limits=FORM_LIMITS, **more)
+        self.callers = [of.call for of in self.dependant.dependencies if isinstance(of.call, May)]
+        if taken := taken_by(self.callers):
+            self.openapi_extra = {"security": taken}
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         known = {field.alias for field in get_flat_params(self.dependant) if isinstance(field.field_info, params.Query)}
-        callers = [of.call for of in self.dependant.dependencies if isinstance(of.call, May)]
 
         async def ask_then_handle(request: Request) -> Response:
             limited = _Limited(request, self.most)
-            for caller in callers:
+            for caller in self.callers:
                 await caller.meet(limited)
             _check_query(request, known | {LANGUAGE})
             return await handle(limited)

@@ -23,6 +23,7 @@ from api.frame.render import Frame, home_of, set_cookie
 from casework.accounts import Account
 from casework.audit import Act
 from casework.rights import Right
+from streams.store.judgements.published import PROGRAM
 from streams.store.operation.status import find_received
 from streams.store.people import audit, kept_forms, tokens, users
 from streams.store.sessions import Connection, borrowed
@@ -33,11 +34,13 @@ FIRST_LOGIN = "inspector"
 @dataclass(frozen=True)
 class Session:
     """Who is signed in, and the token that forms of this session carry. A machine has no roles, but the rights of its
-    token (``granted``), and no forms."""
+    token (``granted``), and no forms. Whose password was given by somebody else (``password_given``) may enter, and
+    nothing more, until they chose another."""
 
     account: Account
     csrf: str
     granted: frozenset[Right] = frozenset()
+    password_given: bool = False
 
     @property
     def login(self) -> str:
@@ -46,6 +49,8 @@ class Session:
     @property
     def rights(self) -> frozenset[Right]:
         """What whoever it is may do."""
+        if self.password_given:
+            return frozenset({Right.ENTER})
         return self.account.rights | self.granted
 
     @property
@@ -66,12 +71,19 @@ class Ended:
     login: str
 
 
-async def ensure_first_user(connection: Connection) -> tuple[str, str] | None:
-    """Creates the first account and returns (login, password), to be shown once; ``None`` where there is one."""
+async def ensure_first_user(connection: Connection, *, password_given: bool = False) -> tuple[str, str] | None:
+    """Creates the first account and returns (login, password), to be shown once; ``None`` where there is one.
+
+    Where others may read what is shown, its password counts as given by somebody else.
+    """
     if await users.has_users(connection):
         return None
     password = new_password()
-    created = await users.save_first_user(connection, FIRST_LOGIN, await hash_of(password))
+    hashed = await hash_of(password)
+    async with connection.transaction():
+        created = await users.save_first_user(connection, FIRST_LOGIN, hashed, password_given=password_given)
+        if created:
+            await audit.note(connection, PROGRAM, Act.GAVE_ACCOUNT, login=FIRST_LOGIN)
     return (FIRST_LOGIN, password) if created else None
 
 
@@ -140,7 +152,9 @@ async def find_visitor(request: Request) -> Session | Ended | None:
         found = await users.find_session(connection, _token_hash(token))
     if found is None:
         return None
-    return Session(found.account, csrf_token(token)) if found.is_open else Ended(found.account.login)
+    if not found.is_open:
+        return Ended(found.account.login)
+    return Session(found.account, csrf_token(token), password_given=found.password_given)
 
 
 async def _find_machine(request: Request, bearer: str) -> Session | None:

@@ -11,6 +11,7 @@ from knowledge_base.cards import Card, Words
 from knowledge_base.findings import Amounts
 from knowledge_base.signs import neutral
 from knowledge_base.subjects import PATIENT
+from streams.store.casework.holders import Held
 from streams.store.casework.listing import Fold, Group
 from streams.store.casework.queue import Lead, Neighbour
 
@@ -110,6 +111,12 @@ def why_words(decision: Decision, texts: Texts) -> str:
     if not decision.reason:
         return texts("decision.reason_was", reason=ground)
     return texts("decision.reasons_were", ground=ground, reason=decision.reason)
+
+
+def lead_name(held: Held, topics: Topics, texts: Texts) -> str:
+    """What a lead is called."""
+    words = {"institution": neutral(held.institution_name or held.institution), "year": held.service_year}
+    return texts("lead.called", **words, topic=topic_name(held.topic, topics, texts))
 
 
 def neighbour_words(neighbour: Neighbour, topics: Topics, texts: Texts) -> str:

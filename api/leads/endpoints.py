@@ -46,13 +46,17 @@ Responses = dict[int | str, dict[str, Any]]
 Signed = Annotated[Session, Depends(May(Right.ENTER))]
 Decider = Annotated[Session, Depends(MayByHeader(Right.DECIDE))]
 
-_PROBLEMS: Responses = {
+_CLOSED: Responses = {
     401: {"model": Problem, "description": "Nobody is signed in"},
+    403: {"model": Problem, "description": "The right is lacking, or a password of one's own is to be chosen first"},
+}
+_PROBLEMS: Responses = {
+    **_CLOSED,
     404: {"model": Problem, "description": "There is none of this name, or it may not be shown"},
 }
 _REFUSALS: Responses = {
     **_PROBLEMS,
-    403: {"model": Problem, "description": "X-CSRF-Token is missing or wrong"},
+    403: {"model": Problem, "description": "X-CSRF-Token is missing or wrong, or the right is lacking"},
     409: {
         "model": Problem,
         "description": "One of the findings changed after it was seen, or the decision does not hold",
@@ -62,12 +66,12 @@ _REFUSALS: Responses = {
 router = APIRouter(prefix="/api", route_class=Route)
 
 
-@router.get("/session", tags=["session"], summary="Who is signed in", responses={401: _PROBLEMS[401]})
+@router.get("/session", tags=["session"], summary="Who is signed in", responses=_CLOSED)
 async def get_session(session: Signed) -> SessionOut:
     return SessionOut(login=session.login, csrf=session.csrf)
 
 
-@router.get("/leads", tags=["leads"], summary="One page of the queue", responses={401: _PROBLEMS[401]})
+@router.get("/leads", tags=["leads"], summary="One page of the queue", responses=_CLOSED)
 async def get_leads(request: Request, session: Seer, chosen: Chosen) -> LeadList:
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:

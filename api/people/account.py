@@ -29,12 +29,13 @@ PATH = "/account"
 PAGE = 100
 
 Owner = Annotated[Session, Depends(May(Right.ENTER))]
-Changer = Annotated[Session, Depends(MayByForm(Right.ENTER, PATH))]
+Newcomer = Annotated[Session, Depends(May(Right.ENTER, with_any_password=True))]
+Changer = Annotated[Session, Depends(MayByForm(Right.ENTER, PATH, with_any_password=True))]
 Word = Annotated[str, Form(max_length=200)]
 
 
 @router.get(PATH)
-async def show_account(request: Request, session: Owner, kept: Kept) -> Response:
+async def show_account(request: Request, session: Newcomer, kept: Kept) -> Response:
     async with snapshot(desk_of(request).pool) as connection:
         sessions = await users.find_open_sessions(connection, session.login, own_hash(request))
         frame = await frame_of(connection, session)
@@ -48,6 +49,7 @@ async def show_account(request: Request, session: Owner, kept: Kept) -> Response
         most=users.MOST_SESSIONS,
         kept=kept,
         shortest=SHORTEST_PASSWORD,
+        password_given=session.password_given,
     )
 
 
@@ -83,6 +85,8 @@ async def change_password(
         problem = "password_short"
     elif normal(new_password) != normal(new_password_again):
         problem = "password_differs"
+    elif normal(new_password) == normal(password):
+        problem = "password_same"
     else:
         try:
             problem = None if await is_own_password(request, session, password) else "password_wrong"

@@ -16,7 +16,7 @@ from api.access.routes import KB, Route
 from api.access.sessions import Session, frame_of, new_password
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import Frame, render
-from casework.accounts import LONGEST_LOGIN, LONGEST_NAME, Account, AccountRefused, checked
+from casework.accounts import LONGEST_LOGIN, LONGEST_NAME, Account, AccountRefused, checked_new
 from casework.rights import Right, Role, rights_of
 from streams.acts import accounts
 from streams.acts.accounts import AccountUnknown, NotYours
@@ -63,7 +63,7 @@ async def open_account(request: Request, session: Opener) -> Response:
     account = _account_in(words, words.get("login", ""))
     password = new_password()
     try:
-        account = checked(account)
+        account = checked_new(account)
         hashed = await hash_of(password)
         async with borrowed(desk_of(request).pool) as connection:
             account = await accounts.open_account(connection, account, hashed, session.account)

@@ -14,11 +14,14 @@ import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from casework.audit import Act
 from deploy.commands.output import (
+    By,
     Failure,
     Interrupted,
     Json,
     Opened,
+    acting,
     note,
     notes,
     print_json,
@@ -29,6 +32,7 @@ from deploy.commands.output import (
 from deploy.commands.progress import note_unread
 from deploy.runtime import stop_on_signals
 from knowledge_base.signs import neutral
+from streams.acts.anew import begin
 from streams.handlers.rule_sets import RuleSetUnusable
 from streams.hosts.service import Service
 from streams.jobs.redigesting import Redigested, find_apart, trim
@@ -63,12 +67,12 @@ class Rejudged(msgspec.Struct, frozen=True):
     finished: bool
 
 
-def rejudge(json: Json = False) -> None:
+def rejudge(by: By = None, json: Json = False) -> None:
     """换规则之后重判, 可随时中断再继续 / judge again after a switch of rules; stop and go on at any time.
 
     Example: fundwatch rejudge
     """
-    done = run(_rejudge())
+    done = run(_rejudge(acting(by)))
     if json:
         print_json(done)
     else:
@@ -84,7 +88,7 @@ def rejudge(json: Json = False) -> None:
         raise Interrupted("已中断；再运行一次即可继续 / interrupted; run it again to go on")
 
 
-async def _rejudge() -> Rejudged:
+async def _rejudge(by: str) -> Rejudged:
     people, changes = 0, Counter[tuple[str, str]]()
     async with Opened() as service, borrowed(service.pool) as connection:
         stop_on_signals(service.stop)
@@ -93,8 +97,11 @@ async def _rejudge() -> Rejudged:
                 f"{old:,} 条事件是旧代摘要，请先运行 fundwatch redigest，否则之后须再重判 /"
                 " digests of an earlier generation: run fundwatch redigest first, or judge again after it"
             )
+        outstanding, subjects = await published.count_outstanding(connection), await wider.count_touched(connection)
+        if await published.find_outstanding(connection) or subjects:
+            await begin(connection, Act.BEGAN_REJUDGE, by, people=str(outstanding), subjects=str(subjects))
         with Progress(*_COLUMNS, console=notes) as progress:
-            task = progress.add_task("重判 judging again", total=await published.count_outstanding(connection))
+            task = progress.add_task("重判 judging again", total=outstanding)
             while await published.find_outstanding(connection) or await wider.count_touched(connection):
                 try:
                     async for judged, report in judge_again(connection, service.rule_sets):
@@ -134,13 +141,14 @@ def redigest(
         Path | None,
         typer.Option(help="首尾有空白的标识符去向, 写入新文件 / a new file: what became of padded identifiers"),
     ] = None,
+    by: By = None,
 ) -> None:
     """去除旧标识符首尾空白, 重做旧摘要, 可中断再继续 / trim old identifiers, make old digests anew; go on at any time.
 
     Example: fundwatch redigest --report identifiers.jsonl
     """
     with nullcontext() if report is None else _new_file(report) as file:
-        done = run(_redigest(file))
+        done = run(_redigest(file, acting(by)))
     if json:
         said = msgspec.to_builtins(done)
         print_json({**said.pop("digests"), **said})
@@ -170,10 +178,11 @@ def _say_left(says: str, event_ids: Sequence[str]) -> None:
         say(f"{says}: {len(event_ids):,}: {named}{more}")
 
 
-async def _redigest(file: IO[bytes] | None) -> Anew:
+async def _redigest(file: IO[bytes] | None, by: str) -> Anew:
     done = Redigested()
     async with Opened() as service, borrowed(service.pool) as connection:
         stop_on_signals(service.stop)
+        await begin(connection, Act.BEGAN_REDIGEST, by, digests=str(await generations.count_old(connection)))
         apart, finished = 0, False
         try:
             with Progress(*_COLUMNS, console=notes) as progress:

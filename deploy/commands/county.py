@@ -88,7 +88,7 @@ async def _demo(plan: CountyPlan, exit_after_replay: bool, json: bool) -> None:
             return
         from deploy.commands.serving import announce, serve
 
-        await announce(opened.settings, service)
+        await announce(opened.settings, service, password_given=False)
         serving = asyncio.create_task(serve(opened.settings, service))
         await _replay(opened.settings, service, plan, json)
         note("Ctrl-C 结束 / ends everything")

@@ -9,9 +9,10 @@ import msgspec
 import typer
 
 from api.frame.formats import instant
+from casework.audit import Act
 from deploy import knowledge
 from deploy.commands.coverage import coverage
-from deploy.commands.output import Failure, Json, Opened, acting, note, print_json, print_table, run, say
+from deploy.commands.output import By, Failure, Json, Opened, acting, note, print_json, print_table, run, say
 from deploy.commands.publishing import say_switch
 from deploy.knowledge import Import, Kept
 from deploy.runtime import own_rule_set
@@ -27,6 +28,7 @@ from knowledge_base.sheets.workbooks import XLSX
 from rules_lib.publication import with_imported
 from rules_lib.rule_set import RuleSet
 from streams.handlers.rule_sets import Switch, publish_own
+from streams.store.people import audit
 from streams.store.sessions import borrowed
 
 PUBLISHED = date(2025, 12, 31)
@@ -164,7 +166,10 @@ async def _import(paths: Sequence[Path], published: date, by: str) -> Imported:
         )
         kept = knowledge.save_import(home, comparison, record)
         try:
-            switch = await publish_own(connection, own_rule_set(opened.settings))
+            async with connection.transaction():
+                switch = await publish_own(connection, own_rule_set(opened.settings))
+                said = {"added": str(record.added), "superseded": str(record.superseded)}
+                await audit.note(connection, by, Act.IMPORTED_KNOWLEDGE, knowledge=str(record.number), **said)
         except BaseException:
             knowledge.remove_import(kept)
             raise
@@ -255,13 +260,14 @@ def undo(
     number: Annotated[
         int | None, typer.Argument(help="导入序号, 默认最后一次 / which import, by default the last")
     ] = None,
+    by: By = None,
     json: Json = False,
 ) -> None:
     """撤销一次导入 / take an import back.
 
     Example: fundwatch knowledge undo 2
     """
-    kept, points, switch = run(_undo(number))
+    kept, points, switch = run(_undo(number, acting(by)))
     if json:
         print_json(switch)
         return
@@ -272,7 +278,7 @@ def undo(
     say_switch(switch, say)
 
 
-async def _undo(number: int | None) -> tuple[Kept, int, Switch]:
+async def _undo(number: int | None, by: str) -> tuple[Kept, int, Switch]:
     """The import that is taken back, how many points it held, and the switch."""
     opened = Opened()
     home = opened.settings.knowledge_folder
@@ -281,7 +287,10 @@ async def _undo(number: int | None) -> tuple[Kept, int, Switch]:
     async with opened as service, borrowed(service.pool) as connection:
         aside = knowledge.set_aside(home, kept)
         try:
-            return kept, len(points), await publish_own(connection, own_rule_set(opened.settings), points)
+            async with connection.transaction():
+                switch = await publish_own(connection, own_rule_set(opened.settings), points)
+                await audit.note(connection, by, Act.UNDID_IMPORT, knowledge=str(kept.record.number))
+            return kept, len(points), switch
         except BaseException:
             knowledge.bring_back(home, aside)
             raise

@@ -79,7 +79,9 @@ def add(
         return word
 
     word = run(_on_store(login, work))
-    note("初始密码（只显示这一次） / password (shown once):")
+    note(
+        "初始密码（只显示这一次），首次登录时要换成自己的 / password (shown once), to be changed at the first sign-in:"
+    )
     say(word)
 
 
@@ -182,7 +184,7 @@ def password(login: Login, by: By = None) -> None:
         await accounts.set_password(connection, login, await hash_of(word), acting(by))
 
     run(_on_store(login, work))
-    note("新密码已生效，请重新登录 / the new password holds; sign in again")
+    note("新密码已生效，登录后要先换成自己的 / the new password holds; another is to be chosen at the first sign-in")
 
 
 def sign_out(login: Login, by: By = None) -> None:

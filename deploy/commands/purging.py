@@ -54,7 +54,7 @@ async def _purge(of: str, path: Path, by: str, yes: bool, json: bool) -> None:
         else:
             _require_consent(source, path, count, yes)
             number = begun or await _export(service, connection, source, path, by)
-            done = await purging.take_away(connection, number, _written(path))
+            done = await purging.take_away(connection, number, _written(path), by)
         left = (await purging.count_of(connection, source)).letters
     if json:
         print_json(Purged(source, done, left))
@@ -107,7 +107,7 @@ def _require_consent(source: str, path: Path, count: Count, yes: bool) -> None:
 
 
 async def _export(service: Service, connection: Connection, source: str, path: Path, by: str) -> int:
-    number = await purges.begin_purge(connection, source, by, neutral(path.name))
+    number = await purging.begin(connection, source, by, neutral(path.name))
     letters, hash = 0, hashlib.sha256()
     try:
         async with aclosing(purging.export(connection, service.vault, source)) as lines:

@@ -46,11 +46,14 @@ def add_metrics(settings: Settings, service: Service, port: int) -> None:
     service.add(_serve_app(app, settings.host, port, service.stop))
 
 
-async def announce(settings: Settings, service: Service) -> None:
-    """Says where the desk is, and, at the very first start, the log-in with its password: once, and never in a log."""
+async def announce(settings: Settings, service: Service, *, password_given: bool = True) -> None:
+    """Says where the desk is, and, at the very first start, the log-in with its password: once, and never in a log.
+
+    Whoever signs in with it chooses another, unless it is for one's own eyes (``password_given``).
+    """
     _check_address(settings.host, settings.port, "工作台", "FUNDWATCH_PORT")
     async with borrowed(service.pool) as connection:
-        first = await ensure_first_user(connection)
+        first = await ensure_first_user(connection, password_given=password_given)
         carried_over = await take_carried_over(connection)
     address = settings.public_url or f"http://{settings.host}:{settings.port}"
     note(f"工作台 / desk: {address}/")

@@ -15,7 +15,8 @@ from knowledge_base.dictionaries import ITEM_KINDS, SEXES, VISIT_TYPES
 from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.signs import are_clear
 
-_KINDS, _SEXES = {None, *ITEM_KINDS}, {None, *SEXES}
+KNOWN_KINDS, KNOWN_SEXES = {None, *ITEM_KINDS}, {None, *SEXES}
+"""What the kind of an item and the sex of a patient may be told as; they need not be told."""
 
 
 def _remembered(is_code: Callable[[str], bool]) -> Callable[[str], bool]:
@@ -37,7 +38,7 @@ def is_regular(claim: ClaimDigest) -> bool:
     return (
         not claim.off_prices
         and claim.visit_type in VISIT_TYPES
-        and claim.sex in _SEXES
+        and claim.sex in KNOWN_SEXES
         and is_likely(claim.settled_day)
         and (claim.born is None or is_likely(claim.born))
         and claim.told_stay == (claim.admitted, claim.discharged)
@@ -60,7 +61,7 @@ def _has_regular_lines(claim: ClaimDigest) -> bool:
             or line.refund_of is not None
             or line.sent_to is not None
             or line.item_code is None
-            or line.item_kind not in _KINDS
+            or line.item_kind not in KNOWN_KINDS
             or not is_known_item(line.item_code)
         ):
             return False

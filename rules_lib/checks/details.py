@@ -5,9 +5,15 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from knowledge_base.days import FIRST_LIKELY, LAST_DAY, LAST_LIKELY, Day, as_date, is_likely
-from knowledge_base.dictionaries import ITEM_KINDS, SEXES, VISIT_TYPES
+from knowledge_base.dictionaries import VISIT_TYPES
 from knowledge_base.digests.claims import LONGEST_STAY, ClaimDigest, LineDigest
-from knowledge_base.digests.regular import is_known_diagnosis, is_known_item, is_known_operation
+from knowledge_base.digests.regular import (
+    KNOWN_KINDS,
+    KNOWN_SEXES,
+    is_known_diagnosis,
+    is_known_item,
+    is_known_operation,
+)
 from knowledge_base.numbers import number
 from knowledge_base.signs import are_clear
 from rules_lib.histories.history import ZERO, Encounter
@@ -17,8 +23,6 @@ from rules_lib.questions import ONE, Measure, Question, Undecided, gives
 
 Odd = tuple[str, str | None]
 """A kind of oddity, with the line_id where a line shows it and ``None`` where a claim does."""
-
-_ITEM_KINDS = {None, *ITEM_KINDS}
 
 OWN_NAMES = ("event_id", "patient", "claim_id", "encounter_id", "institution", "corrects")
 LINE_NAMES = ("line_id", "refund_of", "sent_to")
@@ -148,7 +152,7 @@ def _odd_in(claim: ClaimDigest, question: Question[PatientHistory]) -> list[Odd]
     odd: list[Odd] = [("unlikely_line_day", line.line_id) for line in lines if not is_likely(line.day)]
     lines = [line for line in lines if line.refund_of is None]
     odd += [("unknown_item_code", line.line_id) for line in lines if _has_odd_code(line)]
-    odd += [("unknown_item_kind", line.line_id) for line in lines if line.item_kind not in _ITEM_KINDS]
+    odd += [("unknown_item_kind", line.line_id) for line in lines if line.item_kind not in KNOWN_KINDS]
     odd += [("line_after_settlement", line.line_id) for line in lines if settled < line.day <= LAST_LIKELY]
     odd += [("born_after_line", line.line_id) for line in lines if FIRST_LIKELY <= line.day < born]
     odd += [("scope_above_amount", line.line_id) for line in lines if _has_scope_above_amount(line)]
@@ -163,7 +167,7 @@ def _odd_in(claim: ClaimDigest, question: Question[PatientHistory]) -> list[Odd]
         odd.append(("odd_identifier", None))
     if claim.visit_type not in VISIT_TYPES:
         odd.append(("unknown_visit_type", None))
-    if claim.sex is not None and claim.sex not in SEXES:
+    if claim.sex not in KNOWN_SEXES:
         odd.append(("unknown_sex_code", None))
     odd += [(kind, None) for kind in _odd_dates(claim)]
     return odd

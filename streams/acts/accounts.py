@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from casework.accounts import Account, AccountRefused, checked
+from casework.accounts import Account, AccountRefused, checked, checked_new, look_of
 from casework.audit import Act
 from streams.store.people import audit, users
 from streams.store.sessions import Connection
@@ -20,12 +20,16 @@ class NotYours(Exception):
 
 
 async def open_account(connection: Connection, account: Account, password_hash: str, by: By) -> Account:
-    """Creates an account. Raises ``AccountRefused`` (also where the log-in was ever given), ``NotYours``."""
-    account = checked(account)
+    """Creates an account. Raises ``AccountRefused`` (also where the log-in, or one that looks like it, was ever given),
+    ``NotYours``."""
+    account = checked_new(account)
     if isinstance(by, Account) and not by.covers(account):
         raise NotYours
     async with connection.transaction():
-        if not await users.save_account(connection, account, password_hash):
+        like = [login for login in await users.hold_logins(connection) if look_of(login) == look_of(account.login)]
+        if like and account.login.lower() not in map(str.lower, like):
+            raise AccountRefused("alike")
+        if not await users.save_account(connection, account, password_hash, password_given=True):
             raise AccountRefused("known")
         await audit.note(connection, _name(by), Act.GAVE_ACCOUNT, **_said(account))
     return account
@@ -54,14 +58,21 @@ async def reopen_account(connection: Connection, login: str, by: By) -> None:
 
 
 async def set_password(connection: Connection, login: str, password_hash: str, by: By) -> None:
-    """Gives an account another password and signs it out everywhere. Raises ``AccountUnknown``, ``NotYours``."""
-    await _do(connection, login, by, Act.SET_PASSWORD, lambda: users.save_password(connection, login, password_hash))
+    """Gives an account another password, to be replaced at its first use, and signs it out everywhere.
+
+    Raises ``AccountUnknown``, ``NotYours``.
+    """
+
+    async def give() -> None:
+        await users.save_password(connection, login, password_hash, password_given=True)
+
+    await _do(connection, login, by, Act.SET_PASSWORD, give)
 
 
 async def set_own_password(connection: Connection, account: Account, password_hash: str) -> None:
     """Another password of whoever knows the present one; signs them out everywhere."""
     async with connection.transaction():
-        await users.save_password(connection, account.login, password_hash)
+        await users.save_password(connection, account.login, password_hash, password_given=False)
         await audit.note(connection, account.login, Act.SET_PASSWORD, login=account.login)
 
 

@@ -39,7 +39,7 @@ async def assign(
         place = await holders.lock_lead(connection, lead_id, sight)
         if place.holder != seen:
             raise HolderChanged
-        if to is not None and not _may_have(await users.find_account(connection, to), place):
+        if to is not None and not await users.find_able(connection, Right.DECIDE, place.area, place.institution, to):
             raise NotForThem
         await holders.save_holder(connection, place, to, until if to is not None else None)
         end = {} if to is None or until is None else {"until": as_date(until).isoformat()}
@@ -48,14 +48,4 @@ async def assign(
 
 async def find_possible(connection: Connection, area: str, institution: str) -> list[Account]:
     """The open accounts that may see a lead of an area and institution, and decide on it."""
-    return [of for of in await users.find_accounts(connection) if _may_have(of, holders.Place(area, "", institution))]
-
-
-def _may_have(account: Account | None, place: "holders.Place") -> bool:
-    return (
-        account is not None
-        and account.disabled_at is None
-        and Right.DECIDE in account.rights
-        and (account.areas is None or place.area in account.areas)
-        and (account.institutions is None or place.institution in account.institutions)
-    )
+    return await users.find_able(connection, Right.DECIDE, area, institution)

@@ -8,10 +8,12 @@ from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
+from casework.audit import Act
 from streams.messages.kinds import event_topics
 from streams.messages.vault import Vault, WrongKey
 from streams.store.intake import purges
 from streams.store.intake.dead_letters import Count, DeadLetter
+from streams.store.people import audit
 from streams.store.sessions import Connection
 
 STEP = 500
@@ -42,6 +44,14 @@ async def count_of(connection: Connection, source: str) -> Count:
     return await purges.count_letters(connection, source, event_topics())
 
 
+async def begin(connection: Connection, source: str, by: str, file: str) -> int:
+    """Notes who is going to look at a source's letters and take them away, and gives the purge's number."""
+    async with connection.transaction():
+        number = await purges.begin_purge(connection, source, by, file)
+        await audit.note(connection, by, Act.BEGAN_PURGE, purge=str(number))
+    return number
+
+
 async def export(connection: Connection, vault: Vault, source: str) -> AsyncGenerator[bytes, None]:
     """The letters of a source at one moment, a line each. Raises ``SealedOtherwise``."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -55,11 +65,17 @@ async def export(connection: Connection, vault: Vault, source: str) -> AsyncGene
             yield msgspec.json.encode(line) + b"\n"
 
 
-async def take_away(connection: Connection, number: int, written: Sequence[int]) -> purges.Purge:
-    """Takes away the letters of a purge that were written, by their numbers, in steps; may be begun again."""
+async def take_away(connection: Connection, number: int, written: Sequence[int], by: str) -> purges.Purge:
+    """Takes away the letters of a purge that were written, by their numbers, in steps; may be begun again.
+
+    What was taken away in all is noted with the end of it.
+    """
     for first in range(0, len(written), STEP):
         await purges.take_away(connection, number, written[first : first + STEP])
-    return await purges.finish_purge(connection, number)
+    async with connection.transaction():
+        done = await purges.finish_purge(connection, number)
+        await audit.note(connection, by, Act.PURGED, purge=str(number), letters=str(done.purged))
+    return done
 
 
 def _text(content: bytes | None) -> tuple[str | None, bytes | None]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from casework.audit import Act
 from knowledge_base.cards import Card
 from knowledge_base.facts import Point
 from knowledge_base.subjects import PATIENT
@@ -19,6 +20,7 @@ from rules_lib.wording import item_names
 from streams.store.events import wider
 from streams.store.judgements import published
 from streams.store.judgements.published import PROGRAM
+from streams.store.people import audit
 from streams.store.sessions import Connection
 
 logger = logging.getLogger("fundwatch.rules")
@@ -125,7 +127,7 @@ async def publish(connection: Connection, rule_set: RuleSet, by: str) -> Switch:
             rule_set = with_imported(rule_set, await _loaded(connection, before))
         if before == rule_set.hash:
             return Switch(before, rule_set.hash, [], [], await published.find_publisher(connection) or by)
-        return await _switch(connection, before, rule_set, by)
+        return await _switch(connection, before, rule_set, by, by)
 
 
 async def publish_own(connection: Connection, own: RuleSet, undone: Sequence[Point] = ()) -> Switch:
@@ -142,12 +144,12 @@ async def publish_own(connection: Connection, own: RuleSet, undone: Sequence[Poi
                 own = with_imported(own, await _loaded(connection, before), undone)
             if before == own.hash:
                 return Switch(before, own.hash, [], [], PROGRAM)
-            return await _switch(connection, before, own, PROGRAM)
+            return await _switch(connection, before, own, PROGRAM, PROGRAM)
         old, renewed_set = await _loaded(connection, before), renewed(await _body(connection, before))
         new = with_imported(without_imported(renewed_set, undone), own)
         if new.hash == before or (old.sources == new.sources and new is renewed_set):
             return Switch(before, before, [], [], by or _SOMEBODY)
-        return await _switch(connection, before, new, by or _SOMEBODY)
+        return await _switch(connection, before, new, by or _SOMEBODY, PROGRAM)
 
 
 _SOMEBODY = "unknown"
@@ -164,18 +166,26 @@ async def publish_first(connection: Connection, rule_set: RuleSet) -> None:
         if in_force is None:
             await published.keep(connection, rule_set)
             await published.put_in_force(connection, rule_set, PROGRAM)
+            await _note(connection, None, rule_set, PROGRAM)
         else:
             await published.save_makers(connection, await _loaded(connection, in_force))
 
 
-async def _switch(connection: Connection, before: str | None, rule_set: RuleSet, by: str) -> Switch:
+async def _switch(connection: Connection, before: str | None, rule_set: RuleSet, publisher: str, by: str) -> Switch:
+    """Puts a set in force that is the ``publisher``'s; ``by`` does it, as the program that renews a person's."""
     old = None if before is None else await _loaded(connection, before)
     rules = changed_rules(old, rule_set)
     await published.keep(connection, rule_set)
-    await published.put_in_force(connection, rule_set, by)
+    await published.put_in_force(connection, rule_set, publisher)
     areas = await published.mark_outstanding(connection, rules) if rules else []
     await wider.touch_all(connection, _kinds_of(rules, old, rule_set), f"rule set {rule_set.hash}")
-    return Switch(before, rule_set.hash, rules, areas, by)
+    await _note(connection, before, rule_set, by)
+    return Switch(before, rule_set.hash, rules, areas, publisher)
+
+
+async def _note(connection: Connection, before: str | None, rule_set: RuleSet, by: str) -> None:
+    """Keeps in the audit log that another set came into force, last of all: whoever notes anything waits for it."""
+    await audit.note(connection, by, Act.PUBLISHED_RULES, rule_set=rule_set.hash, before=before or "")
 
 
 def _kinds_of(rules: list[str], *sets: RuleSet | None) -> set[str]:

@@ -7,18 +7,20 @@ everything sent so far, and get the current version of every finding again. Clai
 the offset that was set back, and what was accepted is a function of them.
 """
 
+from casework.audit import Act
 from streams.bus import Bus, Lag
 from streams.handlers.judging import finding_message
+from streams.store.people import audit
 from streams.store.sessions import Pool, borrowed
 from streams.store.transport import outbox, resending
 from streams.topics import FINDINGS, LEADS
 
 
-async def resend_findings(pool: Pool, bus: Bus) -> tuple[int, list[Lag]]:
+async def resend_findings(pool: Pool, bus: Bus, by: str) -> tuple[int, list[Lag]]:
     """Puts every finding's current version into the outbox; readers begin behind what was sent before.
 
     Returns how many findings, and where the topic ended. Safe beside working workers: whoever reads is fenced, and
-    reads on from there. Done twice it does the same again.
+    reads on from there. Done twice it does the same again. Who asked for it is noted.
     """
     ends = [lag for lag in await bus.lags(LEADS) if lag.topic == FINDINGS]
     findings = 0
@@ -27,4 +29,5 @@ async def resend_findings(pool: Pool, bus: Bus) -> tuple[int, list[Lag]]:
         async for versions in resending.find_current_versions(connection):
             await outbox.save_outbox(connection, FINDINGS, map(finding_message, versions))
             findings += len(versions)
+        await audit.note(connection, by, Act.RESENT_FINDINGS, findings=str(findings))
     return findings, ends

@@ -1,6 +1,6 @@
 """Who may call what: every route names it, nobody passes without, and asking who is there changes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import asyncpg
 import httpx
@@ -52,6 +52,7 @@ RIGHTS = {
     ("GET", "/account/today"): Right.ENTER,
     ("POST", "/account/password"): Right.ENTER,
     ("POST", "/account/sign-out"): Right.ENTER,
+    ("GET", "/audit"): Right.SEE_AUDIT,
     ("GET", "/people"): Right.SEE_PEOPLE,
     ("POST", "/people"): Right.MANAGE_PEOPLE,
     ("GET", "/people/new"): Right.MANAGE_PEOPLE,
@@ -116,12 +117,14 @@ def test_whatever_changes_something_asks_for_the_token(asked: dict[Name, list[ob
     assert without == [("POST", "/sign-in")]
 
 
-async def _call(client: httpx.AsyncClient, name: Name, csrf: str = "") -> httpx.Response:
+async def _call(
+    client: httpx.AsyncClient, name: Name, csrf: str = "", headers: Mapping[str, str] | None = None
+) -> httpx.Response:
     method, path = name
     address = path.replace("{topic}", "claims")
     for part in ("lead_id", "finding_id", "decision_id", "comment_id", "number", "partition", "offset", "login"):
         address = address.replace(f"{{{part}}}", "7")
-    return await client.request(method, address, data={"csrf": csrf} if method == "POST" else None)
+    return await client.request(method, address, data={"csrf": csrf} if method == "POST" else None, headers=headers)
 
 
 @pytest.mark.parametrize("name", RIGHTS, ids=" ".join)

@@ -43,7 +43,9 @@ async def test_what_is_done_at_the_desk_is_noted(
     assert f'href="{page}"' in today
     assert f'href="{page}?finding={entries[0][1]["finding"]}#evidence"' in today
     assert "确认" in today
-    assert await audit.verify(connection) == (2, await audit.find_hash(connection, 2))
+    assert await audit.verify(connection) == (4, await audit.find_hash(connection, 4)), (
+        "after the rules and the account"
+    )
 
 
 async def test_a_desk_with_one_connection_shows_and_notes(

@@ -29,6 +29,8 @@ PEOPLE_PAGES = [
     ("people/of/inspector", "person-own", "这是您自己的账号"),
     ("account", "account", "您已登录"),
     ("account/today", "today", "查看证据"),
+    ("audit", "audit", "使一套规则生效"),
+    ("audit?who=nobody", "audit-empty", "没有符合条件的记录"),
 ]
 
 
@@ -239,6 +241,17 @@ def test_an_account_is_opened_by_keyboard_and_its_password_signs_in(
         page.goto(f"{console.url}/")
         page.get_by_label("用户名").fill(login)
         page.get_by_label("密码").fill(password)
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        _has_text(page, "这个密码是别人给您的")
+        _look_at_all(page, "account-given", "light")
+        page.get_by_label("现在的密码").fill(password)
+        for label in ("新密码，", "再输一次新密码"):
+            page.get_by_label(label).fill("a password of her own")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        page.get_by_label("用户名").fill(login)
+        page.get_by_label("密码").fill("a password of her own")
         with page.expect_navigation():
             page.keyboard.press("Enter")
         expect(page.locator(".who")).to_have_text(login)

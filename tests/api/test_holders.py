@@ -1,6 +1,7 @@
 """Who has a lead: taken, handed over, given back, and anybody's again after the day until which it was given."""
 
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import asyncpg
@@ -9,7 +10,7 @@ import pytest
 
 from casework.accounts import Account
 from casework.audit import Act
-from casework.rights import Role
+from casework.rights import Right, Role
 from casework.sight import Sight
 from knowledge_base.findings import FindingVersion
 from streams.acts.assign import LONGEST_HELD, DayRefused, HolderChanged, NotForThem, assign, find_possible
@@ -17,7 +18,7 @@ from streams.store.casework import queue
 from streams.store.casework.decisions import LeadUnknown
 from streams.store.casework.queue import LeadFilter
 from streams.store.people import audit, users
-from tests.api.story import AREA, COUNTY, TODAY
+from tests.api.story import AREA, COUNTY, TODAY, TOWN
 from tests.api.test_audit import EPOCH
 
 NOW = Sight(TODAY.toordinal())
@@ -34,7 +35,7 @@ async def lead_id(client: httpx.AsyncClient, connection: asyncpg.Connection, ver
         Account("another.house", "", frozenset({Role.INSPECTOR}), None, frozenset({"H42028100009"})),
         Account("gone", "", frozenset({Role.INSPECTOR})),
     ):
-        await users.save_account(connection, account, "no hash")
+        await users.save_account(connection, account, "no hash", password_given=False)
     await users.close_account(connection, "gone")
     found = await client.get("/api/leads", params={"institution": COUNTY, "topic": "stays"})
     name: str = found.json()["leads"][0]["lead_id"]
@@ -89,6 +90,30 @@ async def test_a_lead_goes_to_nobody_who_could_not_decide_on_it(
     assert "没有这样的账号" in await _give(client, lead_id, to=to)
     assert f'<option value="{to}"' not in (await client.get(f"/leads/{lead_id}")).text
     assert {of.login for of in await find_possible(connection, AREA, COUNTY)} == {"inspector", "wang.li"}
+
+
+async def test_those_that_may_have_a_lead_are_those_that_see_it_and_may_decide(connection: asyncpg.Connection) -> None:
+    """Every role, area and institution, open and closed, against each account looked at by itself."""
+    places = (None, frozenset({AREA, "429900"}), frozenset({"420381"}))
+    houses = (None, frozenset({COUNTY}), frozenset({TOWN, "H9999"}))
+    roles = [frozenset({role}) for role in Role] + [frozenset({Role.OPERATOR, Role.REVIEWER})]
+    for number, (of, areas, institutions) in enumerate(product(roles, places, houses)):
+        account = Account(f"somebody-{number}", "", of, areas, institutions)
+        await users.save_account(connection, account, "no hash", password_given=True)
+        if number % 7 == 0:
+            await users.close_account(connection, account.login)
+    every = await users.find_accounts(connection)
+    for area, house in product((AREA, "420381", "nowhere"), (COUNTY, TOWN, "none")):
+        expected = {
+            of.login
+            for of in every
+            if of.disabled_at is None
+            and Right.DECIDE in of.rights
+            and (of.areas is None or area in of.areas)
+            and (of.institutions is None or house in of.institutions)
+        }
+        assert {of.login for of in await find_possible(connection, area, house)} == expected
+        assert 0 < len(expected) < len(every)
 
 
 @pytest.mark.parametrize("days", [-1, LONGEST_HELD + 1, None])

@@ -74,7 +74,7 @@ async def test_what_was_purged_is_told_below_the_letters_and_no_longer_listed(
         await purges.save_export(connection, number, len(lines), "0f" * 32)
         await purges.take_away(connection, number, [line["seq"] for line in lines[:2]])
         stopped = (await desk.get(PATH)).text
-        await purging.take_away(connection, number, [line["seq"] for line in lines])
+        await purging.take_away(connection, number, [line["seq"] for line in lines], "somebody")
         assert (await reconcile(connection, service.bus)).troubles == []
     page = (await desk.get(PATH)).text
     assert ("停在半路" in stopped, "停在半路" in page) == (True, False)

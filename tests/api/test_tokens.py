@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from api.access.bearers import new_token, token_hash
 from casework.rights import Right
@@ -51,6 +52,31 @@ async def test_a_token_opens_what_it_was_given_for_alone(
             assert status == 303, f"a page is for people: {method} {path}"
         else:
             assert (status == 403) is (RIGHTS[method, path] not in {right, Right.ENTER}), (method, path, status)
+
+
+async def test_what_the_description_says_of_each_route_is_what_it_takes(
+    client: httpx.AsyncClient, app: FastAPI, connection: asyncpg.Connection
+) -> None:
+    """Each route is called with each of the ways alone, and with each left out."""
+    described = (await client.get("/openapi.json")).json()
+    schemes = described["components"]["securitySchemes"]
+    assert schemes["session"]["name"] in client.cookies
+    sent = {
+        "session": {"Cookie": f"{schemes['session']['name']}={client.cookies[schemes['session']['name']]}"},
+        "csrf": {schemes["csrf"]["name"]: client.headers["X-CSRF-Token"]},
+        "token": {"Authorization": f"{schemes['token']['scheme']} {await _given(connection, 'machine', *SCOPES)}"},
+    }
+    assert sent.keys() == schemes.keys()
+    ways = [{"session"}, {"csrf"}, {"token"}, {"session", "csrf"}, {"token", "csrf"}, set[str]()]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://desk") as stranger:
+        for path, methods in described["paths"].items():
+            for method, operation in methods.items():
+                taken = [set(of) for of in operation["security"]] if "security" in operation else [set[str]()]
+                for way in ways:
+                    headers = {name: value for part in sorted(way) for name, value in sent[part].items()}
+                    status = (await _call(stranger, (method.upper(), path), headers=headers)).status_code
+                    is_taken = any(of <= way for of in taken)
+                    assert (status not in (401, 403)) is is_taken, (method, path, way, status)
 
 
 async def test_one_that_ended_was_revoked_or_never_given_opens_nothing(

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from casework.accounts import Account, AccountRefused, checked
+from casework.accounts import Account, AccountRefused, checked, checked_new, look_of
 from casework.rights import ALL_RIGHTS, RIGHTS_OF, Right, Role, rights_of
 
 WANG = Account("wang.li", "王莉", frozenset({Role.INSPECTOR}))
@@ -76,3 +76,52 @@ def test_what_an_account_cannot_be(why: str, changes: dict[str, object]) -> None
     with pytest.raises(AccountRefused) as refused:
         checked(replace(WANG, **changes))
     assert refused.value.why == why
+
+
+@pytest.mark.parametrize("login", ["wang.li", "Wang_Li-2", "10023", "王莉", "王莉.2", "wang@daye", "𠮷田"])
+def test_a_new_log_in_is_of_one_script_that_everybody_can_type(login: str) -> None:
+    assert checked_new(replace(WANG, login=login)).login == login
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        "w\u0430ng.li",  # a Cyrillic letter
+        "\u0430\u0441\u0435",  # Cyrillic alone, and looks like "ace"
+        "\u03bfperator",  # a Greek one
+        "jos\u00e9",
+        "\u0131nspector",  # i without its dot
+        "wang王",
+        "エ",  # Katakana that looks like 工
+        "wang+li",
+        "a\u0301",
+    ],
+)
+def test_a_new_log_in_of_other_signs_is_refused_and_one_of_before_is_not(login: str) -> None:
+    with pytest.raises(AccountRefused) as refused:
+        checked_new(replace(WANG, login=login))
+    assert refused.value.why == "login_signs"
+    assert checked(replace(WANG, login=login)).roles == WANG.roles
+
+
+def test_other_forms_of_chinese_signs_are_these_or_none() -> None:
+    """A sign for compatibility becomes the one that everybody types; a radical and full width are refused."""
+    assert checked_new(replace(WANG, login="\uf900")).login == "\u8c48"
+    for login in ("\u2f84", "王１"):
+        with pytest.raises(AccountRefused):
+            checked(replace(WANG, login=login))
+
+
+def test_log_ins_look_alike_in_capitals_in_width_and_in_signs_of_one_shape() -> None:
+    for one, other in (
+        ("wang.li", "WANG.LI"),
+        ("wang.li", "ｗang.li"),
+        ("wang.li", "wang.1i"),
+        ("wang.li", "wang.Ii"),
+        ("operator", "0perat0r"),
+        ("mike", "rnike"),
+        ("\u2f84", "至"),
+    ):
+        assert look_of(one) == look_of(other), (one, other)
+    apart = ["wang.li", "wang-li", "wang.lu", "wang2", "wang3", "王莉", "王丽", "mike", "nike", "a", "o", "e"]
+    assert len({look_of(login) for login in apart}) == len(apart)

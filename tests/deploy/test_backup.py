@@ -107,7 +107,7 @@ async def test_on_kafka_work_goes_on_from_the_offset_of_the_backup(
     assert 0 < await _judged(restored) < sent < len(EVENTS), "the backup was to be taken in the middle of the work"
     async with open_service(restored, RULE_SET, VAULT, **kafka) as service:
         await service.bus.send(FINDINGS, [await _of_a_time_that_is_gone(undisturbed)])
-        await resend_findings(service.pool, service.bus)
+        await resend_findings(service.pool, service.bus, "somebody")
         await service.start()
         await until_done(service)
 
@@ -127,7 +127,7 @@ async def test_findings_are_sent_again_where_the_bus_was_not_set_back(postgres_u
 
     async with open_service(postgres_url, RULE_SET, VAULT) as service:
         await service.bus.send(FINDINGS, [gone])
-        sent, ends = await resend_findings(service.pool, service.bus)
+        sent, ends = await resend_findings(service.pool, service.bus, "somebody")
         await service.start()
         await until_done(service)
         (lag,) = [lag for lag in await service.bus.lags(LEADS) if lag.topic == FINDINGS]

@@ -382,12 +382,12 @@ def test_the_audit_log_is_verified_and_an_altered_entry_named(shell: Shell, post
         finally:
             await connection.close()
 
-    assert "0 entries, the chain holds" in shell("audit", "verify")
+    assert "1 entries, the chain holds" in shell("audit", "verify")
     for login in ("one", "two"):
         shell("people", "add", login, "--role", "auditor", "--by", "王莉")
     head = json.loads(shell("audit", "verify", "--json"))["head"]
     shell("people", "disable", "two")
-    assert "3 entries, the chain holds" in shell("audit", "verify", "--head", head)
+    assert "4 entries, the chain holds" in shell("audit", "verify", "--head", head)
     assert "not the one that was noted" in shell("audit", "verify", "--head", f"1:{head.partition(':')[2]}", code=1)
     assert "SEQ:HASH" in shell("audit", "verify", "--head", "x", code=1)
     asyncio.run(alter())

@@ -1,12 +1,15 @@
-"""Metrics as they are served: on a port of their own, on the desk's port to those who know the token, else nowhere."""
+"""Metrics as they are served: on a port of their own, on the desk's port to those who know the token, else nowhere.
 
+And the first password, which is for one's own eyes in the demo alone."""
+
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +17,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from deploy.commands.interrupts import INTERRUPTED
+from streams.store.sessions import connect
 from tests.patience import PATIENCE
 
 TOKEN = "t" * 24
@@ -26,15 +31,17 @@ def environment(tmp_path: Path, postgres_url: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(environment: Mapping[str, str], *words: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A command of ours until the block ends; it has to end in order when it is told to."""
+def running(
+    environment: Mapping[str, str], *words: str, ends: Collection[int] = (0,)
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A command of ours until the block ends; it has to end in order (``ends``) when it is told to."""
     command = [sys.executable, "-m", "deploy.commands", *words]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
         try:
             yield process
             process.send_signal(signal.SIGTERM)
             _, errors = process.communicate(timeout=PATIENCE)
-            assert process.returncode == 0, errors.decode()
+            assert process.returncode in ends, errors.decode()
         finally:
             process.kill()
 
@@ -142,3 +149,19 @@ def test_a_metrics_port_in_use_is_one_sentence(environment: dict[str, str], free
     assert done.returncode == 1
     assert "FUNDWATCH_METRICS_PORT" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("words", "is_asked"), [(("api",), True), (("demo", "--scale", "0.002"), False)], ids=str)
+def test_whoever_may_have_read_the_first_password_in_a_log_did_not_choose_it(
+    environment: dict[str, str], free_port: int, postgres_url: str, words: tuple[str, ...], is_asked: bool
+) -> None:
+    async def ask() -> object:
+        connection = await connect(postgres_url)
+        try:
+            return await connection.fetchval("select password_given from users where login = 'inspector'")
+        finally:
+            await connection.close()
+
+    with running({**environment, "FUNDWATCH_PORT": str(free_port)}, *words, ends=(0, INTERRUPTED)):
+        assert get(free_port, "/health").status_code == 200
+        assert asyncio.run(ask()) is is_asked

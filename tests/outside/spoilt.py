@@ -379,7 +379,8 @@ FIELDS = [
 PARAMETERS = [
     "area", "institution", "topic", "year", "severity", "state", "sort", "after", "page", "finding", "kept", "next",
     "lang", "outcome",
-    "reason", "source", "day", "seq", "before", "first", "last", "full", "statee", "", "a" * 500, "\x00",
+    "reason", "source", "day", "seq", "before", "first", "last", "full", "who", "act", "lead",
+    "statee", "", "a" * 500, "\x00",
 ]  # fmt: skip
 CURSORS = [
     base64.urlsafe_b64encode(text.encode()).decode()

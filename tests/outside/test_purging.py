@@ -239,6 +239,22 @@ def test_on_a_terminal_it_is_asked(shell: Shell, tmp_path: Path, file: Path, ans
     assert (done.returncode, file.exists(), len(names(shell))) == ((0, True, 0) if answer == "y" else (1, False, 5))
 
 
+async def test_who_purged_stands_in_the_audit_log_also_where_it_was_stopped(
+    connection: Connection, shell: Shell, file: Path
+) -> None:
+    await bury(connection, 3)
+    await connection.execute("update dead_letters set body = 'sealed by nobody' where \"offset\" = 2")
+    assert "another key" in await asyncio.to_thread(purge, shell, "many.jsonl", file, 1)
+    await connection.execute('delete from dead_letters where "offset" = 2')
+    await asyncio.to_thread(purge, shell, "many.jsonl", file)
+    rows = await connection.fetch("select by, act, about::text from audit_log where act like '%purge%' order by seq")
+    assert [(row["by"], row["act"], json.loads(row["about"])) for row in rows] == [
+        ("somebody", "began_purge", {"purge": "1"}),
+        ("somebody", "began_purge", {"purge": "2"}),
+        ("somebody", "purged", {"purge": "2", "letters": "2"}),
+    ]
+
+
 # --- beside others, and interrupted
 
 
@@ -255,7 +271,7 @@ async def test_a_letter_that_comes_meanwhile_stays(connection: Connection, other
     await late.commit()
     await bury(other, 3, offset=600, partition=1)
     await purges.save_export(connection, number, len(found), "hash")
-    done = await purging.take_away(connection, number, [line["seq"] for line in found])
+    done = await purging.take_away(connection, number, [line["seq"] for line in found], "somebody")
     assert (len(found), done.purged) == (20, 20)
     left = await dead_letters.find_dead_letters(connection, LetterFilter(source="many.jsonl"), dead_letters.NEWEST, 99)
     assert sorted(letter.offset for _, letter in left) == [500, 600, 601, 602]
@@ -267,7 +283,7 @@ async def test_a_file_that_names_letters_of_others_takes_none_of_them_away(conne
     await bury(connection, 3, source="another.jsonl", offset=100)
     number = await purges.begin_purge(connection, "many.jsonl", "somebody", "f")
     seqs = [row["seq"] for row in await connection.fetch("select seq from dead_letters")]
-    assert (await purging.take_away(connection, number, seqs)).purged == 3
+    assert (await purging.take_away(connection, number, seqs, "somebody")).purged == 3
 
 
 async def test_our_own_messages_are_missing_until_they_are_replayed_and_stay(connection: Connection) -> None:
@@ -288,7 +304,7 @@ async def test_what_was_replayed_goes_too_and_the_replay_still_adds_up(connectio
     assert await troubles(connection) == ["sent replay 1"], "a bus that keeps what it is given"
     number = await purges.begin_purge(connection, "many.jsonl", "somebody", "f")
     found = [json.loads(line) async for line in purging.export(connection, VAULT, "many.jsonl")]
-    done = await purging.take_away(connection, number, [line["seq"] for line in found])
+    done = await purging.take_away(connection, number, [line["seq"] for line in found], "somebody")
     assert (done.purged, done.replayed) == (10, 6)
     assert await dead_letters.find_replay(connection, replay, ["claims"]) == before
     assert await troubles(connection) == ["sent replay 1"], "what it sent is missing still"
@@ -301,7 +317,7 @@ async def test_a_replay_goes_on_with_what_a_purge_left(connection: Connection) -
     assert replay is not None
     number = await purges.begin_purge(connection, "many.jsonl", "somebody", "f")
     found = [json.loads(line) async for line in purging.export(connection, VAULT, "many.jsonl")]
-    await purging.take_away(connection, number, [line["seq"] for line in found])
+    await purging.take_away(connection, number, [line["seq"] for line in found], "somebody")
     bus = Outbound()
     assert await go_on_replaying(connection, bus, VAULT, replay) is False  # type: ignore[arg-type]
     assert len(bus.sent) == 5
@@ -315,7 +331,8 @@ async def test_two_who_purge_at_once_take_each_letter_away_once(connection: Conn
     numbers = [await purges.begin_purge(of, "many.jsonl", "somebody", "f") for of in (connection, other)]
     seqs = [row["seq"] for row in await connection.fetch("select seq from dead_letters order by seq")]
     done = await asyncio.gather(
-        purging.take_away(connection, numbers[0], seqs), purging.take_away(other, numbers[1], seqs[::-1])
+        purging.take_away(connection, numbers[0], seqs, "somebody"),
+        purging.take_away(other, numbers[1], seqs[::-1], "somebody"),
     )
     assert sum(purge.purged for purge in done) == 2 * STEP + 50
     assert await troubles(connection) == []

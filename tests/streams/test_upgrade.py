@@ -400,5 +400,6 @@ async def test_the_log_in_of_before_becomes_an_account_with_all_rights_and_is_sa
         assert (account.rights, account.areas, account.institutions) == (set(Right), None, None)
         assert await take_carried_over(connection) == ["inspector"]
         assert await take_carried_over(connection) == []
-        await save_account(connection, msgspec.structs.replace(account, login="another"), "hash")
+        assert not await connection.fetchval("select bool_or(password_given) from users")
+        await save_account(connection, msgspec.structs.replace(account, login="another"), "hash", password_given=False)
         assert await take_carried_over(connection) == []

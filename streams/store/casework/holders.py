@@ -1,5 +1,6 @@
 """Who has a lead, and until when it is put off."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import asyncpg
@@ -35,6 +36,31 @@ async def lock_lead(connection: asyncpg.Connection, lead_id: str, sight: Sight) 
     if row is None:
         raise LeadUnknown
     return Place(**row)
+
+
+class Held(NamedTuple):
+    """What a lead is called, and who has it today."""
+
+    lead_id: str
+    institution: str
+    institution_name: str | None
+    topic: str
+    service_year: int
+    holder: str | None
+
+
+async def find_held(connection: asyncpg.Connection, lead_ids: Collection[str], sight: Sight) -> dict[str, Held]:
+    """Those of some leads that are in sight, by their name."""
+    rows = await connection.fetch(
+        f"""
+        select l.lead_id, l.institution, i.name as institution_name, l.topic, l.service_year, {HOLDER} as holder
+        from leads l left join institutions i using (institution)
+        where l.lead_id = any($4::text[]) and {in_sight("l")}
+        """,
+        *sight_arguments(sight),
+        list(lead_ids),
+    )
+    return {row["lead_id"]: Held(**row) for row in rows}
 
 
 async def save_holder(connection: asyncpg.Connection, place: Place, to: str | None, until: Day | None) -> None:

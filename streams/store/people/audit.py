@@ -3,11 +3,14 @@ other."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import asyncpg
+import msgspec
 
 from casework.audit import BEFORE_ALL, Act, Entry, entry_hash, verified
+from casework.sight import Sight
+from streams.store.sights import home_in_sight, in_sight, place_arguments
 
 _LOCK = 0x41554449  # "AUDI": whoever adds waits for the one before, so that the chain has one end
 STEP = 5_000
@@ -63,6 +66,52 @@ async def find_done(connection: asyncpg.Connection, by: str, since: datetime, be
         since,
         before,
         most,
+    )
+    return [_entry(row) for row in rows]
+
+
+class EntryFilter(msgspec.Struct, frozen=True):
+    """Which entries: by whom, of which act, on which days in China, about which lead; ``None`` means all."""
+
+    by: str | None = None
+    act: str | None = None
+    first: date | None = None
+    last: date | None = None
+    lead: str | None = None
+
+
+_CHOSEN = {
+    "by": "a.by = {}",
+    "act": "a.act = {}",
+    "first": "a.at >= {}::date::timestamp at time zone 'Asia/Shanghai'",
+    "last": "a.at < ({}::date + 1)::timestamp at time zone 'Asia/Shanghai'",
+    "lead": "a.about ->> 'lead' = {}",
+}
+
+# What is about a lead or a finding is shown to those who see that; everything else is of the whole store.
+_IN_SIGHT = f"""
+    (($1::text[] is null and $2::text[] is null) or case
+        when a.about ? 'lead' then exists (
+            select from leads l where l.lead_id = a.about ->> 'lead' and {in_sight("l", 1)})
+        when a.about ? 'finding' then exists (
+            select from lead_findings f where f.finding_id = a.about ->> 'finding' and {home_in_sight(1)})
+        else true end)
+"""
+
+
+async def find_entries(
+    connection: asyncpg.Connection, chosen: EntryFilter, sight: Sight, before: int, most: int
+) -> list[Entry]:
+    """What was done, as a filter chooses it, before an entry, the newest first."""
+    arguments = [*place_arguments(sight), before, most]
+    conditions = [_IN_SIGHT, "a.seq < $3"]
+    for field, condition in _CHOSEN.items():
+        value = getattr(chosen, field)
+        if value is not None:
+            arguments.append(value)
+            conditions.append(condition.format(f"${len(arguments)}"))
+    rows = await connection.fetch(
+        f"select a.* from audit_log a where {' and '.join(conditions)} order by a.seq desc limit $4", *arguments
     )
     return [_entry(row) for row in rows]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import asyncpg
 
 from casework.accounts import Account
-from casework.rights import ALL_RIGHTS, Role
+from casework.rights import ALL_RIGHTS, Right, Role, rights_of
 
 SESSION_LASTS = timedelta(hours=12)
 ENDED_REMEMBERED = timedelta(days=7)
@@ -35,13 +35,15 @@ def listed(names: Iterable[str] | None) -> list[str] | None:
     return None if names is None else sorted(names)
 
 
-async def save_first_user(connection: asyncpg.Connection, login: str, password_hash: str) -> bool:
+async def save_first_user(
+    connection: asyncpg.Connection, login: str, password_hash: str, *, password_given: bool
+) -> bool:
     """Creates an account with all rights where there is none yet and says whether it did; of two starters one does."""
     async with connection.transaction():
-        await connection.execute("lock table users in share row exclusive mode")
-        if await connection.fetchval("select exists (select from users)"):
+        if await hold_logins(connection):
             return False
-        return await save_account(connection, Account(login, "", frozenset(ALL_RIGHTS)), password_hash)
+        account = Account(login, "", frozenset(ALL_RIGHTS))
+        return await save_account(connection, account, password_hash, password_given=password_given)
 
 
 async def has_users(connection: asyncpg.Connection) -> bool:
@@ -55,12 +57,17 @@ async def take_carried_over(connection: asyncpg.Connection) -> list[str]:
     return sorted(row["login"] for row in rows)
 
 
-async def save_account(connection: asyncpg.Connection, account: Account, password_hash: str) -> bool:
-    """Creates an account; false where there is one of that log-in, open or closed, in small or capital letters."""
+async def save_account(
+    connection: asyncpg.Connection, account: Account, password_hash: str, *, password_given: bool
+) -> bool:
+    """Creates an account; false where there is one of that log-in, open or closed, in small or capital letters.
+
+    Whoever was given their password by somebody else is to choose another.
+    """
     status = await connection.execute(
         """
-        insert into users (login, password_hash, name, roles, areas, institutions) values ($1, $2, $3, $4, $5, $6)
-        on conflict do nothing
+        insert into users (login, password_hash, name, roles, areas, institutions, password_given)
+        values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing
         """,
         account.login,
         password_hash,
@@ -68,8 +75,15 @@ async def save_account(connection: asyncpg.Connection, account: Account, passwor
         sorted(account.roles),
         listed(account.areas),
         listed(account.institutions),
+        password_given,
     )
     return bool(status == "INSERT 0 1")
+
+
+async def hold_logins(connection: asyncpg.Connection) -> list[str]:
+    """Every log-in, open or closed; none is added by others until the caller's transaction ends."""
+    await connection.execute("lock table users in share row exclusive mode")
+    return [row["login"] for row in await connection.fetch("select login from users")]
 
 
 async def change_account(connection: asyncpg.Connection, account: Account) -> None:
@@ -101,6 +115,25 @@ async def find_accounts(connection: asyncpg.Connection) -> list[Account]:
     return [_account(row) for row in rows]
 
 
+async def find_able(
+    connection: asyncpg.Connection, right: Right, area: str, institution: str, login: str | None = None
+) -> list[Account]:
+    """The open accounts that have a right and may see leads of an area and institution; or one of them, by its name."""
+    rows = await connection.fetch(
+        f"""
+        select {_ACCOUNT} from users
+        where disabled_at is null and roles && $1::text[] and ($4::text is null or login = $4)
+            and (areas is null or $2 = any(areas)) and (institutions is null or $3 = any(institutions))
+        order by login
+        """,
+        [role for role in Role if right in rights_of([role])],
+        area,
+        institution,
+        login,
+    )
+    return [_account(row) for row in rows]
+
+
 async def find_account(connection: asyncpg.Connection, login: str, *, to_change: bool = False) -> Account | None:
     """An account, locked until the transaction ends where it is found ``to_change`` it."""
     lock = "for update" if to_change else ""
@@ -116,10 +149,17 @@ async def find_password_hash(connection: asyncpg.Connection, login: str) -> str 
     return found
 
 
-async def save_password(connection: asyncpg.Connection, login: str, password_hash: str) -> None:
-    """Replaces a password and ends the sessions that the old one opened."""
+async def save_password(
+    connection: asyncpg.Connection, login: str, password_hash: str, *, password_given: bool
+) -> None:
+    """Replaces a password, by one of the account's own choice or a given one, and ends the sessions of the old one."""
     async with connection.transaction():
-        await connection.execute("update users set password_hash = $2 where login = $1", login, password_hash)
+        await connection.execute(
+            "update users set password_hash = $2, password_given = $3 where login = $1",
+            login,
+            password_hash,
+            password_given,
+        )
         await end_sessions(connection, login)
 
 
@@ -152,22 +192,23 @@ async def save_session(connection: asyncpg.Connection, token_hash: bytes, login:
 
 
 class Visit(NamedTuple):
-    """Whose session there is, and whether it is open or ended lately."""
+    """Whose session there is, whether it is open or ended lately, and whether its password was given by another."""
 
     account: Account
     is_open: bool
+    password_given: bool
 
 
 async def find_session(connection: asyncpg.Connection, token_hash: bytes) -> Visit | None:
     """The account of a session as it is now; that of a closed account is not open."""
     row = await connection.fetchrow(
         f"""
-        select {_ACCOUNT}, expires_at > now() and disabled_at is null as is_open
+        select {_ACCOUNT}, expires_at > now() and disabled_at is null as is_open, password_given
         from sessions join users using (login) where token_hash = $1
         """,
         token_hash,
     )
-    return None if row is None else Visit(_account(row), row["is_open"])
+    return None if row is None else Visit(_account(row), row["is_open"], row["password_given"])
 
 
 class OpenSession(NamedTuple):
