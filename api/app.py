@@ -31,6 +31,7 @@ from api.operation import lag, letters, reconciliation, status
 from api.operation.health import health_router
 from api.people import account
 from api.people import page as people
+from api.records import claim, institution, patient
 from knowledge_base.days import Day
 from rules_lib.rule_set import RuleSet
 from streams.bus import Bus
@@ -85,7 +86,21 @@ def create_app(
     )
     app.state.desk = Desk(pool, RuleSets(rule_set), bus, vault, today, site)
     signing.mount(app)
-    for part in (queue, lead, trials, endpoints, status, reconciliation, letters, lag, people, account):
+    for part in (
+        queue,
+        lead,
+        trials,
+        endpoints,
+        status,
+        reconciliation,
+        letters,
+        lag,
+        people,
+        account,
+        claim,
+        patient,
+        institution,
+    ):
         app.include_router(part.router)
     app.include_router(health_router(pool, app.state.desk.rule_sets))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

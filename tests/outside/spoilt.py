@@ -145,7 +145,8 @@ def targets() -> Sequence[Target]:
         if isinstance(context.original_route, Mount):
             found.append(Target("GET", f"{context.path}/console.css"))
         else:
-            found += [Target(method, str(context.path)) for method in sorted((context.methods or set()) - {"HEAD"})]
+            path = str(context.path).replace(":path}", "}")
+            found += [Target(method, path) for method in sorted((context.methods or set()) - {"HEAD"})]
     return found
 
 
@@ -176,6 +177,10 @@ def _good(target: Target, chance: Random, known: Known, number: int) -> Spoilt:
         "number": "1",
         "topic": "claims",
         "login": chance.choice(["inspector", "nobody"]),
+        "area": "420281",
+        "event_id": chance.choice(["sim:S0", "sim:none"]),
+        "patient": chance.choice(["demo-p-0001", "nobody"]),
+        "code": chance.choice(["H42028100001", "H0"]),
         "partition": "0",
         "offset": str(chance.randint(1, 3)),
     }

@@ -12,7 +12,7 @@ from casework.sight import Sight
 from knowledge_base.findings import FindingVersion, Lane
 from streams.messages.versions import decode_version
 from streams.store.casework.holders import HOLDER
-from streams.store.sights import SHOWN, in_sight, place_arguments, sight_arguments
+from streams.store.sights import SHOWN, gap_in_sight, in_sight, place_arguments, sight_arguments
 
 #: What the store raises for text that it cannot hold: PostgreSQL's text has no NUL.
 TextRefused = asyncpg.CharacterNotInRepertoireError
@@ -145,7 +145,7 @@ _UNSETTLED = f"""
     ) t on true
     where l.counts_from > $1
 """
-_TODAY = f"({_SETTLED} union all {_UNSETTLED})"
+TODAY = f"({_SETTLED} union all {_UNSETTLED})"
 
 _LEADS = """
     select q.*, i.name as institution_name, t.lines, t.lines_without_loss
@@ -228,7 +228,7 @@ async def find_counts(connection: asyncpg.Connection, chosen: LeadFilter, sight:
     arguments = sight_arguments(sight)
     conditions = _conditions(msgspec.structs.replace(chosen, lane=None), arguments)
     rows = await connection.fetch(
-        f"select t.lane, t.state, count(*) as leads from {_TODAY} t where {conditions} group by t.lane, t.state",
+        f"select t.lane, t.state, count(*) as leads from {TODAY} t where {conditions} group by t.lane, t.state",
         *arguments,
     )
     counts: dict[str, dict[str, int]] = {lane.value: {} for lane in Lane}
@@ -243,7 +243,7 @@ async def find_lead(connection: asyncpg.Connection, lead_id: str, sight: Sight) 
     row = await connection.fetchrow(
         f"""
         with chosen as (
-            select t.*, ({first})::numeric as first, ({second})::numeric as second from {_TODAY} t
+            select t.*, ({first})::numeric as first, ({second})::numeric as second from {TODAY} t
             where t.lead_id = $4 and {in_sight("t")})
         {_LEADS}
         """,
@@ -387,24 +387,16 @@ async def find_changes(
 
 
 async def find_gaps(connection: asyncpg.Connection, lead: Lead, rules: Sequence[str], sight: Sight) -> list[Gap]:
-    """Why rules could not decide on other things of a lead's subjects in its year, the most frequent first.
-
-    What lies at institutions out of sight is left out: it names one at which the subject was, and none in sight.
-    """
+    """Why rules could not decide on other things of a lead's subjects in its year, the most frequent first."""
     rows = await connection.fetch(
-        """
+        f"""
         select rule_id, n.reason, count(*) as anchors
         from not_evaluated n, unnest(n.rules) as rule_id
         where n.area = $1 and rule_id = any($3::text[]) and n.first_day < make_date($4 + 1, 1, 1)
             and n.last_day >= make_date($4, 1, 1)
             and (n.subject_kind, n.subject) in (
                 select subject_kind, subject from lead_findings where area = $1 and lead_id = $2 and is_open)
-            and ($5::text[] is null or n.occurrence && $5::text[] or not exists (
-                select from events e
-                where e.area = n.area and e.subject_kind = n.subject_kind and e.institution = any(n.occurrence)
-                    and e.patient in (
-                        select n.subject union all
-                        select p.patient from persons p where p.area = n.area and p.person = n.subject)))
+            and {gap_in_sight(5)}
         group by rule_id, n.reason order by anchors desc, rule_id, n.reason
         """,
         lead.area,
