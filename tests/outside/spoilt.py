@@ -373,7 +373,7 @@ FIELDS = [
 ]
 PARAMETERS = [
     "area", "institution", "topic", "year", "severity", "state", "sort", "after", "page", "finding", "kept", "next",
-    "lang", "outcome",
+    "lang", "outcome", "maker", "least", "newest_from", "newest_to", "q",
     "reason", "source", "day", "seq", "before", "first", "last", "full", "statee", "", "a" * 500, "\x00",
 ]  # fmt: skip
 CURSORS = [

@@ -39,7 +39,8 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 class LeadFilter(msgspec.Struct, frozen=True):
     """Which leads, in which order, from where on. Nothing given means all; ``states`` empty means every state; the
-    ``holder`` that is no log-in but empty means those that nobody has."""
+    ``holder`` that is no log-in but empty means those that nobody has. A lead comes to ``least`` yuan in question or
+    more, and holds a finding of ``maker``, a rule or detector, that counts today."""
 
     lane: str | None = None
     area: str | None = None
@@ -47,6 +48,10 @@ class LeadFilter(msgspec.Struct, frozen=True):
     topic: str | None = None
     year: int | None = None
     severity: int | None = None
+    least: Decimal | None = None
+    newest_from: date | None = None
+    newest_to: date | None = None
+    maker: str | None = None
     holder: str | None = None
     states: tuple[str, ...] = ()
     sort: str = "severity"
@@ -157,14 +162,21 @@ _LEADS = """
     left join institutions i on i.institution = q.institution
 """
 
-# Fields of a filter by the column that they narrow.
+# Fields of a filter by the condition that they are.
 _NARROWING = {
-    "lane": "lane",
-    "area": "area",
-    "institution": "institution",
-    "topic": "topic",
-    "year": "service_year",
-    "severity": "severity",
+    "lane": "t.lane = {}",
+    "area": "t.area = {}",
+    "institution": "t.institution = {}",
+    "topic": "t.topic = {}",
+    "year": "t.service_year = {}",
+    "severity": "t.severity = {}",
+    "least": "t.in_question >= {}",
+    "newest_from": "t.newest_day >= {}",
+    "newest_to": "t.newest_day <= {}",
+    "maker": """(t.area, t.lead_id) in (
+        select f.area, f.lead_id from lead_findings f join makers m on m.id = f.rule_id and m.live
+        where f.is_open and f.rule_id = {} and (f.excuse_until is null or f.excuse_until < $1))""",
+    "holder": "coalesce(t.assignee, '') = {}",
 }
 
 
@@ -174,14 +186,11 @@ def _conditions(chosen: LeadFilter, arguments: list[object]) -> str:
     A lead whose findings are gone stays in the queue where somebody decided on it.
     """
     conditions = ["(t.findings > 0 or t.state <> 'open')", in_sight("t")]
-    for field, column in _NARROWING.items():
+    for field, condition in _NARROWING.items():
         value = getattr(chosen, field)
         if value is not None:
             arguments.append(value)
-            conditions.append(f"t.{column} = ${len(arguments)}")
-    if chosen.holder is not None:
-        arguments.append(chosen.holder)
-        conditions.append(f"coalesce(t.assignee, '') = ${len(arguments)}")
+            conditions.append(condition.format(f"${len(arguments)}"))
     return " and ".join(conditions)
 
 
