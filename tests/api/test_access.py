@@ -45,6 +45,7 @@ RIGHTS = {
     ("GET", "/claims/{area}/{event_id:path}"): Right.SEE,
     ("GET", "/institutions/{code:path}"): Right.SEE,
     ("GET", "/patients/{area}/{patient:path}"): Right.SEE,
+    ("GET", "/search"): Right.SEE,
     ("POST", f"{LEAD}/decisions"): Right.DECIDE,
     ("POST", f"{LEAD}/holder"): Right.DECIDE,
     ("POST", f"{LEAD}/undo"): Right.DECIDE,

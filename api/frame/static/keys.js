@@ -1,4 +1,4 @@
-// Keys for pages that work without them: j and k move over links marked data-item, e goes to the reason, ? shows the keys.
+// Keys for pages that work without them: j and k move over links marked data-item, e goes to the reason, / to the search, ? shows the keys.
 "use strict";
 
 const typing = (element) => element.closest("input, textarea, select, [contenteditable]") !== null;
@@ -30,7 +30,13 @@ function toggleKeys() {
   else dialog.showModal();
 }
 
-const keys = { j: () => move(1), k: () => move(-1), e: decide, "?": toggleKeys };
+function search() {
+  const field = document.getElementById("q");
+  field?.focus();
+  field?.select();
+}
+
+const keys = { j: () => move(1), k: () => move(-1), e: decide, "/": search, "?": toggleKeys };
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
