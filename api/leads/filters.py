@@ -85,7 +85,7 @@ def lead_filter(
 
 def _yuan(name: str, text: str) -> Decimal | None:
     if text and not _YUAN.fullmatch(text):
-        raise unknown_value(name, "不是金额，如 1000 或 1000.50 / expected an amount such as 1000 or 1000.50")
+        raise unknown_value(name, "不是金额，最多两位小数 / expected an amount, with two decimals at most")
     return Decimal(text) if text else None
 
 

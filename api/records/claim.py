@@ -70,7 +70,7 @@ class ClaimView:
         return billed([self.digest])
 
 
-@router.get("/claims/{area}/{event_id:path}")
+@router.get("/claims/{area}/{event_id:name}")
 async def show_claim(request: Request, session: Seer, area: str, event_id: str) -> Response:
     desk = desk_of(request)
     async with snapshot(desk.pool) as connection:

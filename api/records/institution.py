@@ -33,7 +33,7 @@ class Compared:
     others: TopicSum | None
 
 
-@router.get("/institutions/{code:path}")
+@router.get("/institutions/{code:name}")
 async def show_institution(request: Request, session: Seer, code: str) -> Response:
     desk = desk_of(request)
     async with snapshot(desk.pool) as connection:

@@ -94,7 +94,7 @@ class PatientView:
         return len({(claim.institution, claim.encounter_id) for claim in self.standing})
 
 
-@router.get("/patients/{area}/{patient:path}")
+@router.get("/patients/{area}/{patient:name}")
 async def show_patient(
     request: Request,
     session: Seer,

@@ -42,9 +42,9 @@ RIGHTS = {
     ("POST", f"/api{LEAD}/decisions/{{decision_id}}/undo"): Right.DECIDE,
     ("GET", "/api/session"): Right.ENTER,
     ("GET", LEAD): Right.SEE,
-    ("GET", "/claims/{area}/{event_id:path}"): Right.SEE,
-    ("GET", "/institutions/{code:path}"): Right.SEE,
-    ("GET", "/patients/{area}/{patient:path}"): Right.SEE,
+    ("GET", "/claims/{area}/{event_id:name}"): Right.SEE,
+    ("GET", "/institutions/{code:name}"): Right.SEE,
+    ("GET", "/patients/{area}/{patient:name}"): Right.SEE,
     ("GET", "/search"): Right.SEE,
     ("POST", f"{LEAD}/decisions"): Right.DECIDE,
     ("POST", f"{LEAD}/holder"): Right.DECIDE,
@@ -119,7 +119,7 @@ def test_whatever_changes_something_asks_for_the_token(asked: dict[Name, list[ob
 
 async def _call(client: httpx.AsyncClient, name: Name, csrf: str = "") -> httpx.Response:
     method, path = name
-    address = path.replace("{topic}", "claims").replace(":path}", "}")
+    address = path.replace("{topic}", "claims").replace(":name}", "}")
     parts = ("lead_id", "finding_id", "decision_id", "number", "partition", "offset", "login")
     for part in (*parts, "area", "event_id", "code", "patient"):
         address = address.replace(f"{{{part}}}", "7")

@@ -135,7 +135,7 @@ async def test_a_rule_that_is_tried_out_or_unknown_is_no_filter(
     [
         ("stat=open", "stat: 不认识", "stat: unknown"),
         ("state=open&state=all", "state: 出现两次", "state: twice"),
-        ("least=1,000", "least: 不是金额，如 1000 或 1000.50", "least: expected an amount such as 1000 or 1000.50"),
+        ("least=1,000", "least: 不是金额，最多两位小数", "least: expected an amount, with two decimals at most"),
         ("least=-1", "least: 不是金额", "least: expected an amount"),
         ("least=NaN", "least: 不是金额", "least: expected an amount"),
         ("least=1e9", "least: 不是金额", "least: expected an amount"),

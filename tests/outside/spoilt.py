@@ -145,7 +145,7 @@ def targets() -> Sequence[Target]:
         if isinstance(context.original_route, Mount):
             found.append(Target("GET", f"{context.path}/console.css"))
         else:
-            path = str(context.path).replace(":path}", "}")
+            path = str(context.path).replace(":name}", "}")
             found += [Target(method, path) for method in sorted((context.methods or set()) - {"HEAD"})]
     return found
 
