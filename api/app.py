@@ -32,6 +32,8 @@ from api.operation import lag, letters, reconciliation, status
 from api.operation.health import health_router
 from api.people import account, audit
 from api.people import page as people
+from api.records import claim, institution, patient
+from api.search import page as search
 from knowledge_base.days import Day
 from rules_lib.rule_set import RuleSet
 from streams.bus import Bus
@@ -54,6 +56,12 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
+
+#: The pages and the interface, by what they are about.
+_LEADS = (queue, lead, trials, endpoints)
+_RECORDS = (search, claim, patient, institution)
+_OPERATION = (status, reconciliation, letters, lag)
+_PEOPLE = (people, account, audit)
 
 #: What keeps a request from being done, by status: texts ``error``.
 KINDS = {
@@ -86,7 +94,7 @@ def create_app(
     )
     app.state.desk = Desk(pool, RuleSets(rule_set), bus, vault, today, site)
     signing.mount(app)
-    for part in (queue, lead, trials, endpoints, status, reconciliation, letters, lag, people, account, audit):
+    for part in (*_LEADS, *_RECORDS, *_OPERATION, *_PEOPLE):
         app.include_router(part.router)
     app.include_router(health_router(pool, app.state.desk.rule_sets))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 from fastapi import Path, Query, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.convertors import StringConvertor, register_url_convertor
 
 LANGUAGE = "lang"
 """The parameter of every address that asks for a language."""
@@ -19,6 +20,16 @@ PageNumber = Annotated[int, Query(ge=1, le=10**9)]
 
 Whole = Annotated[int, Path(ge=0, le=MOST_WHOLE)]
 """A number that names something, as a part of a path."""
+
+
+class NameConvertor(StringConvertor):
+    """What a sender calls something, as the last part of a path (``{event_id:name}``): it may hold slashes, but one at
+    its end is a slash too many."""
+
+    regex = ".*[^/]"
+
+
+register_url_convertor("name", NameConvertor())
 
 _QUERY_SIGNS = "%&=+/?:@!$'()*,;"
 """What stays as it is in a query that is quoted already."""

@@ -16,6 +16,9 @@ from rules_lib.histories.patient import PatientHistory
 from rules_lib.histories.standing import rank
 from streams.messages.identifiers import trimmed
 
+Marks = dict[LineKey, tuple[str, Amounts | None]]
+"""Lines with their mark, ``guilty`` (then with its share of the money) or ``involved``."""
+
 
 class MarkedLine(msgspec.Struct, frozen=True):
     """A billed line with its mark: ``guilty`` (then with its share of the money), ``involved`` or ``other``."""
@@ -34,10 +37,11 @@ class LineTable(msgspec.Struct, frozen=True):
     """Lines of one mark, those of one item together."""
 
     lines: Sequence[MarkedLine]
+    most: int = MOST_LINES
 
     @property
     def shown(self) -> Sequence[MarkedLine]:
-        return self.lines[:MOST_LINES]
+        return self.lines[: self.most]
 
     @property
     def amount(self) -> Decimal:
@@ -79,9 +83,16 @@ def seen_beside(
     Whoever is limited to institutions sees all claims of these. Of others they see those alone of which the finding
     itself names a line. What encounters are called and how long stays were is still told by the whole history.
     """
+    return seen_with(line_keys(finding), history, events, sight)
+
+
+def seen_with(
+    lines: Iterable[LineKey], history: PatientHistory, events: Mapping[int, Digest], sight: Sight
+) -> tuple[PatientHistory, Mapping[int, Digest]]:
+    """The same where findings name some ``lines``."""
     if sight.institutions is None:
         return history, events
-    named = set(line_keys(finding))
+    named = set(lines)
     called: dict[str, Digest] = {claim.event_id: claim for claim in history.claims}
     seen = {
         seq: event
@@ -136,8 +147,7 @@ def marked_claims(finding: Finding, history: PatientHistory, claims: Iterable[Cl
     greatest rank bears the mark, as in judging.
     """
     known = {trimmed(claim.event_id): claim for claim in history.claims}
-    marks: dict[LineKey, tuple[str, Amounts | None]] = dict.fromkeys(_lines_of(finding.involved), ("involved", None))
-    marks.update({key: ("guilty", guilty.amounts) for guilty in finding.guilty for key in _lines_of([guilty.part])})
+    marks = marks_of(finding)
     expected = len(marks)
     marked = []
     for claim in sorted(claims, key=lambda claim: rank(known[claim.event_id]), reverse=True):
@@ -153,8 +163,13 @@ def _by_item(line: ClaimLine) -> tuple[object, ...]:
     return (line.item_code or "", line.item_name or "", line.at, line.line_id)
 
 
-def _marked(
-    claim: Claim, encounter: str, line: ClaimLine, marks: dict[LineKey, tuple[str, Amounts | None]]
-) -> MarkedLine:
+def marks_of(finding: Finding) -> Marks:
+    """Every line that a finding names, with its mark."""
+    marks: Marks = dict.fromkeys(_lines_of(finding.involved), ("involved", None))
+    marks.update({key: ("guilty", guilty.amounts) for guilty in finding.guilty for key in _lines_of([guilty.part])})
+    return marks
+
+
+def _marked(claim: Claim, encounter: str, line: ClaimLine, marks: Marks) -> MarkedLine:
     mark, amounts = marks.pop((claim.institution, encounter, line.line_id), ("other", None))
     return MarkedLine(line, day_of(line.at), mark, amounts)

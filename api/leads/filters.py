@@ -2,13 +2,16 @@
 
 import base64
 import binascii
+import re
+from decimal import Decimal
 from typing import Annotated, Literal, get_args
 
 import msgspec
 from fastapi import Depends, Query, Request
 
-from api.frame.addresses import Links, unknown_value
-from api.frame.sentences import Topics
+from api.frame.addresses import Links, as_day, unknown_value
+from api.frame.desk import Shown
+from knowledge_base.cards import Card
 from streams.store.casework.queue import SORTS, Cursor, LeadFilter
 
 PAGE = 50
@@ -17,6 +20,7 @@ LaneChoice = Literal["inspection", "data_quality", "all"]
 Severity = Literal["", "1", "2", "3", "4"]
 STATES = get_args(State)[:-1]
 _DIGITS = 30
+_YUAN = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
 
 
 def encode_cursor(cursor: Cursor) -> str:
@@ -46,6 +50,10 @@ def lead_filter(
     topic: Annotated[str | None, Query(description="Topic of the rules")] = None,
     year: Annotated[str | None, Query(description="Service year", pattern=r"^(\d{4})?$")] = None,
     severity: Annotated[Severity, Query(description="Grade of the rule, 1 to 4")] = "",
+    maker: Annotated[str | None, Query(description="Rule or detector of which the lead holds a finding")] = None,
+    least: Annotated[str, Query(description="Amount in question at least, yuan")] = "",
+    newest_from: Annotated[str | None, Query(description="Newest day not before this day")] = None,
+    newest_to: Annotated[str | None, Query(description="Newest day not after this day")] = None,
     who: Annotated[str, Query(description="Who has it: a log-in, `me` or `nobody`", max_length=64)] = "",
     state: Annotated[State, Query(description="State of the lead, or all")] = "open",
     sort: Annotated[str, Query(description="What comes first", pattern=f"^({'|'.join(SORTS)})$")] = "severity",
@@ -63,12 +71,22 @@ def lead_filter(
         topic=topic or None,
         year=int(year) if year else None,
         severity=int(severity) if severity else None,
+        maker=maker or None,
+        least=_yuan("least", least),
+        newest_from=as_day("newest_from", newest_from),
+        newest_to=as_day("newest_to", newest_to),
         holder=_holder(who, request),
         states=() if state == "all" else (state,),
         sort=sort,
         after=cursor,
         limit=PAGE,
     )
+
+
+def _yuan(name: str, text: str) -> Decimal | None:
+    if text and not _YUAN.fullmatch(text):
+        raise unknown_value(name, "不是金额，最多两位小数 / expected an amount, with two decimals at most")
+    return Decimal(text) if text else None
 
 
 def _holder(who: str, request: Request) -> str | None:
@@ -79,10 +97,18 @@ def _holder(who: str, request: Request) -> str | None:
     return "" if who == NOBODY else who or None
 
 
-def check_topic(chosen: LeadFilter, topics: Topics) -> None:
-    """Raises 422 for a topic that no rule in force has."""
-    if chosen.topic is not None and chosen.topic not in topics:
-        raise unknown_value("topic", f"只能是 {', '.join(topics)} 之一 / expected one of {', '.join(topics)}")
+def check_filter(chosen: LeadFilter, shown: Shown) -> None:
+    """Raises 422 for a topic that no rule in force has, and for a maker that is none of those shown."""
+    if chosen.topic is not None and chosen.topic not in shown.topics:
+        topics = ", ".join(shown.topics)
+        raise unknown_value("topic", f"只能是 {topics} 之一 / expected one of {topics}")
+    if chosen.maker is not None and chosen.maker not in {card.id for card in live_cards(shown)}:
+        raise unknown_value("maker", "没有这样的现行规则或模型 / expected a rule or detector in force")
+
+
+def live_cards(shown: Shown) -> list[Card]:
+    """The makers of the set in force whose findings people see, by their topic."""
+    return sorted((card for card in shown.cards.values() if card.is_live), key=lambda card: (card.topic, card.id))
 
 
 Chosen = Annotated[LeadFilter, Depends(lead_filter)]
@@ -97,6 +123,10 @@ def links_of(chosen: LeadFilter) -> Links:
         "topic": chosen.topic,
         "year": chosen.year,
         "severity": chosen.severity,
+        "maker": chosen.maker,
+        "least": chosen.least,
+        "newest_from": chosen.newest_from,
+        "newest_to": chosen.newest_to,
         "who": NOBODY if chosen.holder == "" else chosen.holder,
         "state": chosen.states[0] if chosen.states else "all",
         "sort": chosen.sort,

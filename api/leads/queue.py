@@ -14,7 +14,7 @@ from api.frame.addresses import Links
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import render, texts_of
 from api.frame.sentences import topic_name
-from api.leads.filters import PAGE, STATES, Chosen, check_topic, encode_cursor, links_of
+from api.leads.filters import PAGE, STATES, Chosen, check_filter, encode_cursor, links_of, live_cards
 from streams.store.casework import queue
 from streams.store.casework.queue import SORTS, Lead, LeadFilter
 
@@ -26,7 +26,7 @@ async def show_queue(request: Request, session: Seer, chosen: Chosen, kept: Kept
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:
         shown = await desk.find_shown(connection, session)
-        check_topic(chosen, shown.topics)
+        check_filter(chosen, shown)
         leads = await queue.find_leads(connection, chosen, shown.sight)
         counts = await queue.find_counts(connection, chosen, shown.sight)
         choices = await queue.find_choices(connection, shown.sight)
@@ -49,6 +49,7 @@ async def show_queue(request: Request, session: Seer, chosen: Chosen, kept: Kept
         choices=choices,
         topic_words=shown.topics,
         topics=[(topic, topic_name(topic, shown.topics, texts)) for topic in shown.topics],
+        makers=live_cards(shown),
         states=STATES,
         sorts=tuple(SORTS),
     )

@@ -4,7 +4,7 @@ Positions are in units of the drawing (``WIDTH`` wide); the template draws them 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -71,11 +71,24 @@ class _Span(msgspec.Struct, frozen=True):
 
 def timeline_of(finding: Finding, history: PatientHistory, names: Mapping[str, str], texts: Texts) -> Timeline:
     """The timeline of a person around a finding; the days are those of the finding with a margin."""
+    return timeline_between(*_range(finding), [finding], history, names, texts)
+
+
+def timeline_between(
+    first: Day,
+    last: Day,
+    findings: Iterable[Finding],
+    history: PatientHistory,
+    names: Mapping[str, str],
+    texts: Texts,
+) -> Timeline:
+    """The timeline of a person from one day to another, with the lines that some findings dispute."""
     spans = list(_spans(history))
-    first, last = _range(finding)
     inside = [span for span in spans if span.first <= last and (span.last or span.first) >= first]
-    guilty = _guilty_days(finding, history)
-    order = sorted({span.institution for span in inside} | {institution for institution, _ in guilty})
+    guilty = _guilty_days(findings, history)
+    order = sorted(
+        {span.institution for span in inside} | {institution for institution, day in guilty if first <= day <= last}
+    )
     rows = {institution: TOP + ROW * index for index, institution in enumerate(order)}
     scale = _Scale(first, last)
     marks = [_span_mark(span, scale, rows[span.institution], names, texts) for span in inside]
@@ -132,8 +145,8 @@ def _spans(history: PatientHistory) -> Iterator[_Span]:
         yield _Span("visit", institution, min(days), max(days), visit_type)
 
 
-def _guilty_days(finding: Finding, history: PatientHistory) -> Counter[tuple[str, Day]]:
-    guilty = set(billed_lines(guilty.part for guilty in finding.guilty))
+def _guilty_days(findings: Iterable[Finding], history: PatientHistory) -> Counter[tuple[str, Day]]:
+    guilty = set(billed_lines(guilty.part for finding in findings for guilty in finding.guilty))
     days: dict[LineKey, Day] = {}
     for encounter in {key[:2] for key in guilty}:
         for _, digest in history.digests_of(encounter):

@@ -24,6 +24,7 @@ from rules_lib.rule_set import RuleSet
 from streams.hosts.service import Service
 from streams.importers.jsonl import MessageReader, read_messages
 from streams.importers.sending import send_messages
+from streams.jobs.spelling import spell_institutions
 from streams.store.intake import imports
 from streams.store.intake.reconciliation import Reconciliation
 from streams.store.operation import overview
@@ -101,6 +102,7 @@ async def _replay(settings: Settings, service: Service, plan: CountyPlan, json: 
     truth = settings.home / f"county-{plan.seed}-{plan.scale:.6f}-truth.jsonl"
     async with borrowed(service.pool) as connection:
         await overview.save_institutions(connection, institutions_of(plan))
+        await spell_institutions(connection)
         finished = await imports.is_finished(connection, source_id)
     if finished and truth.exists():
         note("数据已在，不再重放 / the data is there, nothing is replayed")

@@ -19,6 +19,7 @@ from deploy.commands.output import Failure, note
 from deploy.settings import Settings
 from streams.hosts.metrics import show_disk
 from streams.hosts.service import Service
+from streams.jobs.spelling import spell_institutions
 from streams.store.people.users import take_carried_over
 from streams.store.sessions import borrowed
 
@@ -68,6 +69,8 @@ async def announce(settings: Settings, service: Service, *, password_given: bool
 
 async def serve(settings: Settings, service: Service) -> None:
     """Serves the desk until told to stop, and its metrics to those who know the token, where one is set."""
+    async with borrowed(service.pool) as connection:
+        await spell_institutions(connection)
     site = Site(settings.public_url, settings.port)
     app = create_app(service.pool, service.rule_set, service.bus, service.vault, site=site)
     if settings.metrics_token is not None:

@@ -30,6 +30,20 @@ SHOWN = f"""
 """
 
 
+def gap_in_sight(at: int) -> str:
+    """That a row ``n`` of ``not_evaluated`` does not lie at institutions out of sight (``$at``): such a one names one
+    at which its subject was, and none in sight."""
+    institutions = f"${at}::text[]"
+    return f"""
+        ({institutions} is null or n.occurrence && {institutions} or not exists (
+            select from events e
+            where e.area = n.area and e.subject_kind = n.subject_kind and e.institution = any(n.occurrence)
+                and e.patient in (
+                    select n.subject union all
+                    select p.patient from persons p where p.area = n.area and p.person = n.subject)))
+    """
+
+
 def sight_arguments(sight: Sight) -> list[object]:
     """The arguments that say what somebody may see: the day ($1), the areas ($2) and the institutions ($3)."""
     return [as_date(sight.today), *place_arguments(sight)]

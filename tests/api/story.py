@@ -206,6 +206,12 @@ async def save_claims(connection: asyncpg.Connection, claims: Sequence[Claim]) -
             entry.corrects,
             encode_digest(digest),
         )
+        await connection.execute(
+            "insert into event_ids (area, event_id, content_hash, seq) values ($1, $2, '', $3)",
+            AREA,
+            entry.event_id,
+            seq,
+        )
         body = zstandard.ZstdCompressor().compress(encode_event(entry))
         await connection.execute("insert into received (area, seq, body) values ($1, $2, $3)", AREA, seq, body)
 

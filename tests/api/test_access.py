@@ -44,6 +44,10 @@ RIGHTS = {
     ("GET", LEAD): Right.SEE,
     ("POST", f"{LEAD}/comments"): Right.DECIDE,
     ("POST", f"{LEAD}/comments/{{comment_id}}/back"): Right.DECIDE,
+    ("GET", "/claims/{area}/{event_id:name}"): Right.SEE,
+    ("GET", "/institutions/{code:name}"): Right.SEE,
+    ("GET", "/patients/{area}/{patient:name}"): Right.SEE,
+    ("GET", "/search"): Right.SEE,
     ("POST", f"{LEAD}/decisions"): Right.DECIDE,
     ("POST", f"{LEAD}/holder"): Right.DECIDE,
     ("POST", f"{LEAD}/snooze"): Right.DECIDE,
@@ -121,8 +125,9 @@ async def _call(
     client: httpx.AsyncClient, name: Name, csrf: str = "", headers: Mapping[str, str] | None = None
 ) -> httpx.Response:
     method, path = name
-    address = path.replace("{topic}", "claims")
-    for part in ("lead_id", "finding_id", "decision_id", "comment_id", "number", "partition", "offset", "login"):
+    address = path.replace("{topic}", "claims").replace(":name}", "}")
+    parts = ("lead_id", "finding_id", "decision_id", "comment_id", "number", "partition", "offset", "login")
+    for part in (*parts, "area", "event_id", "code", "patient"):
         address = address.replace(f"{{{part}}}", "7")
     return await client.request(method, address, data={"csrf": csrf} if method == "POST" else None, headers=headers)
 

@@ -50,6 +50,10 @@ KNOWS_PEOPLE = {Role.HEAD, Role.AUDITOR, Role.OPERATOR}
 AUDITS = {Role.HEAD, Role.AUDITOR}
 HEADS, OPERATES = {Role.HEAD}, {Role.OPERATOR}
 
+OF_INSTITUTIONS = {TOWN: ("sim:S50", "demo-p-0050"), COUNTY: ("sim:S0", "demo-p-0000")}
+"""A claim of an institution and its patient. The institution of one's own is the same in another area; its claims are
+not."""
+
 KEPT = "kept"
 """The form was not taken: it leads back to its page, which says why."""
 
@@ -75,6 +79,10 @@ OF_PASSWORDS: list[Row] = [(HEADS, (200, KEPT, KEPT)), (OPERATES, (KEPT, KEPT, K
 MATRIX: Mapping[Name, Sequence[Row]] = {
     ("GET", "/"): anywhere(SEES, 200),
     ("GET", LEAD): at_home(SEES, 200),
+    ("GET", "/claims/{area}/{event_id:name}"): at_home(SEES, 200),
+    ("GET", "/institutions/{code:name}"): [(SEES, (200, 200, 404))],
+    ("GET", "/patients/{area}/{patient:name}"): at_home(SEES, 200),
+    ("GET", "/search"): anywhere(SEES, 200),
     ("POST", f"{LEAD}/holder"): at_home(DECIDES, 303),
     ("POST", f"{LEAD}/comments"): at_home(DECIDES, 303),
     ("POST", f"{LEAD}/comments/{{comment_id}}/back"): at_home(DECIDES, 303),
@@ -166,6 +174,8 @@ class County:
         decision = max(await find_holding(self.connection, place.area, place.lead), default=1)
         parts = {"lead_id": place.lead, "finding_id": place.finding, "login": place.login, "decision_id": decision}
         parts |= {"comment_id": place.comment, "number": 1, "topic": "claims", "partition": 0, "offset": 1}
+        event, patient = OF_INSTITUTIONS[place.institution]
+        parts |= {"area": place.area, "event_id": event, "patient": patient, "code": place.institution}
         said: dict[str, Any] = {"reason": REASON}
         if path.endswith("/decisions"):
             said |= {"version": row["version"], "decision": "confirmed", "findings": [place.finding]}
@@ -196,7 +206,7 @@ class County:
             body = {"json": said} if path.startswith("/api/") else {"data": form}
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
-            return await client.request(method, path.format_map(parts), headers=headers, **body)
+            return await client.request(method, path.replace(":name}", "}").format_map(parts), headers=headers, **body)
 
 
 @pytest.fixture

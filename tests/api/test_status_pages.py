@@ -78,7 +78,7 @@ async def test_an_event_id_in_two_areas_is_named_by_counting_one_by_one(
     await connection.execute("create temp table twin as select * from events where institution is not null limit 1")
     await connection.execute("update twin set area = 'another area'")
     await connection.execute("insert into events select * from twin")
-    ids = "insert into event_ids (area, event_id, content_hash) select area, event_id, '' from events"
+    ids = "insert into event_ids (area, event_id, content_hash) select area, event_id, '' from twin"
     await connection.execute(ids)
     shared = await connection.fetchrow("select event_id from twin")
     assert shared is not None

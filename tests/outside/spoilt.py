@@ -145,7 +145,8 @@ def targets() -> Sequence[Target]:
         if isinstance(context.original_route, Mount):
             found.append(Target("GET", f"{context.path}/console.css"))
         else:
-            found += [Target(method, str(context.path)) for method in sorted((context.methods or set()) - {"HEAD"})]
+            path = str(context.path).replace(":name}", "}")
+            found += [Target(method, path) for method in sorted((context.methods or set()) - {"HEAD"})]
     return found
 
 
@@ -177,6 +178,10 @@ def _good(target: Target, chance: Random, known: Known, number: int) -> Spoilt:
         "number": "1",
         "topic": "claims",
         "login": chance.choice(["inspector", "nobody"]),
+        "area": "420281",
+        "event_id": chance.choice(["sim:S0", "sim:none"]),
+        "patient": chance.choice(["demo-p-0001", "nobody"]),
+        "code": chance.choice(["H42028100001", "H0"]),
         "partition": "0",
         "offset": str(chance.randint(1, 3)),
     }
@@ -378,7 +383,7 @@ FIELDS = [
 ]
 PARAMETERS = [
     "area", "institution", "topic", "year", "severity", "state", "sort", "after", "page", "finding", "kept", "next",
-    "lang", "outcome",
+    "lang", "outcome", "maker", "least", "newest_from", "newest_to", "q", "show", "fold", "group", "groups", "done",
     "reason", "source", "day", "seq", "before", "first", "last", "full", "who", "act", "lead",
     "statee", "", "a" * 500, "\x00",
 ]  # fmt: skip

@@ -1,4 +1,5 @@
-// Keys for pages that work without them: j and k move over links marked data-item, e goes to the decision, ? shows the keys.
+// Keys for pages that work without them: j and k move over links marked data-item, e goes to the decision,
+// / to the search, ? shows the keys.
 "use strict";
 
 const typing = (element) => element.closest("input, textarea, select, [contenteditable]") !== null;
@@ -29,6 +30,12 @@ function toggleKeys() {
   else dialog.showModal();
 }
 
+function search() {
+  const field = document.getElementById("q");
+  field?.focus();
+  field?.select();
+}
+
 const follow = (mark) => () => document.querySelector(mark)?.click();
 
 const keys = {
@@ -37,6 +44,7 @@ const keys = {
   e: decide,
   n: follow("[data-next]"),
   u: follow("[data-list]"),
+  "/": search,
   "?": toggleKeys,
 };
 

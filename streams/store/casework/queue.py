@@ -11,7 +11,7 @@ import msgspec
 from casework.sight import Sight
 from knowledge_base.findings import Lane
 from streams.store.casework.holders import HOLDER
-from streams.store.sights import SHOWN, in_sight, place_arguments, sight_arguments
+from streams.store.sights import SHOWN, gap_in_sight, in_sight, place_arguments, sight_arguments
 
 #: What the store raises for text that it cannot hold: PostgreSQL's text has no NUL.
 TextRefused = asyncpg.CharacterNotInRepertoireError
@@ -38,7 +38,8 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 class LeadFilter(msgspec.Struct, frozen=True):
     """Which leads, in which order, from where on. Nothing given means all; ``states`` empty means every state; the
-    ``holder`` that is no log-in but empty means those that nobody has."""
+    ``holder`` that is no log-in but empty means those that nobody has. A lead comes to ``least`` yuan in question or
+    more, and holds a finding of ``maker``, a rule or detector, that counts today."""
 
     lane: str | None = None
     area: str | None = None
@@ -46,6 +47,10 @@ class LeadFilter(msgspec.Struct, frozen=True):
     topic: str | None = None
     year: int | None = None
     severity: int | None = None
+    least: Decimal | None = None
+    newest_from: date | None = None
+    newest_to: date | None = None
+    maker: str | None = None
     holder: str | None = None
     states: tuple[str, ...] = ()
     sort: str = "severity"
@@ -160,7 +165,7 @@ _UNSETTLED = f"""
     ) t on true
     where l.counts_from > $1
 """
-_TODAY = f"({_SETTLED} union all {_UNSETTLED})"
+TODAY = f"({_SETTLED} union all {_UNSETTLED})"
 
 _LEADS = """
     select q.*, i.name as institution_name, t.lines, t.lines_without_loss
@@ -172,14 +177,21 @@ _LEADS = """
     left join institutions i on i.institution = q.institution
 """
 
-# Fields of a filter by the column that they narrow.
+# Fields of a filter by the condition that they are.
 _NARROWING = {
-    "lane": "lane",
-    "area": "area",
-    "institution": "institution",
-    "topic": "topic",
-    "year": "service_year",
-    "severity": "severity",
+    "lane": "t.lane = {}",
+    "area": "t.area = {}",
+    "institution": "t.institution = {}",
+    "topic": "t.topic = {}",
+    "year": "t.service_year = {}",
+    "severity": "t.severity = {}",
+    "least": "t.in_question >= {}",
+    "newest_from": "t.newest_day >= {}",
+    "newest_to": "t.newest_day <= {}",
+    "maker": """(t.area, t.lead_id) in (
+        select f.area, f.lead_id from lead_findings f join makers m on m.id = f.rule_id and m.live
+        where f.is_open and f.rule_id = {} and (f.excuse_until is null or f.excuse_until < $1))""",
+    "holder": "coalesce(t.assignee, '') = {}",
 }
 
 
@@ -189,14 +201,11 @@ def _conditions(chosen: LeadFilter, arguments: list[object]) -> str:
     A lead whose findings are gone stays in the queue where somebody decided on it.
     """
     conditions = ["(t.findings > 0 or t.state not in ('open', 'snoozed'))", in_sight("t")]
-    for field, column in _NARROWING.items():
+    for field, condition in _NARROWING.items():
         value = getattr(chosen, field)
         if value is not None:
             arguments.append(value)
-            conditions.append(f"t.{column} = ${len(arguments)}")
-    if chosen.holder is not None:
-        arguments.append(chosen.holder)
-        conditions.append(f"coalesce(t.assignee, '') = ${len(arguments)}")
+            conditions.append(condition.format(f"${len(arguments)}"))
     return " and ".join(conditions)
 
 
@@ -243,7 +252,7 @@ async def find_counts(connection: asyncpg.Connection, chosen: LeadFilter, sight:
     arguments = sight_arguments(sight)
     conditions = _conditions(msgspec.structs.replace(chosen, lane=None), arguments)
     rows = await connection.fetch(
-        f"select t.lane, t.state, count(*) as leads from {_TODAY} t where {conditions} group by t.lane, t.state",
+        f"select t.lane, t.state, count(*) as leads from {TODAY} t where {conditions} group by t.lane, t.state",
         *arguments,
     )
     counts: dict[str, dict[str, int]] = {lane.value: {} for lane in Lane}
@@ -258,7 +267,7 @@ async def find_lead(connection: asyncpg.Connection, lead_id: str, sight: Sight) 
     row = await connection.fetchrow(
         f"""
         with chosen as (
-            select t.*, ({first})::numeric as first, ({second})::numeric as second from {_TODAY} t
+            select t.*, ({first})::numeric as first, ({second})::numeric as second from {TODAY} t
             where t.lead_id = $4 and {in_sight("t")})
         {_LEADS}
         """,
@@ -370,24 +379,16 @@ async def find_changes(
 
 
 async def find_gaps(connection: asyncpg.Connection, lead: Lead, rules: Sequence[str], sight: Sight) -> list[Gap]:
-    """Why rules could not decide on other things of a lead's subjects in its year, the most frequent first.
-
-    What lies at institutions out of sight is left out: it names one at which the subject was, and none in sight.
-    """
+    """Why rules could not decide on other things of a lead's subjects in its year, the most frequent first."""
     rows = await connection.fetch(
-        """
+        f"""
         select rule_id, n.reason, count(*) as anchors
         from not_evaluated n, unnest(n.rules) as rule_id
         where n.area = $1 and rule_id = any($3::text[]) and n.first_day < make_date($4 + 1, 1, 1)
             and n.last_day >= make_date($4, 1, 1)
             and (n.subject_kind, n.subject) in (
                 select subject_kind, subject from lead_findings where area = $1 and lead_id = $2 and is_open)
-            and ($5::text[] is null or n.occurrence && $5::text[] or not exists (
-                select from events e
-                where e.area = n.area and e.subject_kind = n.subject_kind and e.institution = any(n.occurrence)
-                    and e.patient in (
-                        select n.subject union all
-                        select p.patient from persons p where p.area = n.area and p.person = n.subject)))
+            and {gap_in_sight(5)}
         group by rule_id, n.reason order by anchors desc, rule_id, n.reason
         """,
         lead.area,

@@ -1,6 +1,6 @@
 """What a finding rests on, as stored: the person's events, and claims as they were received.
 
-Whoever shows them takes a finding in sight, and of its person's claims those that ``api.leads.evidence.seen_beside``
+Whoever shows them takes findings in sight, and of their person's claims those that ``api.leads.evidence.seen_with``
 leaves: which encounter a claim belongs to, and whether it stands, all of them together say.
 """
 
@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 import asyncpg
 
+from casework.sight import Sight
 from knowledge_base.days import FIRST_DAY, LAST_DAY
 from knowledge_base.digests.head import Digest
 from knowledge_base.events.claims import Claim
@@ -16,6 +17,7 @@ from streams.messages.packing import decode_digest
 from streams.store.events.histories import find_events
 from streams.store.events.persons import find_persons
 from streams.store.events.stored import decompressed
+from streams.store.sights import place_arguments
 
 
 async def find_person_events(connection: asyncpg.Connection, area: str, person: str) -> dict[int, Digest]:
@@ -37,6 +39,22 @@ async def load_claims(connection: asyncpg.Connection, area: str, seqs: Collectio
         "select body from received where area = $1 and seq = any($2::bigint[]) order by seq", area, list(seqs)
     )
     return [decode_received(row["body"]) for row in rows]
+
+
+async def find_claim(connection: asyncpg.Connection, area: str, event_id: str, sight: Sight) -> Claim | None:
+    """A claim of an area in sight as it was received, ``None`` where no event of that id is one."""
+    body = await connection.fetchval(
+        """
+        select r.body from event_ids i
+        cross join lateral (select body from received where area = i.area and seq = i.seq offset 0) as r
+        where i.area = $1 and i.event_id = $2 and ($3::text[] is null or i.area = any($3))
+        """,
+        area,
+        event_id,
+        place_arguments(sight)[0],
+    )
+    event = None if body is None else decode_stored(decompressed(body))
+    return event if isinstance(event, Claim) else None
 
 
 def decode_received(body: bytes) -> Claim:
