@@ -23,6 +23,8 @@ class Act(StrEnum):
     UNDID = "undid"
     ASSIGNED = "assigned"
     SAW_EVIDENCE = "saw_evidence"
+    EXPORTED = "exported"
+    ANSWERED = "answered"
     OPENED_LETTER = "opened_letter"
     BEGAN_REPLAY = "began_replay"
     GAVE_ACCOUNT = "gave_account"

@@ -19,6 +19,9 @@ class Right(StrEnum):
     DECIDE = "decide"
     """Decide on leads, and take decisions back."""
 
+    ANSWER = "answer"
+    """Read in what an institution answers to the list of a lead: its own office does, or whoever got the list back."""
+
     SEE_OPERATION = "see_operation"
     """See how the system is doing: what was received and refused, what waits."""
 
@@ -49,16 +52,17 @@ class Role(StrEnum):
 
 
 _READS = frozenset({Right.ENTER, Right.SEE})
-_INSPECTS = _READS | {Right.SEE_TRIALS, Right.SEE_OPERATION, Right.DECIDE}
+_DECIDES = _READS | {Right.SEE_OPERATION, Right.DECIDE, Right.ANSWER}
+_INSPECTS = _DECIDES | {Right.SEE_TRIALS}
 
 RIGHTS_OF: Mapping[Role, frozenset[Right]] = {
     Role.INSPECTOR: _INSPECTS,
     Role.REVIEWER: _INSPECTS,
     Role.HEAD: _INSPECTS | {Right.SEE_PEOPLE, Right.MANAGE_PEOPLE},
-    Role.HANDLING_AGENCY: _READS | {Right.SEE_OPERATION, Right.DECIDE},
-    Role.ADMINISTRATION: _READS | {Right.SEE_OPERATION, Right.DECIDE},
+    Role.HANDLING_AGENCY: _DECIDES,
+    Role.ADMINISTRATION: _DECIDES,
     Role.AUDITOR: _READS | {Right.SEE_TRIALS, Right.SEE_OPERATION, Right.SEE_PEOPLE},
-    Role.HOSPITAL_OFFICE: _READS,
+    Role.HOSPITAL_OFFICE: _READS | {Right.ANSWER},
     Role.OPERATOR: frozenset(
         {Right.ENTER, Right.SEE_OPERATION, Right.OPEN_LETTERS, Right.REPLAY, Right.SEE_PEOPLE, Right.MANAGE_PEOPLE}
     ),
