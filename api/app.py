@@ -25,7 +25,7 @@ from api.frame.methods import AnswersHead, say_methods
 from api.frame.render import render_error, texts_of
 from api.frame.site import HERE, Site
 from api.frame.texts import half_of
-from api.leads import endpoints, queue, trials
+from api.leads import answers, endpoints, lists, queue, trials
 from api.leads import page as lead
 from api.operation import lag, letters, reconciliation, status
 from api.operation.health import health_router
@@ -85,7 +85,7 @@ def create_app(
     )
     app.state.desk = Desk(pool, RuleSets(rule_set), bus, vault, today, site)
     signing.mount(app)
-    for part in (queue, lead, trials, endpoints, status, reconciliation, letters, lag, people, account):
+    for part in (queue, lead, lists, answers, trials, endpoints, status, reconciliation, letters, lag, people, account):
         app.include_router(part.router)
     app.include_router(health_router(pool, app.state.desk.rule_sets))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

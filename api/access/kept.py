@@ -32,8 +32,12 @@ class FormRefused(Exception):
 
 
 async def words_of(request: Request) -> dict[str, str]:
-    """What somebody typed in a form, by field, but for passwords; what the form itself carries is no word of theirs."""
+    """What somebody typed in a form, by field, but for passwords; what the form itself carries is no word of theirs.
+
+    A file of the form is none either, and not kept.
+    """
     form = await request.form(**FORM_LIMITS)
+    await form.close()
     return {name: text for name, text in form.items() if isinstance(text, str) and not _is_no_word(name)}
 
 
