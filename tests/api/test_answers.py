@@ -15,14 +15,16 @@ from openpyxl import Workbook
 from api.frame.texts import load_texts
 from api.leads import answers, filled
 from api.leads.filled import MOST_FILE, FileRefused, read_filled
-from casework.answers import Misfit
+from casework.answers import FilledRow, Misfit
 from casework.audit import Act
 from casework.rights import Role, rights_of
 from casework.sight import Sight
 from knowledge_base.findings import Change, FindingVersion
 from rules_lib.rule_set import RuleSet
+from streams.acts.answer import answer
 from streams.store.casework import answers as stored
 from streams.store.casework import queue
+from streams.store.casework.holders import lock_lead
 from streams.store.judgements.findings import save_versions
 from tests.api import test_people
 from tests.api.lists import FIRST, HEADINGS, answered, download, lead_of, rows_of, send
@@ -122,12 +124,26 @@ async def test_the_same_file_again_changes_nothing_and_says_so(
 
 
 async def test_two_who_send_one_file_at_once_read_it_in_once(
-    client: httpx.AsyncClient, connection: asyncpg.Connection, lead: str
+    client: httpx.AsyncClient, connection: asyncpg.Connection, postgres_url: str, lead: str
 ) -> None:
-    content = fill(await download(client, lead), {FIRST: AGREE})
-    sent = await asyncio.gather(*(send(client, lead, content) for _ in range(4)))
-    assert sorted("again" in answer.headers["location"] for answer in sent) == [False, True, True, True]
-    assert len(await _kept(connection)) == 1
+    """The second waits for the first, who has the lead."""
+    (first, *_) = rows_of(await download(client, lead))
+    row = FilledRow(FIRST, first["疑点编号"], "1", "1", first["明细号"], "同意", "")
+    one, other = [await asyncpg.connect(postgres_url) for _ in range(2)]
+    try:
+        async with one.transaction():
+            await lock_lead(one, lead, NOW)
+            second = asyncio.ensure_future(answer(other, lead, [row], b"hash", "zhou", NOW))
+            while not second.done() and not await connection.fetchval(
+                "select count(*) from pg_locks where not granted"
+            ):
+                await asyncio.sleep(0)
+            kept, is_new = await answer(one, lead, [row], b"hash", "wang.li", NOW)
+        assert is_new
+        assert await second == (kept, False)
+    finally:
+        await one.close()
+        await other.close()
 
 
 async def test_the_last_answer_holds_a_blank_one_changes_nothing_and_what_was_said_stays(
