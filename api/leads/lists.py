@@ -37,7 +37,7 @@ _LAID_OUT: dict[str, Any] = {
     "columns": PRINTED,
     "numbers": NUMBERS,
     "signed": SIGNED,
-    "thin": ("number", "quantity", "position"),
+    "thin": ("number", "quantity"),
     "long": ("sentence", "law", "remark"),
 }
 
