@@ -27,6 +27,8 @@ class Act(StrEnum):
     COMMENTED = "commented"
     TOOK_COMMENT_BACK = "took_comment_back"
     SAW_EVIDENCE = "saw_evidence"
+    EXPORTED = "exported"
+    ANSWERED = "answered"
     OPENED_LETTER = "opened_letter"
     BEGAN_REPLAY = "began_replay"
     BEGAN_PURGE = "began_purge"

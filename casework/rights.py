@@ -22,6 +22,9 @@ class Right(StrEnum):
     SEE_COMMENTS = "see_comments"
     """Read what people at the fund write to each other about leads."""
 
+    ANSWER = "answer"
+    """Read in what an institution answers to the list of a lead: its own office does, or whoever got the list back."""
+
     SEE_OPERATION = "see_operation"
     """See how the system is doing: what was received and refused, what waits."""
 
@@ -56,16 +59,17 @@ class Role(StrEnum):
 
 _READS = frozenset({Right.ENTER, Right.SEE})
 _AT_THE_FUND = _READS | {Right.SEE_COMMENTS}
-_INSPECTS = _AT_THE_FUND | {Right.SEE_TRIALS, Right.SEE_OPERATION, Right.DECIDE}
+_DECIDES = _AT_THE_FUND | {Right.SEE_OPERATION, Right.DECIDE, Right.ANSWER}
+_INSPECTS = _DECIDES | {Right.SEE_TRIALS}
 
 RIGHTS_OF: Mapping[Role, frozenset[Right]] = {
     Role.INSPECTOR: _INSPECTS,
     Role.REVIEWER: _INSPECTS,
     Role.HEAD: _INSPECTS | {Right.SEE_PEOPLE, Right.MANAGE_PEOPLE, Right.SEE_AUDIT},
-    Role.HANDLING_AGENCY: _AT_THE_FUND | {Right.SEE_OPERATION, Right.DECIDE},
-    Role.ADMINISTRATION: _AT_THE_FUND | {Right.SEE_OPERATION, Right.DECIDE},
+    Role.HANDLING_AGENCY: _DECIDES,
+    Role.ADMINISTRATION: _DECIDES,
     Role.AUDITOR: _AT_THE_FUND | {Right.SEE_TRIALS, Right.SEE_OPERATION, Right.SEE_PEOPLE, Right.SEE_AUDIT},
-    Role.HOSPITAL_OFFICE: _READS,
+    Role.HOSPITAL_OFFICE: _READS | {Right.ANSWER},
     Role.OPERATOR: frozenset(
         {Right.ENTER, Right.SEE_OPERATION, Right.OPEN_LETTERS, Right.REPLAY, Right.SEE_PEOPLE, Right.MANAGE_PEOPLE}
     ),

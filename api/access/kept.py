@@ -34,9 +34,11 @@ class FormRefused(Exception):
 async def words_of(request: Request) -> dict[str, str]:
     """What somebody typed in a form, by field, but for passwords; what the form itself carries is no word of theirs.
 
-    The words of a field that was sent several times, for each thing that was ticked, stand apart by blanks.
+    The words of a field that was sent several times, for each thing that was ticked, stand apart by blanks. A file of
+    the form is no word either, and not kept.
     """
     form = await request.form(**FORM_LIMITS)
+    await form.close()
     words = {name: [text for text in form.getlist(name) if isinstance(text, str)] for name in form}
     return {name: " ".join(texts) for name, texts in words.items() if texts and not _is_no_word(name)}
 

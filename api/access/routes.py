@@ -5,6 +5,8 @@ takes at most, in the parameter that FastAPI has for it; FastAPI itself would an
 
     @router.post("/sign-in", max_body_size=4 * KB)
 
+One that takes a form with a file says so too (``form_limits={"max_files": 1}``): such a form comes in parts.
+
 Errors: those of the route's caller, 408 and 413 for a body, 422 for what an address or a body says that no page knows.
 """
 
@@ -43,9 +45,10 @@ LONGEST_NAME = 40
 class Route(APIRoute):
     """A route that asks before it reads."""
 
-    def __init__(self, *arguments: Any, max_body_size: int | None = None, **more: Any):
+    def __init__(self, *arguments: Any, max_body_size: int | None = None, form_limits: Any = None, **more: Any):
         self.most = MOST_BODY if max_body_size is None else max_body_size
-        super().__init__(*arguments, form_limits=FORM_LIMITS, **more)
+        self.of_form = FORM_LIMITS | (form_limits or {})
+        super().__init__(*arguments, form_limits=self.of_form, **more)
         self.callers = [of.call for of in self.dependant.dependencies if isinstance(of.call, May)]
         if taken := taken_by(self.callers):
             self.openapi_extra = {"security": taken}
@@ -55,7 +58,7 @@ class Route(APIRoute):
         known = {field.alias for field in get_flat_params(self.dependant) if isinstance(field.field_info, params.Query)}
 
         async def ask_then_handle(request: Request) -> Response:
-            limited = _Limited(request, self.most)
+            limited = _Limited(request, self.most, self.of_form)
             for caller in self.callers:
                 await caller.meet(limited)
             _check_query(request, known | {LANGUAGE})
@@ -67,14 +70,17 @@ class Route(APIRoute):
 class _Limited(Request):
     """A request whose body ends in an answer where it is too long, too late, too deep, or says a name twice."""
 
-    def __init__(self, request: Request, most: int):
+    def __init__(self, request: Request, most: int, of_form: Any):
         super().__init__(request.scope, _limited(request.receive, most))
+        self.of_form = of_form
 
-    def form(self, **limits: Any) -> Any:
-        """Our forms are urlencoded; the other kind would be read in an encoding of the sender's choice."""
-        if self.headers.get("content-type", "").lstrip().lower().startswith("multipart/"):
+    def form(self, **_: Any) -> Any:
+        """Our forms are urlencoded, but for those with a file, which browsers send without naming an encoding: the
+        other kind would be read in one of the sender's choice. Whoever reads a form first does so within its limits."""
+        said = self.headers.get("content-type", "").lstrip().lower()
+        if said.startswith("multipart/") and (not self.of_form["max_files"] or "charset" in said):
             raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "正文不是网页表单 / body: no urlencoded form")
-        return super().form(**limits)
+        return super().form(**self.of_form)
 
     async def json(self) -> Any:
         said = json.loads(await self.body(), object_pairs_hook=_named_once)

@@ -97,10 +97,10 @@ def group_words(group: Group, fold: Fold, cards: Mapping[str, Card], items: Mapp
     """What findings share that fold into one row: a rule and items, or a subject."""
     if fold == "patient":
         name = formats.pseudonym(group.subject) if group.subject_kind == PATIENT else neutral(group.subject)
-        return texts("list.of_subject", kind=texts(f"subjects.{group.subject_kind}"), name=name)
+        return texts("listing.of_subject", kind=texts(f"subjects.{group.subject_kind}"), name=name)
     title: str = getattr(cards[group.rule_id].title, texts.lang)
     named = [items[item] for item in group.items if item in items]
-    return texts("list.of_items", rule=title, items=texts("list.and").join(named)) if named else title
+    return texts("listing.of_items", rule=title, items=texts("listing.and").join(named)) if named else title
 
 
 def why_words(decision: Decision, texts: Texts) -> str:

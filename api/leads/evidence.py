@@ -21,8 +21,12 @@ Marks = dict[LineKey, tuple[str, Amounts | None]]
 
 
 class MarkedLine(msgspec.Struct, frozen=True):
-    """A billed line with its mark: ``guilty`` (then with its share of the money), ``involved`` or ``other``."""
+    """A billed line with its mark: ``guilty`` (then with its share of the money), ``involved`` or ``other``.
 
+    ``key`` names it as findings do.
+    """
+
+    key: LineKey
     line: ClaimLine
     day: Day
     mark: str
@@ -67,10 +71,10 @@ class Sources(msgspec.Struct, frozen=True):
 
 def line_keys(finding: Finding) -> list[LineKey]:
     """Every line that a finding names, those in dispute first."""
-    return _lines_of([guilty.part for guilty in finding.guilty] + list(finding.involved))
+    return lines_of([guilty.part for guilty in finding.guilty] + list(finding.involved))
 
 
-def _lines_of(parts: Iterable[Part]) -> list[LineKey]:
+def lines_of(parts: Iterable[Part]) -> list[LineKey]:
     """The billed lines among some parts, by trimmed names: findings of before name them as they came, padded or not."""
     return [(trimmed(house), trimmed(encounter), trimmed(line)) for house, encounter, line in billed_lines(parts)]
 
@@ -165,11 +169,12 @@ def _by_item(line: ClaimLine) -> tuple[object, ...]:
 
 def marks_of(finding: Finding) -> Marks:
     """Every line that a finding names, with its mark."""
-    marks: Marks = dict.fromkeys(_lines_of(finding.involved), ("involved", None))
-    marks.update({key: ("guilty", guilty.amounts) for guilty in finding.guilty for key in _lines_of([guilty.part])})
+    marks: Marks = dict.fromkeys(lines_of(finding.involved), ("involved", None))
+    marks.update({key: ("guilty", guilty.amounts) for guilty in finding.guilty for key in lines_of([guilty.part])})
     return marks
 
 
 def _marked(claim: Claim, encounter: str, line: ClaimLine, marks: Marks) -> MarkedLine:
-    mark, amounts = marks.pop((claim.institution, encounter, line.line_id), ("other", None))
-    return MarkedLine(line, day_of(line.at), mark, amounts)
+    key = (claim.institution, encounter, line.line_id)
+    mark, amounts = marks.pop(key, ("other", None))
+    return MarkedLine(key, line, day_of(line.at), mark, amounts)

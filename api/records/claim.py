@@ -132,7 +132,7 @@ def _marked(claim: Claim, digest: ClaimDigest, patient: Patient, findings: Itera
     for line in sorted(claim.lines, key=lambda line: (line.at, line.line_id)):
         key = (claim.institution, encounter, line.line_id)
         mark, disputed = marks.get(key, ("other", None)) if line.line_id in held else ("other", None)
-        marked.append(MarkedLine(line, day_of(line.at), mark, disputed))
+        marked.append(MarkedLine(key, line, day_of(line.at), mark, disputed))
     return marked
 
 

@@ -56,7 +56,8 @@ async def test_a_desk_with_one_connection_shows_and_notes(
     finding = (await client.get(f"/api/leads/{lead}")).json()["findings"][0]["finding_id"]
     async with asyncpg.create_pool(postgres_url, min_size=1, max_size=1) as pool:
         app.state.desk = replace(app.state.desk, pool=pool)
-        for path in (f"/leads/{lead}", f"/api/leads/{lead}", f"/api/findings/{finding}", "/account", "/people", "/"):
+        of_lead = [f"/leads/{lead}", *(f"/leads/{lead}/{part}" for part in ("list", "list.xlsx", "answers"))]
+        for path in (*of_lead, f"/api/leads/{lead}", f"/api/findings/{finding}", "/account", "/people", "/"):
             async with asyncio.timeout(PATIENCE):
                 assert (await client.get(path)).status_code == 200, path
 

@@ -129,7 +129,7 @@ def test_findings_are_folded_by_patient_and_listed_by_money(seat: Seat) -> None:
     seat.page.locator("#least").fill("31")
     seat.act(seat.page.locator(".folding button"))
     seat.page.wait_for_url("**least=31**")
-    expect(seat.page.locator(".findings")).to_contain_text(seat.says("list.none_of_money"))
+    expect(seat.page.locator(".findings")).to_contain_text(seat.says("listing.none_of_money"))
 
 
 def test_shift_ticks_all_between(seat: Seat) -> None:

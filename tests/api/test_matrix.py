@@ -67,7 +67,7 @@ def anywhere(roles: set[Role], answer: int | str) -> list[Row]:
     return [(roles, (answer, answer, answer))]
 
 
-def at_home(roles: set[Role], answer: int) -> list[Row]:
+def at_home(roles: set[Role], answer: int | str) -> list[Row]:
     """A route on what is seen in one's own place: elsewhere it does not exist."""
     return [(roles, (answer, 404, 404))]
 
@@ -79,6 +79,10 @@ OF_PASSWORDS: list[Row] = [(HEADS, (200, KEPT, KEPT)), (OPERATES, (KEPT, KEPT, K
 MATRIX: Mapping[Name, Sequence[Row]] = {
     ("GET", "/"): anywhere(SEES, 200),
     ("GET", LEAD): at_home(SEES, 200),
+    ("GET", f"{LEAD}/list"): at_home(SEES, 200),
+    ("GET", f"{LEAD}/list.xlsx"): at_home(SEES, 200),
+    ("GET", f"{LEAD}/answers"): at_home(SEES, 200),
+    ("POST", f"{LEAD}/answers"): at_home(DECIDES | {Role.HOSPITAL_OFFICE}, KEPT),
     ("GET", "/claims/{area}/{event_id:name}"): at_home(SEES, 200),
     ("GET", "/institutions/{code:name}"): [(SEES, (200, 200, 404))],
     ("GET", "/patients/{area}/{patient:name}"): at_home(SEES, 200),
@@ -204,6 +208,8 @@ class County:
         body: dict[str, Any] = {"params": {"state": "all"}} if path in ("/", "/api/leads") else {}
         if method == "POST":
             body = {"json": said} if path.startswith("/api/") else {"data": form}
+        if path.endswith("/answers") and method == "POST":
+            body["files"] = {"file": ("list.xlsx", b"no workbook")}
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
             return await client.request(method, path.replace(":name}", "}").format_map(parts), headers=headers, **body)

@@ -23,10 +23,10 @@ def test_the_first_account_may_do_everything_and_nobody_else_all_of_it() -> None
 @pytest.mark.parametrize(
     ("role", "not_theirs"),
     [
-        (Role.AUDITOR, {Right.DECIDE, Right.MANAGE_PEOPLE, Right.REPLAY}),
-        (Role.OPERATOR, {Right.SEE, Right.DECIDE, Right.SEE_TRIALS}),
+        (Role.AUDITOR, {Right.DECIDE, Right.ANSWER, Right.MANAGE_PEOPLE, Right.REPLAY}),
+        (Role.OPERATOR, {Right.SEE, Right.DECIDE, Right.ANSWER, Right.SEE_TRIALS}),
         (Role.INSPECTOR, {Right.MANAGE_PEOPLE, Right.OPEN_LETTERS, Right.REPLAY}),
-        (Role.HOSPITAL_OFFICE, set(Right) - {Right.ENTER, Right.SEE}),
+        (Role.HOSPITAL_OFFICE, set(Right) - {Right.ENTER, Right.SEE, Right.ANSWER}),
     ],
 )
 def test_what_a_role_may_not_do(role: Role, not_theirs: set[Right]) -> None:

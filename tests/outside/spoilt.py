@@ -45,6 +45,10 @@ CONTENT_TYPES = [
     "multipart/form-data; boundary=", "multipart/form-data; boundary=x", f"multipart/form-data; boundary={'b' * 5000}",
     "text/plain", "application/vnd.api+json", "application/xml", "/", "json", "a" * 3000, "application/json\x80",
 ]  # fmt: skip
+FILE_FORM = (
+    '--x\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n{csrf}\r\n'
+    '--x\r\nContent-Disposition: form-data; name="file"; filename="list.xlsx"\r\n\r\nno list\r\n--x--\r\n'
+)
 LATIN = "ä".encode().decode("latin-1")
 HEADERS: list[tuple[str, Sequence[str]]] = [
     ("Host", ["", "[", "[::1", "evil.example", "a" * 1000, "desk:99999", "desk:x", "desk@evil", "a b", LATIN]),
@@ -196,6 +200,10 @@ def _good(target: Target, chance: Random, known: Known, number: int) -> Spoilt:
     if target.path.startswith("/api/"):
         spoilt.headers += [("Content-Type", "application/json"), ("X-CSRF-Token", csrf)]
         spoilt.body = json.dumps(words if "undo" not in target.path else {"reason": "误判"}).encode()
+        return spoilt
+    if target.path.endswith("/answers"):
+        spoilt.headers.append(("Content-Type", "multipart/form-data; boundary=x"))
+        spoilt.body = FILE_FORM.format(csrf=csrf).encode()
         return spoilt
     spoilt.headers.append(("Content-Type", "application/x-www-form-urlencoded"))
     words |= {"said": "dismissed.excused", "everything": "true"}
@@ -384,6 +392,7 @@ FIELDS = [
 PARAMETERS = [
     "area", "institution", "topic", "year", "severity", "state", "sort", "after", "page", "finding", "kept", "next",
     "lang", "outcome", "maker", "least", "newest_from", "newest_to", "q", "show", "fold", "group", "groups", "done",
+    "file", "refused", "again",
     "reason", "source", "day", "seq", "before", "first", "last", "full", "who", "act", "lead",
     "statee", "", "a" * 500, "\x00",
 ]  # fmt: skip

@@ -22,23 +22,39 @@ from streams.store.sights import place_arguments
 
 async def find_person_events(connection: asyncpg.Connection, area: str, person: str) -> dict[int, Digest]:
     """Every event of a person, over all pseudonyms of that person, by arrival number."""
-    members = await find_persons(connection, area, [person])
+    return (await find_events_of_persons(connection, area, [person]))[person]
+
+
+async def find_events_of_persons(
+    connection: asyncpg.Connection, area: str, persons: Collection[str]
+) -> dict[str, dict[int, Digest]]:
+    """The same of several persons, each named by any of their pseudonyms, read at once."""
+    members = await find_persons(connection, area, persons)
     patients = [patient for together in members.values() for patient in together]
     found = await find_events(connection, area, dict.fromkeys(patients, (FIRST_DAY, LAST_DAY)))
+    whose = {patient: together for together in members.values() for patient in together}
     return {
-        event.head.seq: decode_digest(event.head.kind, event.digest)
-        for events in found.values()
-        for event in events
-        if event.digest is not None
+        person: {
+            event.head.seq: decode_digest(event.head.kind, event.digest)
+            for patient in whose[person]
+            for event in found[patient]
+            if event.digest is not None
+        }
+        for person in persons
     }
 
 
 async def load_claims(connection: asyncpg.Connection, area: str, seqs: Collection[int]) -> list[Claim]:
     """Claims as they were received, by arrival numbers, in their order; those that rest elsewhere are left out."""
+    return list((await load_numbered_claims(connection, area, seqs)).values())
+
+
+async def load_numbered_claims(connection: asyncpg.Connection, area: str, seqs: Collection[int]) -> dict[int, Claim]:
+    """The same, each with its arrival number."""
     rows = await connection.fetch(
-        "select body from received where area = $1 and seq = any($2::bigint[]) order by seq", area, list(seqs)
+        "select seq, body from received where area = $1 and seq = any($2::bigint[]) order by seq", area, list(seqs)
     )
-    return [decode_received(row["body"]) for row in rows]
+    return {row["seq"]: decode_received(row["body"]) for row in rows}
 
 
 async def find_claim(connection: asyncpg.Connection, area: str, event_id: str, sight: Sight) -> Claim | None:
