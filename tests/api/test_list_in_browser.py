@@ -1,5 +1,6 @@
 """List and answers in Chromium: fetched, filled in and sent back with mouse and keys, and printed sheet by sheet."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def test_keys_alone_fetch_the_list_and_send_it_back(browser: Browser, console: C
             "file", "solid",
         ]  # fmt: skip
         page.keyboard.press("Enter")
-        page.wait_for_function("document.getElementById('file').files.length === 1")
+        expect(page.locator("#file")).to_have_value(re.compile("filled"))
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         page.wait_for_url("**/answers?file=*")
