@@ -20,7 +20,10 @@ _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What an address asks of a lead's page. ``show`` empty: what is to be decided, where there is something."""
+    """What an address asks of a lead's page. ``show`` empty: what is to be decided, where there is something.
+
+    ``list`` is the query of the queue that led here, and ``at`` the lead's place in it (a cursor).
+    """
 
     show: Literal["", "open", "decided", "all"] = ""
     fold: Fold = "item"
@@ -30,6 +33,8 @@ class Asked(msgspec.Struct, frozen=True):
     page: int = 1
     finding: str | None = None
     done: int | None = None
+    list: str = ""
+    at: str = ""
 
     def listing(self, undecided: int) -> Listing:
         """What is listed of a lead with some undecided findings."""
@@ -38,8 +43,8 @@ class Asked(msgspec.Struct, frozen=True):
 
     def links(self, lead_id: str) -> Links:
         """Addresses of the page with the same list; what is opened in it is said anew by each."""
-        words = {"show": self.show, "fold": self.fold, "least": self.least}
-        return Links(f"/leads/{lead_id}", words, silent={"show": "", "fold": "item", "least": ""})
+        words = {"show": self.show, "fold": self.fold, "least": self.least, "list": self.list, "at": self.at}
+        return Links(f"/leads/{lead_id}", words, silent={"fold": "item", "show": "", "least": "", "list": "", "at": ""})
 
 
 def as_amount(name: str, text: str) -> Decimal | None:
@@ -59,10 +64,12 @@ def asked(
     page: PageNumber = 1,
     finding: str | None = None,
     done: Annotated[int | None, Query(ge=0)] = None,
+    list: Annotated[str, Query(max_length=1000)] = "",
+    at: Annotated[str, Query(max_length=500)] = "",
 ) -> Asked:
     """What an address asks of a lead's page."""
     as_amount("least", least)
-    return Asked(show, fold, least.strip(), group or None, groups, page, finding, done)
+    return Asked(show, fold, least.strip(), group or None, groups, page, finding, done, list, at)
 
 
 AskedOf = Annotated[Asked, Depends(asked)]
@@ -84,10 +91,10 @@ def chosen(
     return Chosen(listing, everything, tuple(groups), tuple(findings), tuple(left_out))
 
 
-def asked_of(chosen: Chosen) -> Asked:
+def asked_of(chosen: Chosen, list: str, at: str) -> Asked:
     """The list that a form was sent from, as its page's address asks for it."""
     least = "" if chosen.listing.least is None else str(chosen.listing.least)
-    return Asked(chosen.listing.show, chosen.listing.fold, least)
+    return Asked(chosen.listing.show, chosen.listing.fold, least, list=list, at=at)
 
 
 ChosenOf = Annotated[Chosen, Depends(chosen)]

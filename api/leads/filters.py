@@ -3,11 +3,15 @@
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Literal, get_args
+from urllib.parse import parse_qsl
 
 import msgspec
 from fastapi import Depends, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ConfigDict, validate_call
 
 from api.frame.addresses import Links, as_day, unknown_value
 from api.frame.desk import Shown
@@ -112,6 +116,16 @@ def live_cards(shown: Shown) -> list[Card]:
 
 
 Chosen = Annotated[LeadFilter, Depends(lead_filter)]
+
+_checked: Callable[..., LeadFilter] = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(lead_filter)
+
+
+def filter_of(request: Request, query: str) -> LeadFilter:
+    """The filter that a queue's address holds; where no queue would take it, the one that holds where none is said."""
+    try:
+        return _checked(request, **dict(parse_qsl(query)))
+    except (TypeError, ValueError, RequestValidationError):
+        return _checked(request)
 
 
 def links_of(chosen: LeadFilter) -> Links:

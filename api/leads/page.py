@@ -18,6 +18,7 @@ from api.frame.desk import Desk, Shown, desk_of, snapshot
 from api.frame.render import render, texts_of
 from api.leads import acts
 from api.leads.choosing import Asked, AskedOf, ChosenOf, asked_of
+from api.leads.following import find_following
 from api.leads.view import LeadView, load_lead_view
 from casework.accounts import LONGEST_LOGIN
 from casework.audit import Act
@@ -45,6 +46,7 @@ SNOOZED = 10
 """Days for which a lead is put off unless somebody says another."""
 
 Done = TypeVar("Done")
+Place = Annotated[str, Form(max_length=1000)]
 Login = Annotated[str, Form(max_length=LONGEST_LOGIN)]
 Decider = Annotated[Session, Depends(MayByForm(Right.DECIDE, "/leads/{lead_id}"))]
 
@@ -75,6 +77,7 @@ async def show_lead(request: Request, session: Seer, lead_id: str, kept: Kept, a
         may_discuss = Right.SEE_COMMENTS in session.rights
         comments = await find_comments(connection, view.lead.area, lead_id) if may_discuss else []
         colleagues = await find_possible(connection, view.lead.area, view.lead.institution) if may_decide else []
+        following = await find_following(connection, request, lead_id, asked, shown.sight)
         frame = await frame_of(connection, session)
     if view.evidence is not None:
         await note(request, session, Act.SAW_EVIDENCE, lead=lead_id, finding=view.evidence.version.finding_id)
@@ -85,6 +88,7 @@ async def show_lead(request: Request, session: Seer, lead_id: str, kept: Kept, a
         "changed": changed,
         "links": asked.links(lead_id),
         "asked": asked,
+        "following": following,
     }
     words |= {"comments": comments, "snoozing": _days(desk, SNOOZED, LONGEST)}
     words |= {"colleagues": colleagues, "may_decide": may_decide, "held": held, "grounds": _GROUNDS}
@@ -106,11 +110,13 @@ async def decide(
     chosen: ChosenOf,
     said: Annotated[str, Form(pattern=f"^({_SAYINGS})$")],
     reason: Annotated[str, Form()] = "",
+    list: Place = "",
+    at: Place = "",
 ) -> Response:
     verdict, _, ground = said.partition(".")
     what = Said(Verdict(verdict), Ground(ground), reason)
     recording = acts.decide(desk_of(request), session, lead_id, version, chosen, what)
-    return await _record(request, session, asked_of(chosen).links(lead_id), recording)
+    return await _record(request, session, asked_of(chosen, list, at).links(lead_id), recording)
 
 
 @router.post("/leads/{lead_id}/undo", max_body_size=acts.MOST_DECISION)
@@ -120,9 +126,11 @@ async def undo(
     lead_id: str,
     decision_id: Annotated[int, Form(ge=0, le=MOST_WHOLE)],
     reason: Annotated[str, Form()] = "",
+    list: Place = "",
+    at: Place = "",
 ) -> Response:
     recording = acts.undo(desk_of(request), session, lead_id, decision_id, reason)
-    return await _record(request, session, Asked().links(lead_id), recording)
+    return await _record(request, session, Asked(list=list, at=at).links(lead_id), recording)
 
 
 @router.post("/leads/{lead_id}/holder", max_body_size=KB)

@@ -45,6 +45,8 @@ async def show_queue(request: Request, session: Seer, chosen: Chosen, kept: Kept
         total=_count(of_states, chosen),
         chosen=chosen,
         links=links,
+        place=links().partition("?")[2],
+        encode_cursor=encode_cursor,
         next=_next(leads, links),
         choices=choices,
         topic_words=shown.topics,

@@ -177,3 +177,23 @@ def test_the_first_line_in_dispute_shows_without_scrolling(seat: Seat) -> None:
     if seat.page.viewport_size == {"width": 1280, "height": 800}:
         assert top["y"] + top["height"] < bar["y"] < 800
         assert top["height"] < 34
+
+
+def test_n_and_u_lead_to_the_next_lead_and_back_to_the_list(seat: Seat) -> None:
+    seat.page.goto(f"{seat.console.url}/?state=all&lane=all&sort=people")
+    leads = seat.page.locator("td.lead a")
+    second = str(leads.nth(1).get_attribute("href")).partition("?")[0]
+    seat.act(leads.first)
+    seat.page.wait_for_url("**/leads/**")
+    if seat.hand == "mouse":
+        seat.page.locator("[data-next]").click()
+    else:
+        seat.page.keyboard.press("n")
+    seat.page.wait_for_url(f"**{second}**")
+    if seat.hand == "mouse":
+        seat.page.locator("[data-list]").click()
+    else:
+        seat.page.keyboard.press("u")
+    seat.page.wait_for_url("**sort=people**")
+    expect(seat.page.locator("td.lead a").nth(1)).to_be_visible()
+    assert "/leads/" not in seat.page.url

@@ -1,0 +1,39 @@
+"""What comes next in the queue that led to a lead, whatever became of that lead meanwhile."""
+
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from fastapi import Request
+from msgspec.structs import replace
+
+from api.leads.choosing import Asked
+from api.leads.filters import decode_cursor, encode_cursor, filter_of
+from casework.sight import Sight
+from streams.store.casework import queue
+from streams.store.sessions import Connection
+
+
+class Following(NamedTuple):
+    """The address of the lead behind one (``None`` behind the last), and how many the queue holds."""
+
+    address: str | None
+    left: int
+
+
+async def find_following(
+    connection: Connection, request: Request, lead_id: str, asked: Asked, sight: Sight
+) -> Following | None:
+    """The lead behind the place that an address tells; ``None`` where it tells none."""
+    try:
+        place = decode_cursor(asked.at)
+    except ValueError:
+        return None
+    chosen = replace(filter_of(request, asked.list), after=place, limit=2)
+    others = [lead for lead in await queue.find_leads(connection, chosen, sight) if lead.lead_id != lead_id]
+    counts = await queue.find_counts(connection, chosen, sight)
+    of_lanes = [counts[chosen.lane]] if chosen.lane else list(counts.values())
+    left = sum(of_states.get(state, 0) for of_states in of_lanes for state in chosen.states or of_states)
+    if not others:
+        return Following(None, left)
+    words = {"list": asked.list, "at": encode_cursor(others[0].cursor)}
+    return Following(f"/leads/{others[0].lead_id}?{urlencode(words)}", left)
