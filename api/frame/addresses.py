@@ -1,7 +1,9 @@
 """What stands in addresses: numbers, days, the words of a filter; and what the address of a request says."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
+from decimal import Decimal
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
@@ -63,6 +65,17 @@ def as_day(name: str, text: str | None) -> date | None:
         return date.fromisoformat(text) if text else None
     except ValueError:
         raise unknown_value(name, "不是日期 / expected a day") from None
+
+
+_YUAN = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
+
+
+def as_amount(name: str, text: str) -> Decimal | None:
+    """An amount of an address in yuan, where its parameter tells one. Raises 422 for one that is none."""
+    text = text.strip()
+    if text and not _YUAN.fullmatch(text):
+        raise unknown_value(name, "不是金额，最多两位小数 / expected an amount, with two decimals at most")
+    return Decimal(text) if text else None
 
 
 class Links:

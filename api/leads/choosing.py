@@ -1,13 +1,11 @@
 """How a lead's findings are listed, as the address of its page says it, and which of them a form chose."""
 
-import re
-from decimal import Decimal
 from typing import Annotated, Literal
 
 import msgspec
 from fastapi import Depends, Form, Query
 
-from api.frame.addresses import Links, PageNumber, unknown_value
+from api.frame.addresses import Links, PageNumber, as_amount
 from streams.store.casework.listing import Chosen, Fold, Listing, Show
 
 GROUPS = 50
@@ -15,8 +13,6 @@ GROUPS = 50
 
 PAGE = 30
 """Findings of an open group on a page."""
-
-_AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -45,14 +41,6 @@ class Asked(msgspec.Struct, frozen=True):
         """Addresses of the page with the same list; what is opened in it is said anew by each."""
         words = {"show": self.show, "fold": self.fold, "least": self.least, "list": self.list, "at": self.at}
         return Links(f"/leads/{lead_id}", words, silent={"fold": "item", "show": "", "least": "", "list": "", "at": ""})
-
-
-def as_amount(name: str, text: str) -> Decimal | None:
-    """An amount of an address in yuan, where its parameter tells one. Raises 422 for one that is none."""
-    text = text.strip()
-    if text and not _AMOUNT.fullmatch(text):
-        raise unknown_value(name, "不是金额 / expected an amount")
-    return Decimal(text) if text else None
 
 
 def asked(

@@ -2,9 +2,7 @@
 
 import base64
 import binascii
-import re
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Annotated, Literal, get_args
 from urllib.parse import parse_qsl
 
@@ -13,7 +11,7 @@ from fastapi import Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ConfigDict, validate_call
 
-from api.frame.addresses import Links, as_day, unknown_value
+from api.frame.addresses import Links, as_amount, as_day, unknown_value
 from api.frame.desk import Shown
 from knowledge_base.cards import Card
 from streams.store.casework.queue import SORTS, Cursor, LeadFilter
@@ -24,7 +22,6 @@ LaneChoice = Literal["inspection", "data_quality", "all"]
 Severity = Literal["", "1", "2", "3", "4"]
 STATES = get_args(State)[:-1]
 _DIGITS = 30
-_YUAN = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
 
 
 def encode_cursor(cursor: Cursor) -> str:
@@ -76,7 +73,7 @@ def lead_filter(
         year=int(year) if year else None,
         severity=int(severity) if severity else None,
         maker=maker or None,
-        least=_yuan("least", least),
+        least=as_amount("least", least),
         newest_from=as_day("newest_from", newest_from),
         newest_to=as_day("newest_to", newest_to),
         holder=_holder(who, request),
@@ -85,12 +82,6 @@ def lead_filter(
         after=cursor,
         limit=PAGE,
     )
-
-
-def _yuan(name: str, text: str) -> Decimal | None:
-    if text and not _YUAN.fullmatch(text):
-        raise unknown_value(name, "不是金额，最多两位小数 / expected an amount, with two decimals at most")
-    return Decimal(text) if text else None
 
 
 def _holder(who: str, request: Request) -> str | None:
