@@ -30,6 +30,18 @@ def _name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+def _said(path: Path) -> list[list[str]]:
+    """What a text says in any language: headings' depths, names in code, where its links lead, its commands."""
+    text = path.read_text(encoding="utf-8")
+    code = sorted(set(re.findall(r"`([^`\n]+)`", text)))
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("README")]
+    return [re.findall(r"^#+", text, re.MULTILINE), code, links, re.findall(r"^    (make \w+)", text, re.MULTILINE)]
+
+
+def test_the_chinese_readme_says_what_the_english_one_says() -> None:
+    assert _said(ROOT / "README.zh-CN.md") == _said(README)
+
+
 def _targets() -> set[str]:
     return set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
 
