@@ -16,7 +16,7 @@ from knowledge_base.days import as_date
 from knowledge_base.findings import Change, FindingVersion, Lane, Severity
 from knowledge_base.subjects import Subject
 from streams.messages.versions import decode_version, encode_version
-from streams.store.casework.listing import IS_NEW, LAST_ACT
+from streams.store.casework.listing import IS_NEW, last_act
 
 _encode = msgspec.json.Encoder().encode
 
@@ -397,28 +397,29 @@ async def _find_counting(
             case when f.is_open and m.live then f.excuse_until end as excuse_until, f.is_open and m.live as counts,
             f.verdict, coalesce(not f.is_open or f.cited_version <> f.version, false) as is_changed,
             {IS_NEW} as is_new
-        from unnest($1::text[], $2::text[]) as wanted (area, lead_id) join lead_findings f using (area, lead_id)
-        join makers m on m.id = f.rule_id {LAST_ACT}
+        from unnest($1::text[], $2::text[]) as wanted (area, lead_id) {last_act("wanted")}
+        join lead_findings f on f.area = wanted.area and f.lead_id = wanted.lead_id
+        join makers m on m.id = f.rule_id
         where f.verdict is not null or f.is_open and m.live
         """,
         *names,
     )
     found: dict[LeadName, list[LeadFinding]] = defaultdict(list)
-    for row in rows:
-        verdict, excuse_until = row["verdict"], row["excuse_until"]
-        found[row["area"], row["lead_id"]].append(
+    for area, lead, finding_id, kind, name, last_day, severity, at_stake, lane, excuse_until, *decided in rows:
+        counts, verdict, is_changed, is_new = decided
+        found[area, lead].append(
             LeadFinding(
-                Subject(row["subject_kind"], row["subject"]),
-                row["last_day"].toordinal(),
-                Severity(row["severity"]),
+                Subject(kind, name),
+                last_day.toordinal(),
+                Severity(severity),
                 None if excuse_until is None else excuse_until.toordinal(),
-                tuple(disputes[row["area"], row["finding_id"]]),
-                row["at_stake"],
-                Lane(row["lane"]),
-                counts=row["counts"],
-                verdict=None if verdict is None else Verdict(verdict),
-                is_changed=verdict is not None and row["is_changed"],
-                is_new=row["is_new"],
+                tuple(disputes[area, finding_id]),
+                at_stake,
+                Lane(lane),
+                counts,
+                None if verdict is None else Verdict(verdict),
+                verdict is not None and is_changed,
+                is_new,
             )
         )
     return found

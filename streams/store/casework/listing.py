@@ -26,20 +26,23 @@ _SHARED = {
 }
 """What the findings of a group share. Its name is a hash of it: a pseudonym has no place in an address."""
 
-LAST_ACT = """
-    left join lateral (
-        select d.lead_version, d.recorded_at from decisions d
-        where d.area = f.area and d.lead_id = f.lead_id order by d.decision_id desc limit 1
-    ) last on true
-"""
-"""The last decision on the lead of a row ``f``, or undoing of one, as SQL."""
+
+def last_act(row: str) -> str:
+    """The last decision on the lead of a row, or undoing of one, as the row ``last`` in SQL."""
+    return f"""
+        left join lateral (
+            select d.lead_version, d.recorded_at from decisions d
+            where d.area = {row}.area and d.lead_id = {row}.lead_id order by d.decision_id desc limit 1
+        ) last on true
+    """
+
 
 IS_NEW = """
     (f.verdict is null and coalesce(
         coalesce(f.raised_in, f.lead_version) > last.lead_version
         or f.excuse_until >= (last.recorded_at at time zone 'Asia/Shanghai')::date, false))
 """
-"""That a row ``f`` came into its lead after ``LAST_ACT``, or was not shown on its day yet, as SQL."""
+"""That a row ``f`` came into its lead after its ``last_act``, or was not shown on its day yet, as SQL."""
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -183,7 +186,7 @@ async def find_listed(
     """Findings of a listing, of one group or of all: the most serious first, then those with the most money."""
     rows = await connection.fetch(
         f"""
-        select {_LISTED} from {SHOWN} {LAST_ACT}
+        select {_LISTED} from {SHOWN} {last_act("f")}
         where f.area = $4 and f.lead_id = $5 and f.is_open and {is_listed(listing, 6)}
             and ($7::text is null or {name_of(listing.fold)} = $7)
         order by f.severity, f.in_question desc nulls last, f.last_day desc, f.finding_id offset $8 limit $9
@@ -202,7 +205,7 @@ async def find_listed(
 async def find_finding(connection: asyncpg.Connection, finding_id: str, sight: Sight) -> tuple[Listed, str] | None:
     """A finding that may be shown today, open or withdrawn, with the name of its lead."""
     row = await connection.fetchrow(
-        f"select f.lead_id, {_LISTED} from {SHOWN} {LAST_ACT} where f.finding_id = $4",
+        f"select f.lead_id, {_LISTED} from {SHOWN} {last_act('f')} where f.finding_id = $4",
         *sight_arguments(sight),
         finding_id,
     )
