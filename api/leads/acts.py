@@ -22,7 +22,7 @@ from streams.store.casework import decisions
 from streams.store.casework.listing import Chosen
 from streams.store.sessions import borrowed
 
-MOST_DECISION = 128 * KB
+MOST_DECISION = 64 * KB
 """Bytes of a body that holds a decision: the reason at its longest as escapes, and names of findings."""
 
 

@@ -32,6 +32,7 @@ from tests.api.lists import filled as fill
 from tests.api.story import AREA, COUNTY, TODAY, TOWN, next_version
 from tests.api.test_audit import _acts
 from tests.api.test_people import SignIn, _open
+from tests.patience import PATIENCE
 from tests.streams.leads import apply_findings
 
 desk = test_people.desk
@@ -481,7 +482,7 @@ async def test_the_process_of_who_no_longer_waits_is_ended() -> None:
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert not process.is_running()
+    assert psutil.wait_procs([process], PATIENCE)[1] == []
 
 
 def test_every_misfit_has_its_words() -> None:

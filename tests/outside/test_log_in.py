@@ -293,7 +293,8 @@ async def _lead(client: httpx.AsyncClient) -> str:
 
 
 def _form(client: httpx.AsyncClient, reason: str) -> dict[str, str]:
-    return {"version": "1", "decision": "dismissed", "reason": reason, "csrf": client.headers["X-CSRF-Token"]}
+    said = {"version": "1", "said": "dismissed.other", "everything": "true", "reason": reason}
+    return {**said, "csrf": client.headers["X-CSRF-Token"]}
 
 
 @pytest.mark.parametrize("reason", ["\u200b" * 12, "\u2060" * 12, " " * 12, "\u3164" * 12, "\U000e0041" * 3])
@@ -317,6 +318,7 @@ async def test_a_refused_form_leaves_its_page_and_reloading_that_sends_and_loses
 ) -> None:
     page = f"/leads/{await _lead(client)}"
     await connection.execute("update leads set version = version + 1")
+    await connection.execute("update lead_findings set lead_version = 2")
     refused = await client.post(f"{page}/decisions", data=_form(client, "患者张三的护理记录"))
     assert refused.status_code == 303
     address = refused.headers["location"]

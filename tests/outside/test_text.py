@@ -8,14 +8,14 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
-from casework.decisions import Verdict
+from casework.decisions import Ground, Verdict
 from casework.reasons import LONGEST_REASON
 from casework.sight import Sight
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.head import Instant, Money, Quantity, SupplyDays
 from knowledge_base.events.persons import PatientStatus
 from rules_lib.rule_files import load_rule_set
-from streams.acts.decide import decide
+from streams.acts.decide import Said, decide
 from streams.bus import Message
 from streams.buses.postgres import PostgresBus
 from streams.handlers import events
@@ -27,6 +27,7 @@ from streams.messages.codec import decode_event, encode_event
 from streams.messages.faults import Undecodable
 from streams.messages.kinds import KINDS
 from streams.messages.numbers import has_fields, typed_fields
+from streams.store.casework.listing import Chosen
 from streams.store.events.stored import decompressed
 from streams.store.sessions import borrowed, connect, open_pool
 from streams.topics import CLAIMS
@@ -122,7 +123,8 @@ async def test_every_text_at_its_limit_is_stored_judged_in_a_lead_and_decided_on
         (lead, *_) = await connection.fetch("select lead_id, version from leads where findings > 0")
         assert (await reconcile(connection)).lost == 0
         day = Sight(date(2026, 12, 1).toordinal())
-        await decide(connection, lead["lead_id"], lead["version"], Verdict.CONFIRMED, reason, by, day)
+        words = Chosen(everything=True), Said(Verdict.CONFIRMED, Ground.OTHER, reason)
+        await decide(connection, lead["lead_id"], lead["version"], *words, by, day)
         (kept,) = await connection.fetch("select reason, decided_by from decisions")
         assert tuple(kept) == (reason, by)
     finally:

@@ -140,12 +140,18 @@ class Gap(msgspec.Struct, frozen=True):
     anchors: int
 
 
-_STATE = "case when {state} = 'open' and l.snoozed_until >= $1 then 'snoozed' else {state} end as state"
+_SEEN_STATE = "case when t.state = 'open' and t.snoozed_until >= $1 then 'snoozed' else t.state end"
 """The state of a lead as people see it: an open one that is put off is in a state of its own until the day is over."""
+
+_IN_STATE = {
+    "open": "t.state = 'open' and (t.snoozed_until is null or t.snoozed_until < $1)",
+    "snoozed": "t.state = 'open' and t.snoozed_until >= $1",
+}
+"""Conditions on these, said so that the store knows how many leads they leave; of others it is the state of the row."""
 
 # What leads come to today. From counts_from on a lead's own row says it; before, a step of lead_totals does.
 _SETTLED = f"""
-    select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, {_STATE.format(state="l.state")},
+    select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state,
         {HOLDER} as assignee, l.held_until, l.snoozed_until, l.updated_at,
         l.findings, l.people, l.in_question, l.in_fund, l.loss, l.newest_day, l.severity, 0 as waiting,
         l.undecided, l.decided, l.fresh, l.changed, l.at_stake, l.lane
@@ -153,7 +159,7 @@ _SETTLED = f"""
 """
 _UNSETTLED = f"""
     select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version,
-        {_STATE.format(state="coalesce(t.state, l.state)")},
+        coalesce(t.state, l.state) as state,
         {HOLDER} as assignee, l.held_until, l.snoozed_until, l.updated_at,
         t.findings, t.people, t.in_question, t.in_fund, t.loss, t.newest_day, t.severity,
         l.undecided + l.decided - t.undecided - t.decided as waiting,
@@ -200,7 +206,7 @@ def _conditions(chosen: LeadFilter, arguments: list[object]) -> str:
 
     A lead whose findings are gone stays in the queue where somebody decided on it.
     """
-    conditions = ["(t.findings > 0 or t.state not in ('open', 'snoozed'))", in_sight("t")]
+    conditions = ["(t.findings > 0 or t.state <> 'open')", in_sight("t")]
     for field, condition in _NARROWING.items():
         value = getattr(chosen, field)
         if value is not None:
@@ -214,8 +220,12 @@ def _further(chosen: LeadFilter, arguments: list[object]) -> str:
     first, second = SORTS[chosen.sort]
     conditions = ""
     if chosen.states:
-        arguments.append(list(chosen.states))
-        conditions += f" and t.state = any(${len(arguments)}::text[])"
+        of_states = []
+        for state in chosen.states:
+            if state not in _IN_STATE:
+                arguments.append(state)
+            of_states.append(_IN_STATE.get(state, f"t.state = ${len(arguments)}"))
+        conditions += f" and ({' or '.join(f'({condition})' for condition in of_states)})"
     if chosen.after is not None:
         at = len(arguments)
         arguments += msgspec.structs.astuple(chosen.after)
@@ -244,7 +254,14 @@ async def find_leads(connection: asyncpg.Connection, chosen: LeadFilter, sight: 
         """,
         *arguments,
     )
-    return [Lead(**row) for row in rows]
+    return [_lead(row, sight) for row in rows]
+
+
+def _lead(row: asyncpg.Record, sight: Sight) -> Lead:
+    lead = Lead(**row)
+    until = lead.snoozed_until
+    is_snoozed = lead.state == "open" and until is not None and until.toordinal() >= sight.today
+    return msgspec.structs.replace(lead, state="snoozed") if is_snoozed else lead
 
 
 async def find_counts(connection: asyncpg.Connection, chosen: LeadFilter, sight: Sight) -> dict[str, dict[str, int]]:
@@ -252,7 +269,7 @@ async def find_counts(connection: asyncpg.Connection, chosen: LeadFilter, sight:
     arguments = sight_arguments(sight)
     conditions = _conditions(msgspec.structs.replace(chosen, lane=None), arguments)
     rows = await connection.fetch(
-        f"select t.lane, t.state, count(*) as leads from {TODAY} t where {conditions} group by t.lane, t.state",
+        f"select t.lane, {_SEEN_STATE} as state, count(*) as leads from {TODAY} t where {conditions} group by 1, 2",
         *arguments,
     )
     counts: dict[str, dict[str, int]] = {lane.value: {} for lane in Lane}
@@ -274,7 +291,7 @@ async def find_lead(connection: asyncpg.Connection, lead_id: str, sight: Sight) 
         *sight_arguments(sight),
         lead_id,
     )
-    return None if row is None else Lead(**row)
+    return None if row is None else _lead(row, sight)
 
 
 class Choices(NamedTuple):
