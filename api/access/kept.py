@@ -19,7 +19,7 @@ from streams.store.sessions import borrowed, passing_errors
 
 logger = logging.getLogger("api")
 
-FORM_LIMITS: Any = {"max_fields": 200, "max_files": 0}
+FORM_LIMITS: Any = {"max_fields": 1000, "max_files": 0}
 """Of every form: ours have some fields, one for each thing that is ticked on a page, and no files."""
 
 

@@ -73,15 +73,13 @@ async def show_lead(request: Request, session: Seer, lead_id: str, kept: Kept, a
         if view is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         changed = await _what_changed(connection, shown, view, kept)
-        may_decide = Right.DECIDE in session.rights
-        may_discuss = Right.SEE_COMMENTS in session.rights
-        comments = await find_comments(connection, view.lead.area, lead_id) if may_discuss else []
-        colleagues = await find_possible(connection, view.lead.area, view.lead.institution) if may_decide else []
+        lead, may = view.lead, session.rights
+        comments = await find_comments(connection, lead.area, lead_id) if Right.SEE_COMMENTS in may else []
+        colleagues = await find_possible(connection, lead.area, lead.institution) if Right.DECIDE in may else []
         following = await find_following(connection, request, lead_id, asked, shown.sight)
         frame = await frame_of(connection, session)
     if view.evidence is not None:
         await note(request, session, Act.SAW_EVIDENCE, lead=lead_id, finding=view.evidence.version.finding_id)
-    held = _days(desk, HELD, LONGEST_HELD)
     words: dict[str, Any] = {
         "view": view,
         "kept": kept,
@@ -91,7 +89,7 @@ async def show_lead(request: Request, session: Seer, lead_id: str, kept: Kept, a
         "following": following,
     }
     words |= {"comments": comments, "snoozing": _days(desk, SNOOZED, LONGEST)}
-    words |= {"colleagues": colleagues, "may_decide": may_decide, "held": held, "grounds": _GROUNDS}
+    words |= {"colleagues": colleagues, "held": _days(desk, HELD, LONGEST_HELD), "grounds": _GROUNDS}
     words["done"] = next((entry for entry in view.decided.decisions if entry.decision_id == asked.done), None)
     return render(request, "leads/lead.html", frame, longest_reason=LONGEST_REASON, **words)
 
@@ -110,13 +108,14 @@ async def decide(
     chosen: ChosenOf,
     said: Annotated[str, Form(pattern=f"^({_SAYINGS})$")],
     reason: Annotated[str, Form()] = "",
+    opened: Annotated[str, Form(pattern="^([0-9a-f]{32})?$")] = "",
     list: Place = "",
     at: Place = "",
 ) -> Response:
     verdict, _, ground = said.partition(".")
     what = Said(Verdict(verdict), Ground(ground), reason)
     recording = acts.decide(desk_of(request), session, lead_id, version, chosen, what)
-    return await _record(request, session, asked_of(chosen, list, at).links(lead_id), recording)
+    return await _record(request, session, asked_of(chosen, list, at).links(lead_id), recording, opened)
 
 
 @router.post("/leads/{lead_id}/undo", max_body_size=acts.MOST_DECISION)
@@ -176,10 +175,14 @@ async def take_comment_back(request: Request, session: Decider, lead_id: str, co
     return RedirectResponse(f"/leads/{lead_id}#comments", HTTPStatus.SEE_OTHER)
 
 
-async def _record(request: Request, session: Session, links: Links, recording: Awaitable[Decision]) -> Response:
-    """Leads to the lead as it is after a decision, with what was done; where that was refused, with what was typed."""
-    decision = await _taken(request, session, recording, links(), links(show="all"))
-    return RedirectResponse(links(done=decision.decision_id), HTTPStatus.SEE_OTHER)
+async def _record(
+    request: Request, session: Session, links: Links, recording: Awaitable[Decision], opened: str = ""
+) -> Response:
+    """Leads to the lead as it is after a decision, with what was done and the group that was open; where that was
+    refused, with what was typed."""
+    group = opened or None
+    decision = await _taken(request, session, recording, links(group=group), links(show="all", group=group))
+    return RedirectResponse(links(group=group, done=decision.decision_id), HTTPStatus.SEE_OTHER)
 
 
 async def _taken(

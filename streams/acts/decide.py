@@ -70,6 +70,7 @@ async def _keep(connection: Connection, draft: Draft) -> Decision:
     message = Message(draft.lead_id.encode(), msgspec.json.encode(decision), "console")
     await save_outbox(connection, DECISIONS, [message])
     act = Act.UNDID if decision.undoes is not None else Act.DECIDED
-    said = {"lead": decision.lead_id, "decision": str(decision.decision_id), "verdict": decision.decision.value}
+    about = decision.decision_id if decision.undoes is None else decision.undoes
+    said = {"lead": decision.lead_id, "decision": str(about), "verdict": decision.decision.value}
     await audit.note(connection, decision.decided_by, act, **said, findings=str(len(decision.cites)))
     return decision

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 from fastapi import FastAPI
+from playwright.sync_api import Browser, expect
 
 from api.access import passwords
 from api.access.sessions import ensure_first_user
@@ -18,7 +19,9 @@ from knowledge_base.findings import FindingVersion
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.buses.postgres import PostgresBus
+from tests.api.browser import Console, opened_browser, served_console
 from tests.api.story import TODAY, VAULT, save_county
+from tests.patience import PATIENCE
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +36,21 @@ def cheap_passwords() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(passwords, "_hasher", lambda: cheap)
         yield
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """Chromium; what is expected of its pages is waited for as long as it takes."""
+    expect.set_options(timeout=1000 * PATIENCE)
+    with opened_browser(chromium) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def console(new_database: Callable[[], str], rule_set: RuleSet) -> Iterator[Console]:
+    """A served console over a county of the module's own."""
+    with served_console(new_database(), rule_set) as served:
+        yield served
 
 
 class County(NamedTuple):

@@ -475,14 +475,14 @@ async def test_a_form_with_a_file_names_no_encoding_and_holds_one_file(client: h
 
 async def test_the_process_of_who_no_longer_waits_is_ended() -> None:
     """Whoever reads what it says waits for its end: so it was ended before what it would have said."""
+    before = set(psutil.Process().children())
     reading = asyncio.ensure_future(filled._run("sleep", "600"))
-    while not psutil.Process().children():
+    while not (begun := set(psutil.Process().children()) - before):
         await asyncio.sleep(0)
-    (process,) = psutil.Process().children()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert psutil.wait_procs([process], PATIENCE)[1] == []
+    assert psutil.wait_procs(begun, PATIENCE)[1] == []
 
 
 def test_every_misfit_has_its_words() -> None:

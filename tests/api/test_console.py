@@ -10,8 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from api.frame.site import Site
 from rules_lib.rule_set import RuleSet
-from tests.api.browser import SCREENSHOTS, Console, Visit, opened_browser, served_console, sign_in, visit
-from tests.patience import PATIENCE
+from tests.api.browser import SCREENSHOTS, Console, Visit, served_console, sign_in, visit
 
 SIZES = {1280: 800, 390: 844}
 LEAD = "虚构县中医院 2026 年 · 住院与床位"
@@ -35,26 +34,9 @@ PEOPLE_PAGES = [
 
 
 @pytest.fixture(scope="module")
-def console(new_database: Callable[[], str], rule_set: RuleSet) -> Iterator[Console]:
-    with served_console(new_database(), rule_set) as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
 def empty_console(new_database: Callable[[], str], rule_set: RuleSet) -> Iterator[Console]:
     with served_console(new_database(), rule_set, with_county=False) as served:
         yield served
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with opened_browser(chromium) as opened:
-        yield opened
-
-
-@pytest.fixture(autouse=True)
-def patience() -> None:
-    expect.set_options(timeout=1000 * PATIENCE)
 
 
 @pytest.fixture

@@ -3,37 +3,18 @@
 Each test leaves the store as it found it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from api.frame.texts import Texts, load_texts
-from rules_lib.rule_set import RuleSet
-from tests.api.browser import SCREENSHOTS, Console, opened_browser, served_console, visit
-from tests.patience import PATIENCE
+from tests.api.browser import SCREENSHOTS, Console, visit
 
 SIZES = {1280: 800, 390: 844}
 SEATS = [(1280, "zh", "mouse"), (1280, "en", "keyboard"), (390, "zh", "keyboard"), (390, "en", "mouse")]
 """Any two of width, language and hand meet in one of them."""
-
-
-@pytest.fixture(scope="module")
-def console(new_database: Callable[[], str], rule_set: RuleSet) -> Iterator[Console]:
-    with served_console(new_database(), rule_set) as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with opened_browser(chromium) as opened:
-        yield opened
-
-
-@pytest.fixture(autouse=True)
-def patience() -> None:
-    expect.set_options(timeout=1000 * PATIENCE)
 
 
 class Seat(NamedTuple):
@@ -68,7 +49,11 @@ class Seat(NamedTuple):
         self.page.wait_for_url("**done=**")
 
     def undo(self) -> None:
-        self.act(self.page.locator("#decision summary").first)
+        if self.hand == "mouse":
+            self.page.locator("#decision summary").first.click()
+        else:
+            self.page.keyboard.press("z")
+            expect(self.page.locator("#decision [id^=undo-reason]")).to_be_focused()
         self.page.locator("#decision [id^=undo-reason]").fill("再看一次")
         self.act(self.page.locator("#decision details button").first)
         expect(self.page.locator("#decision details")).to_have_count(0)
@@ -117,6 +102,40 @@ def test_a_group_is_ticked_but_for_one_that_is_left_out(seat: Seat) -> None:
     expect(seat.page.locator("#ticked")).to_have_text(seat.says("decision.ticked", count="33", money="990.00"))
     seat.decide("dismissed.excused", "属于例外")
     expect(seat.page.locator("[data-finding]")).to_have_count(1)
+    seat.undo()
+
+
+def test_ticks_stay_while_other_groups_are_opened(seat: Seat) -> None:
+    seat.open_lead()
+    seat.act(seat.page.locator(".folding a"))
+    seat.page.wait_for_url("**fold=patient**")
+    for number in range(3):
+        seat.act(seat.page.locator(".group > .row > a").nth(number))
+        expect(seat.page.locator(".group").nth(number).locator("[data-finding]")).to_have_count(1)
+        seat.act(seat.page.locator("[data-finding]"))
+        told = seat.says("decision.ticked", count=str(number + 1), money=f"{30 * (number + 1)}.00")
+        expect(seat.page.locator("#ticked")).to_have_text(told)
+    assert (
+        seat.page.locator("[data-group]").evaluate_all("boxes => boxes.filter((box) => box.indeterminate).length") == 3
+    )
+    seat.decide("confirmed.records")
+    expect(seat.page.locator("h1")).to_contain_text("31")
+    expect(seat.page.locator("#ticked")).to_have_text(seat.says("decision.tick_first"))
+    seat.undo()
+
+
+def test_what_was_left_out_stays_left_out_while_other_groups_are_opened(seat: Seat) -> None:
+    seat.open_lead()
+    seat.act(seat.page.locator(".folding a"))
+    seat.page.wait_for_url("**fold=patient**")
+    seat.act(seat.page.locator("[data-all]"))
+    seat.act(seat.page.locator("[data-finding]"))
+    seat.act(seat.page.locator(".group > .row > a").nth(4))
+    expect(seat.page.locator(".group").nth(4).locator("[data-finding]")).to_be_checked()
+    expect(seat.page.locator("#ticked")).to_have_text(seat.says("decision.ticked", count="33", money="990.00"))
+    seat.decide("dismissed.excused")
+    expect(seat.page.locator("[data-finding]")).to_have_count(1)
+    expect(seat.page.locator("h1")).to_contain_text("30.00")
     seat.undo()
 
 

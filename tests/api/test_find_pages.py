@@ -11,9 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from rules_lib.rule_set import RuleSet
 from streams.jobs.spelling import spell_institutions
-from tests.api.browser import SCREENSHOTS, Console, Visit, opened_browser, served_console, visit
+from tests.api.browser import SCREENSHOTS, Console, Visit, served_console, visit
 from tests.api.story import AREA, COUNTY
-from tests.patience import PATIENCE
 
 SIZES = {1280: 800, 390: 844}
 PATIENT = f"/patients/{AREA}/demo-p-0050"
@@ -41,17 +40,6 @@ async def _spell(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     await spell_institutions(connection)
     await connection.close()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with opened_browser(chromium) as opened:
-        yield opened
-
-
-@pytest.fixture(autouse=True)
-def patience() -> None:
-    expect.set_options(timeout=1000 * PATIENCE)
 
 
 @pytest.fixture(params=SIZES)

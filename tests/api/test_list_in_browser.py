@@ -9,10 +9,9 @@ from playwright.sync_api import Browser, Page, expect
 from pypdf import PdfReader
 
 from rules_lib.rule_set import RuleSet
-from tests.api.browser import SCREENSHOTS, Console, opened_browser, served_console, visit
+from tests.api.browser import SCREENSHOTS, Console, served_console, visit
 from tests.api.lists import FIRST, answered, filled, rows_of
 from tests.api.story import COUNTY, NAMES
-from tests.patience import PATIENCE
 
 SIZES = {1280: 800, 390: 844}
 SAYS = {
@@ -27,22 +26,11 @@ def console(new_database: Callable[[], str], rule_set: RuleSet) -> Iterator[Cons
         yield served
 
 
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with opened_browser(chromium) as opened:
-        yield opened
-
-
-@pytest.fixture(autouse=True)
-def patience() -> None:
-    expect.set_options(timeout=1000 * PATIENCE)
-
-
 def _open_lead(page: Page, console: Console, lang: str) -> str:
     page.goto(f"{console.url}/?topic=stays&institution={COUNTY}&lang={lang}")
     page.locator("td.lead a").first.click()
     page.wait_for_url("**/leads/**")
-    return page.url
+    return page.url.partition("?")[0]
 
 
 def _look(page: Page, name: str) -> None:

@@ -36,6 +36,12 @@ function search() {
   field?.select();
 }
 
+function undo() {
+  const act = document.querySelector("#decision details");
+  act?.setAttribute("open", "");
+  act?.querySelector("textarea").focus();
+}
+
 const follow = (mark) => () => document.querySelector(mark)?.click();
 
 const keys = {
@@ -44,6 +50,7 @@ const keys = {
   e: decide,
   n: follow("[data-next]"),
   u: follow("[data-list]"),
+  z: undo,
   "/": search,
   "?": toggleKeys,
 };

@@ -11,7 +11,7 @@ from casework.sight import Sight
 from knowledge_base.findings import FindingVersion
 from streams.messages.versions import decode_version
 from streams.store.casework.holders import Place
-from streams.store.casework.lists import ORDER
+from streams.store.casework.lists import ASKED_ABOUT, ORDER
 from streams.store.casework.queue import Lead
 from streams.store.sights import SHOWN, sight_arguments
 
@@ -64,7 +64,7 @@ _HELD = """
 """
 _COUNTED = f"""
     select f.area, f.finding_id, f.version, f.severity, f.rule_id, f.last_day
-    from {SHOWN} where f.area = $4 and f.lead_id = $5 and f.is_open
+    from {SHOWN} where {ASKED_ABOUT}
 """
 
 

@@ -1,6 +1,7 @@
 """Leads as stored: findings that arrive on the bus are kept at their highest version, and what they touch is summed.
 
-One writer (the topic ``findings``). ``casework.leads`` says what a lead is and what it comes to.
+Findings have one writer (the topic ``findings``); sums follow them, decisions, and marks (``sum_marked``), each time by
+whoever holds the lead. ``casework.leads`` says what a lead is and what it comes to.
 """
 
 from collections import defaultdict

@@ -18,8 +18,8 @@ from streams.store.sights import SHOWN, sight_arguments
 ORDER = "f.severity, f.rule_id, f.last_day, f.finding_id"
 """The most serious makers first, of each the findings as they happened."""
 
-_COUNTED = f"{SHOWN} where f.area = $4 and f.lead_id = $5 and f.is_open and f.verdict is distinct from 'dismissed'"
-"""The findings that an institution is asked about: what was dismissed is no question any more."""
+ASKED_ABOUT = "f.area = $4 and f.lead_id = $5 and f.is_open and f.verdict is distinct from 'dismissed'"
+"""That an institution is asked about a finding of a lead ($4, $5): what was dismissed is no question any more."""
 
 
 def line_name(part: GuiltyPart) -> str:
@@ -38,7 +38,7 @@ async def find_range(connection: asyncpg.Connection, lead: Lead, sight: Sight) -
         f"""
         select min(coalesce(j.first_day, f.last_day)) as first, max(f.last_day) as last
         from {SHOWN} left join findings j on j.area = f.area and j.finding_id = f.finding_id
-        where f.area = $4 and f.lead_id = $5 and f.is_open and f.verdict is distinct from 'dismissed'
+        where {ASKED_ABOUT}
         """,
         *sight_arguments(sight),
         lead.area,
@@ -52,7 +52,10 @@ async def walk_findings(
 ) -> AsyncIterator[list[FindingVersion]]:
     """The findings that count, so many at once, in the caller's snapshot: no more of them are held."""
     cursor = await connection.cursor(
-        f"select f.body from {_COUNTED} order by {ORDER}", *sight_arguments(sight), lead.area, lead.lead_id
+        f"select f.body from {SHOWN} where {ASKED_ABOUT} order by {ORDER}",
+        *sight_arguments(sight),
+        lead.area,
+        lead.lead_id,
     )
     while rows := await cursor.fetch(portion):
         yield [decode_version(row["body"]) for row in rows]
