@@ -6,6 +6,7 @@ What it comes to is a commutative function of its findings: the order in which t
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
 from itertools import groupby
@@ -14,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from casework.decisions import STATES, Verdict
+from casework.precision import Backer, Expected
 from knowledge_base.days import FIRST_DAY, Day, as_date
 from knowledge_base.findings import FindingVersion, Lane, Severity
 from knowledge_base.subjects import PATIENT, Subject
@@ -41,8 +43,9 @@ class Dispute(NamedTuple):
 
 class LeadFinding(msgspec.Struct, frozen=True):
     """What a lead needs to know of one of its findings: of those that are open and of live makers (``counts``), and of
-    those on which somebody decided, whatever became of them. ``at_stake`` in yuan, of detectors.
+    those on which somebody decided, whatever became of them.
 
+    ``backer`` is its maker; ``at_stake`` in yuan, of detectors.
     ``verdict`` says what was decided on it, ``is_changed`` that it is another version than the one decided on,
     ``is_new`` that nobody who decided on the lead can have seen it.
     """
@@ -52,6 +55,7 @@ class LeadFinding(msgspec.Struct, frozen=True):
     severity: Severity
     excuse_until: Day | None
     disputes: tuple[Dispute, ...]
+    backer: Backer
     at_stake: Decimal | None = None
     lane: Lane = Lane.INSPECTION
     counts: bool = True
@@ -78,7 +82,8 @@ class Totals(msgspec.Struct, frozen=True):
     Each line counts once, with the greatest amount disputed. ``loss`` adds up the lines whose loss is known and is
     ``None`` only where none is; ``lines_without_loss`` says how many it leaves out. ``at_stake`` is money of detectors'
     findings, each subject's once with the greatest amount, and never part of ``in_question``. ``people`` counts
-    patients. ``lane`` is that of data quality where all findings are of makers of that lane.
+    patients. ``lane`` is that of data quality where all findings are of makers of that lane. ``expected`` tells
+    money in question and at stake by maker, each line and subject with the one of the highest bound; the most first.
     ``undecided`` and ``decided`` count the findings that stand, ``fresh`` those of the undecided ones that came after
     the last decision, ``changed`` the decided ones that became something else, or nothing, since.
     """
@@ -95,6 +100,7 @@ class Totals(msgspec.Struct, frozen=True):
     newest_day: Day | None
     severity: Severity
     at_stake: Decimal
+    expected: tuple[Expected, ...]
     lane: Lane
     undecided: int
     decided: int
@@ -166,6 +172,7 @@ class _Running:
             newest_day=sums.newest_day,
             severity=sums.severity,
             at_stake=sum(sums.at_stake.values(), ZERO),
+            expected=sums.expected(),
             lane=Lane.DATA_QUALITY if self.lanes == {Lane.DATA_QUALITY} else Lane.INSPECTION,
             undecided=self.of_states["open"].findings if "open" in self.of_states else 0,
             decided=sum(sums.findings for state, sums in self.of_states.items() if state != "open"),
@@ -182,6 +189,7 @@ class _Sums:
         self.people: set[str] = set()
         self.at_stake: dict[Subject, Decimal] = {}
         self.lines: dict[str, Dispute] = {}
+        self.backers: dict[str | Subject, Backer] = {}
         self.newest_day: Day | None = None
         self.severity = Severity.WATCH
 
@@ -191,11 +199,25 @@ class _Sums:
             self.people.add(finding.subject.name)
         if finding.at_stake is not None:
             self.at_stake[finding.subject] = max(finding.at_stake, self.at_stake.get(finding.subject, ZERO))
+            self._back(finding.subject, finding.backer)
         self.newest_day = max(self.newest_day or FIRST_DAY, finding.last_day)
         self.severity = min(self.severity, finding.severity)
         for dispute in finding.disputes:
             earlier = self.lines.get(dispute.line)
             self.lines[dispute.line] = dispute if earlier is None else _greatest(earlier, dispute)
+            self._back(dispute.line, finding.backer)
+
+    def _back(self, of: str | Subject, backer: Backer) -> None:
+        self.backers[of] = max(backer, self.backers.get(of, backer))
+
+    def expected(self) -> tuple[Expected, ...]:
+        money: dict[Backer, Decimal] = defaultdict(Decimal)
+        for line in self.lines.values():
+            money[self.backers[line.line]] += line.in_question
+        for subject, at_stake in self.at_stake.items():
+            money[self.backers[subject]] += at_stake
+        shares = [Expected(backer.maker, backer.bound, of) for backer, of in money.items() if of]
+        return tuple(sorted(shares, key=lambda share: (-share.money, share.maker)))
 
 
 def _greatest(one: Dispute, other: Dispute) -> Dispute:

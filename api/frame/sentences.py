@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 
 from api.frame import formats
 from api.frame.texts import Texts
@@ -79,6 +80,27 @@ def lead_sentence(lead: Lead, topics: Topics, texts: Texts) -> str:
 def lead_row(lead: Lead, topics: Topics, texts: Texts) -> str:
     """The same without institution and amounts, which have columns of their own in the queue."""
     return texts("lead.row", **_lead_words(lead, topics, texts))
+
+
+MOST_TERMS = 3
+"""Terms of what is expected of a lead that its row tells; its page tells all."""
+
+
+def expected_row(lead: Lead, texts: Texts) -> str | None:
+    """What is expected to be confirmed of a lead and how that is reckoned; nothing where no money is in it."""
+    if not lead.expected:
+        return None
+    shares = lead.expected_of or ()
+    told = shares if len(shares) <= MOST_TERMS else shares[: MOST_TERMS - 1]
+    terms = [texts("expected.term", money=formats.money(of.money), percent=percent(of.bound)) for of in told]
+    if len(told) < len(shares):
+        terms.append(texts("expected.more", count=len(shares) - len(told)))
+    return texts("expected.row", money=formats.money(lead.expected), terms=" + ".join(terms))
+
+
+def percent(share: Decimal) -> str:
+    """A share in whole percents, without the sign."""
+    return f"{share:.0%}".removesuffix("%")
 
 
 def _lead_words(lead: Lead, topics: Topics, texts: Texts) -> dict[str, object]:

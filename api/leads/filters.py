@@ -57,7 +57,7 @@ def lead_filter(
     newest_to: Annotated[str | None, Query(description="Newest day not after this day")] = None,
     who: Annotated[str, Query(description="Who has it: a log-in, `me` or `nobody`", max_length=64)] = "",
     state: Annotated[State, Query(description="State of the lead, or all")] = "open",
-    sort: Annotated[str, Query(description="What comes first", pattern=f"^({'|'.join(SORTS)})$")] = "severity",
+    sort: Annotated[str, Query(description="What comes first", pattern=f"^({'|'.join(SORTS)})$")] = "expected",
     after: Annotated[str | None, Query(description="Where the page before ended (its next)")] = None,
 ) -> LeadFilter:
     """The filter that an address holds; empty values, as forms send them, mean all."""
@@ -136,4 +136,4 @@ def links_of(chosen: LeadFilter) -> Links:
         "state": chosen.states[0] if chosen.states else "all",
         "sort": chosen.sort,
     }
-    return Links("/", words, silent={"lane": "inspection", "state": "open", "sort": "severity"})
+    return Links("/", words, silent={"lane": "inspection", "state": "open", "sort": "expected"})

@@ -37,6 +37,14 @@ class AmountsOut(_Part):
         return cls(in_question=amounts.in_question, in_fund=amounts.in_fund, loss=amounts.loss)
 
 
+class ExpectedOut(_Part):
+    """Money by the rule or detector that is right most surely of those that dispute it."""
+
+    maker: str
+    bound: Decimal = Field(description="Share of its findings that is right at least, 0 to 1")
+    money: Decimal = Field(description="Money in question and at stake, yuan")
+
+
 class LeadOut(_Part):
     """A lead (线索) as it counts today."""
 
@@ -62,6 +70,10 @@ class LeadOut(_Part):
     newest_day: date | None
     severity: int = Field(ge=1, le=4, description="Official grade of the most serious rule, 1 明确违规 to 4 监测分析")
     at_stake: Decimal = Field(description="Money at stake by detectors' findings, yuan; never part of the amounts")
+    expected: Decimal | None = Field(
+        description="Money expected to be confirmed at least, yuan: the queue's order; null until it was summed"
+    )
+    expected_of: list[ExpectedOut] = Field(description="What that consists of, by the maker that money is told of")
     undecided: int = Field(description="Findings that count and are to be decided")
     decided: int = Field(description="Findings that count and on which a decision holds")
     fresh: int = Field(description="Undecided findings that came after the last decision on the lead")
@@ -70,8 +82,10 @@ class LeadOut(_Part):
 
     @classmethod
     def of(cls, lead: Lead, sentence: str) -> "LeadOut":
-        shared = {name: getattr(lead, name) for name in cls.model_fields if name not in ("sentence", "amounts")}
-        return cls(**shared, sentence=sentence, amounts=AmountsOut.of(lead))
+        other = ("sentence", "amounts", "expected_of")
+        shared = {name: getattr(lead, name) for name in cls.model_fields if name not in other}
+        expected = [ExpectedOut(maker=of.maker, bound=of.bound, money=of.money) for of in lead.expected_of or ()]
+        return cls(**shared, sentence=sentence, amounts=AmountsOut.of(lead), expected_of=expected)
 
 
 class LeadList(_Part):

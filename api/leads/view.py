@@ -14,6 +14,7 @@ from api.leads.law import Law, law_of
 from api.leads.revisions import Difference, differences
 from api.leads.timeline import Timeline, timeline_of
 from casework.decisions import Decision, standing
+from casework.precision import LEAST_DECIDED, Precision
 from casework.sight import Sight
 from knowledge_base.cards import Card
 from knowledge_base.findings import Change, Finding, FindingVersion
@@ -31,6 +32,7 @@ from streams.store.casework.decisions import (
     find_holding,
 )
 from streams.store.casework.listing import Group, Listed, Listing, StateSum
+from streams.store.casework.precision import find_precisions
 from streams.store.casework.queue import Beside, Gap, Lead
 from streams.store.events.evidence import find_person_events, load_claims
 from streams.store.judgements import published
@@ -121,10 +123,15 @@ class LeadView:
     topics: Topics
     listed: FindingList
     evidence: Evidence | None
+    precisions: Mapping[str, Precision]
     gaps: list[Gap]
     beside: Beside
     decided: Decided
     names: Names
+
+    @property
+    def least_decided(self) -> int:
+        return LEAST_DECIDED
 
     @property
     def outstanding(self) -> int:
@@ -156,6 +163,7 @@ async def load_lead_view(
         topics=shown.topics,
         listed=listed,
         evidence=await _evidence(connection, shown, selected, names, texts) if selected else None,
+        precisions=await find_precisions(connection, [share.maker for share in lead.expected_of or ()]),
         gaps=await queue.find_gaps(connection, lead, of_topic, shown.sight),
         beside=await queue.find_beside(connection, lead, shown.sight),
         decided=await _decided(connection, shown, lead),

@@ -19,6 +19,7 @@ from streams.hosts.stations import STATIONS, Station, create_topics
 from streams.hosts.watching import watch_store
 from streams.hosts.worker import Worker
 from streams.jobs.judging_subjects import run_judging_subjects
+from streams.jobs.measuring import run_measuring
 from streams.jobs.relay import run_relay
 from streams.jobs.retention import run_retention
 from streams.jobs.summing import run_summing
@@ -81,7 +82,7 @@ class Service(AsyncExitStack):
             self.stop.set()
 
     async def start(self) -> None:
-        """Starts every station, the judging of wider subjects, the relay, summing and the keeping of the log."""
+        """Starts every station, the judging of wider subjects, the relay, summing, measuring, and keeping the log."""
         async with borrowed(self.pool) as connection:
             metrics.begin_rules(await self.rule_sets.in_force(connection))
         for station in STATIONS:
@@ -90,6 +91,7 @@ class Service(AsyncExitStack):
         self.add(run_judging_subjects(self.pool, self.rule_sets, self.stop, metrics.count_report))
         self.add(run_relay(self.pool, self.bus, self.stop))
         self.add(run_summing(self.pool, self.rule_sets, self.stop))
+        self.add(run_measuring(self.pool, self.stop))
         self.add(run_retention(self.pool, self.stop))
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import asyncpg
 
+from casework.precision import Precision
 from knowledge_base.findings import Change
 from streams.messages.versions import decode_version
 from streams.store.sessions import Connection
@@ -31,9 +32,31 @@ async def find_holding(connection: Connection) -> dict[str, tuple[int, str, int]
     return held
 
 
+async def find_precisions(connection: Connection) -> dict[str, Precision]:
+    """How often makers are right as it was counted last."""
+    rows = await connection.fetch("select * from maker_precision")
+    return {row["maker"]: Precision(row["confirmed"], row["decided"]) for row in rows}
+
+
+async def count_precisions(connection: Connection) -> dict[str, Precision]:
+    """The same from what holds on each finding and from the decisions alone."""
+    standing = {row["decision_id"]: row for row in await _find_standing(connection)}
+    makers = {row["finding_id"]: row["rule_id"] for row in await connection.fetch("select * from lead_findings")}
+    counted: dict[str, Precision] = {}
+    for name, held in (await find_holding(connection)).items():
+        if held is None or held[1] == "returned" or not held[2]:
+            continue
+        decision = standing[held[0]]
+        if decision["scope"] == "findings" and decision["ground"] != "settled":
+            before = counted.get(makers[name], Precision())
+            counted[makers[name]] = Precision(before.confirmed + (held[1] == "confirmed"), before.decided + 1)
+    return counted
+
+
 async def agree(connection: Connection) -> None:
     """That the store holds on each finding what the decisions say, and of each lead what its findings come to."""
     held, standing = await find_holding(connection), await _find_standing(connection)
+    precisions = await find_precisions(connection)
     rows = await connection.fetch("select * from lead_findings")
     stored = {row["finding_id"]: (row["decision_id"], row["verdict"], row["cited_version"]) for row in rows}
     assert stored == {name: of or (None, None, None) for name, of in held.items()}
@@ -46,15 +69,19 @@ async def agree(connection: Connection) -> None:
             states = set([row["decision"] for row in standing if row["lead_id"] == lead["lead_id"]][-1:])
         state = next((name for name in ("open", "returned", "confirmed", "dismissed") if name in states), "open")
         money: dict[tuple[str, ...], Decimal] = {}
+        bounds: dict[tuple[str, ...], Decimal] = {}
         for row in counting:
             if (row["verdict"] or "open") == state:
                 for guilty in decode_version(row["body"]).finding.guilty:
+                    bound = precisions.get(row["rule_id"], Precision()).bound
+                    bounds[guilty.part] = max(bounds.get(guilty.part, Decimal(0)), bound)
                     money[guilty.part] = max(money.get(guilty.part, Decimal(0)), guilty.amounts.in_question)
         decided = sum(row["verdict"] is not None for row in counting)
         changed = sum(
             row["verdict"] is not None and (not row["is_open"] or row["version"] != row["cited_version"])
             for row in of_lead
         )
+        assert lead["expected"] == sum((of * bounds[part] for part, of in money.items()), Decimal(0))
         assert (lead["state"], lead["in_question"]) == (state, sum(money.values(), Decimal(0)))
         assert (lead["undecided"], lead["decided"], lead["changed"]) == (len(counting) - decided, decided, changed)
 

@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from casework.decisions import Ground, Verdict
+from casework.leads import ZERO
 from casework.sight import Sight
 from knowledge_base.events.claims import Diagnosis
 from knowledge_base.findings import Change, FindingVersion, Lane
@@ -164,8 +165,8 @@ async def _save_many(connection: asyncpg.Connection) -> None:
     await connection.execute(
         """
         insert into leads (area, lead_id, institution, topic, service_year, version, findings, people, in_question,
-            in_fund, severity, newest_day, lane)
-        select 'many', 'many-' || n, 'H' || n % 500, 'details', 2026, 1, 1, 1, 0, n, 4, $2::date,
+            in_fund, severity, newest_day, expected, lane)
+        select 'many', 'many-' || n, 'H' || n % 500, 'details', 2026, 1, 1, 1, 0, n, 4, $2::date, n,
             case when n % 50 = 0 then 'inspection' else 'data_quality' end from generate_series(1, $1::int) n
         """,
         MANY,
@@ -174,8 +175,9 @@ async def _save_many(connection: asyncpg.Connection) -> None:
     await connection.execute(
         """
         insert into lead_totals (area, lead_id, from_day, findings, people, in_question, in_fund, lines,
-            lines_without_loss, newest_day, severity, lane)
-        select area, lead_id, '0001-01-01', 1, 1, 0, in_fund, 0, 0, newest_day, 4, lane from leads where area = 'many'
+            lines_without_loss, newest_day, severity, expected, lane)
+        select area, lead_id, '0001-01-01', 1, 1, 0, in_fund, 0, 0, newest_day, 4, expected, lane
+        from leads where area = 'many'
         """
     )
     await connection.execute("analyze leads, lead_totals")
@@ -190,7 +192,7 @@ async def test_a_page_of_a_lane_reads_no_lead_of_the_other(connection: asyncpg.C
         found += await find_leads(explaining, chosen, SIGHT)  # type: ignore[arg-type]
         assert explaining.read <= len(found) + FEW
     assert [lead.lane for lead in found] == [lane] * 150
-    assert [lead.in_fund for lead in found] == sorted((lead.in_fund for lead in found), reverse=True)
+    assert [lead.expected for lead in found] == sorted((lead.expected or ZERO for lead in found), reverse=True)
 
 
 async def test_a_page_for_who_sees_every_other_institution_reads_every_other_lead_in_vain(
@@ -205,7 +207,7 @@ async def test_a_page_for_who_sees_every_other_institution_reads_every_other_lea
         found += await find_leads(explaining, chosen, seen)  # type: ignore[arg-type]
         assert explaining.read <= 2 * len(found) + FEW
     assert {lead.institution for lead in found} <= (seen.institutions or set())
-    assert [lead.in_fund for lead in found] == list(range(MANY - 1, MANY - 301, -2))
+    assert [lead.expected for lead in found] == list(range(MANY - 1, MANY - 301, -2))
 
 
 async def test_leads_of_two_areas_say_which_and_can_be_chosen_by_it(

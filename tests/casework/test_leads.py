@@ -3,13 +3,14 @@
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from casework.decisions import Verdict
 from casework.leads import Dispute, LeadFinding, LeadKey, lead_id, lead_key, totals
+from casework.precision import Backer, Expected, expected_money
 from knowledge_base.days import FIRST_DAY, as_date
 from knowledge_base.findings import Amounts, Change, Finding, FindingVersion, Lane, Maker, Severity
 from knowledge_base.subjects import PATIENT, Subject, patient
@@ -25,17 +26,18 @@ findings = st.builds(
     severity=st.sampled_from(Severity),
     excuse_until=st.none() | st.integers(DAY, DAY + 9),
     disputes=st.lists(disputes, max_size=3, unique_by=lambda dispute: dispute.line).map(tuple),
+    backer=st.builds(Backer, st.sampled_from([Decimal("0.25"), Decimal("0.81")]), st.sampled_from(["r1", "r2"])),
     lane=st.sampled_from(Lane),
     counts=st.just(True),
     verdict=st.none() | st.sampled_from([Verdict.CONFIRMED, Verdict.DISMISSED, Verdict.RETURNED]),
 )
 
-
+BACKER = Backer(Decimal("0.25"), "FW10000001")
 MAKER = Maker("rule", "FW10000001", "s", "r", "c")
 
 
 def _finding(*disputed: Dispute, person: str = "p1", day: int = DAY, excuse_until: int | None = None) -> LeadFinding:
-    return LeadFinding(patient(person), day, Severity.HIGH, excuse_until, disputed)
+    return LeadFinding(patient(person), day, Severity.HIGH, excuse_until, disputed, BACKER)
 
 
 def _dispute(line: str, in_question: str, in_fund: str, loss: str | None) -> Dispute:
@@ -81,7 +83,7 @@ def test_a_finding_that_may_be_excused_counts_from_the_day_after() -> None:
 
 
 def test_a_lead_is_one_of_data_quality_while_it_holds_nothing_else() -> None:
-    odd, waiting = msgspec.structs.replace(_finding(), lane=Lane.DATA_QUALITY), _finding(excuse_until=DAY)
+    odd, waiting = replace(_finding(), lane=Lane.DATA_QUALITY), _finding(excuse_until=DAY)
     assert [total.lane for total in totals([odd])] == [Lane.DATA_QUALITY]
     assert [total.lane for total in totals([odd, waiting])] == [Lane.DATA_QUALITY, Lane.INSPECTION]
     assert [total.lane for total in totals([odd, _finding()])] == [Lane.INSPECTION]
@@ -89,7 +91,7 @@ def test_a_lead_is_one_of_data_quality_while_it_holds_nothing_else() -> None:
 
 
 def test_the_most_serious_rule_and_the_newest_day_hold() -> None:
-    (total,) = totals([_finding(day=DAY + 3), LeadFinding(patient("p1"), DAY, Severity.CLEAR, None, ())])
+    (total,) = totals([_finding(day=DAY + 3), LeadFinding(patient("p1"), DAY, Severity.CLEAR, None, (), BACKER)])
     assert (total.severity, total.newest_day) == (Severity.CLEAR, DAY + 3)
 
 
@@ -110,6 +112,12 @@ def test_each_step_comes_to_what_counts_by_then_in_its_state(found: list[LeadFin
         for dispute in (dispute for finding in in_state for dispute in finding.disputes):
             greatest[dispute.line] = max(greatest.get(dispute.line, Decimal(0)), dispute.in_question)
         assert step.in_question == sum(greatest.values())
+        bounds: dict[str | Subject, Decimal] = {}
+        for finding in in_state:
+            for of in (dispute.line for dispute in finding.disputes):
+                bounds[of] = max(bounds.get(of, Decimal(0)), finding.backer.bound)
+        assert expected_money(step.expected) == sum(money * bounds[line] for line, money in greatest.items())
+        assert sum(share.money for share in step.expected) == step.in_question
         assert step.findings == len(in_state)
         assert step.people == len({finding.subject for finding in in_state if finding.subject.kind == PATIENT})
         assert step.undecided == sum(finding.verdict is None for finding in counting)
@@ -117,7 +125,7 @@ def test_each_step_comes_to_what_counts_by_then_in_its_state(found: list[LeadFin
 
 
 def _decided(verdict: Verdict | None, amount: str, **more: Any) -> LeadFinding:
-    return msgspec.structs.replace(_finding(_dispute(amount, amount, "0", "0")), verdict=verdict, **more)
+    return replace(_finding(_dispute(amount, amount, "0", "0")), verdict=verdict, **more)
 
 
 def test_a_lead_speaks_of_what_is_still_to_be_decided_then_of_what_was_confirmed() -> None:
@@ -166,15 +174,27 @@ def test_lead_id_tells_leads_apart(other: tuple[str, str, str, int]) -> None:
 
 def test_money_at_stake_counts_once_a_subject_and_is_never_in_question() -> None:
     def suspicion(name: str, at_stake: str) -> LeadFinding:
-        return LeadFinding(Subject("item", name), DAY, Severity.LOW, None, (), Decimal(at_stake))
+        return LeadFinding(Subject("item", name), DAY, Severity.LOW, None, (), BACKER, Decimal(at_stake))
 
     billed = _finding(_dispute("a", "30", "10", "8"))
     (total,) = totals([suspicion("X", "5.00"), billed, suspicion("X", "7.00"), suspicion("Y", "1.00")])
     assert (total.at_stake, total.in_question, total.people) == (Decimal("8.00"), Decimal(30), 1)
 
 
+def test_money_is_expected_of_the_maker_that_is_right_most_surely() -> None:
+    sure, unsure = Backer(Decimal("0.81"), "a"), Backer(Decimal("0.25"), "b")
+    lines = [_dispute("x", "30", "10", "8"), _dispute("y", "100", "10", "8")]
+    doubted = replace(_finding(*lines), backer=unsure)
+    at_stake = replace(_finding(), subject=Subject("item", "X"), at_stake=Decimal(9), backer=unsure)
+    (total,) = totals([doubted, replace(_finding(_dispute("x", "20", "5", "4")), backer=sure), at_stake])
+    assert total.expected == (
+        Expected("b", Decimal("0.25"), Decimal(109)), Expected("a", Decimal("0.81"), Decimal(30)),
+    )  # fmt: skip
+    assert expected_money(total.expected) == Decimal("51.55")
+
+
 def test_a_finding_without_guilty_parts_may_state_the_year_of_its_lead() -> None:
     version = _version(DAY)
-    stated = msgspec.structs.replace(version, finding=msgspec.structs.replace(version.finding, year=2019))
+    stated = replace(version, finding=replace(version.finding, year=2019))
     assert lead_key(stated, "stays").service_year == 2019
     assert lead_key(version, "stays").service_year == as_date(DAY).year

@@ -13,10 +13,12 @@ import msgspec
 
 from casework.decisions import Verdict
 from casework.leads import ZERO, Dispute, LeadFinding, LeadKey, Totals, lead_id, lead_key, totals
+from casework.precision import Backer, Precision, expected_money
 from knowledge_base.days import as_date
 from knowledge_base.findings import Change, FindingVersion, Lane, Severity
 from knowledge_base.subjects import Subject
 from streams.messages.versions import decode_version, encode_version
+from streams.store.casework import precision
 from streams.store.casework.listing import IS_NEW, last_act
 
 _encode = msgspec.json.Encoder().encode
@@ -26,7 +28,7 @@ LeadName = tuple[str, str]
 
 _COUNTED = (
     "state", "findings", "people", "in_question", "in_fund", "loss", "lines", "lines_without_loss", "newest_day",
-    "severity", "at_stake", "lane", "undecided", "decided", "fresh", "changed",
+    "severity", "at_stake", "lane", "undecided", "decided", "fresh", "changed", "expected", "expected_of",
 )  # fmt: skip
 
 
@@ -309,8 +311,9 @@ async def _follow_decisions(connection: asyncpg.Connection, names: Iterable[tupl
 async def save_totals(connection: asyncpg.Connection, leads: Collection[LeadName]) -> None:
     """Sums some leads, which the transaction holds, from what their findings are and what was decided on these.
 
-    Marks go first: one that is made meanwhile stays, and the lead is summed again.
+    Marks go first: one that is made meanwhile stays, and the lead is summed again. Meanwhile no precision changes.
     """
+    await connection.execute("select pg_advisory_xact_lock_shared($1)", precision.LOCK)
     await connection.execute(
         """
         delete from leads_to_sum m using unnest($1::text[], $2::text[]) as summed (area, lead_id)
@@ -340,7 +343,7 @@ async def save_totals(connection: asyncpg.Connection, leads: Collection[LeadName
         update leads l set findings = t.findings, people = t.people, in_question = t.in_question,
             in_fund = t.in_fund, loss = t.loss, newest_day = t.newest_day, severity = t.severity,
             at_stake = t.at_stake, counts_from = t.from_day, state = t.state, undecided = t.undecided,
-            decided = t.decided, fresh = t.fresh, changed = t.changed,
+            decided = t.decided, fresh = t.fresh, changed = t.changed, expected = t.expected,
             lane = case when t.undecided + t.decided > 0 then t.lane else coalesce((
                 select max(m.lane) from lead_findings f join makers m on m.id = f.rule_id
                 where f.area = l.area and f.lead_id = l.lead_id having count(distinct m.lane) = 1), t.lane) end
@@ -359,7 +362,8 @@ def _counted(step: Totals) -> tuple[object, ...]:
     money = (step.in_question, step.in_fund, step.loss, step.lines, step.lines_without_loss)
     counts = (step.undecided, step.decided, step.fresh, step.changed)
     seriousness = (int(step.severity), step.at_stake, step.lane.value)
-    return (step.state, step.findings, step.people, *money, newest, *seriousness, *counts)
+    expected = (expected_money(step.expected), _encode(step.expected).decode())
+    return (step.state, step.findings, step.people, *money, newest, *seriousness, *counts, *expected)
 
 
 async def _find_bare_verdicts(connection: asyncpg.Connection, leads: Collection[LeadName]) -> dict[LeadName, str]:
@@ -397,17 +401,17 @@ async def _find_counting(
         select f.area, f.lead_id, f.finding_id, f.subject_kind, f.subject, f.last_day, f.severity, f.at_stake, m.lane,
             case when f.is_open and m.live then f.excuse_until end as excuse_until, f.is_open and m.live as counts,
             f.verdict, coalesce(not f.is_open or f.cited_version <> f.version, false) as is_changed,
-            {IS_NEW} as is_new
+            {IS_NEW} as is_new, f.rule_id, coalesce(p.confirmed, 0) as confirmed, coalesce(p.decided, 0) as of
         from unnest($1::text[], $2::text[]) as wanted (area, lead_id) {last_act("wanted")}
         join lead_findings f on f.area = wanted.area and f.lead_id = wanted.lead_id
-        join makers m on m.id = f.rule_id
+        join makers m on m.id = f.rule_id left join maker_precision p on p.maker = f.rule_id
         where f.verdict is not null or f.is_open and m.live
         """,
         *names,
     )
     found: dict[LeadName, list[LeadFinding]] = defaultdict(list)
     for area, lead, finding_id, kind, name, last_day, severity, at_stake, lane, excuse_until, *decided in rows:
-        counts, verdict, is_changed, is_new = decided
+        counts, verdict, is_changed, is_new, maker, *right = decided
         found[area, lead].append(
             LeadFinding(
                 Subject(kind, name),
@@ -415,6 +419,7 @@ async def _find_counting(
                 Severity(severity),
                 None if excuse_until is None else excuse_until.toordinal(),
                 tuple(disputes[area, finding_id]),
+                Backer(Precision(*right).bound, maker),
                 at_stake,
                 Lane(lane),
                 counts,

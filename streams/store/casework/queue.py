@@ -8,6 +8,7 @@ from typing import NamedTuple
 import asyncpg
 import msgspec
 
+from casework.precision import Expected
 from casework.sight import Sight
 from knowledge_base.findings import Lane
 from streams.store.casework.holders import HOLDER
@@ -18,6 +19,7 @@ TextRefused = asyncpg.CharacterNotInRepertoireError
 
 #: Sorting by name: two expressions, both ascending. Names of the lead then settle the order, so paging by key is exact.
 SORTS = {
+    "expected": ("-coalesce(t.expected, 0)", "t.severity"),
     "severity": ("t.severity", "-t.in_fund"),
     "in_fund": ("-t.in_fund", "t.severity"),
     "in_question": ("-t.in_question", "t.severity"),
@@ -53,14 +55,17 @@ class LeadFilter(msgspec.Struct, frozen=True):
     maker: str | None = None
     holder: str | None = None
     states: tuple[str, ...] = ()
-    sort: str = "severity"
+    sort: str = "expected"
     after: Cursor | None = None
     limit: int = 50
 
 
 class Lead(msgspec.Struct, frozen=True):
     """A lead as it counts on a day, as ``casework.leads.Totals`` says it: ``findings``, people and amounts (yuan) are
-    of its findings in the lead's own state. ``waiting`` findings count only when no excuse came in time."""
+    of its findings in the lead's own state. ``waiting`` findings count only when no excuse came in time.
+
+    ``expected`` yuan are expected to be confirmed at least, ``expected_of`` says how that is reckoned
+    (``casework.precision``); ``None`` until a lead of before is summed again."""
 
     area: str
     lead_id: str
@@ -90,6 +95,8 @@ class Lead(msgspec.Struct, frozen=True):
     fresh: int
     changed: int
     at_stake: Decimal
+    expected: Decimal | None
+    expected_of: tuple[Expected, ...] | None
     first: Decimal
     second: Decimal
 
@@ -154,7 +161,7 @@ _SETTLED = f"""
     select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state,
         {HOLDER} as assignee, l.held_until, l.snoozed_until, l.updated_at,
         l.findings, l.people, l.in_question, l.in_fund, l.loss, l.newest_day, l.severity, 0 as waiting,
-        l.undecided, l.decided, l.fresh, l.changed, l.at_stake, l.lane
+        l.undecided, l.decided, l.fresh, l.changed, l.at_stake, l.lane, l.expected
     from leads l where l.counts_from <= $1
 """
 _UNSETTLED = f"""
@@ -163,7 +170,7 @@ _UNSETTLED = f"""
         {HOLDER} as assignee, l.held_until, l.snoozed_until, l.updated_at,
         t.findings, t.people, t.in_question, t.in_fund, t.loss, t.newest_day, t.severity,
         l.undecided + l.decided - t.undecided - t.decided as waiting,
-        t.undecided, t.decided, t.fresh, t.changed, t.at_stake, t.lane
+        t.undecided, t.decided, t.fresh, t.changed, t.at_stake, t.lane, t.expected
     from leads l
     join lateral (
         select * from lead_totals t where t.area = l.area and t.lead_id = l.lead_id and t.from_day <= $1
@@ -174,10 +181,10 @@ _UNSETTLED = f"""
 TODAY = f"({_SETTLED} union all {_UNSETTLED})"
 
 _LEADS = """
-    select q.*, i.name as institution_name, t.lines, t.lines_without_loss
+    select q.*, i.name as institution_name, t.lines, t.lines_without_loss, t.expected_of
     from chosen q
     join lateral (
-        select t.lines, t.lines_without_loss from lead_totals t
+        select t.lines, t.lines_without_loss, t.expected_of from lead_totals t
         where t.area = q.area and t.lead_id = q.lead_id and t.from_day <= $1 order by t.from_day desc limit 1
     ) t on true
     left join institutions i on i.institution = q.institution
@@ -239,7 +246,7 @@ async def find_leads(connection: asyncpg.Connection, chosen: LeadFilter, sight: 
     first, second = SORTS[chosen.sort]
     arguments = sight_arguments(sight)
     conditions = _conditions(chosen, arguments) + _further(chosen, arguments)
-    # Each part is sorted and cut by itself: the settled ones are read in the order of the index leads_by_grade.
+    # Each part is sorted and cut by itself: the settled ones are read in the order of the index leads_by_expected.
     parts = " union all ".join(
         f"""
         (select t.*, ({first})::numeric as first, ({second})::numeric as second from ({part}) t where {conditions}
@@ -258,7 +265,9 @@ async def find_leads(connection: asyncpg.Connection, chosen: LeadFilter, sight: 
 
 
 def _lead(row: asyncpg.Record, sight: Sight) -> Lead:
-    lead = Lead(**row)
+    of = row["expected_of"]
+    expected = None if of is None else msgspec.json.decode(of, type=tuple[Expected, ...])
+    lead = Lead(**{**row, "expected_of": expected})
     until = lead.snoozed_until
     is_snoozed = lead.state == "open" and until is not None and until.toordinal() >= sight.today
     return msgspec.structs.replace(lead, state="snoozed") if is_snoozed else lead
@@ -280,7 +289,7 @@ async def find_counts(connection: asyncpg.Connection, chosen: LeadFilter, sight:
 
 async def find_lead(connection: asyncpg.Connection, lead_id: str, sight: Sight) -> Lead | None:
     """A lead by its name, as it counts today."""
-    first, second = SORTS["severity"]
+    first, second = SORTS["expected"]
     row = await connection.fetchrow(
         f"""
         with chosen as (
