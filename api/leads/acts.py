@@ -3,7 +3,7 @@
 Errors: ``Refused`` says why nothing was recorded; 404 where there is no such lead in sight.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 
@@ -15,6 +15,7 @@ from api.frame.desk import Desk
 from casework.decisions import Decision
 from knowledge_base.days import Day
 from streams.acts import assign as assigning
+from streams.acts import bulk
 from streams.acts import comment as commenting
 from streams.acts import decide as acts
 from streams.acts import snooze as snoozing
@@ -85,6 +86,22 @@ async def take_comment_back(desk: Desk, session: Session, lead_id: str, comment_
             await commenting.take_back(connection, lead_id, comment_id, session.login, shown.sight)
 
 
+async def do_bulk(desk: Desk, session: Session, ticked: Mapping[str, str | None], wanted: bulk.Wanted) -> int:
+    """Does the same to many leads, each with whom it was seen, and gives the number of the act."""
+    async with borrowed(desk.pool) as connection:
+        shown = await desk.find_shown(connection, session)
+        with _refusals():
+            return await bulk.do(connection, ticked, wanted, session.login, shown.sight)
+
+
+async def undo_bulk(desk: Desk, session: Session, number: int) -> None:
+    """Puts leads back where one's own act found them."""
+    async with borrowed(desk.pool) as connection:
+        shown = await desk.find_shown(connection, session)
+        with _refusals():
+            await bulk.undo(connection, number, session.login, shown.sight)
+
+
 @contextmanager
 def _refusals() -> Iterator[None]:
     """The one place where the store's errors become answers."""
@@ -108,5 +125,11 @@ def _refusals() -> Iterator[None]:
         raise Refused(HTTPStatus.CONFLICT, "comment_not_yours", type(error).__name__) from None
     except (assigning.DayRefused, snoozing.DayRefused) as error:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "until", type(error).__name__) from None
+    except bulk.NothingTicked as error:
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "nothing_ticked", type(error).__name__) from None
+    except bulk.TooMany as error:
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "too_many_ticked", type(error).__name__) from None
+    except bulk.NotUndoable as error:
+        raise Refused(HTTPStatus.CONFLICT, "not_undoable", type(error).__name__) from None
     except ValueError as error:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "reason", str(error)) from None

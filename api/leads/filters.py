@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from typing import Annotated, Literal, get_args
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from fastapi import Depends, Query, Request
@@ -14,7 +14,7 @@ from pydantic import ConfigDict, validate_call
 from api.frame.addresses import Links, as_amount, as_day, unknown_value
 from api.frame.desk import Shown
 from knowledge_base.cards import Card
-from streams.store.casework.queue import SORTS, Cursor, LeadFilter
+from streams.store.casework.queue import SORTS, Cursor, Lead, LeadFilter
 
 PAGE = 50
 State = Literal["open", "snoozed", "returned", "confirmed", "dismissed", "all"]
@@ -117,6 +117,11 @@ def filter_of(request: Request, query: str) -> LeadFilter:
         return _checked(request, **dict(parse_qsl(query)))
     except (TypeError, ValueError, RequestValidationError):
         return _checked(request)
+
+
+def address_in(query: str, lead: Lead) -> str:
+    """The address of a lead, with the queue that led there and its place in it."""
+    return f"/leads/{lead.lead_id}?{urlencode({'list': query, 'at': encode_cursor(lead.cursor)})}"
 
 
 def links_of(chosen: LeadFilter) -> Links:

@@ -1,13 +1,12 @@
 """What comes next in the queue that led to a lead, whatever became of that lead meanwhile."""
 
 from typing import NamedTuple
-from urllib.parse import urlencode
 
 from fastapi import Request
 from msgspec.structs import replace
 
 from api.leads.choosing import Asked
-from api.leads.filters import decode_cursor, encode_cursor, filter_of
+from api.leads.filters import address_in, decode_cursor, filter_of
 from casework.sight import Sight
 from streams.store.casework import queue
 from streams.store.sessions import Connection
@@ -35,5 +34,4 @@ async def find_following(
     left = sum(of_states.get(state, 0) for of_states in of_lanes for state in chosen.states or of_states)
     if not others:
         return Following(None, left)
-    words = {"list": asked.list, "at": encode_cursor(others[0].cursor)}
-    return Following(f"/leads/{others[0].lead_id}?{urlencode(words)}", left)
+    return Following(address_in(asked.list, others[0]), left)

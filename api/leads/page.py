@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
@@ -14,10 +13,11 @@ from api.access.kept import Kept, forget, refuse
 from api.access.routes import KB, Route
 from api.access.sessions import Session, frame_of, note
 from api.frame.addresses import MOST_WHOLE, Links, Whole, as_day
-from api.frame.desk import Desk, Shown, desk_of, snapshot
+from api.frame.desk import Shown, desk_of, snapshot
 from api.frame.render import render, texts_of
 from api.leads import acts
 from api.leads.choosing import Asked, AskedOf, ChosenOf, asked_of
+from api.leads.days import days_held, days_snoozed
 from api.leads.following import find_following
 from api.leads.view import LeadView, load_lead_view
 from casework.accounts import LONGEST_LOGIN
@@ -25,10 +25,8 @@ from casework.audit import Act
 from casework.decisions import GROUNDS, Decision, Ground, Verdict
 from casework.reasons import LONGEST_REASON
 from casework.rights import Right
-from knowledge_base.days import as_date
-from streams.acts.assign import LONGEST_HELD, find_possible
+from streams.acts.assign import find_possible
 from streams.acts.decide import Said
-from streams.acts.snooze import LONGEST
 from streams.store.casework.comments import find_comments
 from streams.store.casework.queue import Changes, find_changes
 from streams.store.people.kept_forms import KeptForm
@@ -36,14 +34,8 @@ from streams.store.sessions import Connection
 
 router = APIRouter(include_in_schema=False, route_class=Route)
 
-HELD = 14
-"""Days for which a lead is given unless somebody says another."""
-
 _GROUNDS = {verdict.value: [ground.value for ground in grounds] for verdict, grounds in GROUNDS.items()}
 _SAYINGS = "|".join(f"{verdict}\\.{ground}" for verdict, grounds in _GROUNDS.items() for ground in grounds)
-
-SNOOZED = 10
-"""Days for which a lead is put off unless somebody says another."""
 
 Done = TypeVar("Done")
 Place = Annotated[str, Form(max_length=1000)]
@@ -75,7 +67,9 @@ async def show_lead(request: Request, session: Seer, lead_id: str, kept: Kept, a
         changed = await _what_changed(connection, shown, view, kept)
         lead, may = view.lead, session.rights
         comments = await find_comments(connection, lead.area, lead_id) if Right.SEE_COMMENTS in may else []
-        colleagues = await find_possible(connection, lead.area, lead.institution) if Right.DECIDE in may else []
+        colleagues = (
+            await find_possible(connection, lead.area, lead.institution, shown.sight) if Right.DECIDE in may else []
+        )
         following = await find_following(connection, request, lead_id, asked, shown.sight)
         frame = await frame_of(connection, session)
     if view.evidence is not None:
@@ -88,15 +82,10 @@ async def show_lead(request: Request, session: Seer, lead_id: str, kept: Kept, a
         "asked": asked,
         "following": following,
     }
-    words |= {"comments": comments, "snoozing": _days(desk, SNOOZED, LONGEST)}
-    words |= {"colleagues": colleagues, "held": _days(desk, HELD, LONGEST_HELD), "grounds": _GROUNDS}
+    words |= {"comments": comments, "snoozing": days_snoozed(desk)}
+    words |= {"colleagues": colleagues, "held": days_held(desk), "grounds": _GROUNDS}
     words["done"] = next((entry for entry in view.decided.decisions if entry.decision_id == asked.done), None)
     return render(request, "leads/lead.html", frame, longest_reason=LONGEST_REASON, **words)
-
-
-def _days(desk: Desk, usual: int, most: int) -> dict[str, date]:
-    """The day that a form suggests, and the last one that it takes."""
-    return {"until": as_date(desk.today() + usual), "latest": as_date(desk.today() + most)}
 
 
 @router.post("/leads/{lead_id}/decisions", max_body_size=acts.MOST_DECISION)

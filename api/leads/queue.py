@@ -2,27 +2,39 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from api.access.callers import Seer
 from api.access.kept import Kept
 from api.access.routes import Route
 from api.access.sessions import frame_of
-from api.frame.addresses import Links
+from api.frame.addresses import MOST_WHOLE, Links
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import render, texts_of
 from api.frame.sentences import topic_name
-from api.leads.filters import PAGE, STATES, Chosen, check_filter, encode_cursor, links_of, live_cards
+from api.leads.days import days_held
+from api.leads.filters import PAGE, STATES, Chosen, address_in, check_filter, encode_cursor, links_of, live_cards
+from casework.rights import Right
+from streams.acts.assign import find_colleagues
+from streams.acts.bulk import Wish
 from streams.store.casework import queue
+from streams.store.casework.bulk import find_bulk
 from streams.store.casework.queue import SORTS, Lead, LeadFilter
 
 router = APIRouter(include_in_schema=False, route_class=Route)
 
 
 @router.get("/")
-async def show_queue(request: Request, session: Seer, chosen: Chosen, kept: Kept) -> Response:
+async def show_queue(
+    request: Request,
+    session: Seer,
+    chosen: Chosen,
+    kept: Kept,
+    did: Annotated[int | None, Query(ge=0, le=MOST_WHOLE)] = None,
+) -> Response:
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:
         shown = await desk.find_shown(connection, session)
@@ -30,6 +42,9 @@ async def show_queue(request: Request, session: Seer, chosen: Chosen, kept: Kept
         leads = await queue.find_leads(connection, chosen, shown.sight)
         counts = await queue.find_counts(connection, chosen, shown.sight)
         choices = await queue.find_choices(connection, shown.sight)
+        done = None if did is None else await find_bulk(connection, did, session.login)
+        may_decide = Right.DECIDE in session.rights
+        colleagues = await find_colleagues(connection, shown.sight) if may_decide else []
         frame = await frame_of(connection, session)
     links = links_of(chosen)
     of_lanes = {lane: _count(of_states, chosen) for lane, of_states in counts.items()}
@@ -39,6 +54,10 @@ async def show_queue(request: Request, session: Seer, chosen: Chosen, kept: Kept
         "leads/queue.html",
         frame,
         kept=kept,
+        did=done,
+        wishes=[wish.value for wish in Wish],
+        colleagues=colleagues,
+        held=days_held(desk),
         leads=leads,
         lanes=of_lanes,
         counts=of_states,
@@ -46,7 +65,7 @@ async def show_queue(request: Request, session: Seer, chosen: Chosen, kept: Kept
         chosen=chosen,
         links=links,
         place=links().partition("?")[2],
-        encode_cursor=encode_cursor,
+        address_in=address_in,
         next=_next(leads, links),
         choices=choices,
         topic_words=shown.topics,

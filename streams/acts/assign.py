@@ -1,6 +1,8 @@
 """Who has a lead: taking one, handing it to a colleague, and giving it back. None of it changes what a lead comes to,
 so nobody's decision is refused because of it."""
 
+from typing import NamedTuple
+
 from casework.accounts import Account
 from casework.audit import Act
 from casework.rights import Right
@@ -46,6 +48,27 @@ async def assign(
         await audit.note(connection, by, Act.ASSIGNED, lead=lead_id, to=to or "", **end)
 
 
-async def find_possible(connection: Connection, area: str, institution: str) -> list[Account]:
-    """The open accounts that may see a lead of an area and institution, and decide on it."""
-    return await users.find_able(connection, Right.DECIDE, area, institution)
+class Colleague(NamedTuple):
+    """Somebody to whom leads may be given, and how many of theirs are to be decided."""
+
+    login: str
+    name: str
+    leads: int
+
+
+async def find_possible(connection: Connection, area: str, institution: str, sight: Sight) -> list[Colleague]:
+    """Who may see a lead of an area and institution, and decide on it; who has the fewest leads comes first."""
+    accounts = await users.find_able(connection, Right.DECIDE, area, institution)
+    return await _by_load(connection, accounts, sight)
+
+
+async def find_colleagues(connection: Connection, sight: Sight) -> list[Colleague]:
+    """Who may decide on something that is in sight; who has the fewest leads comes first."""
+    accounts = await users.find_overlapping(connection, Right.DECIDE, sight.areas, sight.institutions)
+    return await _by_load(connection, accounts, sight)
+
+
+async def _by_load(connection: Connection, accounts: list[Account], sight: Sight) -> list[Colleague]:
+    loads = await holders.find_loads(connection, [account.login for account in accounts], sight)
+    found = [Colleague(of.login, of.name, loads[of.login]) for of in accounts]
+    return sorted(found, key=lambda of: (of.leads, of.login))

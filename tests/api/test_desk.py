@@ -216,3 +216,49 @@ def test_n_and_u_lead_to_the_next_lead_and_back_to_the_list(seat: Seat) -> None:
     seat.page.wait_for_url("**sort=people**")
     expect(seat.page.locator("td.lead a").nth(1)).to_be_visible()
     assert "/leads/" not in seat.page.url
+
+
+def test_leads_are_ticked_put_off_together_and_taken_up_again(seat: Seat) -> None:
+    page = seat.page
+    page.goto(f"{seat.console.url}/?lane=all")
+    boxes, told = page.locator("[data-lead]"), page.locator("#ticked-leads")
+    all_leads = boxes.count()
+    if seat.hand == "mouse":
+        boxes.nth(0).click()
+        boxes.nth(2).click(modifiers=["Shift"])
+    else:
+        for _ in range(3):
+            page.keyboard.press("j")
+            page.keyboard.press("Space")
+    expect(told).to_have_text(seat.says("bulk.ticked", count="3"))
+    seat.look("bulk")
+    if seat.hand == "keyboard":
+        page.keyboard.press("b")
+        expect(page.locator("#wish")).to_be_focused()
+    page.locator("#wish").select_option("snooze")
+    seat.act(page.locator("#bulk button"))
+    expect(page.locator("#did")).to_contain_text(seat.says("bulk.did.snooze", count="3"))
+    expect(boxes).to_have_count(all_leads - 3)
+    seat.look("bulk-done")
+    if seat.hand == "keyboard":
+        page.keyboard.press("z")
+        expect(page.locator("[data-undo]")).to_be_focused()
+    seat.act(page.locator("[data-undo]"))
+    expect(page.locator("#did")).to_contain_text(seat.says("bulk.undone", count="3"))
+    expect(boxes).to_have_count(all_leads)
+    if seat.hand == "keyboard":
+        page.keyboard.press("a")
+        expect(told).to_have_text(seat.says("bulk.ticked", count=str(all_leads)))
+
+
+def test_the_next_lead_is_taken_and_given_back(seat: Seat) -> None:
+    page = seat.page
+    page.goto(f"{seat.console.url}/?lane=all")
+    if seat.hand == "mouse":
+        page.locator("[data-take]").click()
+    else:
+        page.keyboard.press("t")
+    page.wait_for_url("**/leads/**")
+    expect(page.locator(".facts").first).to_contain_text("inspector")
+    seat.act(page.get_by_role("button", name=seat.says("holder.back")))
+    expect(page.locator(".facts").first).not_to_contain_text("inspector")

@@ -9,7 +9,7 @@ import pytest
 from knowledge_base.findings import FindingVersion
 from streams.store.casework.queue import SORTS
 
-LEADS = re.compile(r'<td class="lead"><a href="(/leads/[^"]+)"')
+LEADS = re.compile(r'<a href="(/leads/[^"]+)" data-item>')
 NEXT = re.compile(r'data-next href="([^"]+)"')
 LIST = re.compile(r'data-list href="([^"]+)"')
 

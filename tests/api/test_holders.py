@@ -89,7 +89,7 @@ async def test_a_lead_goes_to_nobody_who_could_not_decide_on_it(
         await assign(connection, lead_id, None, to, LATER, "inspector", NOW)
     assert "没有这样的账号" in await _give(client, lead_id, to=to)
     assert f'<option value="{to}"' not in (await client.get(f"/leads/{lead_id}")).text
-    assert {of.login for of in await find_possible(connection, AREA, COUNTY)} == {"inspector", "wang.li"}
+    assert {of.login for of in await find_possible(connection, AREA, COUNTY, NOW)} == {"inspector", "wang.li"}
 
 
 async def test_those_that_may_have_a_lead_are_those_that_see_it_and_may_decide(connection: asyncpg.Connection) -> None:
@@ -112,7 +112,7 @@ async def test_those_that_may_have_a_lead_are_those_that_see_it_and_may_decide(c
             and (of.areas is None or area in of.areas)
             and (of.institutions is None or house in of.institutions)
         }
-        assert {of.login for of in await find_possible(connection, area, house)} == expected
+        assert {of.login for of in await find_possible(connection, area, house, NOW)} == expected
         assert 0 < len(expected) < len(every)
 
 

@@ -207,6 +207,7 @@ def _good(target: Target, chance: Random, known: Known, number: int) -> Spoilt:
         return spoilt
     spoilt.headers.append(("Content-Type", "application/x-www-form-urlencoded"))
     words |= {"said": "dismissed.excused", "everything": "true"}
+    words |= {"wish": chance.choice(["give", "share", "snooze"]), "to": "inspector", "until": "2026-05-04"}
     words |= {"csrf": csrf, "decision_id": 1, "purpose": "核对", "login": f"nobody-{number}", "password": "wrong"}
     spoilt.body = urlencode(words).encode()
     return spoilt
@@ -392,7 +393,7 @@ FIELDS = [
 PARAMETERS = [
     "area", "institution", "topic", "year", "severity", "state", "sort", "after", "page", "finding", "kept", "next",
     "lang", "outcome", "maker", "least", "newest_from", "newest_to", "q", "show", "fold", "group", "groups", "done",
-    "file", "refused", "again",
+    "file", "refused", "again", "did", "list", "at",
     "reason", "source", "day", "seq", "before", "first", "last", "full", "who", "act", "lead",
     "statee", "", "a" * 500, "\x00",
 ]  # fmt: skip

@@ -37,6 +37,7 @@ function search() {
 }
 
 function undo() {
+  document.querySelector("[data-undo]")?.focus();
   const act = document.querySelector("#decision details");
   act?.setAttribute("open", "");
   act?.querySelector("textarea").focus();
@@ -49,6 +50,7 @@ const keys = {
   k: () => move(-1),
   e: decide,
   n: follow("[data-next]"),
+  t: follow("[data-take]"),
   u: follow("[data-list]"),
   z: undo,
   "/": search,

@@ -63,6 +63,21 @@ async def find_held(connection: asyncpg.Connection, lead_ids: Collection[str], s
     return {row["lead_id"]: Held(**row) for row in rows}
 
 
+async def find_loads(connection: asyncpg.Connection, logins: Collection[str], sight: Sight) -> dict[str, int]:
+    """How many leads that are to be decided and not put off each of some people has today, in whatever area."""
+    rows = await connection.fetch(
+        """
+        select assignee, count(*) as leads from leads
+        where assignee = any($2::text[]) and (held_until is null or held_until >= $1)
+            and state = 'open' and (snoozed_until is null or snoozed_until < $1)
+        group by assignee
+        """,
+        as_date(sight.today),
+        list(logins),
+    )
+    return dict.fromkeys(logins, 0) | {row["assignee"]: row["leads"] for row in rows}
+
+
 async def save_holder(connection: asyncpg.Connection, place: Place, to: str | None, until: Day | None) -> None:
     """Gives a lead to somebody, or to nobody; what it comes to, and its version, stay."""
     await connection.execute(

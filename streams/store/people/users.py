@@ -134,6 +134,25 @@ async def find_able(
     return [_account(row) for row in rows]
 
 
+async def find_overlapping(
+    connection: asyncpg.Connection, right: Right, areas: Iterable[str] | None, institutions: Iterable[str] | None
+) -> list[Account]:
+    """The open accounts that have a right and may see something of some areas and institutions (``None``: of all)."""
+    rows = await connection.fetch(
+        f"""
+        select {_ACCOUNT} from users
+        where disabled_at is null and roles && $1::text[]
+            and (areas is null or $2::text[] is null or areas && $2)
+            and (institutions is null or $3::text[] is null or institutions && $3)
+        order by login
+        """,
+        [role for role in Role if right in rights_of([role])],
+        listed(areas),
+        listed(institutions),
+    )
+    return [_account(row) for row in rows]
+
+
 async def find_account(connection: asyncpg.Connection, login: str, *, to_change: bool = False) -> Account | None:
     """An account, locked until the transaction ends where it is found ``to_change`` it."""
     lock = "for update" if to_change else ""
