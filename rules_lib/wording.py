@@ -98,16 +98,18 @@ def item_units(facts: Facts) -> dict[str, str]:
 
 
 def finding_sentence(card: Card, finding: Finding, names: Names, lang: str) -> str:
-    """The maker's message filled from the finding, with the items that it is about, in ``zh`` or ``en``.
-
-    Never raises for a missing word.
-    """
-    message = _in(card.message, lang).format_map(_Filling(card, finding, names, lang))
+    """The maker's message filled from the finding, with the items that it is about, in ``zh`` or ``en``."""
+    message = finding_message(card, finding, names, lang)
     items = [names.items[word] for word in finding.occurrence[1:] if word in names.items]
     if not items:
         return message
     wording = load_wording()
     return _in(wording.subject, lang).format(items=_in(wording.joint, lang).join(items), message=message)
+
+
+def finding_message(card: Card, finding: Finding, names: Names, lang: str) -> str:
+    """The sentence without its items, where these were said before. Never raises for a missing word."""
+    return _in(card.message, lang).format_map(_Filling(card, finding, names, lang))
 
 
 def measured_words(card: Card, finding: Finding, names: Names, lang: str) -> tuple[str, str]:
