@@ -175,6 +175,20 @@ async def test_what_an_entry_is_about_is_a_link_where_there_is_a_page(
     assert f"{NAMES[COUNTY]} 2026 年" in text
 
 
+async def test_what_was_handed_out_and_read_in_is_told_in_words(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, entries: list[asyncpg.Record]
+) -> None:
+    await connection.execute("truncate audit_log")
+    read = {"file": "1", "agreed": "2", "disputed": "3", "blank": "4", "refused": "5"}
+    for seq, (act, about) in enumerate([(Act.EXPORTED, {"rows": "7", "form": "page"}), (Act.ANSWERED, read)], 1):
+        words = (seq, FIRST, "one", act, json.dumps({"lead": "0" * 32, **about}))
+        await connection.execute("insert into audit_log values ($1, $2, $3, $4, $5, '', '')", *words)
+    text = re.sub(r"<[^>]+>|\s+", " ", (await client.get("/audit")).text)
+    said = re.sub(" +", " ", text)
+    assert "行数 7 打印页" in said
+    assert "文件 1 同意 2 异议 3 空白 4 未接收 5" in said
+
+
 async def test_a_lead_leads_to_what_was_done_to_it_and_one_who_has_it_is_named(
     client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion]
 ) -> None:
