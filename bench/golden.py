@@ -26,7 +26,7 @@ from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from rules_lib.scope import ALL_DAYS
 from rules_lib.supplement import Supplement
-from rules_lib.wording import Names, finding_sentence, item_names
+from rules_lib.wording import Names, finding_sentence, item_names, item_units
 from streams.messages.codec import decode_event
 from streams.messages.kinds import details_of, digest_of
 from streams.pipeline.persons import joined_pairs, persons_of
@@ -61,7 +61,7 @@ def judged_month(path: Path) -> Month:
     """What the rules say of the events of a file."""
     rule_set = load_rule_set(load_facts())
     rules = rule_set.of(PATIENT)
-    items = item_names(rule_set.facts)
+    names = Names({}, item_names(rule_set.facts), item_units(rule_set.facts))
     found: list[Found] = []
     not_evaluated: Counter[str] = Counter()
     for name, events in _by_person([decode_event(line) for line in path.read_bytes().splitlines()]):
@@ -69,7 +69,7 @@ def judged_month(path: Path) -> Month:
         history = HISTORIES[PATIENT](Subject(PATIENT, name), digests, rules.by_code)
         supplement = Supplement({event.event_id: details_of(event) for event in events})
         judgement = judge(history, ALL_DAYS, rules, supplement)
-        found += [_found(finding, rule_set, items) for finding in judgement.findings]
+        found += [_found(finding, rule_set, names) for finding in judgement.findings]
         not_evaluated.update(rule for of in judgement.not_evaluated for rule in of.rules)
     titles = {rule.id: rule.title.zh for rule in rule_set.rules}
     return Month(titles, found, dict(not_evaluated))
@@ -86,11 +86,8 @@ def _by_person(events: Sequence[Event]) -> Iterator[tuple[str, list[Event]]]:
         yield name, [event for pseudonym in pseudonyms for event in of_pseudonym[pseudonym]]
 
 
-def _found(finding: Finding, rule_set: RuleSet, items: dict[str, str]) -> Found:
-    said = {
-        lang: finding_sentence(rule_set.by_id[finding.maker_id], finding, Names({}, items), lang)
-        for lang in ("zh", "en")
-    }
+def _found(finding: Finding, rule_set: RuleSet, names: Names) -> Found:
+    said = {lang: finding_sentence(rule_set.by_id[finding.maker_id], finding, names, lang) for lang in ("zh", "en")}
     days = {"first_day": as_date(finding.first_day), "last_day": as_date(finding.last_day)}
     says = {**msgspec.to_builtins(finding), **days}
     return Found(finding.maker_id, finding.occurrence, says, said["zh"], said["en"])

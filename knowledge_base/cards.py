@@ -28,6 +28,10 @@ class Words(FilePart):
     """English."""
 
 
+UnitName = Literal["item", "day", "detail"]
+"""What a maker counts in: the billing unit of the item in question, days, or details of a settlement."""
+
+
 class Basis(FilePart):
     """One legal or official basis and the day from which it applies, which is absent where its points say it."""
 
@@ -77,6 +81,9 @@ class Card(FilePart):
 
     message: Words
     """The sentence about one finding; words in braces are filled (see Checks)."""
+
+    unit: UnitName | None = None
+    """What `value` and `limit` are counted in: `item` (the billing unit of the item in question), `day` or `detail`."""
 
     advice: Advice
     """What a good page says beside the rule."""

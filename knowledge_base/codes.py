@@ -38,6 +38,7 @@ def _one_of(formats: Iterable[str]) -> re.Pattern[str]:
 
 
 _ITEM_CODE = _one_of(ITEM_CODE_FORMATS.values())
+_DRUG_CODE = _one_of(ITEM_CODE_FORMATS[kind] for kind in ("western drug", "Chinese patent drug", "herb piece"))
 _DIAGNOSIS_CODE = _one_of(DIAGNOSIS_CODE_FORMATS.values())
 _OPERATION_CODE = _one_of(OPERATION_CODE_FORMATS.values())
 _INSTITUTION_CODE = _one_of(INSTITUTION_CODE_FORMATS.values())
@@ -46,6 +47,11 @@ _INSTITUTION_CODE = _one_of(INSTITUTION_CODE_FORMATS.values())
 def is_item_code(code: str) -> bool:
     """Whether a code has one of the official formats of an item code."""
     return _ITEM_CODE.fullmatch(code) is not None
+
+
+def is_drug_code(code: str) -> bool:
+    """Whether a code has the official format of a western or Chinese patent drug, or of a herb piece."""
+    return _DRUG_CODE.fullmatch(code) is not None
 
 
 def is_pharmacy_code(code: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from knowledge_base.cards import Basis, Card, FilePart, Words
+from knowledge_base.cards import Basis, Card, FilePart, UnitName, Words
 from knowledge_base.days import Day
 from knowledge_base.digests.details import SINCE, DetailField
 from knowledge_base.findings import MakerKind
@@ -143,6 +143,9 @@ class Rule(Card):
 
     reach: Reach
     """How far around its own days a finding looks."""
+
+    unit: UnitName = "item"
+    """What `value` and `limit` are counted in: `item` (the billing unit of the item in question), `day` or `detail`."""
 
     needs: tuple[Needed, ...]
     """Fields without which it cannot decide."""

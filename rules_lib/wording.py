@@ -11,23 +11,39 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from knowledge_base.cards import Card, Words
+from knowledge_base.catalogues.rows import DailyCap
+from knowledge_base.codes import is_drug_code
 from knowledge_base.days import as_date
 from knowledge_base.facts import Facts
 from knowledge_base.files.yaml_files import load_yaml
 from knowledge_base.findings import Finding
 from knowledge_base.signs import neutral
 
-FINDING_WORDS = frozenset({"day", "institution", "limit", "stay_institution", "undisputed", "value"})
-"""What a message may name of every finding, beside what its check ``gives`` (``rules_lib.questions``)."""
+FINDING_WORDS = frozenset(
+    {"allowed", "counted", "day", "institution", "limit", "posted", "stay_institution", "undisputed", "value"}
+)
+"""What a message may name of every finding, beside what its check ``gives`` (``rules_lib.questions``).
+
+``counted`` and ``allowed`` are ``value`` and ``limit`` with their unit."""
 
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class Names(NamedTuple):
-    """What institutions and items are called, by code. Generic names of drugs name themselves."""
+    """What institutions and items are called, and what items are billed by, all by code.
+
+    Generic names of drugs name themselves; of most items nobody says what they are billed by.
+    """
 
     institutions: Mapping[str, str]
     items: Mapping[str, str]
+    units: Mapping[str, str]
+
+
+class Unit(Words):
+    """What a number is counted in; ``many`` is English for any number but 1."""
+
+    many: str
 
 
 class Wording(BaseModel):
@@ -38,8 +54,10 @@ class Wording(BaseModel):
     subject: Words
     joint: Words
     unknown: Words
+    units: Mapping[str, Unit]
     oddities: Mapping[str, Words]
     undisputed: Words
+    posted: Words
     named: Words
     on_lines: Words
     in_claims: Words
@@ -73,17 +91,51 @@ def item_names(facts: Facts) -> dict[str, str]:
     return names
 
 
-def finding_sentence(card: Card, finding: Finding, names: Names, lang: str) -> str:
-    """The maker's message filled from the finding, with the items that it is about, in ``zh`` or ``en``.
+def item_units(facts: Facts) -> dict[str, str]:
+    """What items are billed by, by code, as far as the knowledge base says it: 日, 小时."""
+    caps = (point for point in facts.points if isinstance(point.row, DailyCap))
+    return {code: point.row.unit for point in sorted(caps, key=lambda cap: cap.valid_from) for code in point.codes}
 
-    Never raises for a missing word.
-    """
-    message = _in(card.message, lang).format_map(_Filling(finding, names, lang))
+
+def finding_sentence(card: Card, finding: Finding, names: Names, lang: str) -> str:
+    """The maker's message filled from the finding, with the items that it is about, in ``zh`` or ``en``."""
+    message = finding_message(card, finding, names, lang)
     items = [names.items[word] for word in finding.occurrence[1:] if word in names.items]
     if not items:
         return message
     wording = load_wording()
     return _in(wording.subject, lang).format(items=_in(wording.joint, lang).join(items), message=message)
+
+
+def finding_message(card: Card, finding: Finding, names: Names, lang: str) -> str:
+    """The sentence without its items, where these were said before. Never raises for a missing word."""
+    return _in(card.message, lang).format_map(_Filling(card, finding, names, lang))
+
+
+def measured_words(card: Card, finding: Finding, names: Names, lang: str) -> tuple[str, str]:
+    """The value of a finding and its limit with the unit that its maker counts in: ``25 小时``, ``24 小时``."""
+    unit = _unit_of(card, finding, names)
+    return _counted(finding.value, unit, lang), _counted(finding.limit, unit, lang)
+
+
+def _unit_of(card: Card, finding: Finding, names: Names) -> Unit | None:
+    """The unit of a finding's numbers; of several items the last one is counted, which is the one in question."""
+    units = load_wording().units
+    if card.unit is None:
+        return None
+    items = [word for word in finding.occurrence[1:] if word in names.items]
+    if card.unit != "item" or not items:
+        return units[card.unit]
+    written = names.units.get(items[-1])
+    if written is None:
+        return units["drug" if is_drug_code(items[-1]) else "item"]
+    return units.get(written) or units["item"].model_copy(update={"zh": written})
+
+
+def _counted(value: Decimal, unit: Unit | None, lang: str) -> str:
+    if unit is None:
+        return number(value)
+    return f"{number(value)} {unit.many if lang == 'en' and value != 1 else _in(unit, lang)}"
 
 
 def finding_day(finding: Finding) -> str:
@@ -101,10 +153,12 @@ def number(value: Decimal | int | str) -> str:
 class _Filling(dict[str, str]):
     """The words of a message: evidence first, then what the finding itself says; others are called unknown."""
 
-    def __init__(self, finding: Finding, names: Names, lang: str):
+    def __init__(self, card: Card, finding: Finding, names: Names, lang: str):
         super().__init__({name: _word(name, value, lang) for name, value in finding.evidence.items()})
         self.unknown = _in(load_wording().unknown, lang)
         self["undisputed"] = "" if finding.guilty else _in(load_wording().undisputed, lang)
+        posted = finding.evidence.get("posted_at_discharge")
+        self["posted"] = _in(load_wording().posted, lang).format_map(self) if posted else ""
         if "elsewhere" in finding.evidence:
             houses = [names.institutions.get(code, code) for code in finding.evidence["elsewhere"]]
             self["elsewhere"] = _word("elsewhere", houses, lang)
@@ -116,6 +170,7 @@ class _Filling(dict[str, str]):
         self["institution"] = neutral(names.institutions.get(finding.institution, finding.institution))
         self["value"] = number(finding.value)
         self["limit"] = number(finding.limit)
+        self["counted"], self["allowed"] = measured_words(card, finding, names, lang)
 
     def __missing__(self, name: str) -> str:
         return self.unknown

@@ -20,7 +20,7 @@ from knowledge_base.facts import Point
 from knowledge_base.signs import neutral
 from rules_lib.coverage import Cover, covers
 from rules_lib.rule_set import RuleSet
-from rules_lib.wording import item_names, number
+from rules_lib.wording import item_names, item_units, number
 from streams.bus import Bus, Lag
 from streams.handlers.rule_sets import RuleSets
 from streams.messages.vault import Vault
@@ -35,9 +35,9 @@ STATIC = PAGES / "frame" / "static"
 _BUS_PATIENCE = 5
 
 
-OfSet = tuple[Mapping[str, str], Mapping[str, Point], tuple[Cover, ...]]
-"""What is worked out once for each rule set: what its facts call items, the facts by name, and how much it holds of
-each catalogue."""
+OfSet = tuple[Mapping[str, str], Mapping[str, str], Mapping[str, Point], tuple[Cover, ...]]
+"""What is worked out once for each rule set: what its facts call items and what these are billed by, the facts by name,
+and how much it holds of each catalogue."""
 
 _own_heads = cache(load_heads)
 
@@ -46,12 +46,13 @@ _own_heads = cache(load_heads)
 class Shown:
     """What one request works with: the rule set in force as its connection sees it, and what its sender may see today.
 
-    ``items`` holds what the set's facts call items, by code; ``points`` the facts by their names; ``covers`` how much
-    it holds of each catalogue.
+    ``items`` holds what the set's facts call items, ``units`` what these are billed by, both by code; ``points`` the
+    facts by their names; ``covers`` how much it holds of each catalogue.
     """
 
     rule_set: RuleSet
     items: Mapping[str, str]
+    units: Mapping[str, str]
     points: Mapping[str, Point]
     covers: tuple[Cover, ...]
     sight: Sight
@@ -84,7 +85,8 @@ class Desk:
         rule_set = await self.rule_sets.in_force(connection)
         if rule_set.hash not in self._of_sets:
             points = {point.point_id: point for point in rule_set.facts.points}
-            self._of_sets[rule_set.hash] = item_names(rule_set.facts), points, covers(rule_set, _own_heads())
+            names, units = item_names(rule_set.facts), item_units(rule_set.facts)
+            self._of_sets[rule_set.hash] = names, units, points, covers(rule_set, _own_heads())
         sight = Sight(self.today(), onlooker.areas, onlooker.institutions)
         return Shown(rule_set, *self._of_sets[rule_set.hash], sight)
 

@@ -161,10 +161,15 @@ def topic_name(topic: str, topics: Topics, texts: Texts) -> str:
 
 
 def loss_words(amounts: Amounts, texts: Texts) -> str:
-    """The loss of a finding or line, or that it cannot be computed."""
+    """The loss of a finding or line in yuan, or that it cannot be computed."""
     if not amounts.in_question:
         return texts("amounts.none")
-    return texts("amounts.unknown") if amounts.loss is None else formats.money(amounts.loss)
+    return texts("amounts.unknown") if amounts.loss is None else yuan(amounts.loss, texts)
+
+
+def yuan(amount: Decimal, texts: Texts) -> str:
+    """An amount with its unit."""
+    return texts("amounts.of_yuan", amount=formats.money(amount))
 
 
 def method_words(method: str, texts: Texts) -> str:

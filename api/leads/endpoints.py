@@ -32,11 +32,11 @@ from api.leads.models import (
     SessionOut,
     UndoIn,
 )
-from api.leads.view import find_institutions_of
+from api.leads.view import find_names
 from casework.audit import Act
 from casework.decisions import Verdict
 from casework.rights import Right
-from rules_lib.wording import Names, finding_sentence
+from rules_lib.wording import finding_sentence
 from streams.acts.decide import Said
 from streams.store.casework import decisions, listing, queue
 from streams.store.casework.listing import Listed, Listing
@@ -122,7 +122,7 @@ async def get_finding(request: Request, session: Seer, finding_id: str) -> Findi
 async def _findings_out(
     connection: Connection, shown: Shown, texts: Texts, lead_id: str, listed: list[Listed]
 ) -> list[FindingOut]:
-    names = Names(await find_institutions_of(connection, [of.version.finding for of in listed]), shown.items)
+    names = await find_names(connection, shown, [of.version for of in listed])
     found = []
     for of in listed:
         finding = of.version.finding

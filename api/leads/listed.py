@@ -83,11 +83,13 @@ class Said:
 class ListRow:
     """A line in dispute with its share of the money, or a finding that has none (``ordinal`` 0).
 
-    ``ordinal`` says which of the finding's lines it is, ``line_id`` what it is called; ``bill`` is ``None`` where its
+    ``ordinal`` says which of the finding's lines it is, ``line_id`` what it is called; ``first`` is the number of the
+    finding's first row, beside which a page says what holds for all of them; ``bill`` is ``None`` where its
     claim is not to be seen, or does not rest in the store.
     """
 
     number: int
+    first: int
     version: FindingVersion
     ordinal: int
     line_id: str
@@ -215,13 +217,14 @@ def _rows(
             finding_sentence(card, finding, names, texts.lang),
             texts("list.comma").join(law.text for law in law_of(finding, card, shown.points)),
         )
+        first = number + 1
         for ordinal, part in enumerate(finding.guilty, 1):
             number += 1
             key = next(iter(lines_of([part.part])), None)
             bill = bills.get(version.finding_id, {}).get(key) if key is not None else None
             encounter = "" if key is None else neutral(key[1])
-            rows.append(ListRow(number, version, ordinal, line_id(part), encounter, bill, part.amounts, said))
+            rows.append(ListRow(number, first, version, ordinal, line_id(part), encounter, bill, part.amounts, said))
         if not finding.guilty:
             number += 1
-            rows.append(ListRow(number, version, 0, "", "", None, finding.amounts, said))
+            rows.append(ListRow(number, first, version, 0, "", "", None, finding.amounts, said))
     return rows

@@ -2,11 +2,12 @@
 
 import msgspec
 
-from api.frame import formats
+from api.frame.sentences import yuan
 from api.frame.texts import Texts
+from knowledge_base.cards import Card
 from knowledge_base.days import as_date
 from knowledge_base.findings import Finding
-from rules_lib.wording import number
+from rules_lib.wording import Names, measured_words
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -17,24 +18,24 @@ class Difference(msgspec.Struct, frozen=True):
     after: str
 
 
-def differences(before: Finding, after: Finding, texts: Texts) -> list[Difference]:
+def differences(before: Finding, after: Finding, card: Card, names: Names, texts: Texts) -> list[Difference]:
     """What two versions of a finding say otherwise, in the order in which it matters."""
-    told = [
-        Difference(what, old, new)
-        for (what, old), (_, new) in zip(_told(before, texts), _told(after, texts), strict=True)
-    ]
+    old, new = (_told(finding, card, names, texts) for finding in (before, after))
+    told = [Difference(what, was, new[what]) for what, was in old.items()]
     return [difference for difference in told if difference.before != difference.after]
 
 
-def _told(finding: Finding, texts: Texts) -> list[tuple[str, str]]:
+def _told(finding: Finding, card: Card, names: Names, texts: Texts) -> dict[str, str]:
+    """What a finding says, by the key of its text, every number with its unit."""
     amounts = finding.amounts
-    return [
-        ("in_question", formats.money(amounts.in_question)),
-        ("in_fund", formats.money(amounts.in_fund)),
-        ("loss", texts("amounts.unknown") if amounts.loss is None else formats.money(amounts.loss)),
-        ("value", number(finding.value)),
-        ("limit", number(finding.limit)),
-        ("lines", str(len(finding.guilty))),
-        ("days", " – ".join(as_date(day).isoformat() for day in (finding.first_day, finding.last_day))),
-        ("institution", finding.institution),
-    ]
+    value, limit = measured_words(card, finding, names, texts.lang)
+    return {
+        "in_question": yuan(amounts.in_question, texts),
+        "in_fund": yuan(amounts.in_fund, texts),
+        "loss": texts("amounts.unknown") if amounts.loss is None else yuan(amounts.loss, texts),
+        "value": value,
+        "limit": limit,
+        "lines": texts("revisions.of_lines", count=len(finding.guilty)),
+        "days": " – ".join(as_date(day).isoformat() for day in (finding.first_day, finding.last_day)),
+        "institution": finding.institution,
+    }

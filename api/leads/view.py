@@ -229,20 +229,22 @@ async def _evidence(connection: Connection, shown: Shown, listed: Listed, names:
     return Evidence(
         listed=listed,
         card=shown.cards[version.maker.id],
-        changed=await _find_differences(connection, listed, texts),
+        changed=await _find_differences(connection, listed, shown.cards[version.maker.id], names, texts),
         law=law_of(version.finding, shown.cards[version.maker.id], shown.points),
         heirs=await find_heirs(connection, version.area, [version.finding_id], shown.sight),
         **of_patient,
     )
 
 
-async def _find_differences(connection: Connection, listed: Listed, texts: Texts) -> list[Difference]:
+async def _find_differences(
+    connection: Connection, listed: Listed, card: Card, names: Names, texts: Texts
+) -> list[Difference]:
     """What a finding says otherwise than when it was decided on."""
     version = listed.version
     if not listed.cited_version or listed.cited_version == version.version:
         return []
     cited = await load_version(connection, version.area, version.finding_id, listed.cited_version)
-    return [] if cited is None else differences(cited.finding, version.finding, texts)
+    return [] if cited is None else differences(cited.finding, version.finding, card, names, texts)
 
 
 async def load_evidence(
@@ -256,7 +258,8 @@ async def load_evidence(
 
 async def find_names(connection: Connection, shown: Shown, versions: Iterable[FindingVersion]) -> Names:
     """What findings call institutions and items."""
-    return Names(await find_institutions_of(connection, [version.finding for version in versions]), shown.items)
+    institutions = await find_institutions_of(connection, [version.finding for version in versions])
+    return Names(institutions, shown.items, shown.units)
 
 
 _NOTHING_READ: dict[str, Any] = {

@@ -1,5 +1,7 @@
 """The audit log: who did what, and to what. Its filter stands in the address."""
 
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -11,7 +13,7 @@ from api.access.sessions import Session, frame_of
 from api.frame.addresses import MOST_WHOLE, Links, as_day
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import render
-from casework.audit import Act
+from casework.audit import Act, Entry
 from casework.rights import Right
 from streams.store.casework.holders import find_held
 from streams.store.people import audit
@@ -61,6 +63,7 @@ async def show_audit(
         "people/audit.html",
         frame,
         entries=entries,
+        runs=runs(entries),
         held=held,
         topics=shown.topics,
         chosen=chosen,
@@ -69,6 +72,12 @@ async def show_audit(
         next=links(before=entries[-1].seq) if len(entries) == PAGE else None,
         is_first=before == MOST_WHOLE,
     )
+
+
+def runs(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """Entries in their order, those together in which one person looked at evidence time after time."""
+    together = groupby(entries, lambda entry: entry.by if entry.act == Act.SAW_EVIDENCE else entry.seq)
+    return [list(run) for _, run in together]
 
 
 def links_of(chosen: EntryFilter) -> Links:

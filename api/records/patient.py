@@ -131,7 +131,7 @@ async def _load(connection: Connection, shown: Shown, patient: Patient, year: in
         months=_months(patient, chosen),
         findings=findings,
         timeline=timeline_between(first, last, open_, patient.history, places, texts),
-        names=Names({**named.institutions, **places}, named.items),
+        names=named._replace(institutions={**named.institutions, **places}),
         last=last,
     )
 

@@ -9,7 +9,7 @@ from deploy.commands.output import Failure, Json, Opened, note, on_trial, print_
 from knowledge_base.days import as_date
 from knowledge_base.findings import Finding
 from rules_lib.rule_set import RuleSet
-from rules_lib.wording import Names, finding_sentence, item_names
+from rules_lib.wording import Names, finding_sentence, item_names, item_units, measured_words
 from streams.jobs.explaining import Explanation, Reproduced
 from streams.jobs.explaining import explain as explain_finding
 from streams.messages.versions import encode_version
@@ -56,7 +56,7 @@ async def _findings(
             )
         following = rows[-1].finding_id if len(rows) == most else None
         codes = {row.finding.institution for row in rows} | {w for row in rows for w in row.finding.occurrence[1:2]}
-        names = Names(await find_institution_names(connection, codes), item_names(shown.facts))
+        names = Names(await find_institution_names(connection, codes), *_items(shown))
         if json:
             print_json({"findings": [_words(row, shown) for row in rows], "next": following})
             return
@@ -126,6 +126,19 @@ _VERDICTS = {
 }
 
 
+def _items(rule_set: RuleSet) -> tuple[dict[str, str], dict[str, str]]:
+    """What a set's facts call items, and what these are billed by."""
+    return item_names(rule_set.facts), item_units(rule_set.facts)
+
+
+def _measured(finding: Finding, rule_set: RuleSet) -> str:
+    """What was measured and the limit, with their unit where the set has a card of the maker."""
+    card = rule_set.cards.get(finding.maker_id)
+    if card is None:
+        return f"{finding.value} > {finding.limit}"
+    return " > ".join(measured_words(card, finding, Names({}, *_items(rule_set)), "zh"))
+
+
 def _line_ids(finding: Finding) -> str:
     return ", ".join(guilty.part[-1] for guilty in finding.guilty)
 
@@ -141,7 +154,7 @@ def _show(answer: Explanation, rule_set: RuleSet) -> None:
             ("版本 version", f"{stored.version} {stored.change.value} ({stored.cause})"),
             ("规则 rule", f"{stored.finding.maker_id} {rule.title.zh if rule else ''}"),
             ("规则集 set", stored.maker.set),
-            ("测得与上限 value, limit", f"{stored.finding.value} > {stored.finding.limit}"),
+            ("测得与上限 value, limit", _measured(stored.finding, rule_set)),
             ("重算 judged again", "有此疑点 / found" if answer.again else "无此疑点 / not found"),
             (f"涉疑明细 {len(stored.finding.guilty)} guilty lines, 编号 ids", _line_ids(stored.finding)),
             ("知识点 points", ", ".join(stored.finding.points)),

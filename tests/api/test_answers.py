@@ -159,7 +159,9 @@ async def test_the_last_answer_holds_a_blank_one_changes_nothing_and_what_was_sa
     assert {entry[:3] for entry in await _kept(connection)} == {
         (first, 1, "agreed"), (second, 1, "agreed"), (first, 1, "disputed"),
     }  # fmt: skip
-    assert len(page.partition('id="files-title"')[2].split("<li>")) == 3
+    assert len(page.partition('id="files-title"')[2].split("<li>")) == 2, (
+        "the file that was read just now is told above"
+    )
 
 
 async def test_a_row_of_a_revised_or_withdrawn_finding_is_refused(

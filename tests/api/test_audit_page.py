@@ -104,7 +104,8 @@ async def test_entries_are_those_that_are_chosen_and_in_sight(
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(found) for found in re.findall(r'<tr><td class="n"[^>]*>([0-9]+)</td>', text)]
+    """The entries of a page in their order, also those that are folded into one row."""
+    return [int(found) for found in re.findall(r'(?:<tr><td class="n"[^>]*>|<li data-seq=")([0-9]+)["<]', text)]
 
 
 async def test_the_page_lists_them_page_by_page(
@@ -126,6 +127,39 @@ async def test_the_page_lists_them_page_by_page(
         assert found == expected, words
 
 
+async def test_what_one_person_looked_at_time_after_time_is_one_row_that_opens(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, entries: list[asyncpg.Record]
+) -> None:
+    """Another person, or another act, ends a row; the log has every entry."""
+    looks = [
+        (1, "one", Act.SAW_EVIDENCE),
+        (2, "other", Act.SAW_EVIDENCE),
+        (3, "other", Act.SAW_EVIDENCE),
+        (4, "other", Act.DECIDED),
+        (5, "other", Act.SAW_EVIDENCE),
+        (6, "other", Act.SAW_EVIDENCE),
+        (7, "other", Act.SAW_EVIDENCE),
+    ]
+    await connection.execute("truncate audit_log")
+    for seq, by, act in looks:
+        words = (seq, FIRST + timedelta(minutes=seq), by, act, json.dumps({"lead": f"{seq:032x}"}))
+        await connection.execute("insert into audit_log values ($1, $2, $3, $4, $5, '', '')", *words)
+    text = (await client.get("/audit")).text
+    assert _numbers(text) == [7, 6, 5, 4, 3, 2, 1]
+    rows = [re.sub(r"<[^>]+>|\s+", " ", row) for row in text.partition("<tbody>")[2].split("<tr>")[1:]]
+    assert [re.sub(" +", " ", row).strip()[:8].strip() for row in rows] == [
+        "5 至 7 20",
+        "4 2026-0",
+        "2 至 3 20",
+        "1 2026-0",
+    ]
+    assert "2026-03-01 23:05 至 2026-03-01 23:07" in re.sub(" +", " ", rows[0])
+    assert ["次" in row for row in rows] == [True, False, True, False]
+    assert "<summary>3 次</summary>" in text
+    assert f'href="/leads/{6:032x}"' in text
+    assert len(await find_entries(connection, EntryFilter(), Sight(DAY), 2**31, 100)) == len(looks)
+
+
 async def test_what_an_entry_is_about_is_a_link_where_there_is_a_page(
     client: httpx.AsyncClient, entries: list[asyncpg.Record]
 ) -> None:
@@ -139,6 +173,20 @@ async def test_what_an_entry_is_about_is_a_link_where_there_is_a_page(
     assert 'href="/people/of/wang.li"' in text
     assert 'href="/status/dead-letters?state=all&amp;seq=1"' in text
     assert f"{NAMES[COUNTY]} 2026 年" in text
+
+
+async def test_what_was_handed_out_and_read_in_is_told_in_words(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, entries: list[asyncpg.Record]
+) -> None:
+    await connection.execute("truncate audit_log")
+    read = {"file": "1", "agreed": "2", "disputed": "3", "blank": "4", "refused": "5"}
+    for seq, (act, about) in enumerate([(Act.EXPORTED, {"rows": "7", "form": "page"}), (Act.ANSWERED, read)], 1):
+        words = (seq, FIRST, "one", act, json.dumps({"lead": "0" * 32, **about}))
+        await connection.execute("insert into audit_log values ($1, $2, $3, $4, $5, '', '')", *words)
+    text = re.sub(r"<[^>]+>|\s+", " ", (await client.get("/audit")).text)
+    said = re.sub(" +", " ", text)
+    for words in ("行数 7", "打印页", "文件 1", "同意 2", "异议 3", "空白 4", "未接收 5"):
+        assert f" {words} " in said
 
 
 async def test_a_lead_leads_to_what_was_done_to_it_and_one_who_has_it_is_named(

@@ -260,8 +260,8 @@ def test_a_lead_is_taken_and_given_back_by_keyboard(browser: Browser, console: C
         _look(page, "queue-mine", "light")
         page.goto(lead)
         with page.expect_navigation():
-            page.get_by_text("退回，不再经办").press("Enter")
-        _has_text(page, "经办：未分派")
+            page.get_by_text("不再经办").press("Enter")
+        _has_text(page, "还没有人经办")
         assert visited.errors == []
 
 

@@ -253,7 +253,7 @@ async def test_lead_and_finding_are_described(client: httpx.AsyncClient) -> None
     assert (detail["pages"], len(detail["findings"])) == (2, 4)
     name = detail["findings"][0]["finding_id"]
     finding = (await client.get(f"/api/findings/{name}", params={"lang": "en"})).json()
-    assert "bed days billed" in finding["sentence"]
+    assert "bed charges for" in finding["sentence"]
     assert finding["guilty"][0]["amounts"]["in_question"] == "30.00"
     assert len(finding["involved"]) == int(finding["limit"])
 

@@ -121,6 +121,25 @@ async def test_a_finding_without_lines_has_a_row(
     assert row["疑点"]
 
 
+async def test_of_a_finding_of_several_lines_a_page_says_sentence_and_law_once_and_a_workbook_by_row(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion], rule_set: RuleSet
+) -> None:
+    """Rows of a workbook are sorted and filtered, so each stands for itself."""
+    lead, (first, *rest) = await lead_of(client), _of_lead(versions)
+    (guilty,) = first.finding.guilty
+    several = next_version(first, guilty=(guilty, replace(guilty, part=(*guilty.part[:2], "another"))))
+    await _apply(connection, [several], rule_set)
+    rows = rows_of(await download(client, lead))
+    own = [row for row in rows if row["疑点编号"] == several.finding_id]
+    assert len(own) == 2
+    assert [row["疑点"] for row in own] == 2 * [own[0]["疑点"]]
+    assert [row["依据"] for row in own] == 2 * [own[0]["依据"]]
+    page = (await client.get(f"/leads/{lead}/list")).text
+    assert page.count(own[0]["疑点"]) == 1
+    assert page.count(f"同第 {own[0]['序号']} 行<") == 2, "sentence and law"
+    assert page.count(own[0]["依据"]) == len(rest) + 1
+
+
 async def test_what_does_not_count_is_not_listed(
     client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion], rule_set: RuleSet
 ) -> None:
@@ -270,7 +289,7 @@ async def test_a_long_list_takes_no_more_memory_than_a_short_one(
     assert lead is not None
     head = ListHead(lead, "虚构县中医院", "住院与床位", None, TODAY)
     version = _of_lead(versions)[0]
-    row = ListRow(1, version, 1, "L1", "S1", None, version.finding.amounts, Said("问题", "疑点" * 20, "依据" * 40))
+    row = ListRow(1, 1, version, 1, "L1", "S1", None, version.finding.amounts, Said("问题", "疑点" * 20, "依据" * 40))
     few, many = (_memory_for(count, row, head, tmp_path) for count in (1000, 3000))
     assert (many - few) / 2000 < 100, "bytes a row, of the thousands that it has"
     assert len(rows_of((tmp_path / "list.xlsx").read_bytes())) == 3000

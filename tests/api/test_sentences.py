@@ -25,10 +25,10 @@ from tests.streams.more_bad_messages import more_bad
 def test_loss_and_its_method_have_words() -> None:
     zh = load_texts("zh")
     assert loss_words(Amounts(Decimal(3), Decimal(2), None, ""), zh) == "无法计算"
-    assert loss_words(Amounts(Decimal(3), Decimal(2), Decimal("1.5"), ""), zh) == "1.50"
+    assert loss_words(Amounts(Decimal(3), Decimal(2), Decimal("1.5"), ""), zh) == "1.50 元"
     assert loss_words(Amounts(Decimal(0), Decimal(0), None, ""), zh) == "不涉及"
     assert "DRG" in method_words("payment_method drg", zh)
-    assert method_words("payment_method missing", zh) == "缺付费方式，无法计算"
+    assert method_words("payment_method missing", zh) == "缺付费方式"
     assert method_words("a new method", zh) == "a new method"
 
 

@@ -42,7 +42,7 @@ def test_english_holds_whether_it_counts_one_or_many() -> None:
     """A number stands behind what it counts ("Leads: 1"), but for limits, which are never 1."""
     en = load_texts("en").texts
     counting = {key for key, text in en.items() if COUNTED.search(text)}
-    assert counting == {"account.new", "faults.longest", "faults.too_long", "letters.bytes_cut"}
+    assert counting == {"account.new", "faults.longest", "faults.too_long", "letters.bytes_cut", "list.bounded"}
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)

@@ -16,9 +16,9 @@ from rules_lib.cases import run_case
 from rules_lib.checks import details
 from rules_lib.rule import Rule
 from rules_lib.rule_set import RuleSet
-from rules_lib.wording import Names, finding_day, finding_sentence, item_names, load_wording, number
+from rules_lib.wording import Names, finding_day, finding_sentence, item_names, item_units, load_wording, number
 
-NOBODY = Names({}, {})
+NOBODY = Names({}, {}, {})
 
 
 def _hits(rule: Rule, rule_set: RuleSet) -> list[Finding]:
@@ -32,13 +32,13 @@ def _first(rule_id: str, rule_set: RuleSet) -> tuple[Rule, Finding]:
 
 
 def test_sentence_names_item_days_and_institutions(rule_set: RuleSet) -> None:
-    names = Names({"H1": "甲院", "H2": "乙院"}, item_names(rule_set.facts))
+    names = Names({"H1": "甲院", "H2": "乙院"}, item_names(rule_set.facts), item_units(rule_set.facts))
     rule, elsewhere = _first("FW10000005", rule_set)
     sentence = finding_sentence(rule, elsewhere, names, "zh")
     for word in ("2026-03-01", "2026-03-07", "2026-03-04", "甲院", "乙院"):
         assert word in sentence
     assert "争议" not in sentence
-    padded = Names({"H1": "甲\u200b院", "H2": "乙\u200b院"}, {})
+    padded = Names({"H1": "甲\u200b院", "H2": "乙\u200b院"}, {}, {})
     assert finding_sentence(rule, elsewhere, padded, "zh").count(r"\u200b院") == 2
     rule, period = _first("FW10000003", rule_set)
     assert finding_sentence(rule, period, names, "zh").startswith("糖化血红蛋白测定：2026-03-15")
