@@ -7,6 +7,7 @@ What it comes to is a commutative function of its findings: the order in which t
 
 import hashlib
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
 from typing import NamedTuple
@@ -44,7 +45,8 @@ class LeadFinding(msgspec.Struct, frozen=True):
     those on which somebody decided, whatever became of them. ``at_stake`` in yuan, of detectors.
 
     ``verdict`` says what was decided on it, ``is_changed`` that it is another version than the one decided on,
-    ``is_new`` that nobody who decided on the lead can have seen it.
+    ``is_new`` that nobody who decided on the lead can have seen it. ``came_at`` (UTC) is when it came before people;
+    ``None`` where that was not kept.
     """
 
     subject: Subject
@@ -58,6 +60,7 @@ class LeadFinding(msgspec.Struct, frozen=True):
     verdict: Verdict | None = None
     is_changed: bool = False
     is_new: bool = False
+    came_at: datetime | None = None
 
     @property
     def counts_from(self) -> Day:
@@ -80,7 +83,8 @@ class Totals(msgspec.Struct, frozen=True):
     findings, each subject's once with the greatest amount, and never part of ``in_question``. ``people`` counts
     patients. ``lane`` is that of data quality where all findings are of makers of that lane.
     ``undecided`` and ``decided`` count the findings that stand, ``fresh`` those of the undecided ones that came after
-    the last decision, ``changed`` the decided ones that became something else, or nothing, since.
+    the last decision, ``changed`` the decided ones that became something else, or nothing, since. ``came_at`` is when
+    the latest of the undecided ones came.
     """
 
     from_day: Day
@@ -100,6 +104,7 @@ class Totals(msgspec.Struct, frozen=True):
     decided: int
     fresh: int
     changed: int
+    came_at: datetime | None
 
 
 def lead_key(version: FindingVersion, topic: str) -> LeadKey:
@@ -151,7 +156,7 @@ class _Running:
 
     def totals(self, from_day: Day) -> Totals:
         state = next((state for state in STATES if state in self.of_states), self.otherwise)
-        sums = self.of_states.get(state, _Sums())
+        sums, undecided = (self.of_states.get(of, _Sums()) for of in (state, "open"))
         losses = [line.loss for line in sums.lines.values() if line.loss is not None]
         return Totals(
             from_day=from_day,
@@ -167,10 +172,11 @@ class _Running:
             severity=sums.severity,
             at_stake=sum(sums.at_stake.values(), ZERO),
             lane=Lane.DATA_QUALITY if self.lanes == {Lane.DATA_QUALITY} else Lane.INSPECTION,
-            undecided=self.of_states["open"].findings if "open" in self.of_states else 0,
+            undecided=undecided.findings,
             decided=sum(sums.findings for state, sums in self.of_states.items() if state != "open"),
             fresh=self.fresh,
             changed=self.changed,
+            came_at=undecided.came_at,
         )
 
 
@@ -184,6 +190,7 @@ class _Sums:
         self.lines: dict[str, Dispute] = {}
         self.newest_day: Day | None = None
         self.severity = Severity.WATCH
+        self.came_at: datetime | None = None
 
     def add(self, finding: LeadFinding) -> None:
         self.findings += 1
@@ -193,6 +200,7 @@ class _Sums:
             self.at_stake[finding.subject] = max(finding.at_stake, self.at_stake.get(finding.subject, ZERO))
         self.newest_day = max(self.newest_day or FIRST_DAY, finding.last_day)
         self.severity = min(self.severity, finding.severity)
+        self.came_at = max(filter(None, (self.came_at, finding.came_at)), default=None)
         for dispute in finding.disputes:
             earlier = self.lines.get(dispute.line)
             self.lines[dispute.line] = dispute if earlier is None else _greatest(earlier, dispute)
