@@ -76,7 +76,7 @@ async def show_lead(request: Request, session: Seer, lead_id: str, kept: Kept, a
         lead, may = view.lead, session.rights
         comments = await find_comments(connection, lead.area, lead_id) if Right.SEE_COMMENTS in may else []
         colleagues = await find_possible(connection, lead.area, lead.institution) if Right.DECIDE in may else []
-        following = await find_following(connection, request, lead_id, asked, shown.sight)
+        following = await find_following(connection, request, lead_id, asked, shown)
         frame = await frame_of(connection, session)
     if view.evidence is not None:
         await note(request, session, Act.SAW_EVIDENCE, lead=lead_id, finding=view.evidence.version.finding_id)

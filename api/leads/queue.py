@@ -2,19 +2,22 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from api.access.callers import Seer
 from api.access.kept import Kept
 from api.access.routes import Route
 from api.access.sessions import frame_of
-from api.frame.addresses import Links
+from api.frame.addresses import MOST_WHOLE, Links
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import render, texts_of
 from api.frame.sentences import topic_name
-from api.leads.filters import PAGE, STATES, Chosen, check_filter, encode_cursor, links_of, live_cards
+from api.leads.filters import PAGE, STATES, Chosen, checked, encode_cursor, items_like, links_of, live_cards
+from api.leads.news import find_news
+from api.leads.saved import find_saved
 from streams.store.casework import queue
 from streams.store.casework.queue import SORTS, Lead, LeadFilter
 
@@ -22,14 +25,23 @@ router = APIRouter(include_in_schema=False, route_class=Route)
 
 
 @router.get("/")
-async def show_queue(request: Request, session: Seer, chosen: Chosen, kept: Kept) -> Response:
+async def show_queue(
+    request: Request,
+    session: Seer,
+    chosen: Chosen,
+    kept: Kept,
+    done: Annotated[int | None, Query(ge=0, le=MOST_WHOLE)] = None,
+) -> Response:
+    """A page of the queue; ``done`` is the saved filter with which something was just done."""
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:
         shown = await desk.find_shown(connection, session)
-        check_filter(chosen, shown)
+        chosen = checked(chosen, shown)
         leads = await queue.find_leads(connection, chosen, shown.sight)
         counts = await queue.find_counts(connection, chosen, shown.sight)
         choices = await queue.find_choices(connection, shown.sight)
+        news = await find_news(connection, session, chosen.lane, shown.sight)
+        saved = await find_saved(connection, request, session, shown, chosen, done)
         frame = await frame_of(connection, session)
     links = links_of(chosen)
     of_lanes = {lane: _count(of_states, chosen) for lane, of_states in counts.items()}
@@ -44,6 +56,9 @@ async def show_queue(request: Request, session: Seer, chosen: Chosen, kept: Kept
         counts=of_states,
         total=_count(of_states, chosen),
         chosen=chosen,
+        news=news,
+        saved=saved,
+        items_like=items_like(chosen.item, shown) if chosen.item and not chosen.items else [],
         links=links,
         place=links().partition("?")[2],
         encode_cursor=encode_cursor,
