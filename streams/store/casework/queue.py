@@ -188,10 +188,11 @@ _LEADS = """
     left join institutions i on i.institution = q.institution
 """
 
-# That a lead holds a finding that counts today and is of some kind.
-_HOLDS = """(t.area, t.lead_id) in (
-    select f.area, f.lead_id from lead_findings f join makers m on m.id = f.rule_id and m.live
-    where f.is_open and {} and (f.excuse_until is null or f.excuse_until < $1))"""
+# That a lead holds a finding that counts today and is of some kind. Such leads are found first, and then looked up by
+# their names: left to choose, the store may ask each lead of the queue for its findings.
+_HOLDS = """t.lead_id = any(array(
+    select distinct f.lead_id from lead_findings f join makers m on m.id = f.rule_id and m.live
+    where f.is_open and {} and (f.excuse_until is null or f.excuse_until < $1)))"""
 
 # Fields of a filter by the condition that they are.
 _NARROWING = {
