@@ -26,7 +26,7 @@ from api.frame.methods import AnswersHead, say_methods
 from api.frame.render import render_error, texts_of
 from api.frame.site import HERE, Site
 from api.frame.texts import half_of
-from api.leads import answers, bulk, endpoints, lists, queue, trials
+from api.leads import answers, bulk, endpoints, lists, queue, saving, trials
 from api.leads import page as lead
 from api.operation import lag, letters, reconciliation, status
 from api.operation.health import health_router
@@ -58,7 +58,7 @@ SECURITY_HEADERS = {
 
 
 #: The pages and the interface, by what they are about.
-_LEADS = (queue, bulk, lead, lists, answers, trials, endpoints)
+_LEADS = (queue, bulk, saving, lead, lists, answers, trials, endpoints)
 _RECORDS = (search, claim, patient, institution)
 _OPERATION = (status, reconciliation, letters, lag)
 _PEOPLE = (people, account, audit)

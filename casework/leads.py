@@ -8,6 +8,7 @@ What it comes to is a commutative function of its findings: the order in which t
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
 from typing import NamedTuple
@@ -47,7 +48,8 @@ class LeadFinding(msgspec.Struct, frozen=True):
 
     ``backer`` is its maker; ``at_stake`` in yuan, of detectors.
     ``verdict`` says what was decided on it, ``is_changed`` that it is another version than the one decided on,
-    ``is_new`` that nobody who decided on the lead can have seen it.
+    ``is_new`` that nobody who decided on the lead can have seen it. ``came_at`` (UTC) is when it came before people;
+    ``None`` where that was not kept.
     """
 
     subject: Subject
@@ -62,6 +64,7 @@ class LeadFinding(msgspec.Struct, frozen=True):
     verdict: Verdict | None = None
     is_changed: bool = False
     is_new: bool = False
+    came_at: datetime | None = None
 
     @property
     def counts_from(self) -> Day:
@@ -85,7 +88,8 @@ class Totals(msgspec.Struct, frozen=True):
     patients. ``lane`` is that of data quality where all findings are of makers of that lane. ``expected`` tells
     money in question and at stake by maker, each line and subject with the one of the highest bound; the most first.
     ``undecided`` and ``decided`` count the findings that stand, ``fresh`` those of the undecided ones that came after
-    the last decision, ``changed`` the decided ones that became something else, or nothing, since.
+    the last decision, ``changed`` the decided ones that became something else, or nothing, since. ``came_at`` is when
+    the latest of the undecided ones came.
     """
 
     from_day: Day
@@ -106,6 +110,7 @@ class Totals(msgspec.Struct, frozen=True):
     decided: int
     fresh: int
     changed: int
+    came_at: datetime | None
 
 
 def lead_key(version: FindingVersion, topic: str) -> LeadKey:
@@ -157,7 +162,7 @@ class _Running:
 
     def totals(self, from_day: Day) -> Totals:
         state = next((state for state in STATES if state in self.of_states), self.otherwise)
-        sums = self.of_states.get(state, _Sums())
+        sums, undecided = (self.of_states.get(of, _Sums()) for of in (state, "open"))
         losses = [line.loss for line in sums.lines.values() if line.loss is not None]
         return Totals(
             from_day=from_day,
@@ -174,10 +179,11 @@ class _Running:
             at_stake=sum(sums.at_stake.values(), ZERO),
             expected=sums.expected(),
             lane=Lane.DATA_QUALITY if self.lanes == {Lane.DATA_QUALITY} else Lane.INSPECTION,
-            undecided=self.of_states["open"].findings if "open" in self.of_states else 0,
+            undecided=undecided.findings,
             decided=sum(sums.findings for state, sums in self.of_states.items() if state != "open"),
             fresh=self.fresh,
             changed=self.changed,
+            came_at=undecided.came_at,
         )
 
 
@@ -192,6 +198,7 @@ class _Sums:
         self.backers: dict[str | Subject, Backer] = {}
         self.newest_day: Day | None = None
         self.severity = Severity.WATCH
+        self.came_at: datetime | None = None
 
     def add(self, finding: LeadFinding) -> None:
         self.findings += 1
@@ -202,6 +209,7 @@ class _Sums:
             self._back(finding.subject, finding.backer)
         self.newest_day = max(self.newest_day or FIRST_DAY, finding.last_day)
         self.severity = min(self.severity, finding.severity)
+        self.came_at = max(filter(None, (self.came_at, finding.came_at)), default=None)
         for dispute in finding.disputes:
             earlier = self.lines.get(dispute.line)
             self.lines[dispute.line] = dispute if earlier is None else _greatest(earlier, dispute)

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 
 from fastapi import Request, Response
 
@@ -25,7 +26,7 @@ from casework.audit import Act
 from casework.rights import Right
 from streams.store.judgements.published import PROGRAM
 from streams.store.operation.status import find_received
-from streams.store.people import audit, kept_forms, tokens, users
+from streams.store.people import audit, kept_forms, tokens, users, visits
 from streams.store.sessions import Connection, borrowed
 
 FIRST_LOGIN = "inspector"
@@ -35,12 +36,14 @@ FIRST_LOGIN = "inspector"
 class Session:
     """Who is signed in, and the token that forms of this session carry. A machine has no roles, but the rights of its
     token (``granted``), and no forms. Whose password was given by somebody else (``password_given``) may enter, and
-    nothing more, until they chose another."""
+    nothing more, until they chose another. ``before_at`` (UTC) is when they were here last before this visit, ``None``
+    where they never were."""
 
     account: Account
     csrf: str
     granted: frozenset[Right] = frozenset()
     password_given: bool = False
+    before_at: datetime | None = None
 
     @property
     def login(self) -> str:
@@ -150,11 +153,14 @@ async def find_visitor(request: Request) -> Session | Ended | None:
         return None
     async with borrowed(desk_of(request).pool) as connection:
         found = await users.find_session(connection, _token_hash(token))
-    if found is None:
-        return None
-    if not found.is_open:
-        return Ended(found.account.login)
-    return Session(found.account, csrf_token(token), password_given=found.password_given)
+        if found is None:
+            return None
+        login, before_at = found.account.login, found.before_at
+        if not found.is_open:
+            return Ended(login)
+        if found.is_to_note:
+            before_at = await visits.note_use(connection, login)
+    return Session(found.account, csrf_token(token), password_given=found.password_given, before_at=before_at)
 
 
 async def _find_machine(request: Request, bearer: str) -> Session | None:

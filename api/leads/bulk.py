@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -17,12 +18,12 @@ from api.frame.addresses import Whole, as_day
 from api.frame.desk import Desk, desk_of, snapshot
 from api.leads import acts
 from api.leads.days import days_held
-from api.leads.filters import address_in, filter_of
+from api.leads.filters import address_in, filter_of, unfit_words
 from casework.accounts import LONGEST_LOGIN
 from casework.rights import Right
 from streams.acts.bulk import MOST, Wanted, Wish
 from streams.store.casework import queue
-from streams.store.casework.queue import Lead, LeadFilter
+from streams.store.casework.queue import Lead
 
 router = APIRouter(include_in_schema=False, route_class=Route)
 
@@ -52,7 +53,7 @@ async def do(
     wanted = Wanted(wish, to or None, None if day is None else day.toordinal())
     try:
         if everything:
-            of = await _find_all(request, session, filter_of(request, list))
+            of = await _find_all(request, session, list)
         else:
             of = {lead_id: login or None for lead_id, _, login in (tick.partition(":") for tick in ticked)}
         number = await acts.do_bulk(desk_of(request), session, of, wanted)
@@ -74,8 +75,11 @@ async def undo(request: Request, session: Decider, number: Whole, list: Place = 
 @router.post("/leads/next", max_body_size=KB)
 async def take_next(request: Request, session: Decider, list: Place = "") -> Response:
     """Takes the first open lead of a queue that nobody has, and opens it."""
-    free = replace(filter_of(request, list), holder="", states=("open",), after=None, limit=TRIED)
-    taken = await _take_first(desk_of(request), session, await _find_leads(request, session, free))
+    try:
+        free = await _find_leads(request, session, list, holder="", states=("open",), limit=TRIED)
+    except acts.Refused as refused:
+        await refuse(request, session, "/", refused.problem)
+    taken = await _take_first(desk_of(request), session, free)
     if taken is None:
         await refuse(request, session, _queue(list), "nobody_free")
     return RedirectResponse(address_in(list, taken), HTTPStatus.SEE_OTHER)
@@ -100,16 +104,20 @@ def _queue(query: str, did: int | None = None) -> str:
     return f"/?{'&'.join(words)}" if words else "/"
 
 
-async def _find_all(request: Request, session: Session, chosen: LeadFilter) -> Mapping[str, str | None]:
-    """All leads of a queue with whom they are seen: with nobody, unless the queue is of one's own or of somebody's.
+async def _find_all(request: Request, session: Session, query: str) -> Mapping[str, str | None]:
+    """All leads of a queue with whom they are seen: with nobody, unless they are one's own or the queue is somebody's.
     So those that colleagues have are left alone. One more than an act takes tells that there are too many."""
-    leads = await _find_leads(request, session, replace(chosen, after=None, limit=MOST + 1))
-    named = {chosen.holder or None, session.login}
+    leads = await _find_leads(request, session, query, limit=MOST + 1)
+    named = {dict(parse_qsl(query)).get("who"), session.login}
     return {lead.lead_id: lead.assignee if lead.assignee in named else None for lead in leads}
 
 
-async def _find_leads(request: Request, session: Session, chosen: LeadFilter) -> list[Lead]:
+async def _find_leads(request: Request, session: Session, query: str, **more: object) -> list[Lead]:
+    """The leads of a queue. Raises ``Refused`` for an address that is none: nobody saw the list that it would show."""
     desk = desk_of(request)
     async with snapshot(desk.pool) as connection:
         shown = await desk.find_shown(connection, session)
+        if unfit_words(request, query, shown):
+            raise acts.Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "list_unfit", "no queue has such an address")
+        chosen = replace(filter_of(request, query, shown), after=None, **more)
         return await queue.find_leads(connection, chosen, shown.sight)

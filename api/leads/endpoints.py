@@ -18,7 +18,7 @@ from api.frame.sentences import lead_sentence
 from api.frame.texts import Texts
 from api.leads import acts
 from api.leads.choosing import PAGE
-from api.leads.filters import Chosen, check_filter, encode_cursor
+from api.leads.filters import Chosen, encode_cursor, fully_checked
 from api.leads.law import law_of
 from api.leads.models import (
     BesideOut,
@@ -76,7 +76,7 @@ async def get_leads(request: Request, session: Seer, chosen: Chosen) -> LeadList
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:
         shown = await desk.find_shown(connection, session)
-        check_filter(chosen, shown)
+        chosen = fully_checked(chosen, shown)
         leads = await queue.find_leads(connection, chosen, shown.sight)
     more = encode_cursor(leads[-1].cursor) if len(leads) == chosen.limit else None
     return LeadList(leads=[LeadOut.of(lead, lead_sentence(lead, shown.topics, texts)) for lead in leads], next=more)

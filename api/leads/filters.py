@@ -3,16 +3,20 @@
 import base64
 import binascii
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, get_args
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from fastapi import Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import ConfigDict, validate_call
+from msgspec.structs import replace
+from pydantic import ConfigDict, ValidationError, validate_call
 
 from api.frame.addresses import Links, as_amount, as_day, unknown_value
 from api.frame.desk import Shown
+from api.frame.known import known_of
+from casework.spelling import folded
 from knowledge_base.cards import Card
 from streams.store.casework.queue import SORTS, Cursor, Lead, LeadFilter
 
@@ -42,6 +46,12 @@ def decode_cursor(text: str) -> Cursor:
 
 ME, NOBODY = "me", "nobody"
 
+MOST_LIKE = 10
+"""Items that are suggested where what was typed is none."""
+
+STILL_COMING = timedelta(minutes=5)
+"""What came so shortly before somebody left may be stored only now, so it is shown again."""
+
 
 def lead_filter(
     request: Request,
@@ -52,6 +62,12 @@ def lead_filter(
     year: Annotated[str | None, Query(description="Service year", pattern=r"^(\d{4})?$")] = None,
     severity: Annotated[Severity, Query(description="Grade of the rule, 1 to 4")] = "",
     maker: Annotated[str | None, Query(description="Rule or detector of which the lead holds a finding")] = None,
+    item: Annotated[
+        str | None, Query(description="Code or name of an item that a finding of the lead names", max_length=200)
+    ] = None,
+    new: Annotated[
+        Literal["", "true"], Query(description="Only what came in since the visit before this one: true")
+    ] = "",
     least: Annotated[str, Query(description="Amount in question at least, yuan")] = "",
     newest_from: Annotated[str | None, Query(description="Newest day not before this day")] = None,
     newest_to: Annotated[str | None, Query(description="Newest day not after this day")] = None,
@@ -73,6 +89,8 @@ def lead_filter(
         year=int(year) if year else None,
         severity=int(severity) if severity else None,
         maker=maker or None,
+        item=item or None,
+        new_since=_new_since(request) if new else None,
         least=as_amount("least", least),
         newest_from=as_day("newest_from", newest_from),
         newest_to=as_day("newest_to", newest_to),
@@ -92,13 +110,33 @@ def _holder(who: str, request: Request) -> str | None:
     return "" if who == NOBODY else who or None
 
 
-def check_filter(chosen: LeadFilter, shown: Shown) -> None:
-    """Raises 422 for a topic that no rule in force has, and for a maker that is none of those shown."""
+def _new_since(request: Request) -> datetime:
+    """Since when something is new to whoever asks."""
+    before: datetime | None = request.state.session.before_at
+    if before is None:
+        raise unknown_value("new", "在这之前没有访问过 / there was no visit before this one")
+    return before - STILL_COMING
+
+
+def checked(chosen: LeadFilter, shown: Shown) -> LeadFilter:
+    """A filter with the codes that its item means, none for an item that nobody knows. Raises 422 for a topic that no
+    rule in force has, and for a maker that is none of those shown."""
     if chosen.topic is not None and chosen.topic not in shown.topics:
         topics = ", ".join(shown.topics)
         raise unknown_value("topic", f"只能是 {topics} 之一 / expected one of {topics}")
     if chosen.maker is not None and chosen.maker not in {card.id for card in live_cards(shown)}:
         raise unknown_value("maker", "没有这样的现行规则或模型 / expected a rule or detector in force")
+    if chosen.item is None:
+        return chosen
+    return replace(chosen, items=known_of(shown.rule_set).meant_by(chosen.item))
+
+
+def fully_checked(chosen: LeadFilter, shown: Shown) -> LeadFilter:
+    """The same, where an item that nobody knows is refused too."""
+    chosen = checked(chosen, shown)
+    if chosen.items == ():
+        raise unknown_value("item", "没有这样的项目 / expected the code or name of an item")
+    return chosen
 
 
 def live_cards(shown: Shown) -> list[Card]:
@@ -108,15 +146,24 @@ def live_cards(shown: Shown) -> list[Card]:
 
 Chosen = Annotated[LeadFilter, Depends(lead_filter)]
 
-_checked: Callable[..., LeadFilter] = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(lead_filter)
+_read: Callable[..., LeadFilter] = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(lead_filter)
 
 
-def filter_of(request: Request, query: str) -> LeadFilter:
+def filter_of(request: Request, query: str, shown: Shown) -> LeadFilter:
     """The filter that a queue's address holds; where no queue would take it, the one that holds where none is said."""
     try:
-        return _checked(request, **dict(parse_qsl(query)))
+        return checked(_read(request, **dict(parse_qsl(query))), shown)
     except (TypeError, ValueError, RequestValidationError):
-        return _checked(request)
+        return _read(request)
+
+
+def unfit_words(request: Request, query: str, shown: Shown) -> list[str]:
+    """The parameters of a queue's address that are unknown today, or say what is; none where a queue takes it."""
+    try:
+        fully_checked(_read(request, **dict(parse_qsl(query))), shown)
+    except (ValidationError, RequestValidationError) as error:
+        return sorted({str(fault["loc"][-1]) for fault in error.errors()})
+    return []
 
 
 def address_in(query: str, lead: Lead) -> str:
@@ -134,6 +181,8 @@ def links_of(chosen: LeadFilter) -> Links:
         "year": chosen.year,
         "severity": chosen.severity,
         "maker": chosen.maker,
+        "item": chosen.item,
+        "new": "true" if chosen.new_since else None,
         "least": chosen.least,
         "newest_from": chosen.newest_from,
         "newest_to": chosen.newest_to,
@@ -142,3 +191,13 @@ def links_of(chosen: LeadFilter) -> Links:
         "sort": chosen.sort,
     }
     return Links("/", words, silent={"lane": "inspection", "state": "open", "sort": "expected"})
+
+
+def query_of(chosen: LeadFilter) -> str:
+    """What the address of the queue says of a filter, from its first page on."""
+    return links_of(chosen)().partition("?")[2]
+
+
+def items_like(typed: str, shown: Shown) -> list[str]:
+    """Names of items that hold what somebody typed, where that is none of them itself."""
+    return known_of(shown.rule_set).items.find(folded(typed), MOST_LIKE)

@@ -5,9 +5,9 @@ from typing import NamedTuple
 from fastapi import Request
 from msgspec.structs import replace
 
+from api.frame.desk import Shown
 from api.leads.choosing import Asked
 from api.leads.filters import address_in, decode_cursor, filter_of
-from casework.sight import Sight
 from streams.store.casework import queue
 from streams.store.sessions import Connection
 
@@ -20,16 +20,16 @@ class Following(NamedTuple):
 
 
 async def find_following(
-    connection: Connection, request: Request, lead_id: str, asked: Asked, sight: Sight
+    connection: Connection, request: Request, lead_id: str, asked: Asked, shown: Shown
 ) -> Following | None:
     """The lead behind the place that an address tells; ``None`` where it tells none."""
     try:
         place = decode_cursor(asked.at)
     except ValueError:
         return None
-    chosen = replace(filter_of(request, asked.list), after=place, limit=2)
-    others = [lead for lead in await queue.find_leads(connection, chosen, sight) if lead.lead_id != lead_id]
-    counts = await queue.find_counts(connection, chosen, sight)
+    chosen = replace(filter_of(request, asked.list, shown), after=place, limit=2)
+    others = [lead for lead in await queue.find_leads(connection, chosen, shown.sight) if lead.lead_id != lead_id]
+    counts = await queue.find_counts(connection, chosen, shown.sight)
     of_lanes = [counts[chosen.lane]] if chosen.lane else list(counts.values())
     left = sum(of_states.get(state, 0) for of_states in of_lanes for state in chosen.states or of_states)
     if not others:

@@ -70,7 +70,7 @@ async def show_lead(request: Request, session: Seer, lead_id: str, kept: Kept, a
         colleagues = (
             await find_possible(connection, lead.area, lead.institution, shown.sight) if Right.DECIDE in may else []
         )
-        following = await find_following(connection, request, lead_id, asked, shown.sight)
+        following = await find_following(connection, request, lead_id, asked, shown)
         frame = await frame_of(connection, session)
     if view.evidence is not None:
         await note(request, session, Act.SAW_EVIDENCE, lead=lead_id, finding=view.evidence.version.finding_id)

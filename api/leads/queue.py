@@ -16,7 +16,9 @@ from api.frame.desk import desk_of, snapshot
 from api.frame.render import render, texts_of
 from api.frame.sentences import topic_name
 from api.leads.days import days_held
-from api.leads.filters import PAGE, STATES, Chosen, address_in, check_filter, encode_cursor, links_of, live_cards
+from api.leads.filters import PAGE, STATES, Chosen, address_in, checked, encode_cursor, items_like, links_of, live_cards
+from api.leads.news import find_news
+from api.leads.saved import find_saved
 from casework.rights import Right
 from streams.acts.assign import find_colleagues
 from streams.acts.bulk import Wish
@@ -33,18 +35,23 @@ async def show_queue(
     session: Seer,
     chosen: Chosen,
     kept: Kept,
+    done: Annotated[int | None, Query(ge=0, le=MOST_WHOLE)] = None,
     did: Annotated[int | None, Query(ge=0, le=MOST_WHOLE)] = None,
 ) -> Response:
+    """A page of the queue; ``done`` is the saved filter with which something was just done, ``did`` what was done to
+    many leads."""
     desk, texts = desk_of(request), texts_of(request)
     async with snapshot(desk.pool) as connection:
         shown = await desk.find_shown(connection, session)
-        check_filter(chosen, shown)
+        chosen = checked(chosen, shown)
         leads = await queue.find_leads(connection, chosen, shown.sight)
         counts = await queue.find_counts(connection, chosen, shown.sight)
         choices = await queue.find_choices(connection, shown.sight)
-        done = None if did is None else await find_bulk(connection, did, session.login)
+        bulk = None if did is None else await find_bulk(connection, did, session.login)
         may_decide = Right.DECIDE in session.rights
         colleagues = await find_colleagues(connection, shown.sight) if may_decide else []
+        news = await find_news(connection, session, chosen.lane, shown.sight)
+        saved = await find_saved(connection, request, session, shown, chosen, done)
         frame = await frame_of(connection, session)
     links = links_of(chosen)
     of_lanes = {lane: _count(of_states, chosen) for lane, of_states in counts.items()}
@@ -54,7 +61,7 @@ async def show_queue(
         "leads/queue.html",
         frame,
         kept=kept,
-        did=done,
+        did=bulk,
         wishes=[wish.value for wish in Wish],
         colleagues=colleagues,
         held=days_held(desk),
@@ -63,6 +70,9 @@ async def show_queue(
         counts=of_states,
         total=_count(of_states, chosen),
         chosen=chosen,
+        news=news,
+        saved=saved,
+        items_like=items_like(chosen.item, shown) if chosen.item and not chosen.items else [],
         links=links,
         place=links().partition("?")[2],
         address_in=address_in,

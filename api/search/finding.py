@@ -8,10 +8,10 @@ from urllib.parse import quote, urlencode
 
 from api.frame import formats
 from api.frame.desk import Shown
+from api.frame.known import known_of
 from api.frame.sentences import lead_sentence
 from api.frame.texts import Texts
 from api.leads.view import find_names
-from api.search.known import known_of
 from casework.sight import Sight
 from casework.spelling import folded
 from knowledge_base.cards import Card

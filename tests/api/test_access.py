@@ -59,6 +59,10 @@ RIGHTS = {
     ("POST", f"{LEAD}/holder"): Right.DECIDE,
     ("POST", f"{LEAD}/snooze"): Right.DECIDE,
     ("POST", f"{LEAD}/undo"): Right.DECIDE,
+    ("POST", "/filters"): Right.SEE,
+    ("POST", "/filters/{filter_id}"): Right.SEE,
+    ("POST", "/filters/{filter_id}/back"): Right.SEE,
+    ("POST", "/filters/{filter_id}/remove"): Right.SEE,
     ("GET", "/account"): Right.ENTER,
     ("GET", "/account/today"): Right.ENTER,
     ("POST", "/account/password"): Right.ENTER,
@@ -134,7 +138,7 @@ async def _call(
     method, path = name
     address = path.replace("{topic}", "claims").replace(":name}", "}")
     parts = ("lead_id", "finding_id", "decision_id", "comment_id", "number", "partition", "offset", "login")
-    for part in (*parts, "area", "event_id", "code", "patient"):
+    for part in (*parts, "area", "event_id", "code", "patient", "filter_id"):
         address = address.replace(f"{{{part}}}", "7")
     return await client.request(method, address, data={"csrf": csrf} if method == "POST" else None, headers=headers)
 

@@ -239,6 +239,9 @@ async def test_a_whole_list_is_what_its_filter_holds_but_for_what_colleagues_hav
 
 
 async def test_what_is_refused_keeps_what_was_ticked(client: httpx.AsyncClient, leads: list[str]) -> None:
+    gone = await _page(client, await _send(client, wish="give", everything="true", list="topic=gone"))
+    assert "筛选条件已不适用" in gone
+    assert "筛选条件已不适用" in await _page(client, await _send(client, "/leads/next", list="nobody=1"))
     assert "请先勾选线索" in await _page(client, await _send(client, wish="give"))
     late = (TODAY + timedelta(days=91)).isoformat()
     page = await _page(

@@ -28,6 +28,7 @@ from streams.handlers.rule_sets import publish
 from streams.store.casework.comments import save_comment
 from streams.store.casework.decisions import find_holding
 from streams.store.casework.listing import Chosen
+from streams.store.casework.saved import remove_filter, save_filter
 from streams.store.intake.dead_letters import LetterFilter
 from streams.store.people import users
 from tests.api.story import AREA, COUNTY, TODAY, TOWN
@@ -96,6 +97,10 @@ MATRIX: Mapping[Name, Sequence[Row]] = {
     ("POST", f"{LEAD}/decisions"): at_home(DECIDES, 303),
     ("POST", f"{LEAD}/snooze"): at_home(DECIDES, 303),
     ("POST", f"{LEAD}/undo"): at_home(DECIDES, 303),
+    ("POST", "/filters"): anywhere(SEES, 303),
+    ("POST", "/filters/{filter_id}"): anywhere(SEES, 303),
+    ("POST", "/filters/{filter_id}/back"): anywhere(SEES, 303),
+    ("POST", "/filters/{filter_id}/remove"): anywhere(SEES, 303),
     ("GET", "/api/session"): anywhere(EVERYBODY, 200),
     ("GET", "/api/leads"): anywhere(SEES, 200),
     ("GET", f"/api{LEAD}"): at_home(SEES, 200),
@@ -183,6 +188,11 @@ class County:
         parts |= {"comment_id": place.comment, "number": 1, "topic": "claims", "partition": 0, "offset": 1}
         event, patient = OF_INSTITUTIONS[place.institution]
         parts |= {"area": place.area, "event_id": event, "patient": patient, "code": place.institution}
+        if path.startswith("/filters/"):
+            called = f"filter {len(self.made)}"
+            parts["filter_id"] = await save_filter(self.connection, "somebody", called, called, "")
+        if path.endswith("{filter_id}/back"):
+            await remove_filter(self.connection, "somebody", parts["filter_id"])
         said: dict[str, Any] = {"reason": REASON}
         if path.endswith("/decisions"):
             said |= {"version": row["version"], "decision": "confirmed", "findings": [place.finding]}
@@ -193,6 +203,7 @@ class County:
             "finding": place.finding,
             "show": "all",
             "words": REASON,
+            "name": f"another {len(self.made)}",
             "csrf": csrf_token(token),
             "decision_id": decision,
             "seen": row["assignee"] or "",

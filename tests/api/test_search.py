@@ -11,8 +11,8 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
+from api.frame.known import Beginnings, known_of
 from api.search import page
-from api.search.known import Beginnings, known_of
 from casework.accounts import Account
 from casework.sight import Sight
 from casework.spelling import folded

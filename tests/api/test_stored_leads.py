@@ -70,7 +70,7 @@ async def _rows_after(dsn: str, batches: Sequence[Sequence[FindingVersion]], rul
         await connection.execute("truncate leads, lead_findings, lead_lines, lead_totals")
         for batch in batches:
             await _apply(connection, batch, rule_set)
-        passing = {"version", "v", "seq", "updated_at"}
+        passing = {"version", "v", "seq", "updated_at", "came_at"}
         return [{k: v for k, v in row.items() if k not in passing} for row in await connection.fetch(_ROWS)]
     finally:
         await connection.close()

@@ -1,5 +1,6 @@
 """Leads: what they are called, and that what they come to is a commutative function of their findings."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -30,6 +31,7 @@ findings = st.builds(
     lane=st.sampled_from(Lane),
     counts=st.just(True),
     verdict=st.none() | st.sampled_from([Verdict.CONFIRMED, Verdict.DISMISSED, Verdict.RETURNED]),
+    came_at=st.none() | st.sampled_from([datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 9)]),
 )
 
 BACKER = Backer(Decimal("0.25"), "FW10000001")
@@ -122,6 +124,8 @@ def test_each_step_comes_to_what_counts_by_then_in_its_state(found: list[LeadFin
         assert step.people == len({finding.subject for finding in in_state if finding.subject.kind == PATIENT})
         assert step.undecided == sum(finding.verdict is None for finding in counting)
         assert step.undecided + step.decided == len(counting)
+        came = [finding.came_at for finding in counting if finding.verdict is None and finding.came_at is not None]
+        assert step.came_at == (max(came) if came else None)
 
 
 def _decided(verdict: Verdict | None, amount: str, **more: Any) -> LeadFinding:

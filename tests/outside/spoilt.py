@@ -180,6 +180,7 @@ def _good(target: Target, chance: Random, known: Known, number: int) -> Spoilt:
         "decision_id": str(chance.randint(1, 9)),
         "comment_id": str(chance.randint(1, 9)),
         "number": "1",
+        "filter_id": str(chance.randint(1, 9)),
         "topic": "claims",
         "login": chance.choice(["inspector", "nobody"]),
         "area": "420281",
@@ -378,6 +379,7 @@ FIELDS = [
     "fold",
     "least",
     "reason",
+    "name",
     "to",
     "until",
     "role_inspector",
@@ -392,8 +394,8 @@ FIELDS = [
 ]
 PARAMETERS = [
     "area", "institution", "topic", "year", "severity", "state", "sort", "after", "page", "finding", "kept", "next",
-    "lang", "outcome", "maker", "least", "newest_from", "newest_to", "q", "show", "fold", "group", "groups", "done",
-    "file", "refused", "again", "did", "list", "at",
+    "lang", "outcome", "maker", "item", "new", "least", "newest_from", "newest_to", "q", "show", "fold", "group",
+    "groups", "done", "file", "refused", "again", "did", "list", "at",
     "reason", "source", "day", "seq", "before", "first", "last", "full", "who", "act", "lead",
     "statee", "", "a" * 500, "\x00",
 ]  # fmt: skip

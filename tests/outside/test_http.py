@@ -351,6 +351,7 @@ async def test_an_unknown_parameter_is_named_wherever_it_stands(app: FastAPI, cl
         ("topic=nothing", "topic"),
         ("severity=5", "severity"),
         ("year=20266", "year"),
+        ("new=yes", "new"),
         ("after=%21", "after"),
         ("lang=fr", "lang"),
         ("state=open&state=all", "state"),

@@ -28,7 +28,7 @@ LeadName = tuple[str, str]
 
 _COUNTED = (
     "state", "findings", "people", "in_question", "in_fund", "loss", "lines", "lines_without_loss", "newest_day",
-    "severity", "at_stake", "lane", "undecided", "decided", "fresh", "changed", "expected", "expected_of",
+    "severity", "at_stake", "lane", "undecided", "decided", "fresh", "changed", "came_at", "expected", "expected_of",
 )  # fmt: skip
 
 
@@ -104,7 +104,8 @@ async def _complete_findings(
 async def sum_again(connection: asyncpg.Connection, area: str, makers: Sequence[str]) -> None:
     """Sums the leads of an area that hold findings of some makers again: severity, lane and whether live may differ.
 
-    A finding stays in the lead of the topic that its maker had when it was last judged.
+    A finding stays in the lead of the topic that its maker had when it was last judged. One of before its maker went
+    live comes now.
     """
     rows = await connection.fetch(
         "select distinct lead_id from lead_findings where area = $1 and rule_id = any($2::text[])", area, makers
@@ -114,6 +115,15 @@ async def sum_again(connection: asyncpg.Connection, area: str, makers: Sequence[
         """
         update lead_findings f set severity = m.severity from makers m
         where f.area = $1 and f.rule_id = any($2::text[]) and m.id = f.rule_id and f.severity <> m.severity
+        """,
+        area,
+        makers,
+    )
+    await connection.execute(
+        """
+        update lead_findings f set raised_at = now() from makers m
+        where f.area = $1 and f.rule_id = any($2::text[]) and m.id = f.rule_id and m.live and f.is_open
+            and m.live_since > coalesce(f.raised_at, '-infinity')
         """,
         area,
         makers,
@@ -246,15 +256,18 @@ async def _save_findings(
     await connection.executemany(
         """
         insert into lead_findings (area, finding_id, lead_id, rule_id, version, is_open, subject_kind, subject,
-            last_day, excuse_until, severity, body, lead_version, raised_in, rule_set, at_stake, in_question, items)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, $16, $17)
+            last_day, excuse_until, severity, body, lead_version, raised_in, rule_set, at_stake, in_question, items,
+            raised_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, $16, $17, now())
         on conflict (area, finding_id) do update set lead_id = excluded.lead_id, rule_id = excluded.rule_id,
             version = excluded.version, is_open = excluded.is_open, subject = excluded.subject,
             last_day = excluded.last_day, excuse_until = excluded.excuse_until, severity = excluded.severity,
             body = excluded.body, lead_version = excluded.lead_version, rule_set = excluded.rule_set,
             at_stake = excluded.at_stake, in_question = excluded.in_question, items = excluded.items,
             raised_in = case when lead_findings.is_open and lead_findings.lead_id = excluded.lead_id
-                then coalesce(lead_findings.raised_in, lead_findings.lead_version) else excluded.raised_in end
+                then coalesce(lead_findings.raised_in, lead_findings.lead_version) else excluded.raised_in end,
+            raised_at = case when lead_findings.is_open and lead_findings.lead_id = excluded.lead_id
+                then lead_findings.raised_at else excluded.raised_at end
         """,
         rows,
     )
@@ -343,7 +356,7 @@ async def save_totals(connection: asyncpg.Connection, leads: Collection[LeadName
         update leads l set findings = t.findings, people = t.people, in_question = t.in_question,
             in_fund = t.in_fund, loss = t.loss, newest_day = t.newest_day, severity = t.severity,
             at_stake = t.at_stake, counts_from = t.from_day, state = t.state, undecided = t.undecided,
-            decided = t.decided, fresh = t.fresh, changed = t.changed, expected = t.expected,
+            decided = t.decided, fresh = t.fresh, changed = t.changed, came_at = t.came_at, expected = t.expected,
             lane = case when t.undecided + t.decided > 0 then t.lane else coalesce((
                 select max(m.lane) from lead_findings f join makers m on m.id = f.rule_id
                 where f.area = l.area and f.lead_id = l.lead_id having count(distinct m.lane) = 1), t.lane) end
@@ -360,7 +373,7 @@ async def save_totals(connection: asyncpg.Connection, leads: Collection[LeadName
 def _counted(step: Totals) -> tuple[object, ...]:
     newest = None if step.newest_day is None else as_date(step.newest_day)
     money = (step.in_question, step.in_fund, step.loss, step.lines, step.lines_without_loss)
-    counts = (step.undecided, step.decided, step.fresh, step.changed)
+    counts = (step.undecided, step.decided, step.fresh, step.changed, step.came_at)
     seriousness = (int(step.severity), step.at_stake, step.lane.value)
     expected = (expected_money(step.expected), _encode(step.expected).decode())
     return (step.state, step.findings, step.people, *money, newest, *seriousness, *counts, *expected)
@@ -379,6 +392,11 @@ async def _find_bare_verdicts(connection: asyncpg.Connection, leads: Collection[
         *_columns(leads),
     )
     return {(row["area"], row["lead_id"]): row["decision"] for row in rows}
+
+
+_CAME_AT = "greatest(f.raised_at, (f.excuse_until + 1)::timestamp at time zone 'Asia/Shanghai')"
+"""When a row ``f`` came before people: when it was raised, or when the last day on which an excuse could come was over,
+as SQL."""
 
 
 async def _find_counting(
@@ -401,7 +419,8 @@ async def _find_counting(
         select f.area, f.lead_id, f.finding_id, f.subject_kind, f.subject, f.last_day, f.severity, f.at_stake, m.lane,
             case when f.is_open and m.live then f.excuse_until end as excuse_until, f.is_open and m.live as counts,
             f.verdict, coalesce(not f.is_open or f.cited_version <> f.version, false) as is_changed,
-            {IS_NEW} as is_new, f.rule_id, coalesce(p.confirmed, 0) as confirmed, coalesce(p.decided, 0) as of
+            {IS_NEW} as is_new, {_CAME_AT} as came_at, f.rule_id, coalesce(p.confirmed, 0) as confirmed,
+            coalesce(p.decided, 0) as of
         from unnest($1::text[], $2::text[]) as wanted (area, lead_id) {last_act("wanted")}
         join lead_findings f on f.area = wanted.area and f.lead_id = wanted.lead_id
         join makers m on m.id = f.rule_id left join maker_precision p on p.maker = f.rule_id
@@ -411,7 +430,7 @@ async def _find_counting(
     )
     found: dict[LeadName, list[LeadFinding]] = defaultdict(list)
     for area, lead, finding_id, kind, name, last_day, severity, at_stake, lane, excuse_until, *decided in rows:
-        counts, verdict, is_changed, is_new, maker, *right = decided
+        counts, verdict, is_changed, is_new, came_at, maker, *right = decided
         found[area, lead].append(
             LeadFinding(
                 Subject(kind, name),
@@ -426,6 +445,7 @@ async def _find_counting(
                 None if verdict is None else Verdict(verdict),
                 verdict is not None and is_changed,
                 is_new,
+                came_at,
             )
         )
     return found

@@ -41,7 +41,8 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 class LeadFilter(msgspec.Struct, frozen=True):
     """Which leads, in which order, from where on. Nothing given means all; ``states`` empty means every state; the
     ``holder`` that is no log-in but empty means those that nobody has. A lead comes to ``least`` yuan in question or
-    more, and holds a finding of ``maker``, a rule or detector, that counts today."""
+    more, and holds a finding of ``maker``, a rule or detector, that counts today; likewise one that names one of
+    ``items``, the codes that ``item`` means. After ``new_since`` an undecided finding came into it that counts."""
 
     lane: str | None = None
     area: str | None = None
@@ -53,6 +54,9 @@ class LeadFilter(msgspec.Struct, frozen=True):
     newest_from: date | None = None
     newest_to: date | None = None
     maker: str | None = None
+    item: str | None = None
+    items: tuple[str, ...] | None = None
+    new_since: datetime | None = None
     holder: str | None = None
     states: tuple[str, ...] = ()
     sort: str = "expected"
@@ -94,6 +98,7 @@ class Lead(msgspec.Struct, frozen=True):
     decided: int
     fresh: int
     changed: int
+    came_at: datetime | None
     at_stake: Decimal
     expected: Decimal | None
     expected_of: tuple[Expected, ...] | None
@@ -161,7 +166,7 @@ _SETTLED = f"""
     select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state,
         {HOLDER} as assignee, l.held_until, l.snoozed_until, l.updated_at,
         l.findings, l.people, l.in_question, l.in_fund, l.loss, l.newest_day, l.severity, 0 as waiting,
-        l.undecided, l.decided, l.fresh, l.changed, l.at_stake, l.lane, l.expected
+        l.undecided, l.decided, l.fresh, l.changed, l.came_at, l.at_stake, l.lane, l.expected
     from leads l where l.counts_from <= $1
 """
 _UNSETTLED = f"""
@@ -170,7 +175,7 @@ _UNSETTLED = f"""
         {HOLDER} as assignee, l.held_until, l.snoozed_until, l.updated_at,
         t.findings, t.people, t.in_question, t.in_fund, t.loss, t.newest_day, t.severity,
         l.undecided + l.decided - t.undecided - t.decided as waiting,
-        t.undecided, t.decided, t.fresh, t.changed, t.at_stake, t.lane, t.expected
+        t.undecided, t.decided, t.fresh, t.changed, t.came_at, t.at_stake, t.lane, t.expected
     from leads l
     join lateral (
         select * from lead_totals t where t.area = l.area and t.lead_id = l.lead_id and t.from_day <= $1
@@ -190,6 +195,12 @@ _LEADS = """
     left join institutions i on i.institution = q.institution
 """
 
+# That a lead holds a finding that counts today and is of some kind. Such leads are found first, and then looked up by
+# their names: left to choose, the store may ask each lead of the queue for its findings.
+_HOLDS = """t.lead_id = any(array(
+    select distinct f.lead_id from lead_findings f join makers m on m.id = f.rule_id and m.live
+    where f.is_open and {} and (f.excuse_until is null or f.excuse_until < $1)))"""
+
 # Fields of a filter by the condition that they are.
 _NARROWING = {
     "lane": "t.lane = {}",
@@ -201,9 +212,9 @@ _NARROWING = {
     "least": "t.in_question >= {}",
     "newest_from": "t.newest_day >= {}",
     "newest_to": "t.newest_day <= {}",
-    "maker": """(t.area, t.lead_id) in (
-        select f.area, f.lead_id from lead_findings f join makers m on m.id = f.rule_id and m.live
-        where f.is_open and f.rule_id = {} and (f.excuse_until is null or f.excuse_until < $1))""",
+    "maker": _HOLDS.format("f.rule_id = {}"),
+    "items": _HOLDS.format("f.items && {}::text[]"),
+    "new_since": "t.came_at > {}",
     "holder": "coalesce(t.assignee, '') = {}",
 }
 

@@ -83,10 +83,13 @@ async def save_makers(connection: asyncpg.Connection, rule_set: RuleSet) -> None
     cards = list(rule_set.cards.values())
     await connection.execute(
         """
-        insert into makers (id, kind, topic, severity, live, lane, rule_set)
-        select *, $7 from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::bool[], $6::text[])
+        insert into makers (id, kind, topic, severity, live, lane, rule_set, live_since)
+        select of.*, $7, case when of.live then now() end
+        from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::bool[], $6::text[])
+            as of (id, kind, topic, severity, live, lane)
         on conflict (id) do update set kind = excluded.kind, topic = excluded.topic, severity = excluded.severity,
-            live = excluded.live, lane = excluded.lane, rule_set = excluded.rule_set
+            live = excluded.live, lane = excluded.lane, rule_set = excluded.rule_set,
+            live_since = case when makers.live then makers.live_since else excluded.live_since end
         """,
         [card.id for card in cards],
         [card.maker_kind for card in cards],

@@ -8,6 +8,7 @@ import asyncpg
 
 from casework.accounts import Account
 from casework.rights import ALL_RIGHTS, Right, Role, rights_of
+from streams.store.people.visits import USE_NOTED, begin_visit
 
 SESSION_LASTS = timedelta(hours=12)
 ENDED_REMEMBERED = timedelta(days=7)
@@ -184,13 +185,17 @@ async def save_password(
 
 async def save_session(connection: asyncpg.Connection, token_hash: bytes, login: str) -> bool:
     """Opens a session; false where the account was closed meanwhile. Ends the oldest where there are too many, and
-    sweeps those that ended long ago."""
+    sweeps those that ended long ago. Where it is the only one, another visit begins."""
     async with connection.transaction():
         await connection.execute("delete from sessions where expires_at < now() - $1::interval", ENDED_REMEMBERED)
         if not await connection.fetchval(
             "select true from users where login = $1 and disabled_at is null for share", login
         ):
             return False
+        if not await connection.fetchval(
+            "select exists (select from sessions where login = $1 and expires_at > now())", login
+        ):
+            await begin_visit(connection, login)
         await connection.execute(
             "insert into sessions (token_hash, login, expires_at) values ($1, $2, now() + $3::interval)",
             token_hash,
@@ -211,23 +216,28 @@ async def save_session(connection: asyncpg.Connection, token_hash: bytes, login:
 
 
 class Visit(NamedTuple):
-    """Whose session there is, whether it is open or ended lately, and whether its password was given by another."""
+    """Whose session there is, whether it is open or ended lately, whether its password was given by another, when its
+    account was used last in the visit before this one (UTC), and whether that it is used now is yet to be noted."""
 
     account: Account
     is_open: bool
     password_given: bool
+    before_at: datetime | None
+    is_to_note: bool
 
 
 async def find_session(connection: asyncpg.Connection, token_hash: bytes) -> Visit | None:
     """The account of a session as it is now; that of a closed account is not open."""
     row = await connection.fetchrow(
         f"""
-        select {_ACCOUNT}, expires_at > now() and disabled_at is null as is_open, password_given
-        from sessions join users using (login) where token_hash = $1
+        select {_ACCOUNT}, expires_at > now() and disabled_at is null as is_open, password_given, before_at,
+            coalesce(used_at < now() - $2::interval, true) as is_to_note
+        from sessions join users using (login) left join visits using (login) where token_hash = $1
         """,
         token_hash,
+        USE_NOTED,
     )
-    return None if row is None else Visit(_account(row), row["is_open"], row["password_given"])
+    return None if row is None else Visit(_account(row), **{name: row[name] for name in Visit._fields[1:]})
 
 
 class OpenSession(NamedTuple):

@@ -38,8 +38,11 @@ class Known:
     def __init__(self, rule_set: RuleSet):
         called = item_names(rule_set.facts)
         self.codes: dict[str, list[str]] = {}
+        self._meant: dict[str, set[str]] = {}
         for code, name in called.items():
             self.codes.setdefault(name, []).append(code)
+            for word in (code, name):
+                self._meant.setdefault(folded(word), set()).add(code)
         self.items = Beginnings({name: [name, *codes] for name, codes in self.codes.items()})
         self.cards = {card.id: card for card in rule_set.cards.values() if card.is_live}
         self.rules = Beginnings({card.id: [card.id, card.title.zh, card.title.en] for card in self.cards.values()})
@@ -47,6 +50,10 @@ class Known:
         for kind in {rule.looks_at for rule in rule_set.rules}:
             for code, rules in rule_set.of(kind).by_code.items():
                 self._speaking.setdefault(code, {}).update({rule.id: rule for rule in rules if rule.id in self.cards})
+
+    def meant_by(self, typed: str) -> tuple[str, ...]:
+        """The codes that an item's code or name means, in whatever spelling; none for a word that is neither."""
+        return tuple(sorted(self._meant.get(folded(typed), ())))
 
     def speaking_of(self, item: str) -> list[Card]:
         """The live rules that can speak of an item, by its name."""
