@@ -73,7 +73,8 @@ def test_a_limit_that_was_changed_shows_in_the_row_of_its_rule_and_in_no_other(c
         assert told.stdout.count(f"{kind} GZ10000101010000") == min(int(number), 2)
     beds = figures(told.stdout, "FW10000001")
     assert (beds[0] == beds[1] != "0", beds[2:5]) == (True, ["0", "0", "0"])
-    assert "days were paid in one course, at most 14." in told.stdout
+    assert "Paid in one course from 2026-" in told.stdout
+    assert "at most 14 days." in told.stdout
     assert len(git(checkout, "worktree", "list").splitlines()) == 1
 
 
