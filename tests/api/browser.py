@@ -4,7 +4,8 @@ import asyncio
 import queue
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,18 @@ def opened_browser(chromium: str) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+def in_store(dsn: str, work: Callable[[asyncpg.Connection], Awaitable[object]]) -> None:
+    """Something that happens in the store meanwhile, in a loop and thread of its own."""
+
+    async def connected() -> None:
+        connection = await asyncpg.connect(dsn)
+        await work(connection)
+        await connection.close()
+
+    with ThreadPoolExecutor(1) as other:
+        other.submit(asyncio.run, connected()).result()
 
 
 def visit(context: BrowserContext, console: Console) -> Visit:

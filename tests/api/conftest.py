@@ -14,11 +14,13 @@ from playwright.sync_api import Browser, expect
 from api.access import passwords
 from api.access.sessions import ensure_first_user
 from api.app import create_app
+from deploy.assets import AssetError
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.findings import FindingVersion
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.buses.postgres import PostgresBus
+from tests.api.axe import load_axe
 from tests.api.browser import Console, opened_browser, served_console
 from tests.api.story import TODAY, VAULT, save_county
 from tests.patience import PATIENCE
@@ -44,6 +46,15 @@ def browser(chromium: str) -> Iterator[Browser]:
     expect.set_options(timeout=1000 * PATIENCE)
     with opened_browser(chromium) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core."""
+    try:
+        return load_axe()
+    except AssetError as error:
+        pytest.skip(f"no axe-core: {error}")
 
 
 @pytest.fixture(scope="module")

@@ -4,78 +4,23 @@ Each test leaves the store as it found it.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, expect
 
-from api.frame.texts import Texts, load_texts
-from tests.api.browser import SCREENSHOTS, Console, visit
+from tests.api.browser import Console
+from tests.api.seats import Seat, taken_seat
 
-SIZES = {1280: 800, 390: 844}
 SEATS = [(1280, "zh", "mouse"), (1280, "en", "keyboard"), (390, "zh", "keyboard"), (390, "en", "mouse")]
 """Any two of width, language and hand meet in one of them."""
 
 
-class Seat(NamedTuple):
-    """Somebody at the desk: their tab, language, and what they have in their hand."""
-
-    page: Page
-    console: Console
-    texts: Texts
-    hand: str
-    name: str
-
-    def open_lead(self, **more: str) -> None:
-        self.page.goto(f"{self.console.url}/?state=all&topic=stays&institution=H42028100001")
-        self.act(self.page.locator("td.lead a").first)
-        self.page.wait_for_url("**/leads/**")
-
-    def act(self, on: Locator) -> None:
-        """Clicks, or presses the key that does the same."""
-        if self.hand == "mouse":
-            on.click()
-        else:
-            on.focus()
-            on.press("Space" if on.get_attribute("type") == "checkbox" else "Enter")
-
-    def decide(self, said: str, reason: str = "") -> None:
-        self.page.locator("#said").select_option(said)
-        self.page.locator("#reason").fill(reason)
-        if self.hand == "mouse":
-            self.page.locator("#decide button").click()
-        else:
-            self.page.locator("#reason").press("Control+Enter")
-        self.page.wait_for_url("**done=**")
-
-    def undo(self) -> None:
-        if self.hand == "mouse":
-            self.page.locator("#decision summary").first.click()
-        else:
-            self.page.keyboard.press("z")
-            expect(self.page.locator("#decision [id^=undo-reason]")).to_be_focused()
-        self.page.locator("#decision [id^=undo-reason]").fill("再看一次")
-        self.act(self.page.locator("#decision details button").first)
-        expect(self.page.locator("#decision details")).to_have_count(0)
-
-    def says(self, key: str, **words: object) -> str:
-        return self.texts(key, **words)
-
-    def look(self, name: str) -> None:
-        SCREENSHOTS.mkdir(exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"desk-{name}-{self.name}.png")
-        assert self.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-
-
 @pytest.fixture(params=SEATS, ids=lambda seat: "-".join(map(str, seat)))
 def seat(request: pytest.FixtureRequest, browser: Browser, console: Console) -> Iterator[Seat]:
-    width, lang, hand = request.param
-    with browser.new_context(viewport={"width": width, "height": SIZES[width]}) as context:
-        visited = visit(context, console)
-        visited.page.goto(f"{console.url}/?lang={lang}")
-        yield Seat(visited.page, console, load_texts(lang), hand, f"{width}-{lang}")
-        assert visited.errors == []
-        assert visited.strangers == []
+    with taken_seat(browser, console, *request.param) as taken:
+        yield taken
+        assert taken.visited.errors == []
+        assert taken.visited.strangers == []
 
 
 def test_findings_are_decided_one_by_one_and_the_rest_stays_open(seat: Seat) -> None:
@@ -204,15 +149,9 @@ def test_n_and_u_lead_to_the_next_lead_and_back_to_the_list(seat: Seat) -> None:
     second = str(leads.nth(1).get_attribute("href")).partition("?")[0]
     seat.act(leads.first)
     seat.page.wait_for_url("**/leads/**")
-    if seat.hand == "mouse":
-        seat.page.locator("[data-next]").click()
-    else:
-        seat.page.keyboard.press("n")
+    seat.press_or("n", seat.page.locator("[data-next]"))
     seat.page.wait_for_url(f"**{second}**")
-    if seat.hand == "mouse":
-        seat.page.locator("[data-list]").click()
-    else:
-        seat.page.keyboard.press("u")
+    seat.press_or("u", seat.page.locator("[data-list]"))
     seat.page.wait_for_url("**sort=people**")
     expect(seat.page.locator("td.lead a").nth(1)).to_be_visible()
     assert "/leads/" not in seat.page.url

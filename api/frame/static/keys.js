@@ -2,7 +2,8 @@
 // / to the search, ? shows the keys.
 "use strict";
 
-const typing = (element) => element.closest("input, textarea, select, [contenteditable]") !== null;
+const isField = (element) => element.closest("input, textarea, select, [contenteditable]") !== null;
+const typing = (element) => isField(element) && element.type !== "checkbox";
 
 function move(step) {
   const items = [...document.querySelectorAll("[data-item]")];
@@ -58,8 +59,8 @@ const keys = {
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && event.ctrlKey && typing(event.target)) event.target.form?.requestSubmit();
-  if (event.key === "Escape" && typing(event.target)) event.target.blur();
+  if (event.key === "Enter" && event.ctrlKey && isField(event.target)) event.target.form?.requestSubmit();
+  if (event.key === "Escape" && isField(event.target)) event.target.blur();
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
   const act = keys[event.key];
   if (act === undefined) return;

@@ -129,7 +129,7 @@ if (form !== null && all !== null) {
   }
   form.addEventListener("formdata", (event) => send(event.formData));
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select") !== null) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=checkbox]), textarea, select")) return;
     if (event.key === "a") {
       change(all, !ticks.everything, false);
     } else if (event.key === " " && event.target.matches(".row > a")) {
