@@ -13,6 +13,7 @@ from casework.sight import Sight
 from knowledge_base.findings import FindingVersion, finding_id
 from knowledge_base.subjects import patient
 from rules_lib.rule_set import RuleSet
+from streams.store.casework.decisions import find_decision, find_history, find_holding
 from streams.store.casework.listing import Fold, Listing, find_groups, find_state_sums
 from tests.api.explaining import Explaining
 from tests.api.lists import lead_of
@@ -96,3 +97,37 @@ async def test_the_lines_of_a_long_lead_are_read_finding_by_finding(
     sums = await find_state_sums(explaining.as_connection, AREA, lead_id, SIGHT)
     assert sums["open"].findings > LINES // 10
     assert explaining.blocks < FEW_BLOCKS * LINES // 10
+
+
+async def test_how_far_decisions_hold_is_told_without_looking_at_each_finding(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion], rule_set: RuleSet
+) -> None:
+    """Of a long lead that was decided on, undone and decided on again."""
+    await _apply(connection, versions, rule_set, LINES // 10)
+    lead_id = await lead_of(client)
+    first = await _decided(client, lead_id)
+    undoing = f"/api/leads/{lead_id}/decisions/{first}/undo"
+    assert (await client.post(undoing, json={"reason": "看错了"})).status_code == 201
+    second = await _decided(client, lead_id)
+    await connection.execute("vacuum analyze lead_findings, decisions, citations")
+    explaining = Explaining(connection)
+    holding = await find_holding(explaining.as_connection, AREA, lead_id)
+    assert holding.keys() == {second}
+    assert holding[second] > LINES // 10
+    assert explaining.blocks < holding[second] // 4
+    history = await find_history(explaining.as_connection, AREA, lead_id)
+    assert [entry.cited for entry in history] == [holding[second]] * 3
+    assert explaining.blocks < holding[second] // 4
+    assert (await find_decision(connection, AREA, second)).cites[0].version == 1
+    with pytest.raises(LookupError):
+        await find_decision(connection, AREA, 999)
+
+
+async def _decided(client: httpx.AsyncClient, lead_id: str) -> int:
+    """The number of a decision on all of a lead."""
+    version = (await client.get(f"/api/leads/{lead_id}")).json()["lead"]["version"]
+    said = {"version": version, "decision": "confirmed", "ground": "records"}
+    answer = await client.post(f"/api/leads/{lead_id}/decisions", json=said)
+    assert answer.status_code == 201, answer.text
+    number: int = answer.json()["decision_id"]
+    return number
