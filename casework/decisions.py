@@ -7,6 +7,7 @@ name, what was decided on it holds on the one that goes on with it.
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 import msgspec
 
@@ -61,8 +62,8 @@ class Citation(msgspec.Struct, frozen=True):
     version: int
 
 
-class Decision(msgspec.Struct, frozen=True):
-    """One decision as stored and as sent on (topic ``decisions``). ``undoes`` names the decision that it takes back.
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of a decision beside its citations. ``undoes`` names the decision that it takes back.
 
     ``lead_version`` is the version of the lead on which it was decided; ``recorded_at`` is UTC. ``ground`` is ``None``
     where only words say why: of before, and of what is undone.
@@ -76,13 +77,27 @@ class Decision(msgspec.Struct, frozen=True):
     reason: str
     decided_by: str
     undoes: int | None
-    cites: tuple[Citation, ...]
     recorded_at: datetime
     scope: Scope = Scope.LEAD
     ground: Ground | None = None
 
 
-def standing(decisions: Iterable[Decision]) -> list[Decision]:
+class Decision(Recorded, frozen=True, kw_only=True):
+    """One decision as stored and as sent on (topic ``decisions``)."""
+
+    cites: tuple[Citation, ...]
+
+
+class Entry(Recorded, frozen=True, kw_only=True):
+    """A decision in the history of its lead: how many findings it cites, of which there may be tens of thousands."""
+
+    cited: int
+
+
+Kept = TypeVar("Kept", bound=Recorded)
+
+
+def standing(decisions: Iterable[Kept]) -> list[Kept]:
     """The decisions that were not undone, oldest first."""
     decisions = sorted(decisions, key=lambda decision: decision.decision_id)
     undone = {decision.undoes for decision in decisions if decision.decision is Verdict.UNDONE}

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from api.frame import formats
 from api.frame.texts import Texts
-from casework.decisions import Decision, Ground
+from casework.decisions import Ground, Recorded
 from knowledge_base.cards import Card, Words
 from knowledge_base.findings import Amounts
 from knowledge_base.signs import neutral
@@ -125,7 +125,7 @@ def group_words(group: Group, fold: Fold, cards: Mapping[str, Card], items: Mapp
     return texts("listing.of_items", rule=title, items=texts("listing.and").join(named)) if named else title
 
 
-def why_words(decision: Decision, texts: Texts) -> str:
+def why_words(decision: Recorded, texts: Texts) -> str:
     """Why somebody decided: by the fixed list, in words, or both."""
     if decision.ground is None or decision.ground is Ground.OTHER:
         return texts("decision.reason_was", reason=decision.reason)

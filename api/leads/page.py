@@ -22,7 +22,7 @@ from api.leads.following import find_following
 from api.leads.view import LeadView, load_lead_view
 from casework.accounts import LONGEST_LOGIN
 from casework.audit import Act
-from casework.decisions import GROUNDS, Decision, Ground, Verdict
+from casework.decisions import GROUNDS, Decision, Entry, Ground, Verdict
 from casework.reasons import LONGEST_REASON
 from casework.rights import Right
 from streams.acts.assign import find_possible
@@ -47,7 +47,7 @@ Decider = Annotated[Session, Depends(MayByForm(Right.DECIDE, "/leads/{lead_id}")
 class WhatChanged:
     """What happened to a lead after the version that somebody had seen."""
 
-    decisions: list[Decision]
+    decisions: list[Entry]
     findings: Changes
 
     @property

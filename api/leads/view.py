@@ -13,7 +13,7 @@ from api.leads.evidence import MarkedClaim, line_keys, marked_claims, seen_besid
 from api.leads.law import Law, law_of
 from api.leads.revisions import Difference, differences
 from api.leads.timeline import Timeline, timeline_of
-from casework.decisions import Decision, standing
+from casework.decisions import Entry, standing
 from casework.precision import LEAST_DECIDED, Precision
 from casework.sight import Sight
 from knowledge_base.cards import Card
@@ -27,8 +27,8 @@ from streams.store.casework.decisions import (
     Aftermath,
     Place,
     find_aftermath,
-    find_decisions,
     find_heirs,
+    find_history,
     find_holding,
 )
 from streams.store.casework.listing import Group, Listed, Listing, StateSum
@@ -99,14 +99,14 @@ class FindingList:
 class Decided:
     """All decisions on a lead, on how many findings each that stands holds, and what became of these findings."""
 
-    decisions: list[Decision]
+    decisions: list[Entry]
     holding: Mapping[int, int]
     sums: Mapping[str, StateSum]
     after: Aftermath
     heirs: list[Place]
 
     @property
-    def last(self) -> Decision | None:
+    def last(self) -> Entry | None:
         """The last decision that holds on something."""
         held = [decision for decision in standing(self.decisions) if decision.decision_id in self.holding]
         return held[-1] if held else None
@@ -199,7 +199,7 @@ async def _load_list(
 async def _decided(connection: Connection, shown: Shown, lead: Lead) -> Decided:
     after = await find_aftermath(connection, lead.area, lead.lead_id, shown.sight)
     return Decided(
-        decisions=await find_decisions(connection, lead.area, lead.lead_id),
+        decisions=await find_history(connection, lead.area, lead.lead_id),
         holding=await find_holding(connection, lead.area, lead.lead_id),
         sums=await listing.find_state_sums(connection, lead.area, lead.lead_id, shown.sight),
         after=after,

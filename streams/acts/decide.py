@@ -59,8 +59,7 @@ async def undo(connection: Connection, lead_id: str, decision_id: int, reason: s
         held = await decisions.lock_lead(connection, lead_id, sight)
         if decision_id not in await decisions.find_holding(connection, held.area, lead_id):
             raise NotHolding
-        of_lead = await decisions.find_decisions(connection, held.area, lead_id)
-        undone = next(decision for decision in of_lead if decision.decision_id == decision_id)
+        undone = await decisions.find_decision(connection, held.area, decision_id)
         of = (held.area, lead_id, held.version)
         return await _keep(connection, Draft(*of, Verdict.UNDONE, None, reason, by, decision_id, undone.cites))
 

@@ -1,9 +1,7 @@
 """Lanes: leads of data quality alone stand apart from those to inspect, in the queue and in the interface."""
 
-import json
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import asyncpg
 import httpx
@@ -20,8 +18,9 @@ from rules_lib.rule_set import RuleSet
 from streams.acts.decide import Said, decide
 from streams.store.casework import leads
 from streams.store.casework.listing import Chosen
-from streams.store.casework.queue import Lead, LeadFilter, find_leads
+from streams.store.casework.queue import Lead, LeadFilter, find_choices, find_counts, find_leads
 from streams.store.judgements.published import save_makers
+from tests.api.explaining import Explaining
 from tests.api.story import AREA, COUNTY, HBA1C, TODAY, claim, judged, line, next_version, version_of
 from tests.streams.leads import apply_findings
 
@@ -139,27 +138,6 @@ async def test_leads_follow_when_their_makers_change_lanes(
     assert (await _lead(connection, "details")).lane == Lane.DATA_QUALITY
 
 
-class Explaining:
-    """A connection that keeps how many leads its last query read."""
-
-    def __init__(self, connection: asyncpg.Connection):
-        self._connection = connection
-        self.read = 0
-
-    async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
-        told = await self._connection.fetchval(f"explain (analyze, format json) {query}", *arguments)
-        self.read = 0
-        self._walk(json.loads(told)[0]["Plan"])
-        return await self._connection.fetch(query, *arguments)
-
-    def _walk(self, node: dict[str, Any]) -> None:
-        if node.get("Relation Name") == "leads":
-            passed_over = node.get("Rows Removed by Filter", 0)
-            self.read += (node["Actual Rows"] + passed_over) * node["Actual Loops"]
-        for inner in node.get("Plans", ()):
-            self._walk(inner)
-
-
 async def _save_many(connection: asyncpg.Connection) -> None:
     """Twenty thousand leads, all but every fiftieth of data quality."""
     await connection.execute(
@@ -180,7 +158,7 @@ async def _save_many(connection: asyncpg.Connection) -> None:
         from leads where area = 'many'
         """
     )
-    await connection.execute("analyze leads, lead_totals")
+    await connection.execute("vacuum analyze leads, lead_totals, lead_places")
 
 
 @pytest.mark.parametrize("lane", [Lane.INSPECTION, Lane.DATA_QUALITY])
@@ -189,8 +167,8 @@ async def test_a_page_of_a_lane_reads_no_lead_of_the_other(connection: asyncpg.C
     explaining, found = Explaining(connection), list[Lead]()
     for _ in range(3):
         chosen = LeadFilter(lane=lane.value, states=("open",), after=found[-1].cursor if found else None)
-        found += await find_leads(explaining, chosen, SIGHT)  # type: ignore[arg-type]
-        assert explaining.read <= len(found) + FEW
+        found += await find_leads(explaining.as_connection, chosen, SIGHT)
+        assert explaining.rows("leads") <= len(found) + FEW
     assert [lead.lane for lead in found] == [lane] * 150
     assert [lead.expected for lead in found] == sorted((lead.expected or ZERO for lead in found), reverse=True)
 
@@ -204,10 +182,31 @@ async def test_a_page_for_who_sees_every_other_institution_reads_every_other_lea
     explaining, found = Explaining(connection), list[Lead]()
     for _ in range(3):
         chosen = LeadFilter(lane=Lane.DATA_QUALITY.value, states=("open",), after=found[-1].cursor if found else None)
-        found += await find_leads(explaining, chosen, seen)  # type: ignore[arg-type]
-        assert explaining.read <= 2 * len(found) + FEW
+        found += await find_leads(explaining.as_connection, chosen, seen)
+        assert explaining.rows("leads") <= 2 * len(found) + FEW
     assert {lead.institution for lead in found} <= (seen.institutions or set())
     assert [lead.expected for lead in found] == list(range(MANY - 1, MANY - 301, -2))
+
+
+async def test_leads_are_counted_from_an_index_and_what_they_speak_of_is_read_from_their_places(
+    connection: asyncpg.Connection,
+) -> None:
+    """Every page of the queue says both: neither reads all leads themselves."""
+    await _save_many(connection)
+    explaining = Explaining(connection)
+    for sight in (SIGHT, Sight(SIGHT.today, frozenset({"many"}), frozenset(f"H{number}" for number in range(250)))):
+        counts = await find_counts(explaining.as_connection, LeadFilter(states=("open",)), sight)
+        part = 1 if sight is SIGHT else 2
+        assert counts == {
+            Lane.INSPECTION: {"open": MANY // 50 // part},
+            Lane.DATA_QUALITY: {"open": (MANY - MANY // 50) // part},
+        }
+        if sight is SIGHT:
+            assert "Seq Scan" not in explaining.ways("leads")
+        choices = await find_choices(explaining.as_connection, sight)
+        assert (choices.areas, len(choices.institutions), choices.years) == (["many"], 500 // part, [2026])
+        assert explaining.ways("leads") == set()
+        assert explaining.rows("lead_places") <= 500
 
 
 async def test_leads_of_two_areas_say_which_and_can_be_chosen_by_it(

@@ -153,7 +153,9 @@ async def test_counts_are_those_of_leads_in_sight(connection: asyncpg.Connection
 
 
 async def test_choices_are_those_of_leads_in_sight(connection: asyncpg.Connection, store: list[FindingVersion]) -> None:
-    await connection.execute("update leads set service_year = 2020 where institution = $1 and area = $2", COUNTY, OTHER)
+    for table in ("leads", "lead_places"):
+        earlier = f"update {table} set service_year = 2020 where institution = $1 and area = $2"
+        await connection.execute(earlier, COUNTY, OTHER)
     for sight in ONLOOKERS:
         rows = await _seen(connection, sight, _LEADS)
         years = [row["service_year"] for row in rows]

@@ -7,7 +7,16 @@ from casework.decisions import GROUNDS, Decision, Ground, Verdict, standing
 
 def _decision(number: int, verdict: Verdict, undoes: int | None = None) -> Decision:
     return Decision(
-        "A", "lead", number, number, verdict, "why", "somebody", undoes, (), datetime(2026, 1, 1, tzinfo=UTC)
+        area="A",
+        lead_id="lead",
+        decision_id=number,
+        lead_version=number,
+        decision=verdict,
+        reason="why",
+        decided_by="somebody",
+        undoes=undoes,
+        recorded_at=datetime(2026, 1, 1, tzinfo=UTC),
+        cites=(),
     )
 
 

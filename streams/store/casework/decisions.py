@@ -7,12 +7,12 @@ Errors: ``LeadUnknown``; ``FindingsChanged`` where somebody or something changed
 import json
 from collections.abc import Collection
 from datetime import UTC
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
 
-from casework.decisions import Citation, Decision, Ground, Scope, Verdict
+from casework.decisions import Citation, Decision, Entry, Ground, Recorded, Scope, Verdict
 from casework.sight import Sight
 from streams.messages.versions import decode_version
 from streams.store.casework.leads import save_totals
@@ -55,6 +55,28 @@ async def find_decisions(connection: asyncpg.Connection, area: str, lead_id: str
     return [_decision(row) for row in rows]
 
 
+async def find_history(connection: asyncpg.Connection, area: str, lead_id: str) -> list[Entry]:
+    """The same, but for what they cite."""
+    rows = await connection.fetch(
+        f"""
+        select {_RECORDED}, (
+            select count(*) from citations c where c.area = d.area and c.decision_id = d.decision_id) as cited
+        from decisions d where area = $1 and lead_id = $2 order by decision_id
+        """,
+        area,
+        lead_id,
+    )
+    return [Entry(**_recorded(row), cited=row["cited"]) for row in rows]
+
+
+async def find_decision(connection: asyncpg.Connection, area: str, decision_id: int) -> Decision:
+    """A decision by its number. Raises ``LookupError``."""
+    row = await connection.fetchrow("select * from decisions where area = $1 and decision_id = $2", area, decision_id)
+    if row is None:
+        raise LookupError(f"there is no decision {decision_id}")
+    return _decision(row)
+
+
 class Aftermath(msgspec.Struct, frozen=True):
     """What became of findings of a lead that were decided on: how many were revised, which were withdrawn, and which
     belong to another lead now."""
@@ -77,9 +99,13 @@ async def find_aftermath(connection: asyncpg.Connection, area: str, lead_id: str
     )
     cited = await connection.fetch(
         """
-        select distinct f.finding_id from decisions d join citations c using (area, decision_id)
-        join lead_findings f on f.area = c.area and f.finding_id = c.finding_id and f.decision_id = d.decision_id
-        where d.area = $1 and d.lead_id = $2 and f.lead_id <> $2
+        select f.finding_id from decisions d cross join lateral (
+            select finding_id from lead_findings
+            where area = $1 and decision_id = d.decision_id and lead_id < $2 and cited_version > 0
+            union all
+            select finding_id from lead_findings
+            where area = $1 and decision_id = d.decision_id and lead_id > $2 and cited_version > 0
+        ) f where d.area = $1 and d.lead_id = $2
         """,
         area,
         lead_id,
@@ -96,12 +122,14 @@ async def find_holding(connection: asyncpg.Connection, area: str, lead_id: str) 
     """
     rows = await connection.fetch(
         """
-        select d.decision_id, count(f.finding_id) as findings from decisions d
-        left join citations c using (area, decision_id)
-        left join lead_findings f on f.area = c.area and f.finding_id = c.finding_id and f.decision_id = d.decision_id
+        select d.decision_id, held.findings from decisions d cross join lateral (
+            select count(*) as findings from lead_findings f
+            where f.area = $1 and f.decision_id = d.decision_id and f.cited_version > 0
+        ) held
         where d.area = $1 and d.lead_id = $2 and d.decision <> 'undone'
             and not exists (select from decisions u where u.area = d.area and u.undoes = d.decision_id)
-        group by d.decision_id having count(f.finding_id) > 0 or count(c.finding_id) = 0
+            and (held.findings > 0
+                or not exists (select from citations c where c.area = d.area and c.decision_id = d.decision_id))
         """,
         area,
         lead_id,
@@ -146,21 +174,21 @@ async def _find_places(
     return [Place(**row) for row in rows]
 
 
+_RECORDED = ", ".join(Recorded.__struct_fields__)
+
+
+def _recorded(row: asyncpg.Record) -> dict[str, Any]:
+    """The fields of ``Recorded``."""
+    return {name: row[name] for name in Recorded.__struct_fields__} | {
+        "decision": Verdict(row["decision"]),
+        "recorded_at": row["recorded_at"].astimezone(UTC),
+        "scope": Scope(row["scope"]),
+        "ground": None if row["ground"] is None else Ground(row["ground"]),
+    }
+
+
 def _decision(row: asyncpg.Record) -> Decision:
-    return Decision(
-        area=row["area"],
-        lead_id=row["lead_id"],
-        decision_id=row["decision_id"],
-        lead_version=row["lead_version"],
-        decision=Verdict(row["decision"]),
-        reason=row["reason"],
-        decided_by=row["decided_by"],
-        undoes=row["undoes"],
-        cites=msgspec.json.decode(row["cites"], type=tuple[Citation, ...]),
-        recorded_at=row["recorded_at"].astimezone(UTC),
-        scope=Scope(row["scope"]),
-        ground=None if row["ground"] is None else Ground(row["ground"]),
-    )
+    return Decision(**_recorded(row), cites=msgspec.json.decode(row["cites"], type=tuple[Citation, ...]))
 
 
 class Held(NamedTuple):

@@ -177,6 +177,11 @@ async def _next_versions(
 ) -> dict[LeadName, int]:
     """Makes leads that are new, locks all in their order, and gives each its next version."""
     keys = {(key.area, lead_id(key)): key for key in homes}
+    # Before the leads, and in one order: their trigger finds them there and waits for nobody.
+    await connection.executemany(
+        "insert into lead_places (institution, area, service_year) values ($1, $2, $3) on conflict do nothing",
+        sorted({(key.institution, key.area, key.service_year) for key in keys.values()}),
+    )
     await connection.executemany(
         """
         insert into leads (area, lead_id, institution, topic, service_year, version,

@@ -118,6 +118,17 @@ def has_least(at: int) -> str:
     return f"(${at}::numeric is null or f.in_question >= ${at})"
 
 
+def _lines_of(row: str) -> str:
+    """The lines in dispute of a finding, as the row ``l`` in SQL: finding by finding by their index, lest a planner
+    read all lines of the lead for each of its findings."""
+    return f"""
+        cross join lateral (
+            select line, in_question from lead_lines
+            where area = {row}.area and finding_id = {row}.finding_id offset 0
+        ) l
+    """
+
+
 async def find_groups(
     connection: asyncpg.Connection, area: str, lead_id: str, listing: Listing, sight: Sight, offset: int, limit: int
 ) -> list[Group]:
@@ -125,16 +136,16 @@ async def find_groups(
     rows = await connection.fetch(
         f"""
         with listed as materialized (
-            select f.*, {name_of(listing.fold)} as "group" from {SHOWN}
+            select f.area, f.finding_id, f.rule_id, f.items, f.subject_kind, f.subject, f.verdict, f.severity,
+                f.last_day, {name_of(listing.fold)} as "group"
+            from {SHOWN}
             where f.area = $4 and f.lead_id = $5 and f.is_open and {is_listed(listing, 6)}
         ),
         money as (
             select of_lines."group", sum(of_lines.in_question) as in_question
             from (
                 select f."group", l.line, max(l.in_question) as in_question
-                from listed f join lead_lines l on l.area = f.area and l.lead_id = f.lead_id
-                    and l.finding_id = f.finding_id
-                group by 1, 2
+                from listed f {_lines_of("f")} group by 1, 2
             ) of_lines group by 1
         )
         select f."group", min(f.rule_id) as rule_id, coalesce(min(f.items), '{{}}') as items,
@@ -224,14 +235,14 @@ async def find_state_sums(connection: asyncpg.Connection, area: str, lead_id: st
     rows = await connection.fetch(
         f"""
         with counting as materialized (
-            select f.area, f.lead_id, f.finding_id, coalesce(f.verdict, 'open') as state, f.subject_kind, f.subject
+            select f.area, f.finding_id, coalesce(f.verdict, 'open') as state, f.subject_kind, f.subject
             from {SHOWN} where f.area = $4 and f.lead_id = $5 and f.is_open
         ),
         money as (
             select of_lines.state, sum(of_lines.in_question) as in_question
             from (
                 select f.state, l.line, max(l.in_question) as in_question
-                from counting f join lead_lines l using (area, lead_id, finding_id) group by 1, 2
+                from counting f {_lines_of("f")} group by 1, 2
             ) of_lines group by 1
         )
         select f.state, count(*) as findings,

@@ -326,11 +326,11 @@ async def find_choices(connection: asyncpg.Connection, sight: Sight) -> Choices:
     """All that the leads in sight speak of."""
     rows = await connection.fetch(
         f"""
-        select l.institution, coalesce(i.name, l.institution) as name, l.areas, l.first, l.last
+        select p.institution, coalesce(i.name, p.institution) as name, p.areas, p.first, p.last
         from (
             select institution, array_agg(distinct area) as areas, min(service_year) as first, max(service_year) as last
-            from leads where {in_sight("leads", 1)} group by institution
-        ) l left join institutions i using (institution) order by name
+            from lead_places p where {in_sight("p", 1)} group by institution
+        ) p left join institutions i using (institution) order by name
         """,
         *place_arguments(sight),
     )

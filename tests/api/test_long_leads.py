@@ -1,0 +1,133 @@
+"""A lead of 20,000 lines: its page stays small whatever its findings are, and reads each finding's lines once."""
+
+import html
+import re
+from collections.abc import Iterator
+
+import asyncpg
+import httpx
+import pytest
+from msgspec.structs import replace
+
+from casework.sight import Sight
+from knowledge_base.findings import FindingVersion, finding_id
+from knowledge_base.subjects import patient
+from rules_lib.rule_set import RuleSet
+from streams.store.casework.decisions import find_decision, find_history, find_holding
+from streams.store.casework.listing import Fold, Listing, find_groups, find_state_sums
+from tests.api.explaining import Explaining
+from tests.api.lists import lead_of
+from tests.api.story import AREA, TODAY
+from tests.streams.leads import apply_findings
+
+LINES = 20_000
+MOST_BYTES = 300_000
+FEW_BLOCKS = 25
+"""Blocks of the store that one finding may cost: its row, its line, and the indexes of both."""
+SIGHT = Sight(TODAY.toordinal())
+
+_GROUP = re.compile(r'href="([^"#]*[?&;]group=[0-9a-f]{32})#findings" data-item')
+_FINDING = re.compile(r'href="([^"#]*[?&;]finding=[0-9a-f]{32})#evidence" data-item')
+
+
+def _many(version: FindingVersion, findings: int) -> Iterator[FindingVersion]:
+    """So many findings of as many people like one, which dispute 20,000 lines together."""
+    finding = version.finding
+    (institution, _, _), guilty = finding.guilty[0].part, finding.guilty[0]
+    for number in range(findings):
+        name, visit = f"long-p-{number:05}", f"S-long-{number:05}"
+        parts = tuple(replace(guilty, part=(institution, visit, f"L{n}")) for n in range(LINES // findings))
+        occurrence = (name, *finding.occurrence[1:-1], visit)
+        mine = replace(finding, occurrence=occurrence, guilty=parts, involved=())
+        named = finding_id(AREA, finding.maker_id, occurrence)
+        yield replace(version, finding_id=named, subject=patient(name), finding=mine)
+
+
+async def _apply(
+    connection: asyncpg.Connection, versions: list[FindingVersion], rule_set: RuleSet, findings: int
+) -> None:
+    """Brings 20,000 lines into the lead on stays at one institution, whose other findings have their claims."""
+    stay = next(version for version in versions if version.finding.maker_id == "FW10000001")
+    async with connection.transaction():
+        await apply_findings(connection, list(_many(stay, findings)), rule_set)
+
+
+@pytest.mark.parametrize("findings", [2_000, 100, 1])
+async def test_the_page_of_a_lead_of_20_000_lines_is_small(
+    client: httpx.AsyncClient,
+    connection: asyncpg.Connection,
+    versions: list[FindingVersion],
+    rule_set: RuleSet,
+    findings: int,
+) -> None:
+    await _apply(connection, versions, rule_set, findings)
+    lead_id = await lead_of(client)
+    lines = await connection.fetchval("select lines from lead_totals where lead_id = $1", lead_id)
+    assert lines >= LINES
+    for language in ("zh", "en"):
+        pages = [f"/leads/{lead_id}?lang={language}", f"/leads/{lead_id}?lang={language}&fold=patient"]
+        for address in pages:
+            page = await _small(client, address)
+            for link in (_GROUP, _FINDING):
+                for other in link.findall(page)[:2]:
+                    await _small(client, html.unescape(other))
+
+
+async def _small(client: httpx.AsyncClient, address: str) -> str:
+    answer = await client.get(address)
+    assert answer.status_code == 200
+    assert len(answer.content) < MOST_BYTES, address
+    return answer.text
+
+
+@pytest.mark.parametrize("fold", ["item", "patient"])
+async def test_the_lines_of_a_long_lead_are_read_finding_by_finding(
+    client: httpx.AsyncClient,
+    connection: asyncpg.Connection,
+    versions: list[FindingVersion],
+    rule_set: RuleSet,
+    fold: Fold,
+) -> None:
+    """A planner that thinks a lead has few lines would read all of them again for each finding."""
+    await _apply(connection, versions, rule_set, LINES // 10)
+    lead_id, explaining = await lead_of(client), Explaining(connection)
+    groups = await find_groups(explaining.as_connection, AREA, lead_id, Listing(fold=fold), SIGHT, 0, 50)
+    assert sum(group.findings for group in groups) >= 50
+    assert explaining.blocks < FEW_BLOCKS * LINES // 10
+    sums = await find_state_sums(explaining.as_connection, AREA, lead_id, SIGHT)
+    assert sums["open"].findings > LINES // 10
+    assert explaining.blocks < FEW_BLOCKS * LINES // 10
+
+
+async def test_how_far_decisions_hold_is_told_without_looking_at_each_finding(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion], rule_set: RuleSet
+) -> None:
+    """Of a long lead that was decided on, undone and decided on again."""
+    await _apply(connection, versions, rule_set, LINES // 10)
+    lead_id = await lead_of(client)
+    first = await _decided(client, lead_id)
+    undoing = f"/api/leads/{lead_id}/decisions/{first}/undo"
+    assert (await client.post(undoing, json={"reason": "看错了"})).status_code == 201
+    second = await _decided(client, lead_id)
+    await connection.execute("vacuum analyze lead_findings, decisions, citations")
+    explaining = Explaining(connection)
+    holding = await find_holding(explaining.as_connection, AREA, lead_id)
+    assert holding.keys() == {second}
+    assert holding[second] > LINES // 10
+    assert explaining.blocks < holding[second] // 4
+    history = await find_history(explaining.as_connection, AREA, lead_id)
+    assert [entry.cited for entry in history] == [holding[second]] * 3
+    assert explaining.blocks < holding[second] // 4
+    assert (await find_decision(connection, AREA, second)).cites[0].version == 1
+    with pytest.raises(LookupError):
+        await find_decision(connection, AREA, 999)
+
+
+async def _decided(client: httpx.AsyncClient, lead_id: str) -> int:
+    """The number of a decision on all of a lead."""
+    version = (await client.get(f"/api/leads/{lead_id}")).json()["lead"]["version"]
+    said = {"version": version, "decision": "confirmed", "ground": "records"}
+    answer = await client.post(f"/api/leads/{lead_id}/decisions", json=said)
+    assert answer.status_code == 201, answer.text
+    number: int = answer.json()["decision_id"]
+    return number
