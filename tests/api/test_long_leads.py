@@ -1,4 +1,5 @@
-"""A lead of 20,000 lines: its page stays small whatever its findings are, and reads each finding's lines once."""
+"""A lead of 20,000 lines: its page stays small whatever its findings are, reads each finding's lines once, and what is
+done to it or beside it reads no more than it has to."""
 
 import html
 import re
@@ -13,8 +14,8 @@ from casework.sight import Sight
 from knowledge_base.findings import FindingVersion, finding_id
 from knowledge_base.subjects import patient
 from rules_lib.rule_set import RuleSet
-from streams.store.casework.decisions import find_decision, find_history, find_holding
-from streams.store.casework.listing import Fold, Listing, find_groups, find_state_sums
+from streams.store.casework.decisions import find_chosen, find_decision, find_history, find_holding
+from streams.store.casework.listing import Chosen, Fold, Listing, find_groups, find_state_sums
 from tests.api.explaining import Explaining
 from tests.api.lists import lead_of
 from tests.api.story import AREA, TODAY
@@ -121,6 +122,18 @@ async def test_how_far_decisions_hold_is_told_without_looking_at_each_finding(
     assert (await find_decision(connection, AREA, second)).cites[0].version == 1
     with pytest.raises(LookupError):
         await find_decision(connection, AREA, 999)
+
+
+async def test_whoever_decides_on_a_lead_reads_the_findings_of_no_other(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion], rule_set: RuleSet
+) -> None:
+    await _apply(connection, versions, rule_set, LINES // 10)
+    await connection.execute("vacuum analyze")
+    lead_id = await lead_of(client, topic="limits")
+    explaining, everything = Explaining(connection), Chosen(everything=True)
+    (cited,) = await find_chosen(explaining.as_connection, AREA, lead_id, everything, 1, SIGHT)
+    assert cited.version == 1
+    assert explaining.rows("lead_findings") < 10
 
 
 async def _decided(client: httpx.AsyncClient, lead_id: str) -> int:

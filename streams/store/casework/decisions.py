@@ -229,9 +229,9 @@ async def find_chosen(
         ) acted
         where f.area = $5 and {is_chosen(chosen, 7)} and (
             f.lead_id = $6 and (f.is_open or f.lead_version > $4) and coalesce(f.raised_in, f.lead_version) <= $4
-            or f.lead_id <> $6 and f.finding_id in (
+            or f.lead_id <> $6 and f.finding_id = any(array(
                 select d.finding_id from lead_departures d
-                where d.area = $5 and d.lead_id = $6 and d.lead_version > $4))
+                where d.area = $5 and d.lead_id = $6 and d.lead_version > $4)))
         order by f.finding_id
         """,
         *sight_arguments(sight),
