@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check static docs assets browser kafka promtool faults bench diff fmt lock clean
+.PHONY: help install demo test check static docs assets browser kafka promtool faults tour bench diff fmt lock clean
 
 PYTHON ?=
 BASE ?=
@@ -31,6 +31,9 @@ test: static assets browser kafka promtool  ## check 加上其余全部测试 / 
 
 faults: .venv/.dev kafka  ## 弄坏一切，写入 docs/faults.md / break everything on purpose and write docs/faults.md (20 min)
 	@FAULTS_PAGE=docs/faults.md $(BIN)/python -m pytest tests/faults -m faults
+
+tour: .venv/.dev assets browser  ## 重新拍摄 docs/tour.md 的图 / take the pictures of docs/tour.md anew
+	@TAKE_TOUR=1 $(BIN)/python -m pytest -q tests/api/test_tour.py
 
 bench: .venv/.dev  ## 测量速度, 写入 bench/results / measure and write bench/results
 	@$(BIN)/python -m bench

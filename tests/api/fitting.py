@@ -26,9 +26,19 @@ LEAVING = """() => {
 }"""
 """Texts of which a part lies outside of the box that holds them; those of drawings are placed, not laid out."""
 
+CUT = """() => [...document.querySelectorAll("input[placeholder]")].filter((field) => {
+  const typed = field.value;
+  field.value = field.placeholder;
+  const isCut = field.scrollWidth > field.clientWidth;
+  field.value = typed;
+  return isCut;
+}).map((field) => field.placeholder)"""
+"""What is suggested in a field that is too narrow for it."""
+
 
 def misfits(page: Page) -> list[str]:
     """What does not fit, in words."""
     found = [f"leaves its box: {text}" for text in page.evaluate(LEAVING)]
+    found += [f"is cut off: {text}" for text in page.evaluate(CUT)]
     width, room = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     return found + ([f"scrolls sideways: {width} px in {room}"] if width > room else [])

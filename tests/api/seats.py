@@ -87,8 +87,9 @@ class Seat(NamedTuple):
 
 @contextmanager
 def taken_seat(browser: Browser, console: Console, width: int, lang: str, hand: str) -> Iterator[Seat]:
-    """Signs in and chooses the language."""
-    with browser.new_context(viewport={"width": width, "height": SIZES[width]}) as context:
+    """Signs in and chooses the language, in a browser that speaks it."""
+    locale = {"zh": "zh-CN", "en": "en-GB"}[lang]
+    with browser.new_context(viewport={"width": width, "height": SIZES[width]}, locale=locale) as context:
         visited = visit(context, console)
         visited.page.goto(f"{console.url}/?lang={lang}")
         yield Seat(visited, console, load_texts(lang), hand, width)

@@ -32,7 +32,7 @@ def _name(path: Path) -> str:
 
 def _said(path: Path) -> list[list[str]]:
     """What a text says in any language: headings' depths, names in code, where its links lead, its commands."""
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8").replace(".zh-CN.md", ".md").replace("/tour/zh/", "/tour/en/")
     code = sorted(set(re.findall(r"`([^`\n]+)`", text)))
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("README")]
     return [re.findall(r"^#+", text, re.MULTILINE), code, links, re.findall(r"^    (make \w+)", text, re.MULTILINE)]
