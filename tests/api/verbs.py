@@ -23,6 +23,7 @@ from tests.api.test_decided import BEDS, another
 from tests.streams.leads import apply_findings
 
 COLLEAGUE = "wang.li"
+BEEN_HERE = "update visits set before_at = now() - interval '1 day'"
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,77 @@ class Day:
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb and how it is done; ``None`` where the desk cannot do it yet. Where it means little, it is not tried."""
+    """A verb and how it is done. Where it means little, it is not tried."""
 
     name: str
-    done: Callable[[Day], None] | None
+    done: Callable[[Day], None]
     widths: tuple[int, ...] = (1280, 390)
     hands: tuple[str, ...] = ("mouse", "keyboard")
+
+
+def see_new_work(day: Day) -> None:
+    """What came since yesterday: all of it, since the store is of today."""
+    seat = day.seat
+    in_store(seat.console.dsn, lambda connection: connection.execute(BEEN_HERE))
+    seat.go("/")
+    count = seat.page.locator("td.lead").count()
+    seat.act(seat.page.locator(".news a").first)
+    seat.page.wait_for_url("**new=true**")
+    expect(seat.page.locator("td.lead", has_text=seat.says("news.mark"))).to_have_count(count)
+    seat.look("news")
+    seat.act(seat.page.locator(".news a", has_text=seat.says("news.leave")))
+    expect(seat.page.locator(".news a")).to_have_count(1)
+    in_store(seat.console.dsn, lambda connection: connection.execute("update visits set before_at = null"))
+
+
+def assign(day: Day) -> None:
+    """By name; the colleague's load stands beside her name."""
+    seat = day.seat
+    seat.go(f"/?institution={TOWN}")
+    _tick_leads(seat, 1)
+    expect(seat.page.locator("#to")).to_contain_text(COLLEAGUE)
+    seat.page.locator("#wish").select_option("give")
+    seat.page.locator("#to").select_option(COLLEAGUE)
+    seat.act(seat.page.locator("#bulk button"))
+    expect(seat.page.locator("#did")).to_contain_text(seat.says("bulk.did.give", count="1"))
+    seat.look("assign")
+    _undo_bulk(seat, 1)
+
+
+def do_in_bulk(day: Day) -> None:
+    seat = day.seat
+    seat.go("/?lane=all")
+    leads = seat.page.locator("[data-lead]")
+    all_leads = leads.count()
+    _tick_leads(seat, 2)
+    seat.page.locator("#wish").select_option("share")
+    seat.act(seat.page.locator("#bulk button"))
+    expect(seat.page.locator("#did")).to_contain_text(seat.says("bulk.did.share", count="2"))
+    seat.look("bulk")
+    _undo_bulk(seat, 2)
+    expect(leads).to_have_count(all_leads)
+
+
+def _tick_leads(seat: Seat, count: int) -> None:
+    """The first leads of the list, and goes to what is to be done with them."""
+    for number in range(count):
+        if seat.hand == "keyboard":
+            seat.page.keyboard.press("j")
+            seat.page.keyboard.press("Space")
+        else:
+            seat.page.locator("[data-lead]").nth(number).click()
+    expect(seat.page.locator("#ticked-leads")).to_have_text(seat.says("bulk.ticked", count=str(count)))
+    if seat.hand == "keyboard":
+        seat.page.keyboard.press("b")
+        expect(seat.page.locator("#wish")).to_be_focused()
+
+
+def _undo_bulk(seat: Seat, count: int) -> None:
+    if seat.hand == "keyboard":
+        seat.page.keyboard.press("z")
+        expect(seat.page.locator("[data-undo]")).to_be_focused()
+    seat.act(seat.page.locator("[data-undo]"))
+    expect(seat.page.locator("#did")).to_contain_text(seat.says("bulk.undone", count=str(count)))
 
 
 def claim(day: Day) -> None:
@@ -309,12 +375,12 @@ def meet_a_conflict(day: Day) -> None:
 
 
 VERBS = [
-    Verb("see-new-work", None),
+    Verb("see-new-work", see_new_work),
     Verb("claim", claim),
-    Verb("assign", None),
+    Verb("assign", assign),
     Verb("hand-over", hand_over),
     Verb("snooze", snooze),
-    Verb("bulk", None),
+    Verb("bulk", do_in_bulk),
     Verb("per-finding-decision", decide_one_finding),
     Verb("comment", comment),
     Verb("search", search),
@@ -331,4 +397,3 @@ VERBS = [
     Verb("come-back", come_back),
     Verb("conflict", meet_a_conflict),
 ]
-"""The table: assign by load and by name, bulk, and what is new since the last visit are still to come."""
