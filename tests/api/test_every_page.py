@@ -94,4 +94,4 @@ def _faults(page: Page, name: str, axe: str) -> list[str]:
 
 def _photograph(page: Page, name: str) -> None:
     SCREENSHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"every-{name}.png", full_page=True)
+    page.screenshot(path=SCREENSHOTS / f"every-{name}.jpg", full_page=True, quality=70)
