@@ -59,7 +59,7 @@ PAGES = [
     Shown("account", "/account", "您已登录", "signed in"),
     Shown("today", "/account/today", "查看证据", "evidence"),
     Shown("audit", "/audit", "使一套规则生效", "rule set"),
-    Shown("audit-of-lead", "/audit?lead={lead}", "导出清单", "Handed out a list"),
+    Shown("audit-of-lead", "/audit?lead={lead}", "导出清单", "handed out a list"),
     Shown("audit-empty", "/audit?who=nobody", "没有符合条件的记录", "No entry"),
     Shown("missing", "/leads/none", "没有这一页", "no such page", 404),
     Shown("unknown", "/?stat=open", "stat: 不认识", "stat: unknown", 422),
