@@ -201,10 +201,18 @@ async def _decided(connection: Connection, shown: Shown, lead: Lead) -> Decided:
     return Decided(
         decisions=await find_history(connection, lead.area, lead.lead_id),
         holding=await find_holding(connection, lead.area, lead.lead_id),
-        sums=await listing.find_state_sums(connection, lead.area, lead.lead_id, shown.sight),
+        sums=own_sums(lead) or await listing.find_state_sums(connection, lead.area, lead.lead_id, shown.sight),
         after=after,
         heirs=await find_heirs(connection, lead.area, after.withdrawn, shown.sight),
     )
+
+
+def own_sums(lead: Lead) -> Mapping[str, StateSum]:
+    """What a lead says itself that its findings come to, where all are in one state; else nothing."""
+    if not lead.findings or lead.findings < lead.all_findings:
+        return {}
+    state = "open" if lead.state == "snoozed" else lead.state
+    return {state: StateSum(state, lead.findings, lead.people, lead.in_question)}
 
 
 async def find_institutions_of(connection: Connection, findings: list[Finding]) -> dict[str, str]:

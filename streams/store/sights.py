@@ -23,11 +23,17 @@ def home_in_sight(at: int = 2) -> str:
     """
 
 
-# Findings of makers that are live, whose excuse may not come any more, in the leads that somebody may see.
-SHOWN = f"""
-    lead_findings f join makers m on m.id = f.rule_id and m.live
-        and (f.excuse_until is null or f.excuse_until < $1) and {home_in_sight()}
-"""
+def shown_of(findings: str) -> str:
+    """Those of some rows of ``lead_findings``, as ``f`` in SQL, that are of makers that are live, whose excuse may not
+    come any more, and in the leads that somebody may see."""
+    return f"""
+        {findings} f join makers m on m.id = f.rule_id and m.live
+            and (f.excuse_until is null or f.excuse_until < $1) and {home_in_sight()}
+    """
+
+
+SHOWN = shown_of("lead_findings")
+"""The findings that somebody may see."""
 
 
 def gap_in_sight(at: int) -> str:

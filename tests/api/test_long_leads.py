@@ -3,19 +3,21 @@ done to it or beside it reads no more than it has to."""
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import asyncpg
 import httpx
 import pytest
 from msgspec.structs import replace
 
+from api.leads.view import own_sums
 from casework.sight import Sight
 from knowledge_base.findings import FindingVersion, finding_id
 from knowledge_base.subjects import patient
 from rules_lib.rule_set import RuleSet
 from streams.store.casework.decisions import find_chosen, find_decision, find_history, find_holding
 from streams.store.casework.listing import Chosen, Fold, Listing, find_groups, find_state_sums
+from streams.store.casework.queue import find_lead
 from tests.api.explaining import Explaining
 from tests.api.lists import lead_of
 from tests.api.story import AREA, TODAY
@@ -100,6 +102,22 @@ async def test_the_lines_of_a_long_lead_are_read_finding_by_finding(
     assert explaining.blocks < FEW_BLOCKS * LINES // 10
 
 
+async def test_a_lead_whose_findings_are_in_one_state_says_itself_what_they_come_to(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion]
+) -> None:
+    lead_id = await lead_of(client)
+    names = await connection.fetch("select finding_id from lead_findings where lead_id = $1 limit 5", lead_id)
+    some = {"findings": [row["finding_id"] for row in names]}
+    for chosen, states in ((None, {"open"}), (some, {"open", "confirmed"}), ({}, {"confirmed"})):
+        if chosen is not None:
+            await _decided(client, lead_id, chosen)
+        lead = await find_lead(connection, lead_id, SIGHT)
+        assert lead is not None
+        sums = await find_state_sums(connection, AREA, lead_id, SIGHT)
+        assert sums.keys() == states
+        assert own_sums(lead) == (sums if len(states) == 1 else {})
+
+
 async def test_how_far_decisions_hold_is_told_without_looking_at_each_finding(
     client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion], rule_set: RuleSet
 ) -> None:
@@ -136,10 +154,10 @@ async def test_whoever_decides_on_a_lead_reads_the_findings_of_no_other(
     assert explaining.rows("lead_findings") < 10
 
 
-async def _decided(client: httpx.AsyncClient, lead_id: str) -> int:
-    """The number of a decision on all of a lead."""
+async def _decided(client: httpx.AsyncClient, lead_id: str, chosen: Mapping[str, object] | None = None) -> int:
+    """The number of a decision on all of a lead, or on some of its findings."""
     version = (await client.get(f"/api/leads/{lead_id}")).json()["lead"]["version"]
-    said = {"version": version, "decision": "confirmed", "ground": "records"}
+    said = {"version": version, "decision": "confirmed", "ground": "records", **(chosen or {})}
     answer = await client.post(f"/api/leads/{lead_id}/decisions", json=said)
     assert answer.status_code == 201, answer.text
     number: int = answer.json()["decision_id"]

@@ -12,7 +12,7 @@ from casework.precision import Expected
 from casework.sight import Sight
 from knowledge_base.findings import Lane
 from streams.store.casework.holders import HOLDER
-from streams.store.sights import SHOWN, gap_in_sight, in_sight, place_arguments, sight_arguments
+from streams.store.sights import SHOWN, gap_in_sight, in_sight, place_arguments, shown_of, sight_arguments
 
 #: What the store raises for text that it cannot hold: PostgreSQL's text has no NUL.
 TextRefused = asyncpg.CharacterNotInRepertoireError
@@ -195,12 +195,6 @@ _LEADS = """
     left join institutions i on i.institution = q.institution
 """
 
-# That a lead holds a finding that counts today and is of some kind. Such leads are found first, and then looked up by
-# their names: left to choose, the store may ask each lead of the queue for its findings.
-_HOLDS = """t.lead_id = any(array(
-    select distinct f.lead_id from lead_findings f join makers m on m.id = f.rule_id and m.live
-    where f.is_open and {} and (f.excuse_until is null or f.excuse_until < $1)))"""
-
 # Fields of a filter by the condition that they are.
 _NARROWING = {
     "lane": "t.lane = {}",
@@ -212,11 +206,33 @@ _NARROWING = {
     "least": "t.in_question >= {}",
     "newest_from": "t.newest_day >= {}",
     "newest_to": "t.newest_day <= {}",
-    "maker": _HOLDS.format("f.rule_id = {}"),
-    "items": _HOLDS.format("f.items && {}::text[]"),
     "new_since": "t.came_at > {}",
     "holder": "coalesce(t.assignee, '') = {}",
 }
+
+
+# Fields of a filter by the condition on a finding that counts today and that the lead holds.
+_HOLDING = {"maker": "f.rule_id = {}", "items": "f.items && {}::text[]"}
+
+
+def _gathered(chosen: LeadFilter, arguments: list[object]) -> str:
+    """The leads that hold a finding of the chosen maker or items, gathered before all else, as parts of ``with``.
+
+    A planner would ask for each lead in the order of the page, and pass over all that come before the maker's.
+    """
+    parts = ""
+    for field, condition in _HOLDING.items():
+        value = getattr(chosen, field)
+        if value is not None:
+            arguments.append(value)
+            parts += f"""
+                of_{field} as materialized (
+                    select f.area, f.lead_id from lead_findings f join makers m on m.id = f.rule_id and m.live
+                    where f.is_open and {condition.format(f"${len(arguments)}")}
+                        and (f.excuse_until is null or f.excuse_until < $1)
+                    group by f.area, f.lead_id),
+            """
+    return parts
 
 
 def _conditions(chosen: LeadFilter, arguments: list[object]) -> str:
@@ -225,6 +241,9 @@ def _conditions(chosen: LeadFilter, arguments: list[object]) -> str:
     A lead whose findings are gone stays in the queue where somebody decided on it.
     """
     conditions = ["(t.findings > 0 or t.state <> 'open')", in_sight("t")]
+    for field in _HOLDING:
+        if getattr(chosen, field) is not None:
+            conditions.append(f"(t.area, t.lead_id) in (select area, lead_id from of_{field})")
     for field, condition in _NARROWING.items():
         value = getattr(chosen, field)
         if value is not None:
@@ -256,6 +275,7 @@ async def find_leads(connection: asyncpg.Connection, chosen: LeadFilter, sight: 
     """One page of the queue as it counts today. Raises ``KeyError`` for an unknown sorting."""
     first, second = SORTS[chosen.sort]
     arguments = sight_arguments(sight)
+    gathered = _gathered(chosen, arguments)
     conditions = _conditions(chosen, arguments) + _further(chosen, arguments)
     # Each part is sorted and cut by itself: the settled ones are read in the order of the index leads_by_expected.
     parts = " union all ".join(
@@ -267,7 +287,7 @@ async def find_leads(connection: asyncpg.Connection, chosen: LeadFilter, sight: 
     )
     rows = await connection.fetch(
         f"""
-        with chosen as ({parts} order by first, second, area, lead_id limit {chosen.limit:d})
+        with {gathered} chosen as ({parts} order by first, second, area, lead_id limit {chosen.limit:d})
         {_LEADS} order by q.first, q.second, q.area, q.lead_id
         """,
         *arguments,
@@ -287,9 +307,14 @@ def _lead(row: asyncpg.Record, sight: Sight) -> Lead:
 async def find_counts(connection: asyncpg.Connection, chosen: LeadFilter, sight: Sight) -> dict[str, dict[str, int]]:
     """How many leads there are in each state of each lane with the other conditions of a filter."""
     arguments = sight_arguments(sight)
+    gathered = _gathered(chosen, arguments)
     conditions = _conditions(msgspec.structs.replace(chosen, lane=None), arguments)
     rows = await connection.fetch(
-        f"select t.lane, {_SEEN_STATE} as state, count(*) as leads from {TODAY} t where {conditions} group by 1, 2",
+        f"""
+        with {gathered} counted as (
+            select t.lane, {_SEEN_STATE} as state, count(*) as leads from {TODAY} t where {conditions} group by 1, 2)
+        select * from counted
+        """,
         *arguments,
     )
     counts: dict[str, dict[str, int]] = {lane.value: {} for lane in Lane}
@@ -368,17 +393,23 @@ MOST_NEIGHBOURS = 5
 async def find_beside(connection: asyncpg.Connection, lead: Lead, sight: Sight) -> Beside:
     """The findings of other institutions' leads that count today and name lines of a lead's institution.
 
-    Leads with most of them come first.
+    Leads with most of them come first. What names the institution is found by its index alone, before all else.
     """
     rows = await connection.fetch(
         f"""
-        select l.lead_id, l.institution, i.name as institution_name, l.topic, l.service_year, count(*) as findings,
-            min(f.finding_id) as finding_id,
-            sum(count(*)) over ()::bigint as all_findings, count(*) over () as all_leads
-        from {SHOWN} join leads l on l.area = f.area and l.lead_id = f.lead_id
-        left join institutions i on i.institution = l.institution
-        where f.area = $4 and f.is_open and institutions_beside(f.body) @> array[$5::text]
-        group by l.area, l.lead_id, i.name order by 6 desc, l.lead_id limit $6
+        with named as materialized (
+            select area, lead_id, finding_id, rule_id, excuse_until from lead_findings
+            where is_open and institutions_beside(body) @> array[$5::text]
+        ),
+        counted as (
+            select f.area, f.lead_id, count(*) as findings, min(f.finding_id) as finding_id,
+                sum(count(*)) over ()::bigint as all_findings, count(*) over () as all_leads
+            from {shown_of("named")} where f.area = $4
+            group by f.area, f.lead_id order by 3 desc, f.lead_id limit $6
+        )
+        select c.*, l.institution, i.name as institution_name, l.topic, l.service_year
+        from counted c join leads l using (area, lead_id) left join institutions i using (institution)
+        order by c.findings desc, c.lead_id
         """,
         *sight_arguments(sight),
         lead.area,
