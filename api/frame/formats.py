@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from knowledge_base.days import Day, as_date, day_of
 from knowledge_base.signs import neutral
@@ -10,10 +10,12 @@ from knowledge_base.signs import neutral
 CHINA = timezone(timedelta(hours=8))
 LONGEST_PSEUDONYM = 20
 
+_CENT = Decimal("0.01")
+
 
 def money(amount: Decimal | str) -> str:
     """Yuan with two decimals and separated thousands: ``12,430.00``. Events hold numbers as texts."""
-    return f"{Decimal(amount):,.2f}"
+    return f"{Decimal(amount).quantize(_CENT, ROUND_HALF_UP):,}"
 
 
 def day(value: Day | date | None) -> str:

@@ -27,6 +27,9 @@ from streams.store.casework.queue import Lead
 
 router = APIRouter(include_in_schema=False, route_class=Route)
 
+UNFIT = "list_unfit"
+"""The problem of an address that is no queue's: its page cannot be shown."""
+
 TRIED = 20
 """Leads that are tried where others take them at the same moment."""
 
@@ -58,7 +61,7 @@ async def do(
             of = {lead_id: login or None for lead_id, _, login in (tick.partition(":") for tick in ticked)}
         number = await acts.do_bulk(desk_of(request), session, of, wanted)
     except acts.Refused as refused:
-        await refuse(request, session, _queue(list), refused.problem)
+        await refuse(request, session, _queue("" if refused.problem == UNFIT else list), refused.problem)
     await forget(request, session)
     return RedirectResponse(_queue(list, number), HTTPStatus.SEE_OTHER)
 
@@ -118,6 +121,6 @@ async def _find_leads(request: Request, session: Session, query: str, **more: ob
     async with snapshot(desk.pool) as connection:
         shown = await desk.find_shown(connection, session)
         if unfit_words(request, query, shown):
-            raise acts.Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "list_unfit", "no queue has such an address")
+            raise acts.Refused(HTTPStatus.UNPROCESSABLE_ENTITY, UNFIT, "no queue has such an address")
         chosen = replace(filter_of(request, query, shown), after=None, **more)
         return await queue.find_leads(connection, chosen, shown.sight)

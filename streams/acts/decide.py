@@ -7,6 +7,7 @@ from casework.audit import Act
 from casework.decisions import GROUNDS, Decision, Ground, Verdict
 from casework.reasons import tidied_reason
 from casework.sight import Sight
+from knowledge_base.days import Day
 from streams.bus import Message
 from streams.store.casework import decisions
 from streams.store.casework.decisions import Draft, FindingsChanged, NotHolding
@@ -46,7 +47,7 @@ async def decide(
             raise FindingsChanged
         cites = await decisions.find_chosen(connection, held.area, lead_id, chosen, seen, sight)
         of = (held.area, lead_id, held.version)
-        return await _keep(connection, Draft(*of, said.verdict, said.ground, words, by, None, cites))
+        return await _keep(connection, Draft(*of, said.verdict, said.ground, words, by, None, cites), sight.today)
 
 
 async def undo(connection: Connection, lead_id: str, decision_id: int, reason: str, by: str, sight: Sight) -> Decision:
@@ -61,11 +62,12 @@ async def undo(connection: Connection, lead_id: str, decision_id: int, reason: s
             raise NotHolding
         undone = await decisions.find_decision(connection, held.area, decision_id)
         of = (held.area, lead_id, held.version)
-        return await _keep(connection, Draft(*of, Verdict.UNDONE, None, reason, by, decision_id, undone.cites))
+        draft = Draft(*of, Verdict.UNDONE, None, reason, by, decision_id, undone.cites)
+        return await _keep(connection, draft, sight.today)
 
 
-async def _keep(connection: Connection, draft: Draft) -> Decision:
-    decision = await decisions.append(connection, draft)
+async def _keep(connection: Connection, draft: Draft, today: Day) -> Decision:
+    decision = await decisions.append(connection, draft, today)
     message = Message(draft.lead_id.encode(), msgspec.json.encode(decision), "console")
     await save_outbox(connection, DECISIONS, [message])
     act = Act.UNDID if decision.undoes is not None else Act.DECIDED

@@ -1,6 +1,6 @@
 """Who has a lead: taken, handed over, given back, and anybody's again after the day until which it was given."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import product
 from typing import Any
 
@@ -166,15 +166,21 @@ async def test_who_had_it_is_in_the_log_and_a_lead_out_of_sight_is_none(
     assert (entry.act, entry.about) == (Act.ASSIGNED, {"lead": lead_id, "to": "wang.li", "until": "2026-05-04"})
 
 
-async def test_a_decision_keeps_a_lead_with_whoever_made_it(
-    client: httpx.AsyncClient, connection: asyncpg.Connection, lead_id: str
+@pytest.mark.parametrize(
+    ("until", "holder"), [(None, "inspector"), (TODAY, "wang.li"), (TODAY - timedelta(days=1), "inspector")]
+)
+async def test_a_lead_that_nobody_has_stays_with_whoever_decides_on_it(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, lead_id: str, until: date | None, holder: str
 ) -> None:
-    await assign(connection, lead_id, None, "wang.li", LATER, "inspector", NOW)
+    """One that a colleague has stays with the colleague."""
+    if until is not None:
+        await connection.execute("update leads set assignee = 'wang.li', held_until = $1", until)
     lead = await _lead(client, lead_id)
     body = {"version": lead["version"], "decision": "confirmed", "reason": "与护理记录不符"}
     assert (await client.post(f"/api/leads/{lead_id}/decisions", json=body)).status_code == 201
     decided = await _lead(client, lead_id)
-    assert (decided["assignee"], decided["held_until"]) == ("inspector", None)
+    kept = None if holder == "inspector" else TODAY.isoformat()
+    assert (decided["assignee"], decided["held_until"]) == (holder, kept)
 
 
 async def test_whoever_may_not_decide_is_shown_no_form_for_it(

@@ -100,10 +100,11 @@ async def _leads_of(dsn: str, versions: list[FindingVersion], rule_set: RuleSet)
 
 
 async def load_leads(connection: asyncpg.Connection) -> list[LeadRow]:
-    """Every lead that holds a finding, with all that it comes to and its findings; without numbers of arrival."""
+    """Every lead that holds a finding, with all that it comes to and its findings; without numbers and instants of arrival."""
     rows = await connection.fetch(
         """
-        select to_jsonb(l) - '{seq,version,updated_at}'::text[] as lead, to_jsonb(t) - '{seq,version}'::text[] as total,
+        select to_jsonb(l) - '{seq,version,updated_at,came_at}'::text[] as lead,
+            to_jsonb(t) - '{seq,version,came_at}'::text[] as total,
             (select array_agg(f.finding_id order by f.finding_id) from lead_findings f
              where f.area = l.area and f.lead_id = l.lead_id and f.is_open) as findings
         from leads l join lead_totals t using (area, lead_id)

@@ -14,6 +14,7 @@ import msgspec
 
 from casework.decisions import Citation, Decision, Entry, Ground, Recorded, Scope, Verdict
 from casework.sight import Sight
+from knowledge_base.days import Day, as_date
 from streams.messages.versions import decode_version
 from streams.store.casework.leads import save_totals
 from streams.store.casework.listing import Chosen, chosen_arguments, is_chosen
@@ -261,9 +262,10 @@ class Draft(msgspec.Struct, frozen=True):
     cites: tuple[Citation, ...]
 
 
-async def append(connection: asyncpg.Connection, draft: Draft) -> Decision:
+async def append(connection: asyncpg.Connection, draft: Draft, today: Day) -> Decision:
     """Writes a decision and brings its lead to its next version and sums, in the transaction that holds the lead.
 
+    A lead that nobody has ``today`` is then with whoever decided; one that a colleague has stays with the colleague.
     The store itself brings what holds on the findings up to date, and marks other leads whose findings it concerns.
     """
     row = await connection.fetchrow(
@@ -284,12 +286,15 @@ async def append(connection: asyncpg.Connection, draft: Draft) -> Decision:
     assert row is not None
     await connection.execute(
         """
-        update leads set version = version + 1, assignee = $3, held_until = null, seq = default, updated_at = now()
+        update leads set version = version + 1, seq = default, updated_at = now(),
+            assignee = case when assignee is null or held_until < $4 then $3 else assignee end,
+            held_until = case when assignee is null or held_until < $4 then null else held_until end
         where area = $1 and lead_id = $2
         """,
         draft.area,
         draft.lead_id,
         draft.decided_by,
+        as_date(today),
     )
     await save_totals(connection, [(draft.area, draft.lead_id)])
     return _decision(row)
