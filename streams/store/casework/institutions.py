@@ -60,7 +60,7 @@ async def find_months(connection: asyncpg.Connection, code: str, sight: Sight) -
     """An institution's findings that count today, by month, the latest first."""
     rows = await connection.fetch(
         f"""
-        with shown as (
+        with shown as materialized (
             select f.area, f.finding_id, f.subject_kind, f.subject, date_trunc('month', f.last_day)::date as month
             from {SHOWN} join leads l on l.area = f.area and l.lead_id = f.lead_id
             where l.institution = $4 and f.is_open
@@ -69,10 +69,12 @@ async def find_months(connection: asyncpg.Connection, code: str, sight: Sight) -
             from shown s join lead_lines l using (area, finding_id) group by s.month, area, l.line
         ), money as (
             select month, sum(in_question) as in_question, sum(in_fund) as in_fund from lines group by month
+        ), subjects as (
+            select month, count(*) as findings from shown group by month, area, subject_kind, subject
         )
-        select month, count(*) as findings, count(distinct (area, subject_kind, subject)) as people,
+        select month, sum(findings)::bigint as findings, count(*) as people,
             coalesce(min(in_question), 0) as in_question, coalesce(min(in_fund), 0) as in_fund
-        from shown left join money using (month) group by month order by month desc
+        from subjects left join money using (month) group by month order by month desc
         """,
         *sight_arguments(sight),
         code,
@@ -84,12 +86,17 @@ async def find_topic_sums(connection: asyncpg.Connection, code: str, level: str 
     """What leads that count today come to by topic: an institution's own, and those in sight of others of its level."""
     rows = await connection.fetch(
         f"""
-        select t.topic, t.institution = $4 as own, count(distinct t.institution) as institutions, count(*) as leads,
-            sum(t.findings)::bigint as findings, sum(t.in_question) as in_question
-        from {TODAY} t
-        where t.findings > 0 and {in_sight("t")} and t.institution in (
-            select $4 union all select institution from institutions where level = $5)
-        group by t.topic, t.institution = $4 order by in_question desc, t.topic
+        select topic, institution = $4 as own, count(*) as institutions, sum(leads)::bigint as leads,
+            sum(findings)::bigint as findings, sum(in_question) as in_question
+        from (
+            select t.topic, t.institution, count(*) as leads, sum(t.findings) as findings,
+                sum(t.in_question) as in_question
+            from {TODAY} t
+            where t.findings > 0 and {in_sight("t")} and t.institution in (
+                select $4 union all select institution from institutions where level = $5)
+            group by t.topic, t.institution
+        ) of_institutions
+        group by topic, own order by in_question desc, topic, own
         """,
         *sight_arguments(sight),
         code,
