@@ -100,7 +100,7 @@ async def _leads_of(dsn: str, versions: list[FindingVersion], rule_set: RuleSet)
 
 
 async def load_leads(connection: asyncpg.Connection) -> list[LeadRow]:
-    """Every lead that holds a finding, with all that it comes to and its findings; without numbers and instants of arrival."""
+    """Every lead that holds a finding, with all that it comes to and its findings; without when it came."""
     rows = await connection.fetch(
         """
         select to_jsonb(l) - '{seq,version,updated_at,came_at}'::text[] as lead,
