@@ -1,7 +1,7 @@
 """What every page and endpoint works with: the store, the rules in force, today."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -24,6 +24,7 @@ from rules_lib.wording import item_names, item_units, number
 from streams.bus import Bus, Lag
 from streams.handlers.rule_sets import RuleSets
 from streams.messages.vault import Vault
+from streams.store.casework.institutions import FindingMonth
 from streams.store.sessions import Connection, Pool, borrowed, passes_by_itself
 
 PAGES = Path(__file__).parents[1]
@@ -70,7 +71,8 @@ class Shown:
 
 @dataclass(frozen=True)
 class Desk:
-    """What all requests share; ``today`` gives the civil day in China."""
+    """What all requests share; ``today`` gives the civil day in China, ``months`` are institutions' as they were worked
+    out last (``api.records.institution``)."""
 
     pool: Pool
     rule_sets: RuleSets
@@ -78,6 +80,7 @@ class Desk:
     vault: Vault
     today: Callable[[], Day]
     site: Site = HERE
+    months: dict[object, Sequence[FindingMonth]] = field(default_factory=dict, init=False, repr=False, compare=False)
     _of_sets: dict[str, OfSet] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     async def find_shown(self, connection: Connection, onlooker: Onlooker) -> Shown:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 from html import unescape
+from typing import Any
 from urllib.parse import quote
 
 import asyncpg
@@ -15,9 +16,11 @@ from msgspec.structs import replace
 
 from casework.accounts import Account
 from casework.audit import Act, patient_name
+from casework.sight import Sight
 from knowledge_base.events.claims import Claim
 from knowledge_base.findings import Change, FindingVersion, billed_lines
 from rules_lib.rule_set import RuleSet
+from streams.store.casework import institutions
 from streams.store.judgements.findings import save_versions
 from streams.store.people import audit, users
 from tests.api.story import (
@@ -31,6 +34,7 @@ from tests.api.story import (
     claim,
     county,
     line,
+    next_version,
     reversal_of,
     save_claims,
 )
@@ -347,6 +351,33 @@ async def test_in_one_month_a_line_counts_once_with_the_greatest_amount(
     assert money is not None
     assert after is not None
     assert (int(after[1]), after[2], after[3]) == (int(money[1]) + 1, money[2], money[3])
+
+
+async def test_months_are_worked_out_again_only_where_a_lead_changed_or_somebody_sees_others(
+    client: httpx.AsyncClient,
+    connection: asyncpg.Connection,
+    versions: list[FindingVersion],
+    rule_set: RuleSet,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worked_out, find_months = [], institutions.find_months
+
+    async def noted(connection: asyncpg.Connection, code: str, sight: Sight) -> Any:
+        worked_out.append(code)
+        return await find_months(connection, code, sight)
+
+    monkeypatch.setattr(institutions, "find_months", noted)
+    for code in (COUNTY, COUNTY, TOWN, COUNTY):
+        await client.get(f"/institutions/{code}")
+    assert worked_out == [COUNTY, TOWN]
+    version = next(v for v in versions if v.maker.id == "FW10000001")
+    await _save(connection, next_version(version, Change.WITHDRAWN), rule_set)
+    for code in (COUNTY, TOWN):
+        await client.get(f"/institutions/{code}")
+    assert worked_out == [COUNTY, TOWN, COUNTY]
+    await _look_as(connection, areas=frozenset({AREA}))
+    await client.get(f"/institutions/{COUNTY}")
+    assert worked_out == [COUNTY, TOWN, COUNTY, COUNTY]
 
 
 async def _look_as(connection: asyncpg.Connection, **places: frozenset[str] | None) -> None:

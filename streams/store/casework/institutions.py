@@ -56,6 +56,21 @@ async def find_institution(connection: asyncpg.Connection, code: str, sight: Sig
     return None if row is None else Institution(**row)
 
 
+async def find_mark(connection: asyncpg.Connection, code: str, sight: Sight) -> tuple[int, int]:
+    """What is another one whenever a finding of an institution's leads in sight is: how many leads there are, and which
+    of them changed last. A lead gets another number with each change of its findings."""
+    row = await connection.fetchrow(
+        f"""
+        select count(*) as leads, coalesce(max(l.seq), 0) as last from leads l
+        where l.institution = $3 and {in_sight("l", 1)}
+        """,
+        *place_arguments(sight),
+        code,
+    )
+    assert row is not None
+    return row["leads"], row["last"]
+
+
 async def find_months(connection: asyncpg.Connection, code: str, sight: Sight) -> list[FindingMonth]:
     """An institution's findings that count today, by month, the latest first."""
     rows = await connection.fetch(
