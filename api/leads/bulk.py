@@ -40,7 +40,7 @@ Ticks = Annotated[list[Tick], Form(default_factory=list)]
 """A lead and who had it when it was ticked."""
 
 
-@router.post("/leads/bulk", max_body_size=64 * KB)
+@router.post("/queue/bulk", max_body_size=64 * KB)
 async def do(
     request: Request,
     session: Decider,
@@ -66,7 +66,7 @@ async def do(
     return RedirectResponse(_queue(list, number), HTTPStatus.SEE_OTHER)
 
 
-@router.post("/leads/bulk/{number}/undo", max_body_size=KB)
+@router.post("/queue/bulk/{number}/undo", max_body_size=KB)
 async def undo(request: Request, session: Decider, number: Whole, list: Place = "") -> Response:
     try:
         await acts.undo_bulk(desk_of(request), session, number)
@@ -75,7 +75,7 @@ async def undo(request: Request, session: Decider, number: Whole, list: Place = 
     return RedirectResponse(_queue(list, number), HTTPStatus.SEE_OTHER)
 
 
-@router.post("/leads/next", max_body_size=KB)
+@router.post("/queue/next", max_body_size=KB)
 async def take_next(request: Request, session: Decider, list: Place = "") -> Response:
     """Takes the first open lead of a queue that nobody has, and opens it."""
     try:

@@ -191,7 +191,7 @@ async def test_what_cannot_be_done_is_refused(connection: Connection, leads: lis
 # --- at the desk
 
 
-async def _send(client: httpx.AsyncClient, path: str = "/leads/bulk", **words: Any) -> httpx.Response:
+async def _send(client: httpx.AsyncClient, path: str = "/queue/bulk", **words: Any) -> httpx.Response:
     form = {"csrf": client.headers["X-CSRF-Token"], "to": "inspector", "until": UNTIL.isoformat(), **words}
     return await client.post(path, data=form)
 
@@ -213,10 +213,10 @@ async def test_what_was_ticked_is_given_told_and_undone(
     number = answer.headers["location"].rpartition("=")[2]
     again = await _page(client, await _send(client, wish="give_back", ticked=ticked, list=""))
     assert "2 条由别人经办，没有动。" in again
-    undone = await _page(client, await _send(client, f"/leads/bulk/{number}/undo"))
+    undone = await _page(client, await _send(client, f"/queue/bulk/{number}/undo"))
     assert "已撤销，2 条线索恢复原样。" in undone
     assert await _standings(connection) == before
-    assert "已经撤销过了" in await _page(client, await _send(client, f"/leads/bulk/{number}/undo"))
+    assert "已经撤销过了" in await _page(client, await _send(client, f"/queue/bulk/{number}/undo"))
 
 
 async def test_a_whole_list_is_what_its_filter_holds_but_for_what_colleagues_have(
@@ -241,7 +241,7 @@ async def test_a_whole_list_is_what_its_filter_holds_but_for_what_colleagues_hav
 async def test_what_is_refused_keeps_what_was_ticked(client: httpx.AsyncClient, leads: list[str]) -> None:
     gone = await _page(client, await _send(client, wish="give", everything="true", list="topic=gone"))
     assert "筛选条件已不适用" in gone
-    assert "筛选条件已不适用" in await _page(client, await _send(client, "/leads/next", list="nobody=1"))
+    assert "筛选条件已不适用" in await _page(client, await _send(client, "/queue/next", list="nobody=1"))
     assert "请先勾选线索" in await _page(client, await _send(client, wish="give"))
     late = (TODAY + timedelta(days=91)).isoformat()
     page = await _page(
@@ -251,7 +251,7 @@ async def test_what_is_refused_keeps_what_was_ticked(client: httpx.AsyncClient, 
     assert '<option value="snooze" selected>' in page
     for wrong in ({"wish": "burn"}, {"wish": "give", "ticked": "x"}, {"wish": "give", "everything": "perhaps"}):
         assert (await _send(client, **wrong)).status_code == 422
-    assert (await client.post("/leads/bulk", data={"wish": "wake"})).status_code == 303, "kept, since it has no token"
+    assert (await client.post("/queue/bulk", data={"wish": "wake"})).status_code == 303, "kept, since it has no token"
 
 
 async def test_the_next_one_is_the_first_that_nobody_has(
@@ -263,10 +263,10 @@ async def test_the_next_one_is_the_first_that_nobody_has(
     await assign(connection, order[0], None, "wang.li", LATER, "wang.li", NOW)
     await snooze(connection, order[1], LATER, "wang.li", NOW)
     for lead in order[2:]:
-        answer = await _send(client, "/leads/next", list=query)
+        answer = await _send(client, "/queue/next", list=query)
         assert answer.headers["location"].startswith(f"/leads/{lead}?list=lane%3Dall&at=")
         assert "经办：inspector" in await _page(client, answer)
-    assert "没有无人经办的待处理线索" in await _page(client, await _send(client, "/leads/next", list=query))
+    assert "没有无人经办的待处理线索" in await _page(client, await _send(client, "/queue/next", list=query))
     assert (await _standings(connection))[order[0]][0] == "wang.li"
 
 
@@ -278,4 +278,4 @@ async def test_whoever_may_not_decide_is_shown_no_boxes(
     page = (await client.get("/")).text
     assert "data-item" in page
     assert "data-lead" not in page
-    assert "/leads/next" not in page
+    assert "/queue/next" not in page
