@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import answers, decoding, histories, importing, judging, stages, streams
+from bench import answers, decoding, desk, histories, importing, judging, stages, streams
 from bench.report import write_report
 from bench.results import Result, save_results
 
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "importing": importing.run,
     "stages": stages.run,
     "streams": streams.run,
+    "desk": desk.run,
 }
 
 

@@ -89,7 +89,7 @@ class Totals(msgspec.Struct, frozen=True):
     money in question and at stake by maker, each line and subject with the one of the highest bound; the most first.
     ``undecided`` and ``decided`` count the findings that stand, ``fresh`` those of the undecided ones that came after
     the last decision, ``changed`` the decided ones that became something else, or nothing, since. ``came_at`` is when
-    the latest of the undecided ones came.
+    the latest of the undecided ones came. ``makers`` are the rules and detectors of all that stand.
     """
 
     from_day: Day
@@ -111,6 +111,7 @@ class Totals(msgspec.Struct, frozen=True):
     fresh: int
     changed: int
     came_at: datetime | None
+    makers: tuple[str, ...]
 
 
 def lead_key(version: FindingVersion, topic: str) -> LeadKey:
@@ -149,6 +150,7 @@ class _Running:
         self.otherwise = otherwise
         self.of_states: dict[str, _Sums] = {}
         self.lanes: set[Lane] = set()
+        self.makers: set[str] = set()
         self.fresh = 0
         self.changed = 0
 
@@ -157,6 +159,7 @@ class _Running:
         if finding.counts:
             sums.add(finding)
             self.lanes.add(finding.lane)
+            self.makers.add(finding.backer.maker)
         self.fresh += finding.is_new
         self.changed += finding.is_changed
 
@@ -184,6 +187,7 @@ class _Running:
             fresh=self.fresh,
             changed=self.changed,
             came_at=undecided.came_at,
+            makers=tuple(sorted(self.makers)),
         )
 
 

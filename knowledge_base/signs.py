@@ -41,7 +41,7 @@ def neutral(text: str) -> str:
 
     What no eye can see (also bytes that are no text), but for a blank, is spelled out: ``\\x1b``, ``\\u200b``.
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable() and _NOT_SHOWN.isdisjoint(text):
         return text
     return "".join(sign if sign.isprintable() and sign not in _NOT_SHOWN else _spelled(sign) for sign in text)
 

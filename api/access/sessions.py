@@ -174,7 +174,8 @@ async def _find_machine(request: Request, bearer: str) -> Session | None:
 
 async def frame_of(connection: Connection, session: Session) -> Frame:
     """What the frame around a page shows to somebody, read in the same snapshot as the page."""
-    return Frame(session.login, session.csrf, await find_received(connection), session.rights)
+    names = await users.find_names(connection) if Right.SEE_COMMENTS in session.rights else {}
+    return Frame(session.login, session.csrf, await find_received(connection), session.rights, names)
 
 
 async def note(request: Request, session: Session, act: Act, **about: str) -> None:

@@ -1,6 +1,7 @@
 """What stands in addresses: numbers, days, the words of a filter; and what the address of a request says."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -67,15 +68,19 @@ def as_day(name: str, text: str | None) -> date | None:
         raise unknown_value(name, "不是日期 / expected a day") from None
 
 
-_YUAN = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
+_DIGIT = "[0-9０-９]"
+YUAN_TYPED = f"[¥￥]?({_DIGIT}{{1,12}}|{_DIGIT}{{1,3}}([,，]{_DIGIT}{{3}}){{1,3}})([.．]{_DIGIT}{{1,2}})?"
+"""The pattern of an amount as people type it: 7800, 7,800.50, ¥7800, and all of it in full width."""
 
 
 def as_amount(name: str, text: str) -> Decimal | None:
     """An amount of an address in yuan, where its parameter tells one. Raises 422 for one that is none."""
     text = text.strip()
-    if text and not _YUAN.fullmatch(text):
+    if not text:
+        return None
+    if not re.fullmatch(YUAN_TYPED, text):
         raise unknown_value(name, "不是金额，最多两位小数 / expected an amount, with two decimals at most")
-    return Decimal(text) if text else None
+    return Decimal(unicodedata.normalize("NFKC", text).lstrip("¥").replace(",", ""))
 
 
 class Links:

@@ -1,7 +1,7 @@
 """What every page and endpoint works with: the store, the rules in force, today."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -11,7 +11,9 @@ from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.frame import formats
+from api.frame.addresses import YUAN_TYPED
 from api.frame.site import HERE, Site
+from api.frame.worked_out import WorkedOut
 from casework.sight import Onlooker, Sight
 from knowledge_base.cards import Card, Words
 from knowledge_base.catalogues.files import load_heads
@@ -24,7 +26,6 @@ from rules_lib.wording import item_names, item_units, number
 from streams.bus import Bus, Lag
 from streams.handlers.rule_sets import RuleSets
 from streams.messages.vault import Vault
-from streams.store.casework.institutions import FindingMonth
 from streams.store.sessions import Connection, Pool, borrowed, passes_by_itself
 
 PAGES = Path(__file__).parents[1]
@@ -48,7 +49,7 @@ class Shown:
     """What one request works with: the rule set in force as its connection sees it, and what its sender may see today.
 
     ``items`` holds what the set's facts call items, ``units`` what these are billed by, both by code; ``points`` the
-    facts by their names; ``covers`` how much it holds of each catalogue.
+    facts by their names; ``covers`` how much it holds of each catalogue; ``worked_out`` what requests before found out.
     """
 
     rule_set: RuleSet
@@ -57,6 +58,7 @@ class Shown:
     points: Mapping[str, Point]
     covers: tuple[Cover, ...]
     sight: Sight
+    worked_out: WorkedOut
 
     @property
     def cards(self) -> Mapping[str, Card]:
@@ -71,8 +73,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Desk:
-    """What all requests share; ``today`` gives the civil day in China, ``months`` are institutions' as they were worked
-    out last (``api.records.institution``)."""
+    """What all requests share; ``today`` gives the civil day in China."""
 
     pool: Pool
     rule_sets: RuleSets
@@ -80,7 +81,7 @@ class Desk:
     vault: Vault
     today: Callable[[], Day]
     site: Site = HERE
-    months: dict[object, Sequence[FindingMonth]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _worked_out: WorkedOut = field(default_factory=WorkedOut, init=False, repr=False, compare=False)
     _of_sets: dict[str, OfSet] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     async def find_shown(self, connection: Connection, onlooker: Onlooker) -> Shown:
@@ -91,7 +92,7 @@ class Desk:
             names, units = item_names(rule_set.facts), item_units(rule_set.facts)
             self._of_sets[rule_set.hash] = names, units, points, covers(rule_set, _own_heads())
         sight = Sight(self.today(), onlooker.areas, onlooker.institutions)
-        return Shown(rule_set, *self._of_sets[rule_set.hash], sight)
+        return Shown(rule_set, *self._of_sets[rule_set.hash], sight, self._worked_out)
 
     @cached_property
     def templates(self) -> Environment:
@@ -106,6 +107,7 @@ class Desk:
             "instant": formats.instant,
             "pseudonym": formats.pseudonym,
         }
+        environment.globals["yuan_typed"] = YUAN_TYPED
         environment.globals["has_htmx"] = (STATIC / "vendor" / "htmx.min.js").exists()
         return environment
 

@@ -1,7 +1,7 @@
 """How a page is made: its language, the frame around it, its cookies."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -36,12 +36,18 @@ def home_of(rights: Collection[Right]) -> str:
 
 @dataclass(frozen=True)
 class Frame:
-    """What the frame around a page shows: who is signed in, the token of forms, and what was received so far."""
+    """What the frame around a page shows: who is signed in, the token of forms, and what was received so far; ``names``
+    are those of colleagues, by log-in."""
 
     login: str | None = None
     csrf: str = ""
     received: Received | None = None
     rights: frozenset[Right] = frozenset()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def called(self, login: str) -> str:
+        """What somebody is called: colleagues by their names, whoever has none or is told none by the log-in."""
+        return self.names.get(login, login)
 
     def may(self, right: str) -> bool:
         """Whether whoever is signed in has a right: what leads to a page that is not theirs is not shown."""

@@ -68,7 +68,7 @@ def lead_filter(
     new: Annotated[
         Literal["", "true"], Query(description="Only what came in since the visit before this one: true")
     ] = "",
-    least: Annotated[str, Query(description="Amount in question at least, yuan")] = "",
+    least: Annotated[str, Query(description="Amount in question at least, yuan", max_length=20)] = "",
     newest_from: Annotated[str | None, Query(description="Newest day not before this day")] = None,
     newest_to: Annotated[str | None, Query(description="Newest day not after this day")] = None,
     who: Annotated[str, Query(description="Who has it: a log-in, `me` or `nobody`", max_length=64)] = "",
@@ -132,11 +132,20 @@ def checked(chosen: LeadFilter, shown: Shown) -> LeadFilter:
 
 
 def fully_checked(chosen: LeadFilter, shown: Shown) -> LeadFilter:
-    """The same, where an item that nobody knows is refused too."""
+    """The same, where an item that nobody knows and days in the wrong order are refused too: pages say it beside what
+    they found, which is nothing."""
     chosen = checked(chosen, shown)
     if chosen.items == ():
         raise unknown_value("item", "没有这样的项目 / expected the code or name of an item")
+    if is_turned(chosen):
+        raise unknown_value("newest_to", "早于 newest_from / expected a day not before newest_from")
     return chosen
+
+
+def is_turned(chosen: LeadFilter) -> bool:
+    """Whether the last day of a filter is before its first."""
+    first, last = chosen.newest_from, chosen.newest_to
+    return first is not None and last is not None and last < first
 
 
 def live_cards(shown: Shown) -> list[Card]:

@@ -11,12 +11,20 @@ from api.leads.filters import address_in, decode_cursor, filter_of
 from streams.store.casework import queue
 from streams.store.sessions import Connection
 
+MOST_COUNTED = 1000
+"""Leads of a queue that are counted: nobody who goes from lead to lead asks how many thousands there are."""
+
 
 class Following(NamedTuple):
-    """The address of the lead behind one (``None`` behind the last), and how many the queue holds."""
+    """The address of the lead behind one (``None`` behind the last), and how many the queue holds: of a long one,
+    that it holds ``MOST_COUNTED`` or more."""
 
     address: str | None
     left: int
+
+    @property
+    def is_long(self) -> bool:
+        return self.left >= MOST_COUNTED
 
 
 async def find_following(
@@ -29,9 +37,7 @@ async def find_following(
         return None
     chosen = replace(filter_of(request, asked.list, shown), after=place, limit=2)
     others = [lead for lead in await queue.find_leads(connection, chosen, shown.sight) if lead.lead_id != lead_id]
-    counts = await queue.find_counts(connection, chosen, shown.sight)
-    of_lanes = [counts[chosen.lane]] if chosen.lane else list(counts.values())
-    left = sum(of_states.get(state, 0) for of_states in of_lanes for state in chosen.states or of_states)
+    left = await queue.count_leads(connection, chosen, shown.sight, MOST_COUNTED)
     if not others:
         return Following(None, left)
     return Following(address_in(asked.list, others[0]), left)

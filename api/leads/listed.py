@@ -13,7 +13,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from api.frame.desk import Shown
-from api.frame.formats import day, instant
+from api.frame.formats import day, instant, money
 from api.frame.sentences import loss_words, method_words, topic_name
 from api.frame.texts import Texts
 from api.leads.evidence import MarkedLine, lines_of, marked_claims, seen_beside, sources_of
@@ -27,8 +27,8 @@ from knowledge_base.findings import Amounts, Finding, FindingVersion, LineKey
 from knowledge_base.signs import neutral
 from knowledge_base.subjects import PATIENT
 from rules_lib.histories.patient import PatientHistory
-from rules_lib.wording import Names, finding_sentence
-from streams.store.casework.lists import find_range, line_id, walk_findings
+from rules_lib.wording import Names, finding_sentence, number
+from streams.store.casework.lists import ListSum, find_range, find_sum, line_id, walk_findings
 from streams.store.casework.queue import Lead
 from streams.store.events.evidence import find_events_of_persons, load_numbered_claims
 from streams.store.sessions import Connection
@@ -39,13 +39,15 @@ PORTION = 200
 
 @dataclass(frozen=True)
 class ListHead:
-    """What stands above a list and on each of its sheets; ``span`` are the first and last day of what it speaks of."""
+    """What stands above a list and on each of its sheets, and below its rows; ``span`` are the first and last day of
+    what it speaks of."""
 
     lead: Lead
     institution: str
     topic: str
     span: tuple[date, date] | None
     made_on: date
+    total: ListSum
 
     @property
     def words(self) -> dict[str, object]:
@@ -59,6 +61,21 @@ class ListHead:
             "first": day(first),
             "last": day(last),
             "made_on": day(self.made_on),
+        }
+
+    def last_cells(self, texts: Texts) -> dict[str, str | Decimal | int]:
+        """What stands in the last row, by column: the loss where it is known, told as "at least" where it is of some
+        lines alone."""
+        of = self.total
+        loss: str | Decimal = of.loss
+        if of.lines_without_loss:
+            is_known = of.lines > of.lines_without_loss
+            loss = texts("list.at_least", money=money(of.loss)) if is_known else texts("amounts.unknown")
+        return {
+            "problem": texts("list.sum", lines=number(of.lines)),
+            "in_question": of.in_question,
+            "in_fund": of.in_fund,
+            "loss": loss,
         }
 
 
@@ -143,7 +160,8 @@ async def load_head(connection: Connection, shown: Shown, lead: Lead, texts: Tex
     """What stands above the list of a lead."""
     institution = neutral(lead.institution_name or lead.institution)
     span = await find_range(connection, lead, shown.sight)
-    return ListHead(lead, institution, topic_name(lead.topic, shown.topics, texts), span, as_date(shown.sight.today))
+    topic, made_on = topic_name(lead.topic, shown.topics, texts), as_date(shown.sight.today)
+    return ListHead(lead, institution, topic, span, made_on, await find_sum(connection, lead, shown.sight))
 
 
 async def walk_rows(connection: Connection, shown: Shown, lead: Lead, texts: Texts) -> AsyncIterator[list[ListRow]]:

@@ -15,15 +15,28 @@ from api.frame.addresses import MOST_WHOLE, Links
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import render, texts_of
 from api.frame.sentences import topic_name
+from api.leads.choices import institution_options
 from api.leads.days import days_held
-from api.leads.filters import PAGE, STATES, Chosen, address_in, checked, encode_cursor, items_like, links_of, live_cards
+from api.leads.did import find_did
+from api.leads.filters import (
+    PAGE,
+    STATES,
+    Chosen,
+    address_in,
+    checked,
+    encode_cursor,
+    is_turned,
+    items_like,
+    links_of,
+    live_cards,
+)
 from api.leads.news import find_news
 from api.leads.saved import find_saved
 from casework.rights import Right
+from knowledge_base.days import as_date
 from streams.acts.assign import find_colleagues
 from streams.acts.bulk import Wish
 from streams.store.casework import queue
-from streams.store.casework.bulk import find_bulk
 from streams.store.casework.queue import SORTS, Lead, LeadFilter
 
 router = APIRouter(include_in_schema=False, route_class=Route)
@@ -47,7 +60,9 @@ async def show_queue(
         leads = await queue.find_leads(connection, chosen, shown.sight)
         counts = await queue.find_counts(connection, chosen, shown.sight)
         choices = await queue.find_choices(connection, shown.sight)
-        bulk = None if did is None else await find_bulk(connection, did, session.login)
+        done_to_many = (
+            None if did is None else await find_did(connection, did, session.login, as_date(shown.sight.today))
+        )
         may_decide = Right.DECIDE in session.rights
         colleagues = await find_colleagues(connection, shown.sight) if may_decide else []
         news = await find_news(connection, session, chosen.lane, shown.sight)
@@ -61,7 +76,7 @@ async def show_queue(
         "leads/queue.html",
         frame,
         kept=kept,
-        did=bulk,
+        did=done_to_many,
         wishes=[wish.value for wish in Wish],
         colleagues=colleagues,
         held=days_held(desk),
@@ -72,12 +87,14 @@ async def show_queue(
         chosen=chosen,
         news=news,
         saved=saved,
+        days_turned=is_turned(chosen),
         items_like=items_like(chosen.item, shown) if chosen.item and not chosen.items else [],
         links=links,
-        place=links().partition("?")[2],
+        place=links(after=encode_cursor(chosen.after) if chosen.after else None).partition("?")[2],
         address_in=address_in,
         next=_next(leads, links),
         choices=choices,
+        institution_options=await institution_options(shown, choices, chosen.institution),
         topic_words=shown.topics,
         topics=[(topic, topic_name(topic, shown.topics, texts)) for topic in shown.topics],
         makers=live_cards(shown),

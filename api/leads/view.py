@@ -11,6 +11,7 @@ from api.frame.texts import Texts
 from api.leads.choosing import GROUPS, PAGE, Asked
 from api.leads.evidence import MarkedClaim, line_keys, marked_claims, seen_beside, sources_of
 from api.leads.law import Law, law_of
+from api.leads.long import Kept, kept_of
 from api.leads.revisions import Difference, differences
 from api.leads.timeline import Timeline, timeline_of
 from casework.decisions import Entry, standing
@@ -150,14 +151,15 @@ async def load_lead_view(
     if lead is None:
         return None
     asked_for = await _asked_for(connection, shown, lead, asked)
-    listed = await _load_list(connection, shown, lead, asked, asked_for)
+    kept = await kept_of(connection, shown, lead)
+    listed = await _load_list(connection, shown, lead, asked, asked_for, kept)
     selected = asked_for or (listed.findings[0] if listed.findings else None)
     named = [*listed.findings, *([selected] if selected else [])]
     names = await find_names(connection, shown, [of.version for of in named])
     of_topic = [card.id for card in shown.cards.values() if card.topic == lead.topic and card.is_live]
     return LeadView(
         lead=lead,
-        makers=await _shares(connection, shown, lead),
+        makers=await _shares(connection, shown, lead, kept),
         cards=shown.cards,
         covers=shown.covers,
         topics=shown.topics,
@@ -166,7 +168,7 @@ async def load_lead_view(
         precisions=await find_precisions(connection, [share.maker for share in lead.expected_of or ()]),
         gaps=await queue.find_gaps(connection, lead, of_topic, shown.sight),
         beside=await queue.find_beside(connection, lead, shown.sight),
-        decided=await _decided(connection, shown, lead),
+        decided=await _decided(connection, shown, lead, kept),
         names=names,
     )
 
@@ -180,10 +182,14 @@ async def _asked_for(connection: Connection, shown: Shown, lead: Lead, asked: As
 
 
 async def _load_list(
-    connection: Connection, shown: Shown, lead: Lead, asked: Asked, asked_for: Listed | None
+    connection: Connection, shown: Shown, lead: Lead, asked: Asked, asked_for: Listed | None, kept: Kept
 ) -> FindingList:
     chosen, sight, of = asked.listing(lead.undecided), shown.sight, (lead.area, lead.lead_id)
-    groups = await listing.find_groups(connection, *of, chosen, sight, (asked.groups - 1) * GROUPS, GROUPS + 1)
+    before = (asked.groups - 1) * GROUPS
+    groups = await kept.get(
+        ("groups", chosen, before),
+        lambda: listing.find_groups(connection, *of, chosen, sight, before, GROUPS + 1),
+    )
     opened = asked.group
     if opened is None and asked_for is not None:
         opened = await listing.find_group_of(connection, lead.area, asked_for.version.finding_id, chosen, sight)
@@ -196,12 +202,15 @@ async def _load_list(
     return FindingList(chosen, groups[:GROUPS], len(groups) <= GROUPS, opened, findings, page, pages, PAGE)
 
 
-async def _decided(connection: Connection, shown: Shown, lead: Lead) -> Decided:
+async def _decided(connection: Connection, shown: Shown, lead: Lead, kept: Kept) -> Decided:
     after = await find_aftermath(connection, lead.area, lead.lead_id, shown.sight)
+    sums = own_sums(lead) or await kept.get(
+        "sums", lambda: listing.find_state_sums(connection, lead.area, lead.lead_id, shown.sight)
+    )
     return Decided(
         decisions=await find_history(connection, lead.area, lead.lead_id),
         holding=await find_holding(connection, lead.area, lead.lead_id),
-        sums=own_sums(lead) or await listing.find_state_sums(connection, lead.area, lead.lead_id, shown.sight),
+        sums=sums,
         after=after,
         heirs=await find_heirs(connection, lead.area, after.withdrawn, shown.sight),
     )
@@ -223,8 +232,8 @@ async def find_institutions_of(connection: Connection, findings: list[Finding]) 
     return await queue.find_institution_names(connection, codes)
 
 
-async def _shares(connection: Connection, shown: Shown, lead: Lead) -> list[MakerShare]:
-    counts = await queue.find_maker_counts(connection, lead, shown.sight)
+async def _shares(connection: Connection, shown: Shown, lead: Lead, kept: Kept) -> list[MakerShare]:
+    counts = await kept.get("makers", lambda: queue.find_maker_counts(connection, lead, shown.sight))
     everywhere = await published.find_outstanding(connection)
     outstanding = {rule for entry in everywhere if entry.area == lead.area for rule in entry.rules}
     return [MakerShare(shown.cards[maker], findings, maker in outstanding) for maker, findings in counts]

@@ -68,6 +68,7 @@ class ListBook:
             "plain": self.book.add_format({"num_format": "@"}),
         }
         self.row = 0
+        self.head = head
         self._lay_out(head)
         self._write_head(head)
         self.first = self.row
@@ -81,10 +82,14 @@ class ListBook:
             self.row += 1
 
     def close(self) -> None:
-        """Adds the room for stamp and signatures and the sheet that explains the columns, and finishes the file."""
+        """Adds what the rows come to, the room for stamp and signatures and the sheet that explains the columns, and
+        finishes the file."""
         last = max(self.row - 1, self.first)
         self._offer_answers(last)
-        self.row += 1
+        self.row = last + 1
+        for name, value in self.head.last_cells(self.texts).items():
+            self._write_cell(list(COLUMNS).index(name), name, value)
+        self.row += 2
         for line in SIGNED:
             self.sheet.set_row(self.row, _SIGNED_HEIGHT)
             self.sheet.write_string(self.row, 1, self.texts(f"list.signed.{line}"), self.formats["plain"])

@@ -1,7 +1,7 @@
 """The accounts: the list, one of them, and what whoever manages people may do to it."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -20,7 +20,7 @@ from casework.accounts import LONGEST_LOGIN, LONGEST_NAME, Account, AccountRefus
 from casework.rights import Right, Role, rights_of
 from streams.acts import accounts
 from streams.acts.accounts import AccountUnknown, NotYours
-from streams.store.casework.queue import find_institution_names
+from streams.store.casework.queue import find_areas, find_institution_names
 from streams.store.people import users
 from streams.store.people.kept_forms import KeptForm
 from streams.store.sessions import Connection, borrowed
@@ -81,8 +81,9 @@ async def show_person(
         if account is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         names = await _institution_names(connection, account)
+        empty = (account.areas or frozenset()) - await find_areas(connection)
         frame = await frame_of(connection, session)
-    return _render_form(request, session, frame, account, kept, names=names, saved=bool(saved))
+    return _render_form(request, session, frame, account, kept, names=names, empty=empty, saved=bool(saved))
 
 
 @router.post(PERSON, max_body_size=LONGEST_FORM)
@@ -169,10 +170,12 @@ def _render_form(
     kept: KeptForm | None,
     *,
     names: Mapping[str, str] | None = None,
+    empty: Collection[str] = (),
     is_new: bool = False,
     saved: bool = False,
 ) -> Response:
-    """An account, as a form for whoever may change it; with what was typed there where that was not taken."""
+    """An account, as a form for whoever may change it; with what was typed there where that was not taken. ``empty``
+    are those of its areas in which there is no lead."""
     typed = kept if kept is not None and kept.form in (PATH, address_of(account.login)) else None
     shown = account if typed is None else _account_in(typed.words, typed.words.get("login", account.login))
     may = Right.MANAGE_PEOPLE in session.rights and session.account.covers(account) and session.login != account.login
@@ -192,6 +195,7 @@ def _render_form(
         givable=givable,
         roles=list(Role),
         names=names or {},
+        empty=sorted(empty),
         longest_login=LONGEST_LOGIN,
         longest_name=LONGEST_NAME,
     )

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from api.access.callers import Seer
 from api.access.routes import Route
 from api.access.sessions import frame_of, note
-from api.frame.desk import Desk, Shown, desk_of, snapshot
+from api.frame.desk import Shown, desk_of, snapshot
 from api.frame.render import render
 from casework.audit import Act
 from streams.store.casework import institutions
@@ -23,9 +23,6 @@ router = APIRouter(include_in_schema=False, route_class=Route)
 
 MOST_LEADS = 500
 """Leads of an institution that its page lists, those with most in question first; the queue shows them all."""
-
-MOST_REMEMBERED = 500
-"""Institutions whose months are remembered, for each sight apart."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ async def show_institution(request: Request, session: Seer, code: str) -> Respon
             raise HTTPException(HTTPStatus.NOT_FOUND)
         every = LeadFilter(institution=code, sort="in_question", limit=MOST_LEADS)
         leads = await find_leads(connection, every, shown.sight)
-        months = await _find_months(connection, desk, shown, code)
+        months = await _find_months(connection, shown, code)
         sums = await institutions.find_topic_sums(connection, code, institution.level, shown.sight)
         frame = await frame_of(connection, session)
     await note(request, session, Act.SAW_EVIDENCE, institution=code)
@@ -65,16 +62,12 @@ async def show_institution(request: Request, session: Seer, code: str) -> Respon
     )
 
 
-async def _find_months(connection: Connection, desk: Desk, shown: Shown, code: str) -> Sequence[FindingMonth]:
+async def _find_months(connection: Connection, shown: Shown, code: str) -> Sequence[FindingMonth]:
     """An institution's months. They are worked out again where something of its leads changed, as those of a large
     hospital take a second; whoever sees other leads, on another day or by other rules, has others."""
-    key = (code, shown.sight, shown.rule_set.hash, await institutions.find_mark(connection, code, shown.sight))
-    if key not in desk.months:
-        months = await institutions.find_months(connection, code, shown.sight)
-        if len(desk.months) >= MOST_REMEMBERED:
-            desk.months.clear()
-        desk.months[key] = months
-    return desk.months[key]
+    mark = await institutions.find_mark(connection, code, shown.sight)
+    key = ("months", code, shown.sight, shown.rule_set.hash, mark)
+    return await shown.worked_out.get(key, lambda: institutions.find_months(connection, code, shown.sight))
 
 
 def _by_year(leads: Iterable[Lead]) -> Sequence[tuple[int, Sequence[Lead]]]:

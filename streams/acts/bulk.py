@@ -88,9 +88,10 @@ async def do(connection: Connection, ticked: Mapping[str, str | None], wanted: W
             else:
                 changes.append(Change(lead.area, lead.lead_id, lead.standing, found))
         await bulk.save_standings(connection, [(of.area, of.lead_id, of.after) for of in changes])
+        number = await bulk.save_bulk(connection, by, wanted.wish, changes, left)
         for of in changes:
-            await _note(connection, by, of.lead_id, of.before, of.after)
-        return await bulk.save_bulk(connection, by, wanted.wish, changes, left)
+            await _note(connection, by, of.lead_id, of.before, of.after, bulk=str(number))
+        return number
 
 
 async def undo(connection: Connection, number: int, by: str, sight: Sight) -> Bulk:
@@ -104,7 +105,7 @@ async def undo(connection: Connection, number: int, by: str, sight: Sight) -> Bu
         back = [changes[lead.lead_id] for lead in leads if lead.standing == changes[lead.lead_id].after]
         await bulk.save_standings(connection, [(of.area, of.lead_id, of.before) for of in back])
         for of in back:
-            await _note(connection, by, of.lead_id, of.after, of.before)
+            await _note(connection, by, of.lead_id, of.after, of.before, undoes_bulk=str(number))
         await bulk.save_undone(connection, number, len(back))
     return act
 
@@ -156,11 +157,11 @@ async def _after(lead: Locked, seen: str | None, wanted: Wanted, sharing: _Shari
     return Left.SO_ALREADY if after == now else after
 
 
-async def _note(connection: Connection, by: str, lead_id: str, before: Standing, after: Standing) -> None:
-    """An entry as for a single lead."""
+async def _note(connection: Connection, by: str, lead_id: str, before: Standing, after: Standing, **of: str) -> None:
+    """An entry as for a single lead, with the act that it is ``of``."""
     if (before.holder, before.held_until) != (after.holder, after.held_until):
         end = {} if after.held_until is None else {"until": after.held_until.isoformat()}
-        await audit.note(connection, by, Act.ASSIGNED, lead=lead_id, to=after.holder or "", **end)
+        await audit.note(connection, by, Act.ASSIGNED, lead=lead_id, to=after.holder or "", **end, **of)
     if before.snoozed_until != after.snoozed_until:
         end = {} if after.snoozed_until is None else {"until": after.snoozed_until.isoformat()}
-        await audit.note(connection, by, Act.SNOOZED if end else Act.WOKE, lead=lead_id, **end)
+        await audit.note(connection, by, Act.SNOOZED if end else Act.WOKE, lead=lead_id, **end, **of)

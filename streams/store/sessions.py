@@ -150,7 +150,9 @@ async def connect(dsn: str) -> Connection:
 @asynccontextmanager
 async def open_pool(dsn: str, most: int = 12) -> AsyncIterator[Pool]:
     """A pool of sessions, closed at the end of the ``async with``; what is not given back by then is broken off."""
-    pool = await asyncpg.create_pool(dsn, min_size=2, max_size=most)
+    # Many ask at once: a statement that takes the other cores too makes all others wait.
+    alone = {"max_parallel_workers_per_gather": "0"}
+    pool = await asyncpg.create_pool(dsn, min_size=2, max_size=most, server_settings=alone)
     try:
         yield pool
     finally:

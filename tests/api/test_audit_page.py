@@ -197,7 +197,7 @@ async def test_a_lead_leads_to_what_was_done_to_it_and_one_who_has_it_is_named(
     await connection.execute("update leads set assignee = 'wang.li' where lead_id = $1", lead)
     assert f'href="/audit?lead={lead}"' in (await client.get(f"/leads/{lead}")).text
     text = (await client.get("/audit", params={"lead": lead})).text
-    assert "经办：wang.li" in text
+    assert "现由 wang.li 经办" in text
     of_lead = await connection.fetch("select seq from audit_log where about ->> 'lead' = $1 order by seq desc", lead)
     assert _numbers(text) == [row["seq"] for row in of_lead] != []
     everything = await connection.fetchval("select count(*) from audit_log")

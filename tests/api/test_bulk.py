@@ -1,6 +1,7 @@
 """Many leads at once: given, shared out by load, given back, put off, and all of it undone; and taking the next one."""
 
 import random
+import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -201,6 +202,13 @@ async def _page(client: httpx.AsyncClient, answer: httpx.Response) -> str:
     return " ".join((await client.get(answer.headers["location"])).text.split())
 
 
+def _told(page: httpx.Response) -> list[str]:
+    """What the audit log tells, entry by entry, the newest first."""
+    assert page.status_code == 200
+    rows = page.text.partition("<tbody>")[2].partition("</tbody>")[0].split("<tr>")[1:]
+    return [" ".join(re.sub("<[^>]*>", " ", row).split()) for row in rows]
+
+
 async def test_what_was_ticked_is_given_told_and_undone(
     client: httpx.AsyncClient, connection: Connection, leads: list[str]
 ) -> None:
@@ -210,10 +218,19 @@ async def test_what_was_ticked_is_given_told_and_undone(
     assert answer.headers["location"].startswith("/?state=all&lane=all&did=")
     page = await _page(client, answer)
     assert "已交办 2 条线索。" in page
+    assert "<span>inspector 2 条。</span>" in page
+    assert f"<span>到 {UNTIL}，当天算在内。</span>" in page
+    assert "原由别人经办" not in page
     number = answer.headers["location"].rpartition("=")[2]
     again = await _page(client, await _send(client, wish="give_back", ticked=ticked, list=""))
     assert "2 条由别人经办，没有动。" in again
+    told = _told(await client.get(f"/audit?lead={leads[0]}"))
+    assert f"成批办理 {number}" in told[0]
+    assert "交办线索" in told[0]
     undone = await _page(client, await _send(client, f"/queue/bulk/{number}/undo"))
+    told = _told(await client.get(f"/audit?lead={leads[0]}"))
+    assert f"撤销成批办理 {number}" in told[0]
+    assert "不再经办线索" in told[0]
     assert "已撤销，2 条线索恢复原样。" in undone
     assert await _standings(connection) == before
     assert "已经撤销过了" in await _page(client, await _send(client, f"/queue/bulk/{number}/undo"))
@@ -235,6 +252,7 @@ async def test_a_whole_list_is_what_its_filter_holds_but_for_what_colleagues_hav
     assert {lead for lead, holder in holders.items() if holder == "inspector"} == mine - {theirs}
     page = await _page(client, await _send(client, wish="give_back", everything="true", list=f"{query}&who=wang.li"))
     assert "已不再经办 1 条线索。" in page
+    assert "<span>其中 1 条原由别人经办。</span>" in page
     assert (await _standings(connection))[theirs] == (None, None, None)
 
 

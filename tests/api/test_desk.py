@@ -153,7 +153,7 @@ def test_n_and_u_lead_to_the_next_lead_and_back_to_the_list(seat: Seat) -> None:
     seat.page.wait_for_url(f"**{second}**")
     seat.press_or("u", seat.page.locator("[data-list]"))
     seat.page.wait_for_url("**sort=people**")
-    expect(seat.page.locator("td.lead a").nth(1)).to_be_visible()
+    expect(seat.page.locator("td.lead a").nth(1)).to_be_focused()
     assert "/leads/" not in seat.page.url
 
 

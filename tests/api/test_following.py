@@ -6,6 +6,7 @@ from html import unescape
 import httpx
 import pytest
 
+from api.leads import filters, following, queue
 from knowledge_base.findings import FindingVersion
 from streams.store.casework.queue import SORTS
 
@@ -40,6 +41,30 @@ async def test_leads_follow_each_other_as_the_queue_lists_them(
         following = NEXT.findall(page)
         address = unescape(following[0]) if following else ""
     assert walked == [_name(of) for of in listed]
+
+
+async def test_of_a_long_queue_it_is_told_that_it_is_long(
+    client: httpx.AsyncClient, versions: list[FindingVersion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = await _listed(client, "lane=all&state=all")
+    for most, told in [(len(listed) + 1, f"列表里有 {len(listed)} 条</span>"), (2, "列表里有 2 条以上</span>")]:
+        monkeypatch.setattr(following, "MOST_COUNTED", most)
+        assert told in (await client.get(listed[0])).text
+
+
+async def test_the_way_back_leads_to_the_page_and_row_of_the_lead(
+    client: httpx.AsyncClient, versions: list[FindingVersion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (filters, queue):
+        monkeypatch.setattr(module, "PAGE", 2)
+    first = await client.get("/?lane=all&state=all&sort=people")
+    more = unescape(re.findall(r'href="([^"]+)" rel="next"', first.text)[0])
+    listed = await _listed(client, more.partition("?")[2])
+    assert len(listed) == 2
+    back = unescape(LIST.findall((await client.get(listed[1])).text)[0])
+    assert back == f"{more}#{_name(listed[1]).replace('/leads/', 'lead-')}"
+    assert f'<tr id="{back.partition("#")[2]}">' in (await client.get(back)).text
+    assert await _listed(client, back.partition("?")[2].partition("#")[0]) == listed
 
 
 async def test_the_next_one_stays_the_next_when_a_lead_leaves_the_queue(

@@ -1,5 +1,6 @@
 """Who has a lead: taken, handed over, given back, and anybody's again after the day until which it was given."""
 
+import re
 from datetime import date, timedelta
 from itertools import product
 from typing import Any
@@ -153,6 +154,32 @@ async def test_the_queue_shows_whose_leads_they_are(
     page = (await client.get("/?who=me")).text
     assert '<option value="me" selected>' in page
     assert "who=inspector" in page, "links keep whose leads are shown"
+
+
+async def test_colleagues_are_called_by_their_names_where_these_tell_them_apart(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, lead_id: str
+) -> None:
+    await connection.execute("update users set name = case login when 'wang.li' then '王莉' else '陈明' end")
+    await assign(connection, lead_id, None, "wang.li", LATER, "inspector", NOW)
+    queue_page, lead_page = "/?lane=all&state=all", f"/leads/{lead_id}"
+    for page in (queue_page, lead_page):
+        assert "王莉" in _text(await client.get(page)), page
+        assert "wang.li" not in _text(await client.get(page)).replace("wang.li · 王莉（", ""), page
+    await connection.execute("update users set name = '王莉'")
+    for page in (queue_page, lead_page):
+        assert "王莉 · wang.li" in _text(await client.get(page)), page
+    office = Account("inspector", "王莉", frozenset({Role.HOSPITAL_OFFICE}), None, frozenset({COUNTY}))
+    await users.change_account(connection, office)
+    for page in (queue_page, lead_page):
+        text = _text(await client.get(page))
+        assert "wang.li" in text, page
+        assert "王莉" not in text, "hospitals are not told names of the fund's people"
+
+
+def _text(answer: httpx.Response) -> str:
+    """The words of a page, without its tags and addresses."""
+    assert answer.status_code == 200
+    return re.sub("<[^>]*>", " ", answer.text)
 
 
 async def test_who_had_it_is_in_the_log_and_a_lead_out_of_sight_is_none(

@@ -8,6 +8,7 @@ from dataclasses import replace as changed
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
@@ -26,6 +27,7 @@ from knowledge_base.events.claims import Department
 from knowledge_base.findings import Change, FindingVersion
 from rules_lib.rule_set import RuleSet
 from streams.store.casework import lists, queue
+from streams.store.casework.lists import ListSum
 from streams.store.events.evidence import find_events_of_persons, find_person_events
 from streams.store.judgements.findings import save_versions
 from streams.store.people import audit
@@ -52,6 +54,7 @@ from tests.api.test_people import SignIn, _open
 from tests.streams.leads import apply_findings
 
 desk = test_people.desk
+ONE = Decimal(1)
 NOW = Sight(TODAY.toordinal())
 ODD = '=HYPERLINK("http://evil.example")'
 
@@ -215,7 +218,7 @@ async def test_it_prints_across_with_institution_days_and_page_on_each_sheet(
     assert (length.type, length.operator, length.formula1, str(length.sqref)) == (
         "textLength", "lessThanOrEqual", "2000", f"R{FIRST}:R{last_row}",
     )  # fmt: skip
-    below = [sheet.cell(row, 2).value for row in range(FIRST + count + 1, sheet.max_row + 1)]
+    below = [sheet.cell(row, 2).value for row in range(FIRST + count + 2, sheet.max_row + 1)]
     assert below[0] == "机构（盖章）："
     assert len(below) == 5
 
@@ -287,7 +290,7 @@ async def test_a_long_list_takes_no_more_memory_than_a_short_one(
     lead_id = await connection.fetchval("select lead_id from leads where topic = 'stays' limit 1")
     lead = await queue.find_lead(connection, lead_id, NOW)
     assert lead is not None
-    head = ListHead(lead, "虚构县中医院", "住院与床位", None, TODAY)
+    head = ListHead(lead, "虚构县中医院", "住院与床位", None, TODAY, ListSum(1, 0, ONE, ONE, ONE))
     version = _of_lead(versions)[0]
     row = ListRow(1, 1, version, 1, "L1", "S1", None, version.finding.amounts, Said("问题", "疑点" * 20, "依据" * 40))
     few, many = (_memory_for(count, row, head, tmp_path) for count in (1000, 3000))
@@ -338,6 +341,49 @@ async def test_the_page_has_the_rows_of_the_workbook(client: httpx.AsyncClient, 
     assert "Institution (stamp):" in english
     assert (await client.get(f"/leads/{lead}/list.xlsx?lang=en")).status_code == 200
     assert rows_of(await download(client, lead)) == rows, "the workbook is Chinese for everybody"
+
+
+@pytest.mark.parametrize("topic", ["stays", "limits"])
+async def test_the_last_row_holds_the_sums_of_the_lead(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion], topic: str
+) -> None:
+    lead_id = await lead_of(client, topic=topic)
+    rows, total = rows_of(await download(client, lead_id)), await _last_row(client, lead_id)
+    lead = await connection.fetchrow("select in_question, in_fund from leads where lead_id = $1", lead_id)
+    assert lead is not None
+    lines = {(row["就诊号"], row["明细号"]) for row in rows if row["第几条明细"]}
+    assert total["问题"] == f"合计：{len(lines)} 条明细，每条只计一次"
+    assert (total["涉疑金额(元)"], total["其中统筹内(元)"]) == (float(lead["in_question"]), float(lead["in_fund"]))
+
+
+async def test_a_line_that_two_findings_dispute_counts_once_with_the_greatest_amounts(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, versions: list[FindingVersion], rule_set: RuleSet
+) -> None:
+    lead_id = await lead_of(client)
+    before = await _last_row(client, lead_id)
+    first = next(version for version in _of_lead(versions) if version.finding.guilty[0].amounts.loss is None)
+    (part,) = first.finding.guilty
+    dearer = replace(part, amounts=replace(part.amounts, in_question=part.amounts.in_question + 7, loss=ONE))
+    again = replace(first.finding, guilty=(dearer,))
+    await _apply(connection, [replace(first, finding_id="f" * 32, finding=again)], rule_set)
+    after = await _last_row(client, lead_id)
+    assert after["问题"] == before["问题"]
+    assert after["涉疑金额(元)"] == before["涉疑金额(元)"] + 7
+    assert after["其中统筹内(元)"] == before["其中统筹内(元)"]
+    assert (before["基金损失(元)"], after["基金损失(元)"]) == ("≥ 696.00", "≥ 697.00")
+    await connection.execute("update lead_lines set loss = null where lead_id = $1", lead_id)
+    assert (await _last_row(client, lead_id))["基金损失(元)"] == "无法计算"
+    await connection.execute("update lead_lines set loss = 2 where lead_id = $1", lead_id)
+    lines = await connection.fetchval("select count(distinct line) from lead_lines where lead_id = $1", lead_id)
+    assert (await _last_row(client, lead_id))["基金损失(元)"] == 2 * lines
+
+
+async def _last_row(client: httpx.AsyncClient, lead_id: str) -> dict[str, Any]:
+    """The row below the list."""
+    content = await download(client, lead_id)
+    row = FIRST + len(rows_of(content))
+    (cells,) = sheet_of(content).iter_rows(min_row=row, max_row=row, max_col=len(HEADINGS), values_only=True)
+    return dict(zip(HEADINGS, cells, strict=True))
 
 
 @pytest.mark.parametrize("role", Role)

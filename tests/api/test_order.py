@@ -164,7 +164,7 @@ async def test_a_lead_of_before_is_in_the_queue_until_it_is_summed(
     await connection.execute("update leads set expected = null")
     await connection.execute("create temp table old as select * from lead_totals")
     await connection.execute("delete from lead_totals")
-    await connection.execute("update old set expected = null, expected_of = null")
+    await connection.execute("update old set expected = null, expected_of = null, makers = null")
     await connection.execute("insert into lead_totals select * from old")
     assert {of for _, of in await _queue(pool)} == {None}
     assert await sum_all_marked(pool, RuleSets(rule_set)) > 1

@@ -105,6 +105,10 @@ async def test_codes_are_told_apart_however_they_are_written_and_names_are_refus
     account = await users.find_account(connection, "wang.li")
     assert account is not None
     assert account.areas == {"420281", "420381", "420382", "420383"}
+    page = (await client.get("/people/of/wang.li")).text
+    assert "还没有线索的统筹区：420281 420381 420382 420383。" in page
+    await connection.execute("insert into lead_places (institution, area, service_year) values ('H1', '420281', 2026)")
+    assert "还没有线索的统筹区：420381 420382 420383。" in (await client.get("/people/of/wang.li")).text
     named = await _post(client, "/people/of/wang.li", role_head="1", institutions="虚构县中医院")
     assert "机构请写代码" in await _problem(client, named)
     assert "已有或曾有账号" in await _problem(client, await _post(client, "/people", **(NEW | {"login": "Wang.Li"})))

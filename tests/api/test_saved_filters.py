@@ -140,7 +140,7 @@ async def test_a_filter_is_saved_found_again_and_marked_where_it_holds(
     page = await _post(client, "/filters?topic=stays&least=100.50&sort=newest&state=all", name=" 住院  大额 ")
     ((address, current, name),) = _links(page)
     assert (current, name) == (True, "住院 大额")
-    assert "已存筛选“住院 大额”" in page.text
+    assert "已存筛选里有“住院 大额”" in page.text
     assert dict(httpx.URL(address).params) == {"topic": "stays", "least": "100.50", "sort": "newest", "state": "all"}
     assert _links(await client.get("/")) == [(address, False, name)]
     assert _links(await client.get("/?state=all&sort=newest&topic=stays&least=100.50")) == [(address, True, name)]
@@ -218,7 +218,7 @@ async def test_as_many_as_may_be_are_kept_and_the_page_says_so(
 @pytest.mark.parametrize(
     ("query", "word"),
     [("stat=open", "stat"), ("state=closed", "state"), ("topic=gone", "topic"), ("maker=FW10009999", "maker"),
-     ("item=没有的项目", "item"), ("least=1,000", "least"), ("newest_from=soon", "newest_from")],
+     ("item=没有的项目", "item"), ("least=1,00", "least"), ("newest_from=soon", "newest_from")],
 )  # fmt: skip
 async def test_a_filter_that_fits_no_queue_any_more_says_why_and_stays(
     client: httpx.AsyncClient, connection: asyncpg.Connection, query: str, word: str

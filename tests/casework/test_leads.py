@@ -126,6 +126,7 @@ def test_each_step_comes_to_what_counts_by_then_in_its_state(found: list[LeadFin
         assert step.undecided + step.decided == len(counting)
         came = [finding.came_at for finding in counting if finding.verdict is None and finding.came_at is not None]
         assert step.came_at == (max(came) if came else None)
+        assert step.makers == tuple(sorted({finding.backer.maker for finding in counting}))
 
 
 def _decided(verdict: Verdict | None, amount: str, **more: Any) -> LeadFinding:

@@ -22,6 +22,10 @@ class Standing(msgspec.Struct, frozen=True):
     held_until: date | None
     snoozed_until: date | None
 
+    def holder_on(self, day: date) -> str | None:
+        """Who has the lead on a day: nobody any more after the one until which it was given."""
+        return None if self.held_until is not None and self.held_until < day else self.holder
+
 
 class Locked(NamedTuple):
     """A lead that is held still; ``holder`` is who has it today."""

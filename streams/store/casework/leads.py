@@ -29,6 +29,7 @@ LeadName = tuple[str, str]
 _COUNTED = (
     "state", "findings", "people", "in_question", "in_fund", "loss", "lines", "lines_without_loss", "newest_day",
     "severity", "at_stake", "lane", "undecided", "decided", "fresh", "changed", "came_at", "expected", "expected_of",
+    "makers",
 )  # fmt: skip
 
 
@@ -362,6 +363,7 @@ async def save_totals(connection: asyncpg.Connection, leads: Collection[LeadName
             in_fund = t.in_fund, loss = t.loss, newest_day = t.newest_day, severity = t.severity,
             at_stake = t.at_stake, counts_from = t.from_day, state = t.state, undecided = t.undecided,
             decided = t.decided, fresh = t.fresh, changed = t.changed, came_at = t.came_at, expected = t.expected,
+            makers = t.makers,
             lane = case when t.undecided + t.decided > 0 then t.lane else coalesce((
                 select max(m.lane) from lead_findings f join makers m on m.id = f.rule_id
                 where f.area = l.area and f.lead_id = l.lead_id having count(distinct m.lane) = 1), t.lane) end
@@ -381,7 +383,7 @@ def _counted(step: Totals) -> tuple[object, ...]:
     counts = (step.undecided, step.decided, step.fresh, step.changed, step.came_at)
     seriousness = (int(step.severity), step.at_stake, step.lane.value)
     expected = (expected_money(step.expected), _encode(step.expected).decode())
-    return (step.state, step.findings, step.people, *money, newest, *seriousness, *counts, *expected)
+    return (step.state, step.findings, step.people, *money, newest, *seriousness, *counts, *expected, step.makers)
 
 
 async def _find_bare_verdicts(connection: asyncpg.Connection, leads: Collection[LeadName]) -> dict[LeadName, str]:

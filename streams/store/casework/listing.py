@@ -118,12 +118,12 @@ def has_least(at: int) -> str:
     return f"(${at}::numeric is null or f.in_question >= ${at})"
 
 
-def _lines_of(row: str) -> str:
+def lines_of(row: str) -> str:
     """The lines in dispute of a finding, as the row ``l`` in SQL: finding by finding by their index, lest a planner
     read all lines of the lead for each of its findings."""
     return f"""
         cross join lateral (
-            select line, in_question from lead_lines
+            select line, in_question, in_fund, loss from lead_lines
             where area = {row}.area and finding_id = {row}.finding_id offset 0
         ) l
     """
@@ -145,7 +145,7 @@ async def find_groups(
             select of_lines."group", sum(of_lines.in_question) as in_question
             from (
                 select f."group", l.line, max(l.in_question) as in_question
-                from listed f {_lines_of("f")} group by 1, 2
+                from listed f {lines_of("f")} group by 1, 2
             ) of_lines group by 1
         )
         select f."group", min(f.rule_id) as rule_id, coalesce(min(f.items), '{{}}') as items,
@@ -242,7 +242,7 @@ async def find_state_sums(connection: asyncpg.Connection, area: str, lead_id: st
             select of_lines.state, sum(of_lines.in_question) as in_question
             from (
                 select f.state, l.line, max(l.in_question) as in_question
-                from counting f {_lines_of("f")} group by 1, 2
+                from counting f {lines_of("f")} group by 1, 2
             ) of_lines group by 1
         )
         select f.state, count(*) as findings,

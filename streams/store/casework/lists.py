@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Collection
 from datetime import date
+from decimal import Decimal
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
@@ -12,6 +14,7 @@ from knowledge_base.findings import FindingVersion, GuiltyPart
 from knowledge_base.signs import neutral
 from streams.messages.versions import decode_version
 from streams.store.casework.holders import Place
+from streams.store.casework.listing import lines_of
 from streams.store.casework.queue import Lead
 from streams.store.sights import SHOWN, sight_arguments
 
@@ -45,6 +48,39 @@ async def find_range(connection: asyncpg.Connection, lead: Lead, sight: Sight) -
         lead.lead_id,
     )
     return None if row is None or row["last"] is None else (row["first"], row["last"])
+
+
+class ListSum(NamedTuple):
+    """What the lines of a list come to in yuan, each once with the greatest amount disputed, as in the lead's sums;
+    ``loss`` is of those of which it is known."""
+
+    lines: int
+    lines_without_loss: int
+    in_question: Decimal
+    in_fund: Decimal
+    loss: Decimal
+
+
+async def find_sum(connection: asyncpg.Connection, lead: Lead, sight: Sight) -> ListSum:
+    """What all that an institution is asked about comes to."""
+    row = await connection.fetchrow(
+        f"""
+        with asked as materialized (select f.area, f.finding_id from {SHOWN} where {ASKED_ABOUT}),
+        lines as (
+            select l.line, max(l.in_question) as in_question, max(l.in_fund) as in_fund, max(l.loss) as loss
+            from asked f {lines_of("f")} group by l.line
+        )
+        select count(*) as lines, count(*) - count(loss) as lines_without_loss,
+            coalesce(sum(in_question), 0) as in_question, coalesce(sum(in_fund), 0) as in_fund,
+            coalesce(sum(loss), 0) as loss
+        from lines
+        """,
+        *sight_arguments(sight),
+        lead.area,
+        lead.lead_id,
+    )
+    assert row is not None
+    return ListSum(**row)
 
 
 async def walk_findings(

@@ -69,7 +69,8 @@ class Lead(msgspec.Struct, frozen=True):
     of its findings in the lead's own state. ``waiting`` findings count only when no excuse came in time.
 
     ``expected`` yuan are expected to be confirmed at least, ``expected_of`` says how that is reckoned
-    (``casework.precision``); ``None`` until a lead of before is summed again."""
+    (``casework.precision``), and ``makers`` are the rules and detectors of all findings that count; ``None`` until a
+    lead of before is summed again."""
 
     area: str
     lead_id: str
@@ -102,6 +103,7 @@ class Lead(msgspec.Struct, frozen=True):
     at_stake: Decimal
     expected: Decimal | None
     expected_of: tuple[Expected, ...] | None
+    makers: list[str] | None
     first: Decimal
     second: Decimal
 
@@ -166,7 +168,7 @@ _SETTLED = f"""
     select l.area, l.lead_id, l.institution, l.topic, l.service_year, l.version, l.state,
         {HOLDER} as assignee, l.held_until, l.snoozed_until, l.updated_at,
         l.findings, l.people, l.in_question, l.in_fund, l.loss, l.newest_day, l.severity, 0 as waiting,
-        l.undecided, l.decided, l.fresh, l.changed, l.came_at, l.at_stake, l.lane, l.expected
+        l.undecided, l.decided, l.fresh, l.changed, l.came_at, l.at_stake, l.lane, l.expected, l.makers
     from leads l where l.counts_from <= $1
 """
 _UNSETTLED = f"""
@@ -175,7 +177,7 @@ _UNSETTLED = f"""
         {HOLDER} as assignee, l.held_until, l.snoozed_until, l.updated_at,
         t.findings, t.people, t.in_question, t.in_fund, t.loss, t.newest_day, t.severity,
         l.undecided + l.decided - t.undecided - t.decided as waiting,
-        t.undecided, t.decided, t.fresh, t.changed, t.came_at, t.at_stake, t.lane, t.expected
+        t.undecided, t.decided, t.fresh, t.changed, t.came_at, t.at_stake, t.lane, t.expected, t.makers
     from leads l
     join lateral (
         select * from lead_totals t where t.area = l.area and t.lead_id = l.lead_id and t.from_day <= $1
@@ -195,6 +197,15 @@ _LEADS = """
     left join institutions i on i.institution = q.institution
 """
 
+_OF_MAKER = """
+    (t.makers @> array[{0}] or t.makers is null and exists (
+        select from lead_findings f join makers m on m.id = f.rule_id and m.live
+        where f.area = t.area and f.lead_id = t.lead_id and f.rule_id = {0} and f.is_open
+            and (f.excuse_until is null or f.excuse_until < $1)))
+"""
+"""That a lead holds a finding of a maker that counts today. One that was not summed since its row tells its makers is
+asked for its findings."""
+
 # Fields of a filter by the condition that they are.
 _NARROWING = {
     "lane": "t.lane = {}",
@@ -206,33 +217,27 @@ _NARROWING = {
     "least": "t.in_question >= {}",
     "newest_from": "t.newest_day >= {}",
     "newest_to": "t.newest_day <= {}",
+    "maker": _OF_MAKER,
     "new_since": "t.came_at > {}",
     "holder": "coalesce(t.assignee, '') = {}",
 }
 
 
-# Fields of a filter by the condition on a finding that counts today and that the lead holds.
-_HOLDING = {"maker": "f.rule_id = {}", "items": "f.items && {}::text[]"}
-
-
 def _gathered(chosen: LeadFilter, arguments: list[object]) -> str:
-    """The leads that hold a finding of the chosen maker or items, gathered before all else, as parts of ``with``.
+    """The leads that hold a finding on one of the chosen items, gathered before all else, as a part of ``with``.
 
-    A planner would ask for each lead in the order of the page, and pass over all that come before the maker's.
+    A planner would ask for each lead in the order of the page, and pass over all that come before these.
     """
-    parts = ""
-    for field, condition in _HOLDING.items():
-        value = getattr(chosen, field)
-        if value is not None:
-            arguments.append(value)
-            parts += f"""
-                of_{field} as materialized (
-                    select f.area, f.lead_id from lead_findings f join makers m on m.id = f.rule_id and m.live
-                    where f.is_open and {condition.format(f"${len(arguments)}")}
-                        and (f.excuse_until is null or f.excuse_until < $1)
-                    group by f.area, f.lead_id),
-            """
-    return parts
+    if chosen.items is None:
+        return ""
+    arguments.append(chosen.items)
+    return f"""
+        of_items as materialized (
+            select f.area, f.lead_id from lead_findings f join makers m on m.id = f.rule_id and m.live
+            where f.is_open and f.items && ${len(arguments)}::text[]
+                and (f.excuse_until is null or f.excuse_until < $1)
+            group by f.area, f.lead_id),
+    """
 
 
 def _conditions(chosen: LeadFilter, arguments: list[object]) -> str:
@@ -241,9 +246,8 @@ def _conditions(chosen: LeadFilter, arguments: list[object]) -> str:
     A lead whose findings are gone stays in the queue where somebody decided on it.
     """
     conditions = ["(t.findings > 0 or t.state <> 'open')", in_sight("t")]
-    for field in _HOLDING:
-        if getattr(chosen, field) is not None:
-            conditions.append(f"(t.area, t.lead_id) in (select area, lead_id from of_{field})")
+    if chosen.items is not None:
+        conditions.append("(t.area, t.lead_id) in (select area, lead_id from of_items)")
     for field, condition in _NARROWING.items():
         value = getattr(chosen, field)
         if value is not None:
@@ -278,16 +282,22 @@ async def find_leads(connection: asyncpg.Connection, chosen: LeadFilter, sight: 
     gathered = _gathered(chosen, arguments)
     conditions = _conditions(chosen, arguments) + _further(chosen, arguments)
     # Each part is sorted and cut by itself: the settled ones are read in the order of the index leads_by_expected.
+    # Sorted are names alone, which is half the work; what the leads of the page come to is read then, one by one
+    # ("offset 0"), lest a planner read all leads for it.
     parts = " union all ".join(
         f"""
-        (select t.*, ({first})::numeric as first, ({second})::numeric as second from ({part}) t where {conditions}
+        (select t.area, t.lead_id, {first} as first, {second} as second from ({part}) t where {conditions}
         order by {first}, {second}, t.area, t.lead_id limit {chosen.limit:d})
         """
         for part in (_SETTLED, _UNSETTLED)
     )
     rows = await connection.fetch(
         f"""
-        with {gathered} chosen as ({parts} order by first, second, area, lead_id limit {chosen.limit:d})
+        with {gathered} picked as ({parts} order by first, second, area, lead_id limit {chosen.limit:d}),
+        chosen as (
+            select t.*, p.first::numeric as first, p.second::numeric as second from picked p
+            join lateral (
+                select * from {TODAY} t where t.area = p.area and t.lead_id = p.lead_id offset 0) t on true)
         {_LEADS} order by q.first, q.second, q.area, q.lead_id
         """,
         *arguments,
@@ -309,11 +319,17 @@ async def find_counts(connection: asyncpg.Connection, chosen: LeadFilter, sight:
     arguments = sight_arguments(sight)
     gathered = _gathered(chosen, arguments)
     conditions = _conditions(msgspec.structs.replace(chosen, lane=None), arguments)
+    # Each part is grouped by itself: the settled ones are read in the order of the index leads_counted.
+    parts = " union all ".join(
+        f"""
+        select t.lane, t.state, t.snoozed_until, count(*) as leads from ({part}) t where {conditions} group by 1, 2, 3
+        """
+        for part in (_SETTLED, _UNSETTLED)
+    )
     rows = await connection.fetch(
         f"""
-        with {gathered} counted as (
-            select t.lane, {_SEEN_STATE} as state, count(*) as leads from {TODAY} t where {conditions} group by 1, 2)
-        select * from counted
+        with {gathered} counted as ({parts})
+        select t.lane, {_SEEN_STATE} as state, sum(t.leads)::bigint as leads from counted t group by 1, 2
         """,
         *arguments,
     )
@@ -321,6 +337,18 @@ async def find_counts(connection: asyncpg.Connection, chosen: LeadFilter, sight:
     for row in rows:
         counts[row["lane"]][row["state"]] = row["leads"]
     return counts
+
+
+async def count_leads(connection: asyncpg.Connection, chosen: LeadFilter, sight: Sight, most: int) -> int:
+    """How many leads a filter holds, counted up to ``most``."""
+    arguments = sight_arguments(sight)
+    gathered = _gathered(chosen, arguments)
+    conditions = _conditions(chosen, arguments) + _further(msgspec.structs.replace(chosen, after=None), arguments)
+    parts = " union all ".join(f"(select 1 from ({part}) t where {conditions})" for part in (_SETTLED, _UNSETTLED))
+    count: int = await connection.fetchval(
+        f"with {gathered} held as ({parts} limit {most:d}) select count(*) from held", *arguments
+    )
+    return count
 
 
 async def find_lead(connection: asyncpg.Connection, lead_id: str, sight: Sight) -> Lead | None:
@@ -339,6 +367,20 @@ async def find_lead(connection: asyncpg.Connection, lead_id: str, sight: Sight) 
     return None if row is None else _lead(row, sight)
 
 
+async def find_mark(connection: asyncpg.Connection, lead: Lead) -> str | None:
+    """What is another one whenever a finding of a lead, or what was decided on one, is; ``None`` while the lead is to
+    be summed again, as its row does not say yet what changed."""
+    mark: str | None = await connection.fetchval(
+        """
+        select l.xmin::text from leads l where l.area = $1 and l.lead_id = $2
+            and not exists (select from leads_to_sum m where m.area = l.area and m.lead_id = l.lead_id)
+        """,
+        lead.area,
+        lead.lead_id,
+    )
+    return mark
+
+
 class Choices(NamedTuple):
     """What leads speak of, for the filters: areas, institutions (code, name), and years from the first to the last."""
 
@@ -349,19 +391,29 @@ class Choices(NamedTuple):
 
 async def find_choices(connection: asyncpg.Connection, sight: Sight) -> Choices:
     """All that the leads in sight speak of."""
-    rows = await connection.fetch(
+    areas = await connection.fetch(
         f"""
-        select p.institution, coalesce(i.name, p.institution) as name, p.areas, p.first, p.last
-        from (
-            select institution, array_agg(distinct area) as areas, min(service_year) as first, max(service_year) as last
-            from lead_places p where {in_sight("p", 1)} group by institution
-        ) p left join institutions i using (institution) order by name
+        select area, min(service_year) as first, max(service_year) as last from lead_places p
+        where {in_sight("p", 1)} group by area order by area
         """,
         *place_arguments(sight),
     )
-    first, last = min((row["first"] for row in rows), default=1), max((row["last"] for row in rows), default=0)
-    areas = sorted({area for row in rows for area in row["areas"]})
-    return Choices(areas, [(row["institution"], row["name"]) for row in rows], list(range(last, first - 1, -1)))
+    institutions = await connection.fetch(
+        f"""
+        select p.institution, coalesce(i.name, p.institution) as name
+        from (select distinct institution from lead_places p where {in_sight("p", 1)}) p
+        left join institutions i using (institution) order by name
+        """,
+        *place_arguments(sight),
+    )
+    first, last = min((row["first"] for row in areas), default=1), max((row["last"] for row in areas), default=0)
+    named = [(row["institution"], row["name"]) for row in institutions]
+    return Choices([row["area"] for row in areas], named, list(range(last, first - 1, -1)))
+
+
+async def find_areas(connection: asyncpg.Connection) -> frozenset[str]:
+    """The areas in which there are leads."""
+    return frozenset(row["area"] for row in await connection.fetch("select distinct area from lead_places"))
 
 
 async def find_institution_names(connection: asyncpg.Connection, codes: Collection[str]) -> dict[str, str]:

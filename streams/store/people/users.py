@@ -116,6 +116,17 @@ async def find_accounts(connection: asyncpg.Connection) -> list[Account]:
     return [_account(row) for row in rows]
 
 
+async def find_names(connection: asyncpg.Connection) -> dict[str, str]:
+    """What people with an account of a name are called, by log-in: their name, and the log-in where two have one."""
+    rows = await connection.fetch(
+        """
+        select login, case count(*) over (partition by name) when 1 then name else name || ' · ' || login end as called
+        from users where name <> ''
+        """
+    )
+    return {row["login"]: row["called"] for row in rows}
+
+
 async def find_able(
     connection: asyncpg.Connection, right: Right, area: str, institution: str, login: str | None = None
 ) -> list[Account]:
