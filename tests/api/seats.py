@@ -85,6 +85,13 @@ class Seat(NamedTuple):
         assert not found, found
 
 
+def open_filters(page: Page) -> None:
+    """They are folded on a phone, once its script ran."""
+    if page.evaluate("window.innerWidth") <= 700:
+        expect(page.locator("details.fold:not([open])")).to_have_count(1)
+        page.locator("details.fold > summary").click()
+
+
 @contextmanager
 def taken_seat(browser: Browser, console: Console, width: int, lang: str, hand: str) -> Iterator[Seat]:
     """Signs in and chooses the language, in a browser that speaks it."""

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.api.browser import Console
-from tests.api.seats import Seat, taken_seat
+from tests.api.seats import Seat, open_filters, taken_seat
 
 SEATS = [(1280, "zh", "mouse"), (1280, "en", "keyboard"), (390, "zh", "keyboard"), (390, "en", "mouse")]
 """Any two of width, language and hand meet in one of them."""
@@ -94,6 +94,22 @@ def test_findings_are_folded_by_patient_and_listed_by_money(seat: Seat) -> None:
     seat.act(seat.page.locator(".folding button"))
     seat.page.wait_for_url("**least=31**")
     expect(seat.page.locator(".findings")).to_contain_text(seat.says("listing.none_of_money"))
+
+
+def test_filters_are_folded_on_a_phone_and_say_how_many_hold(seat: Seat) -> None:
+    seat.go("/")
+    field, count = seat.page.locator("#least"), seat.page.locator(".fold > summary .count")
+    expect(field).to_be_visible(visible=seat.is_wide)
+    expect(count).to_have_count(0)
+    open_filters(seat.page)
+    expect(field).to_be_visible()
+    field.fill("￥１００")
+    seat.act(seat.page.locator("form.filters button"))
+    seat.page.wait_for_url("**least=**")
+    expect(field).to_have_value("100")
+    expect(field).to_be_visible(visible=seat.is_wide)
+    expect(count).to_have_text("1")
+    expect(count).to_be_visible(visible=not seat.is_wide)
 
 
 def test_shift_ticks_all_between(seat: Seat) -> None:

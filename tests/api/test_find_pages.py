@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from rules_lib.rule_set import RuleSet
 from streams.jobs.spelling import spell_institutions
 from tests.api.browser import SCREENSHOTS, Console, Visit, served_console, visit
+from tests.api.seats import open_filters
 from tests.api.story import AREA
 
 SIZES = {1280: 800, 390: 844}
@@ -93,6 +94,7 @@ def test_by_mouse_from_evidence_to_the_claim_the_year_and_back(tab: Visit, conso
 def test_the_queue_is_narrowed_and_sorted(tab: Visit, console: Console) -> None:
     page = tab.page
     page.goto(f"{console.url}/")
+    open_filters(page)
     page.get_by_label("涉疑金额至少").fill("100")
     page.get_by_label("规则或模型").select_option("FW10000001")
     page.get_by_label("涉疑金额至少").press("Enter")

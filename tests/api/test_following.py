@@ -10,7 +10,7 @@ from api.leads import filters, following, queue
 from knowledge_base.findings import FindingVersion
 from streams.store.casework.queue import SORTS
 
-LEADS = re.compile(r'<a href="(/leads/[^"]+)" data-item>')
+LEADS = re.compile(r'<a href="(/leads/[^"]+)" data-item id="lead-[0-9a-f]{32}">')
 NEXT = re.compile(r'data-next href="([^"]+)"')
 LIST = re.compile(r'data-list href="([^"]+)"')
 
@@ -63,7 +63,7 @@ async def test_the_way_back_leads_to_the_page_and_row_of_the_lead(
     assert len(listed) == 2
     back = unescape(LIST.findall((await client.get(listed[1])).text)[0])
     assert back == f"{more}#{_name(listed[1]).replace('/leads/', 'lead-')}"
-    assert f'<tr id="{back.partition("#")[2]}">' in (await client.get(back)).text
+    assert f'data-item id="{back.partition("#")[2]}">' in (await client.get(back)).text
     assert await _listed(client, back.partition("?")[2].partition("#")[0]) == listed
 
 

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.api.browser import Console, Visit, visit
+from tests.api.seats import open_filters
 from tests.api.story import HBA1C
 from tests.api.test_find_pages import SIZES, _look
 from tests.api.test_news import BEDS, BEFORE, _come
@@ -73,6 +74,7 @@ def test_what_is_new_is_one_press_away(tab: Visit, console: Console, lang: str, 
     page.locator(".news a", has_text=link).click()
     page.wait_for_url("**/?new=true")
     expect(page.locator("td.lead")).to_have_count(1)
+    open_filters(page)
     page.locator("#topic").select_option("limits")
     page.locator(".filters button").click()
     page.wait_for_url(re.compile("new=true"))
@@ -145,6 +147,7 @@ def test_a_long_name_and_one_that_fits_no_more_are_shown_whole(tab: Visit, conso
 def test_an_item_is_found_by_a_part_of_its_name(tab: Visit, console: Console, lang: str) -> None:
     page = tab.page
     page.goto(f"{console.url}/?lang={lang}&lane=all")
+    open_filters(page)
     page.locator("#item").fill("糖化血红")
     page.locator("#item").press("Enter")
     like = page.locator(".problem a")
@@ -156,6 +159,7 @@ def test_an_item_is_found_by_a_part_of_its_name(tab: Visit, console: Console, la
     expect(page.locator("td.lead")).not_to_have_count(0)
     expect(page.locator("#item")).not_to_have_value("糖化血红")
     by_name = page.locator("td.lead").count()
+    open_filters(page)
     page.locator("#item").fill(HBA1C)
     page.locator(".filters button").click()
     page.wait_for_url(re.compile(f"item={HBA1C}"))

@@ -18,7 +18,7 @@ from streams.store.people import users
 from tests.api.browser import Console, in_store
 from tests.api.colleague import Colleague, colleague
 from tests.api.seats import SIZES, Seat, taken_seat
-from tests.api.verbs import COLLEAGUE, VERBS, Day, Verb
+from tests.api.verbs import CALLED, COLLEAGUE, VERBS, Day, Verb
 
 PASSWORD = "a password of her own"
 SEATS = list(product(SIZES, ("zh", "en"), ("mouse", "keyboard")))
@@ -41,7 +41,7 @@ def at_work(console: Console) -> Iterator[Colleague]:
 
 
 async def _open_account(connection: asyncpg.Connection) -> None:
-    account = Account(COLLEAGUE, "王莉", frozenset({Role.INSPECTOR}))
+    account = Account(COLLEAGUE, CALLED, frozenset({Role.INSPECTOR}))
     await users.save_account(connection, account, await hash_of(PASSWORD), password_given=False)
 
 

@@ -17,12 +17,12 @@ from streams.messages.versions import decode_version
 from tests.api.browser import in_store
 from tests.api.colleague import Colleague
 from tests.api.lists import FIRST, answered, filled, rows_of
-from tests.api.seats import Seat
+from tests.api.seats import Seat, open_filters
 from tests.api.story import COUNTY, NAMES, TOWN
 from tests.api.test_decided import BEDS, another
 from tests.streams.leads import apply_findings
 
-COLLEAGUE = "wang.li"
+COLLEAGUE, CALLED = "wang.li", "王莉"
 BEEN_HERE = "update visits set before_at = now() - interval '1 day'"
 
 
@@ -130,9 +130,9 @@ def hand_over(day: Day) -> None:
     seat.page.locator("#to").select_option(COLLEAGUE)
     seat.look("hand-over")
     seat.act(seat.page.locator(".holder details[open] button"))
-    expect(seat.page.locator("main > .facts")).to_contain_text(seat.says("lead.held", who=COLLEAGUE, day="2026-05-04"))
+    expect(seat.page.locator("main > .facts")).to_contain_text(seat.says("lead.held", who=CALLED, day="2026-05-04"))
     seat.act(seat.page.locator(".holder > form button", has_text=seat.says("holder.back")))
-    expect(seat.page.locator("main > .facts")).not_to_contain_text(COLLEAGUE)
+    expect(seat.page.locator("main > .facts")).not_to_contain_text(CALLED)
 
 
 def snooze(day: Day) -> None:
@@ -188,6 +188,7 @@ def search(day: Day) -> None:
 def filter_by_money(day: Day) -> None:
     seat = day.seat
     seat.go("/")
+    open_filters(seat.page)
     seat.page.locator("#least").fill("100")
     seat.act(seat.page.locator("form.filters button"))
     seat.page.wait_for_url("**least=100**")

@@ -87,11 +87,14 @@ function openTimeline() {
 }
 openTimeline();
 document.addEventListener("htmx:afterSwap", openTimeline);
-if (window.location.hash === "#said") decide();
-// Whoever comes back to a list goes on at the row that they left.
-if (window.location.hash.startsWith("#lead-")) {
-  document.getElementById(window.location.hash.slice(1))?.querySelector("[data-item]")?.focus();
+// On a phone filters would fill the first screen: they are folded until somebody wants them.
+function fold() {
+  if (!window.matchMedia("(max-width: 700px)").matches) return;
+  for (const part of document.querySelectorAll("details.fold")) part.open = false;
 }
+fold();
+document.addEventListener("htmx:afterSwap", fold);
+if (window.location.hash === "#said") decide();
 // Reloading the page to sign in asks for it again and sends no password again.
 if (document.querySelector('form[action^="/sign-in"]') !== null) window.history.replaceState(null, "", window.location.href);
 // Work that goes on in steps goes on by itself; without script its button does.
