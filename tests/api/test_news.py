@@ -278,7 +278,7 @@ async def test_the_next_lead_of_what_is_new_is_new(
     await _visit(connection)
     await _come(connection, BEFORE + timedelta(days=1), [v.finding_id for v in versions if v.topic == "stays"])
     page = (await client.get("/?new=true&lane=all&state=all")).text
-    listed = re.findall(r'<a href="(/leads/[^"]+)" data-item>', page)
+    listed = re.findall(r'<a href="(/leads/[^"]+)" data-item', page)
     assert len(listed) == 2
     lead = (await client.get(listed[0].replace("&amp;", "&"))).text
     assert "列表里有 2 条" in lead
