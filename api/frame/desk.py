@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 
 from fastapi import Request
@@ -94,22 +94,25 @@ class Desk:
         sight = Sight(self.today(), onlooker.areas, onlooker.institutions)
         return Shown(rule_set, *self._of_sets[rule_set.hash], sight, self._worked_out)
 
-    @cached_property
-    def templates(self) -> Environment:
-        loader = FileSystemLoader(PAGES)
-        environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-        environment.lstrip_blocks = True
-        environment.filters |= {
-            "money": formats.money,
-            "neutral": neutral,
-            "number": number,
-            "day": formats.day,
-            "instant": formats.instant,
-            "pseudonym": formats.pseudonym,
-        }
-        environment.globals["yuan_typed"] = YUAN_TYPED
-        environment.globals["has_htmx"] = (STATIC / "vendor" / "htmx.min.js").exists()
-        return environment
+
+@cache
+def templates() -> Environment:
+    """The pages. They are compiled once a process, however many desks it has."""
+    environment = Environment(
+        loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.lstrip_blocks = True
+    environment.filters |= {
+        "money": formats.money,
+        "neutral": neutral,
+        "number": number,
+        "day": formats.day,
+        "instant": formats.instant,
+        "pseudonym": formats.pseudonym,
+    }
+    environment.globals["yuan_typed"] = YUAN_TYPED
+    environment.globals["has_htmx"] = (STATIC / "vendor" / "htmx.min.js").exists()
+    return environment
 
 
 def desk_of(request: Request) -> Desk:

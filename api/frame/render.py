@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from api.frame import sentences
 from api.frame.addresses import LANGUAGE, is_for_systems
-from api.frame.desk import desk_of
+from api.frame.desk import desk_of, templates
 from api.frame.site import LANGUAGE_COOKIE
 from api.frame.texts import LANGUAGES, Texts, load_texts
 from casework.rights import Right
@@ -62,7 +62,7 @@ class Frame:
 def render(request: Request, template: str, frame: Frame, status: int = HTTPStatus.OK, **words: Any) -> Response:
     """A page in the request's language; a language asked for in the address is remembered."""
     texts = texts_of(request)
-    page = desk_of(request).templates.get_template(template)
+    page = templates().get_template(template)
     other = next(lang for lang in LANGUAGES if lang != texts.lang)
     html = page.render(
         **words,

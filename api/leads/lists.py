@@ -19,7 +19,7 @@ from fastapi.responses import Response, StreamingResponse
 from api.access.callers import Seer
 from api.access.routes import Route
 from api.access.sessions import Session, frame_of, note
-from api.frame.desk import Shown, desk_of, snapshot
+from api.frame.desk import Shown, desk_of, snapshot, templates
 from api.frame.render import render, texts_of
 from api.leads.listed import ListRow, load_head, walk_rows
 from api.leads.workbook import NUMBERS, PRINTED, SIGNED, TYPE, ListBook, list_texts
@@ -65,7 +65,7 @@ async def send_list(request: Request, session: Seer, lead_id: str) -> Response:
 @router.get("/leads/{lead_id}/list")
 async def show_list(request: Request, session: Seer, lead_id: str) -> Response:
     """The list as a page, which prints with its institution and days on each sheet."""
-    texts, of_rows = texts_of(request), desk_of(request).templates.get_template("leads/list_rows.html")
+    texts, of_rows = texts_of(request), templates().get_template("leads/list_rows.html")
     with ExitStack() as until_sent:
         file = until_sent.enter_context(tempfile.TemporaryFile())
 
