@@ -88,6 +88,7 @@ async def show_queue(
         news=news,
         saved=saved,
         days_turned=is_turned(chosen),
+        narrowings=_narrowings(links),
         items_like=items_like(chosen.item, shown) if chosen.item and not chosen.items else [],
         links=links,
         place=links(after=encode_cursor(chosen.after) if chosen.after else None).partition("?")[2],
@@ -106,6 +107,12 @@ async def show_queue(
 def _count(of_states: Mapping[str, int], chosen: LeadFilter) -> int:
     """How many leads are in the states that were chosen."""
     return sum(of_states.get(state, 0) for state in chosen.states or of_states)
+
+
+def _narrowings(links: Links) -> int:
+    """How many fields of the filters' form narrow a queue."""
+    elsewhere = ("lane", "state", "sort", "new")
+    return sum(word is not None for name, word in links.words.items() if name not in elsewhere)
 
 
 def _next(leads: list[Lead], links: Links) -> str | None:
