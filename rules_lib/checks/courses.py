@@ -34,7 +34,7 @@ def course_too_long(question: Question[PatientHistory]) -> Iterator[Measure | Un
             occurrence: tuple[str | Day, ...] = (question.name, name, course[0], *place)
             if not question.meets(course[0], course[-1]):
                 continue
-            if stay is not None and stay.days is None:
+            if stay is not None and question.history.lacks_stay(stay.encounter):
                 yield Undecided(occurrence, stay.unknown, course[0], course[-1])
             else:
                 yield _course(question, occurrence, course, lines, last_day)

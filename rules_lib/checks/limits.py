@@ -50,7 +50,7 @@ def _over_day(
     value = units(counting)
     if sum_is_open(lines, value, cap):
         yield Undecided(occurrence, UNDECIDED_LINES, day, day)
-    elif value > cap and any(question.history.lacks_closed_stay(line.encounter) for line in counting):
+    elif value > cap and any(question.history.lacks_stay(line.encounter) for line in counting):
         yield Undecided(occurrence, "stay open or unclear", day, day)
     elif counting:
         guilty, involved = beyond(counting, cap)

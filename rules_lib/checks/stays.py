@@ -51,10 +51,18 @@ def bed_days_beyond_stay(question: Question[PatientHistory]) -> Iterator[Measure
         occurrence = (question.name, *encounter)
         if stay is None:
             yield Undecided(occurrence, "admitted_at missing", first, last)
-        elif stay.days is None:
+        elif (days := _days_with_a_bed(question, stay)) is None:
             yield Undecided(occurrence, stay.unknown, first, last)
         else:
-            yield _bed_days(occurrence, stay.institution, stay.days, sorted(lines, key=line_order), first, last)
+            yield _bed_days(occurrence, stay.institution, days, sorted(lines, key=line_order), first, last)
+
+
+def _days_with_a_bed(question: Question[PatientHistory], stay: Stay) -> tuple[Day, Day] | None:
+    """Admission and discharge of a closed stay; who lies in hospital still may leave on the next day."""
+    running = question.history.running.get(stay.encounter)
+    if running is None or stay.admitted is None:
+        return stay.days
+    return stay.admitted, running + 1
 
 
 def _bed_days(
@@ -148,7 +156,7 @@ def _seen(question: Question[PatientHistory], stay: Stay, first: Day, last: Day)
         other = question.history.stays.get(line.encounter)
         if other is not None and other.days is not None and _shared(stay.days or (first, last), other.days):
             continue
-        unknown = _why_unknown(line, question.history.lacks_closed_stay(line.encounter), None in sent_to)
+        unknown = _why_unknown(line, question.history.lacks_stay(line.encounter), None in sent_to)
         if unknown is None:
             seen.lines.append(line)
         else:

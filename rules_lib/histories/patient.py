@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import msgspec
 from msgspec.structs import replace
 
-from knowledge_base.days import FIRST_LIKELY, LAST_LIKELY, Day
+from knowledge_base.days import FIRST_LIKELY, LAST_LIKELY, Day, is_likely
 from knowledge_base.dictionaries import INPATIENT_VISITS
 from knowledge_base.digests.claims import ClaimDigest, LineDigest
 from knowledge_base.digests.head import Digest
@@ -21,6 +21,7 @@ from knowledge_base.numbers import number
 from knowledge_base.subjects import Subject
 from rules_lib.histories.encounters import names_of_numbers
 from rules_lib.histories.history import ZERO, Encounter, History, Line, Share, line_order
+from rules_lib.histories.orders import is_order
 from rules_lib.histories.refunds import NOTHING_TAKEN, Billed, TakenBack
 from rules_lib.histories.standing import rank, standing_of
 from rules_lib.histories.stays import stays_of
@@ -42,6 +43,9 @@ class PatientHistory(History):
     ``codes`` are the item codes that any rule can speak of; lines of other items are only made when asked for
     claim by claim (``lines_of``). Claims of a number that names several encounters carry the encounter's name instead
     (``used_again``). ``taken_along`` and ``wrong_clocks`` are claims that the odd details speak of, standing or not.
+
+    Orders that count come as claims among the digests (``histories.orders``). ``running`` are the stays of such that go
+    on, each with its last day so far.
     """
 
     def __init__(self, subject: Subject, digests: Iterable[Digest], codes: Container[str]):
@@ -70,6 +74,7 @@ class PatientHistory(History):
         self.takers = _by_encounter(takers)
         self.back = TakenBack(takers, self._beside_takers()) if takers else NOTHING_TAKEN
         self.stays = stays_of(self.claims)
+        self.running = self._find_running()
         self.sex_on_file = _sex_on_file([digest for digest in digests if isinstance(digest, StatusDigest)])
         self.items, self.days_without_code = self._items(of_interest)
         self._fund_shares: dict[str, FundShare] = {}
@@ -163,10 +168,23 @@ class PatientHistory(History):
             claim.visit_type in INPATIENT_VISITS for claim in self.by_encounter[encounter]
         )
 
-    def lacks_closed_stay(self, encounter: Encounter) -> bool:
-        """Whether an encounter is an inpatient one, but no closed stay."""
+    def lacks_stay(self, encounter: Encounter) -> bool:
+        """Whether an encounter is an inpatient one, but neither a closed stay nor a running one."""
         stay = self.stays.get(encounter)
-        return self.is_inpatient(encounter) if stay is None else stay.days is None
+        if stay is None:
+            return self.is_inpatient(encounter)
+        return stay.days is None and encounter not in self.running
+
+    def _find_running(self) -> Mapping[Encounter, Day]:
+        ordered = {(claim.institution, claim.encounter_id) for claim in self.claims if is_order(claim)}
+        return {
+            encounter: max(
+                [line.day for claim in self.by_encounter[encounter] for line in claim.lines if is_likely(line.day)],
+                default=LAST_LIKELY,
+            )
+            for encounter in ordered
+            if encounter in self.stays and self.stays[encounter].goes_on
+        }
 
     def digests_of(self, encounter: Encounter) -> Iterable[tuple[ClaimDigest, LineDigest]]:
         """Every line of an encounter's standing claims, also those that no fund rule looks at."""

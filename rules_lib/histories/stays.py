@@ -15,6 +15,8 @@ A_MONTH = 30
 
 DATES_UNLIKELY = "dates unlikely"
 
+OPEN, NOT_DISCHARGED = "stay open", "discharged_at missing"
+
 
 class Stay(msgspec.Struct, frozen=True):
     """A stay in hospital. Only a closed one has ``days``; ``unknown`` says why another has none.
@@ -32,6 +34,11 @@ class Stay(msgspec.Struct, frozen=True):
     @property
     def encounter(self) -> Encounter:
         return (self.institution, self.encounter_id)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether nothing but a discharge is missing for it to be closed."""
+        return self.unknown in (OPEN, NOT_DISCHARGED) and self.admitted is not None
 
     @property
     def discharged(self) -> Day | None:
@@ -61,9 +68,9 @@ def _stay(encounter: Encounter, inpatient: Sequence[ClaimDigest]) -> Stay:
 def _unknown(final: Sequence[ClaimDigest], admitted: Day | None, discharged: Day | None) -> str:
     """Why a stay is not closed; empty where it is."""
     if not final:
-        return "stay open"
+        return OPEN
     if discharged is None:
-        return "discharged_at missing" if all(claim.discharged is None for claim in final) else DATES_UNLIKELY
+        return NOT_DISCHARGED if all(claim.discharged is None for claim in final) else DATES_UNLIKELY
     if admitted is None or not admitted <= discharged <= admitted + LONGEST_STAY:
         return DATES_UNLIKELY
     return "number used again" if _lie_apart(final) else ""

@@ -1,0 +1,60 @@
+"""Prescriptions: orders that are not billed yet, as a hospital asks about them before or during (3101, 3102)."""
+
+from datetime import date
+from typing import Literal
+
+from msgspec import Struct
+
+from knowledge_base.events.claims import Department, Diagnosis, Operation
+from knowledge_base.events.head import Code, Id, Instant, Money, Quantity, Reference
+
+
+class Order(Struct, frozen=True, gc=False):
+    """One order of a request (fsi_order_dtos of 3101 / 3102)."""
+
+    order_id: Id  # rx_id
+    quantity: Quantity  # cnt, of all days over which it runs
+    amount: Money  # sumamt
+    at: Instant  # drord_begn_date
+    item_code: Reference | None = None  # hilist_code
+    item_name: str | None = None  # hilist_name
+    item_kind: Code | None = None  # drug | service | consumable | herb_piece (hilist_type)
+    prescription_id: Reference | None = None  # rxno
+    unit_price: Money | None = None  # pric
+    own_pay: Money | None = None  # ownpay_amt
+    in_catalogue: bool = True  # hilist_lv: 01 or 02, and not 03
+    current: bool = True  # curr_drord_flag: asked about, and not only told
+    standing: bool = False  # long_drord_flag: goes on until it is stopped
+    stops_at: Instant | None = None  # drord_stop_date
+    discharge_drug: bool = False  # drord_bhvr 1
+    department: Department | None = None  # drord_dept_codg, drord_dept_name
+    practitioner: Reference | None = None  # drord_dr_codg
+
+
+class Prescription(Struct, frozen=True, gc=False):
+    """What one request says of one encounter, with its orders (3101 before, 3102 during)."""
+
+    event_id: Id  # the sender, its msgid and the place of the encounter in the message
+    area: Code  # insuplc_admdvs, else poolarea
+    kind: Literal["prescription"]
+    happened_at: Instant  # when the gateway was asked
+    sender: Id
+    phase: Literal["before", "during"]  # infno 3101 | 3102
+    encounter_id: Id  # mdtrt_id
+    patient: Id  # patn_id, as a keyed pseudonym made at the door
+    institution: Id  # fixmedins_code
+    visit_type: Code  # med_type
+    orders: tuple[Order, ...]
+    received_at: Instant | None = None
+    schema_version: Literal[1] = 1
+    reimbursed: bool = True  # reim_flag
+    sex: Code | None = None  # gend
+    birth_date: date | None = None  # brdy
+    insurance_type: Code | None = None  # insutype
+    institution_level: Code | None = None  # medins_lv
+    department: Department | None = None  # adm_dept_codg, adm_dept_name
+    practitioner: Reference | None = None  # dr_codg
+    admitted_at: Instant | None = None  # adm_date
+    discharged_at: Instant | None = None  # dscg_date, as it is told
+    diagnoses: tuple[Diagnosis, ...] | None = None
+    operations: tuple[Operation, ...] | None = None

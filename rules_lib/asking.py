@@ -1,0 +1,79 @@
+"""Asking: what the rules of a phase say of orders, over the same history, by the same ``judge``. What-counts section 7.
+
+Only what an order of the request is guilty of is a warning; other orders and what is billed count, and are not accused.
+"""
+
+from collections.abc import Container, Mapping, Sequence
+
+import msgspec
+
+from knowledge_base.digests.claims import ClaimDigest
+from knowledge_base.digests.head import Digest
+from knowledge_base.digests.prescriptions import PrescriptionDigest
+from knowledge_base.findings import Finding, NotEvaluated, Part
+from knowledge_base.subjects import Subject
+from rules_lib.engine import judge
+from rules_lib.histories.orders import Held, OrderIds, OrderKey, Orders, orders_of
+from rules_lib.histories.patient import PatientHistory
+from rules_lib.rules_of import RulesOf
+from rules_lib.scope import Scope
+from rules_lib.supplement import NO_SUPPLEMENT, Supplement
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What is known of a patient: claims and statuses, requests of before, and what claims say they were ordered as.
+
+    ``chains`` says that every event is there with an item of a rule that reads whole items.
+    """
+
+    digests: Sequence[Digest] = ()
+    requests: Sequence[PrescriptionDigest] = ()
+    order_ids: OrderIds = {}
+    supplement: Supplement = NO_SUPPLEMENT
+    chains: bool = True
+
+
+class Warned(msgspec.Struct, frozen=True):
+    """A finding, and which orders of the request are guilty in it, in line order."""
+
+    finding: Finding
+    orders: Sequence[OrderKey]
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What the rules say of a request: warnings, anchors that they could not decide, and all orders as they count."""
+
+    warnings: Sequence[Warned]
+    not_evaluated: Sequence[NotEvaluated]
+    orders: Orders
+    history: PatientHistory
+
+
+def judge_orders(subject: Subject, asked: Sequence[PrescriptionDigest], known: Known, rules: RulesOf) -> Said:
+    """What the rules say of the orders that a request asks about, which may name several encounters of the patient."""
+    claims = [digest for digest in known.digests if isinstance(digest, ClaimDigest)]
+    orders = orders_of([*known.requests, *asked], claims, known.order_ids)
+    history = PatientHistory(subject, [*known.digests, *orders.claims], rules.by_code)
+    names = {prescription.event_id for prescription in asked}
+    accused: dict[Part, OrderKey] = {
+        line: key for line, key in orders.by_line.items() if _is_asked(orders.held[key], names)
+    }
+    scope = Scope(_days(orders.held[key]) for key in accused.values())
+    if not scope.intervals:
+        return Said((), (), orders, history)
+    judgement = judge(history, scope, rules, known.supplement, chains=known.chains)
+    warnings = [Warned(finding, guilty) for finding in judgement.findings if (guilty := _guilty(finding, accused))]
+    return Said(warnings, judgement.not_evaluated, orders, history)
+
+
+def _is_asked(held: Held, names: Container[str]) -> bool:
+    return held.order.current and held.prescription.event_id in names
+
+
+def _days(held: Held) -> tuple[int, int]:
+    line = held.order.line
+    return line.day, line.day + max(1, line.days or 1) - 1
+
+
+def _guilty(finding: Finding, accused: Mapping[Part, OrderKey]) -> list[OrderKey]:
+    return [accused[guilty.part] for guilty in finding.guilty if guilty.part in accused]
