@@ -28,7 +28,7 @@ from rules_lib.engine import judge
 from rules_lib.histories.patient import PatientHistory
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
-from streams.handlers.reading import find_with, near_days
+from streams.handlers.reading import asked_about, find_with, near_days
 from streams.hosts.garbage import collector_kept_off
 from streams.messages.codec import decode_event, encode_event
 from streams.messages.kinds import digest_of
@@ -127,7 +127,7 @@ def _answering(rule_set: RuleSet) -> Call:
 
     async def answer(connection: Connection, body: bytes) -> bytes:
         event = _claim(body)
-        window, digests = await find_with(connection, event, rules)
+        window, digests, _ = await find_with(connection, asked_about(event), rules)
         history = PatientHistory(window.matter.subject, [digests[seq] for seq in window.seqs], rules.by_code)
         judgement = judge(history, window.scope, rules, window.supplement, chains=window.chains)
         return msgspec.json.encode([(of.maker_id, of.occurrence, of.evidence) for of in judgement.findings])

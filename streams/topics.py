@@ -3,11 +3,13 @@
 import msgspec
 
 CLAIMS = "claims"
+PRESCRIPTIONS = "prescriptions"
 FINDINGS = "findings"
 DECISIONS = "decisions"
 
 JUDGES = "judges"
 LEADS = "leads"
+ORDERS = "orders"
 
 
 class Topic(msgspec.Struct, frozen=True):
@@ -24,6 +26,7 @@ class Topic(msgspec.Struct, frozen=True):
 #: Findings have one partition because leads have one writer.
 TOPICS: dict[str, Topic] = {
     CLAIMS: Topic(CLAIMS, 4, JUDGES),
+    PRESCRIPTIONS: Topic(PRESCRIPTIONS, 4, ORDERS),
     FINDINGS: Topic(FINDINGS, 1, LEADS),
     DECISIONS: Topic(DECISIONS, 1, None),
 }

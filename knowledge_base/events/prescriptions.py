@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct
 
 from knowledge_base.events.claims import Department, Diagnosis, Operation
-from knowledge_base.events.head import Code, Id, Instant, Money, Quantity, Reference
+from knowledge_base.events.head import Code, Id, Instant, Money, Quantity, Reference, Text
 
 
 class Order(Struct, frozen=True, gc=False):
@@ -17,7 +17,7 @@ class Order(Struct, frozen=True, gc=False):
     amount: Money  # sumamt
     at: Instant  # drord_begn_date
     item_code: Reference | None = None  # hilist_code
-    item_name: str | None = None  # hilist_name
+    item_name: Text | None = None  # hilist_name
     item_kind: Code | None = None  # drug | service | consumable | herb_piece (hilist_type)
     prescription_id: Reference | None = None  # rxno
     unit_price: Money | None = None  # pric
@@ -29,6 +29,50 @@ class Order(Struct, frozen=True, gc=False):
     discharge_drug: bool = False  # drord_bhvr 1
     department: Department | None = None  # drord_dept_codg, drord_dept_name
     practitioner: Reference | None = None  # drord_dr_codg
+
+
+class OrderName(Struct, frozen=True, gc=False):
+    """By which an order of a request is known."""
+
+    order_id: Id
+    item_code: Reference | None = None
+
+
+class Warning(Struct, frozen=True, gc=False):
+    """What one rule said of some orders of a request (result[] of 3101 / 3102); a warning is no finding.
+
+    ``occurrence`` is what a finding of the rule would be called, and so the link to one that comes later.
+    """
+
+    warning_id: Id  # jr_id
+    rule_id: Id  # rule_id
+    severity: int  # sev_deg
+    occurrence: tuple[Text, ...]
+    orders: tuple[OrderName, ...]
+    value: Quantity
+    limit: Quantity
+    in_question: Money  # vola_amt
+
+
+class NotAsked(Struct, frozen=True, gc=False):
+    """A rule that said nothing, and why."""
+
+    rule_id: Id
+    reason: Text
+
+
+class Advice(Struct, frozen=True, gc=False):
+    """What a hospital was answered: by which set, over all events up to which arrival number, and what was warned of.
+
+    ``code`` is the receipt by which people find it again. Without ``rule_set`` nothing was judged before the answer.
+    """
+
+    code: Id
+    at: Instant
+    rule_set: Text | None = None
+    as_of: int = 0
+    warnings: tuple[Warning, ...] = ()
+    not_asked: tuple[NotAsked, ...] = ()
 
 
 class Prescription(Struct, frozen=True, gc=False):
@@ -58,3 +102,4 @@ class Prescription(Struct, frozen=True, gc=False):
     discharged_at: Instant | None = None  # dscg_date, as it is told
     diagnoses: tuple[Diagnosis, ...] | None = None
     operations: tuple[Operation, ...] | None = None
+    advice: Advice | None = None

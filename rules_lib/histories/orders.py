@@ -21,6 +21,9 @@ from rules_lib.histories.standing import rank, standing_of
 COUNTED_FOR = 30
 """Days after its last day for which an order that nobody bills counts still."""
 
+REACH = 30
+"""Days by which a line that names an order may lie before the first day or after the last over which it runs."""
+
 SIGN = "\0"
 """With it the names begin that orders have as lines and claims: what the store keeps cannot hold it."""
 
@@ -45,15 +48,20 @@ class Place(NamedTuple):
 
 
 class Held(NamedTuple):
-    """An order as the request says it that holds."""
+    """An order as the request says it that holds; ``alone`` where that has no other item under its id."""
 
     prescription: PrescriptionDigest
     order: OrderDigest
+    alone: bool
 
     @property
     def key(self) -> OrderKey:
         of = self.prescription
         return OrderKey(of.institution, of.encounter_id, self.order.order_id, self.order.line.item_code)
+
+    def runs_on(self, day: Day, around: int = 0) -> bool:
+        """Whether a day is one of those over which it runs, or so many days around."""
+        return self.order.line.day - around <= day <= self.order.last_day + around
 
 
 class Orders(msgspec.Struct, frozen=True):
@@ -84,7 +92,10 @@ def orders_of(
     standing = standing_of(claims)
     places = _places([*held.values()], _billed(standing.held, order_ids))
     today = max(of.asked_on for of in prescriptions)
-    settled = _settled(standing.claims)
+    settled: dict[Encounter, list[ClaimDigest]] = defaultdict(list)
+    for claim in standing.claims:
+        if not claim.mid_stay:
+            settled[claim.institution, claim.encounter_id].append(claim)
     left = [of for key, of in held.items() if key not in places and not _is_over(of, today, settled)]
     counting = [_as_claim(of, orders) for of, orders in _by_request(left)]
     by_line = {(of.prescription.institution, of.prescription.encounter_id, _line_id(of.order)): of.key for of in left}
@@ -95,8 +106,11 @@ def _held(prescriptions: Iterable[PrescriptionDigest]) -> dict[OrderKey, Held]:
     """Each order as the request of the greatest rank says it, within one request the last."""
     held: dict[OrderKey, Held] = {}
     for prescription in sorted(prescriptions, key=rank):
+        items: dict[str, set[str | None]] = defaultdict(set)
         for order in prescription.orders:
-            one = Held(prescription, order)
+            items[order.order_id].add(order.line.item_code)
+        for order in prescription.orders:
+            one = Held(prescription, order, len(items[order.order_id]) == 1)
             held[one.key] = one
     return held
 
@@ -128,72 +142,74 @@ def _places(held: Sequence[Held], billed: Sequence[_Billed]) -> dict[OrderKey, P
     """Which line took which order's place: first those that name it, then those that fit."""
     by_order = _grouped(held, lambda of: (of.prescription.institution, of.order.order_id))
     by_number = _grouped(held, lambda of: (of.prescription.institution, of.order.prescription_id))
+    by_prescription: dict[OrderKey, Place] = {}
     places: dict[OrderKey, Place] = {}
     nameless: list[_Billed] = []
     for one in billed:
-        named = (one.claim.institution, one.order_id)
-        orders = by_order.get(named, ())
-        how: How = "order"
-        taken = _of_item(orders, one) or orders
-        if not taken:
-            how, taken = "prescription", _of_item(by_number.get(named, ()), one)
-        if one.order_id is None or not taken:
+        name = (one.claim.institution, one.order_id)
+        as_order = [of for of in _reached(by_order.get(name, ()), one) if of.alone or _is_of_item(of, one)]
+        as_number = [of for of in _reached(by_number.get(name, ()), one) if _is_of_item(of, one)]
+        if one.order_id is None or not (as_order or as_number):
             nameless.append(one)
             continue
-        for of in taken:
-            places.setdefault(of.key, Place(one.key, how))
-    by_item = _grouped(sorted(held, key=_order_of), lambda of: (*of.key[:2], of.key.item_code))
-    for one in nameless:
-        item = (one.claim.institution, one.claim.encounter_id, one.line.item_code)
-        fitting = (of for of in by_item.get(item, ()) if of.key not in places and _runs_on(of, one.line.day))
-        first = next(fitting, None)
-        if first is not None and one.line.item_code is not None:
-            places[first.key] = Place(one.key, "item and day")
+        for of in as_order:
+            places.setdefault(of.key, Place(one.key, "order"))
+        for of in as_number:
+            by_prescription.setdefault(of.key, Place(one.key, "prescription"))
+    places = {**by_prescription, **places}
+    _fit(held, nameless, places)
     return places
 
 
-def _grouped(
-    held: Iterable[Held], key: Callable[[Held], tuple[str | None, ...]]
-) -> dict[tuple[str | None, ...], list[Held]]:
-    groups: dict[tuple[str | None, ...], list[Held]] = defaultdict(list)
+def _fit(held: Iterable[Held], nameless: Iterable[_Billed], places: dict[OrderKey, Place]) -> None:
+    """Lines that name no order take the places of those that fit: one of the day alone, else all that run over it."""
+    fitting = _grouped(sorted(held, key=_order_of), lambda of: (*of.key[:2], of.key.item_code))
+    for one in nameless:
+        if one.line.item_code is None or not is_likely(one.line.day):
+            continue
+        orders = fitting.get((one.claim.institution, one.claim.encounter_id, one.line.item_code), ())
+        on_day = [of for of in orders if of.runs_on(one.line.day)]
+        of_day = next((of for of in on_day if of.order.line.day == of.order.last_day and of.key not in places), None)
+        running = [of for of in on_day if of.order.line.day < of.order.last_day]
+        for of in running if of_day is None else [of_day]:
+            places.setdefault(of.key, Place(one.key, "item and day"))
+
+
+Group = tuple[str | None, ...]
+
+
+def _grouped(held: Iterable[Held], key: Callable[[Held], Group]) -> dict[Group, list[Held]]:
+    groups: dict[Group, list[Held]] = defaultdict(list)
     for of in held:
         groups[key(of)].append(of)
     return groups
 
 
-def _of_item(orders: Iterable[Held], billed: _Billed) -> list[Held]:
-    return [of for of in orders if of.order.line.item_code == billed.line.item_code]
+def _reached(orders: Iterable[Held], billed: _Billed) -> list[Held]:
+    return [of for of in orders if of.runs_on(billed.line.day, REACH)]
+
+
+def _is_of_item(held: Held, billed: _Billed) -> bool:
+    return held.order.line.item_code == billed.line.item_code
 
 
 def _order_of(held: Held) -> tuple[int, str, str]:
     return (held.order.line.at, held.prescription.event_id, held.order.order_id)
 
 
-def _runs_on(held: Held, day: Day) -> bool:
-    return is_likely(day) and held.order.line.day <= day <= held.order.last_day
-
-
-def _settled(claims: Iterable[ClaimDigest]) -> dict[Encounter, int]:
-    """When each encounter was settled last, by claims that stand and are not mid-stay."""
-    settled: dict[Encounter, int] = {}
-    for claim in claims:
-        if not claim.mid_stay:
-            encounter = (claim.institution, claim.encounter_id)
-            settled[encounter] = max(claim.happened_at, settled.get(encounter, claim.happened_at))
-    return settled
-
-
-def _is_over(held: Held, today: Day, settled: Mapping[Encounter, int]) -> bool:
+def _is_over(held: Held, today: Day, settled: Mapping[Encounter, Sequence[ClaimDigest]]) -> bool:
     """Whether nobody will bill an order any more: its encounter was settled without it, or it is long past."""
-    of = held.prescription
-    at = settled.get((of.institution, of.encounter_id))
-    return (at is not None and at > of.happened_at) or held.order.last_day + COUNTED_FOR < today
+    of, first = held.prescription, held.order.line.day
+    return held.order.last_day + COUNTED_FOR < today or any(
+        claim.happened_at > of.happened_at and claim.span[1] >= first - REACH
+        for claim in settled.get((of.institution, of.encounter_id), ())
+    )
 
 
 def _by_request(held: Iterable[Held]) -> Iterable[tuple[PrescriptionDigest, list[OrderDigest]]]:
     requests: dict[str, tuple[PrescriptionDigest, list[OrderDigest]]] = {}
-    for prescription, order in held:
-        requests.setdefault(prescription.event_id, (prescription, []))[1].append(order)
+    for of in held:
+        requests.setdefault(of.prescription.event_id, (of.prescription, []))[1].append(of.order)
     return requests.values()
 
 

@@ -6,26 +6,24 @@ decode -> lock subjects -> enter events -> read windows -> judge -> compare
 Patients are judged here. Other subjects that an event touches are only noted (``streams.jobs.judging_subjects``).
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from knowledge_base.subjects import PATIENT, patient
 from rules_lib.rule_set import RuleSet
 from streams.bus import Batch
+from streams.handlers.accepting import accept, bury, by_area, close_batch
 from streams.handlers.judging import judge_windows, patients_of
 from streams.handlers.reading import find_whole, find_windows
 from streams.handlers.rule_sets import RuleSets
-from streams.messages.codec import readable_money
 from streams.messages.vault import Vault
 from streams.pipeline.account import Account, decode_records
-from streams.pipeline.arrivals import Arrival, Incoming, arrival_of
+from streams.pipeline.arrivals import Arrival, Incoming
 from streams.pipeline.persons import joined_pairs, pair_of, persons_of
 from streams.pipeline.reports import Report
 from streams.store.events import persons, stored, wider
-from streams.store.intake import ledger, unknown_fields
 from streams.store.sessions import Connection
-from streams.store.transport import offsets
 
 
 class EventsHandler:
@@ -43,29 +41,19 @@ class EventsHandler:
     async def handle(self, connection: Connection, batch: Batch) -> Report:
         """One batch in one transaction. Raises ``Fenced``, with nothing written, where the partition was taken over."""
         account, report = Account(self._vault), Report()
-        incoming = decode_records(batch.records, account)
+        incoming = decode_records(batch.records, account, batch.lease.topic)
         async with connection.transaction():
             rule_set = await self._rule_sets.hold(connection) if self._judging else None
-            for area, of_area in sorted(_by_area(incoming).items()):
+            for area, of_area in sorted(by_area(incoming).items()):
                 people, accepted = await _take_in(connection, area, of_area, account, rule_set)
                 if accepted and rule_set is not None:
                     await _judge(connection, area, people, accepted, rule_set, report)
-            await ledger.save_account(connection, batch.lease, account.letters, account.tallies)
-            await unknown_fields.save_unknown(connection, batch.lease, account.unknown)
-            await offsets.step(connection, batch)
+            await close_batch(connection, batch, account)
         report.count_messages(account.tallies.values())
         return report
 
     async def bury(self, connection: Connection, batch: Batch, reason: str) -> Report:
-        """Dead-letters the one record of a batch that cannot be stored or judged, and moves the offset past it."""
-        (record,) = batch.records
-        account, report = Account(self._vault), Report()
-        account.dead(record, [reason], readable_money(record.value or b""))
-        async with connection.transaction():
-            await ledger.save_account(connection, batch.lease, account.letters, account.tallies)
-            await offsets.step(connection, batch)
-        report.count_messages(account.tallies.values())
-        return report
+        return await bury(connection, batch, reason, self._vault)
 
 
 class _People(NamedTuple):
@@ -89,7 +77,9 @@ async def _take_in(
     await persons.lock_area(connection, area, exclusive=bool(joining))
     members = await persons.find_persons(connection, area, patients)
     await persons.lock_subjects(connection, area, [patient(name) for name in members])
-    accepted = await _accept(connection, area, incoming, account, rule_set)
+    whole_items = None if rule_set is None else rule_set.of(PATIENT).whole_item_codes
+    save = partial(stored.save_events, connection, area, whole_items=whole_items)
+    accepted = await accept(connection, area, incoming, account, save)
     await wider.save_touched(connection, area, accepted)
     seq_of = {arrival.event_id: seq for seq, arrival in accepted.items()} if joining else {}
     speaking = [item for item in joining if item.event.event_id in seq_of]
@@ -118,49 +108,6 @@ async def _join_and_part(
     return {**others, **after}, became
 
 
-async def _accept(
-    connection: Connection, area: str, incoming: Sequence[Incoming], account: Account, rule_set: RuleSet | None
-) -> dict[int, Arrival]:
-    """Enters what is new; known ids with the same content are duplicates, with other content conflicts."""
-    ids = await _ids_of(connection, area, incoming)
-    first: dict[str, Incoming] = {}
-    for event_id, item in zip(ids, incoming, strict=True):
-        first.setdefault(event_id, item)
-    entering = asyncio.ensure_future(
-        stored.save_event_ids(connection, area, {name: item.hash for name, item in first.items()})
-    )
-    try:
-        await asyncio.sleep(0)  # the database enters them while this process makes what is kept of them
-        arrivals = {name: arrival_of(item) for name, item in first.items()}
-    finally:
-        new, known = await entering
-    accepted: dict[int, Arrival] = {}
-    doubtful: dict[str, list[Incoming]] = {}
-    for event_id, item in zip(ids, incoming, strict=True):
-        if first[event_id] is item and event_id in new:
-            account.accepted(item)
-            accepted[new[event_id]] = arrivals[event_id]
-        elif item.hash == known.get(event_id, first[event_id].hash):
-            account.duplicate(item)
-        else:
-            doubtful.setdefault(event_id, []).append(item)
-    whole_items = None if rule_set is None else rule_set.of(PATIENT).whole_item_codes
-    await stored.save_events(connection, area, accepted, whole_items)
-    if doubtful:
-        bodies = await stored.load_bodies(connection, area, doubtful)
-        for event_id, items in doubtful.items():
-            for item in items:
-                account.known(item, bodies[event_id])
-    return accepted
-
-
-async def _ids_of(connection: Connection, area: str, incoming: Sequence[Incoming]) -> list[str]:
-    """By which id each event is known, or becomes so: its own, unless a door of before kept it as it came, padded."""
-    padded = {item.padded_id for item in incoming if item.padded_id is not None}
-    kept = await stored.find_event_ids(connection, area, padded) if padded else set()
-    return [item.padded_id if item.padded_id in kept else item.event.event_id for item in incoming]
-
-
 async def _judge(
     connection: Connection,
     area: str,
@@ -184,10 +131,3 @@ async def _judge(
     await judge_windows(
         connection, area, patients_of(members), found, digests, rule_set, report, became=[*map(patient, became)]
     )
-
-
-def _by_area(incoming: Sequence[Incoming]) -> dict[str, list[Incoming]]:
-    by_area: dict[str, list[Incoming]] = {}
-    for item in incoming:
-        by_area.setdefault(item.event.area, []).append(item)
-    return by_area

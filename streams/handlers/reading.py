@@ -7,6 +7,7 @@ an item's rule needs them cost a query more each, for all who need it together.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from knowledge_base.days import FIRST_DAY, LAST_DAY
 from knowledge_base.digests.head import Details, Digest
@@ -19,7 +20,7 @@ from streams.messages.identifiers import least
 from streams.messages.kinds import KINDS, details_of, digest_of
 from streams.messages.packing import decode_digest
 from streams.pipeline.arrivals import Arrival
-from streams.pipeline.touching import Head, Matter, head_of_digest
+from streams.pipeline.touching import Head, Matter, head_of_digest, in_company_of
 from streams.pipeline.windows import (
     Window,
     find_linked,
@@ -78,30 +79,77 @@ async def find_windows(
     return [*found.values()], digests
 
 
-async def find_with(connection: Connection, event: Event, rules: RulesOf) -> tuple[Window, dict[int, Digest]]:
-    """The window of a patient with an event that is not stored, as if it came now, and the digests in it.
+class Asked(NamedTuple):
+    """Events of one patient that are not stored and are judged as if they came now, all of one kind.
 
-    One read of the store where all that matters lies near the event, as nearly always. Nothing is written.
+    What is stored on or after the first of ``days`` is wanted besides the window.
     """
-    digest, area = digest_of(event), event.area
-    asked = head_of_digest(_ASKED, event.kind, digest)
-    (_, subject), *_ = KINDS[event.kind].subjects(event)
-    near = near_days([digest])
-    events: dict[str, list[Remembered]] = {}
+
+    area: str
+    patient: str
+    kind: str
+    digests: Sequence[Digest]
+    details: Sequence[Details] = ()
+    days: Interval | None = None
+
+
+class Beside(NamedTuple):
+    """The window of what is asked, the digests in it and of the days that are wanted, and what is known of events."""
+
+    window: Window
+    digests: Mapping[int, Digest]
+    events: Sequence[Remembered]
+
+
+def asked_about(event: Event) -> Asked:
+    """One event that is asked about alone."""
+    (area, subject), *_ = KINDS[event.kind].subjects(event)
+    return Asked(area, subject.name, event.kind, [digest_of(event)], [details_of(event)])
+
+
+async def find_with(connection: Connection, asked: Asked, rules: RulesOf) -> Beside:
+    """The window of a patient with events that are not stored, and what is stored in it.
+
+    One read of the store where all that matters lies near and in one encounter, as nearly always. Nothing is written.
+    """
+    area = asked.area
+    new = {_ASKED + number: digest for number, digest in enumerate(asked.digests)}
+    heads = [head_of_digest(seq, asked.kind, digest) for seq, digest in new.items()]
+    near = near_days(asked.digests)
+    if asked.days is not None:
+        near = _hull(near, asked.days)
     window: Window | None = None
     while window is None or not _hold(near, window.days):
         near = near if window is None else _hull(near, window.days)
-        by_name = await histories.read_person(connection, area, subject.name, near, digest.links)
+        by_name = await _read_everybody(connection, asked, near)
         person = least(by_name)
         events = {person: [event for of in by_name.values() for event in of]}
-        window = window_of(Matter(area, patient(person), [*_heads(events[person]), asked], frozenset({_ASKED})), rules)
-    digests = {_ASKED: digest} | await _load_digests(connection, area, events, _seqs([window]) - {_ASKED}, {})
+        window = window_of(Matter(area, patient(person), [*_heads(events[person]), *heads], frozenset(new)), rules)
+    digests = {**new, **await _load_digests(connection, area, events, _wanted(window, asked) - new.keys(), {})}
     if _needs_chains(window, digests, rules):
         chained = await _add_chained(connection, area, {person: [*by_name]}, events, rules)
-        window = with_chains(window, [*_heads(events[person]), asked], chained)
+        window = with_chains(window, [*_heads(events[person]), *heads], chained)
         digests |= await _load_digests(connection, area, events, _seqs([window]) - digests.keys(), {})
-    await _supply(connection, area, [window], digests, events, {_ASKED: details_of(event)}, rules)
-    return window, digests
+    await _supply(connection, area, [window], digests, events, dict(zip(new, asked.details, strict=False)), rules)
+    return Beside(window, digests, events[person])
+
+
+async def _read_everybody(connection: Connection, asked: Asked, near: Interval) -> dict[str, list[Remembered]]:
+    """What of everybody who is one person with a patient lies near or has to do with what is asked, by pseudonym."""
+    found: dict[str, dict[int, Remembered]] = {}
+    for links in dict.fromkeys(digest.links for digest in asked.digests):
+        by_name = await histories.read_person(connection, asked.area, asked.patient, near, links)
+        for name, events in by_name.items():
+            found.setdefault(name, {}).update({event.head.seq: event for event in events})
+    return {name: [*events.values()] for name, events in found.items()}
+
+
+def _wanted(window: Window, asked: Asked) -> set[int]:
+    """The events of a window, and those of the days that are wanted besides."""
+    if asked.days is None:
+        return _seqs([window])
+    late = [head for head in window.matter.heads if head.last_day >= asked.days[0]]
+    return _seqs([window]) | {head.seq for head in in_company_of(late, window.matter.heads)}
 
 
 async def find_whole(

@@ -11,10 +11,11 @@ import msgspec
 from streams.bus import Bus
 from streams.handlers.events import EventsHandler
 from streams.handlers.findings import LeadsHandler
+from streams.handlers.orders import OrdersHandler
 from streams.handlers.rule_sets import RuleSets
 from streams.hosts.worker import Handler
 from streams.messages.vault import Vault
-from streams.topics import CLAIMS, FINDINGS, TOPICS
+from streams.topics import CLAIMS, FINDINGS, PRESCRIPTIONS, TOPICS
 
 
 class Station(msgspec.Struct, frozen=True):
@@ -39,6 +40,7 @@ class Station(msgspec.Struct, frozen=True):
 
 STATIONS: list[Station] = [
     Station(CLAIMS, EventsHandler),
+    Station(PRESCRIPTIONS, OrdersHandler),
     Station(FINDINGS, LeadsHandler, slow=True),
 ]
 

@@ -16,9 +16,11 @@ from knowledge_base.digests.details import ClaimDetails, claim_details
 from knowledge_base.digests.head import Details, Digest
 from knowledge_base.digests.making import claim_digest
 from knowledge_base.digests.persons import StatusDigest, status_digest
+from knowledge_base.digests.prescriptions import PrescriptionDigest, prescription_digest
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
+from knowledge_base.events.prescriptions import Prescription
 from knowledge_base.numbers import number
 from knowledge_base.subjects import Subject, patient
 from streams.messages.faults import claim_faults, status_faults
@@ -65,7 +67,7 @@ class Kind(msgspec.Struct, frozen=True):
     details_of: Callable[[Any], Details] = _no_details
 
 
-def _of_patient(event: Claim | PatientStatus) -> Sequence[Place]:
+def _of_patient(event: Claim | PatientStatus | Prescription) -> Sequence[Place]:
     return ((event.area, patient(event.patient)),)
 
 
@@ -99,6 +101,14 @@ KINDS: dict[str, Kind] = {
         digest_of=status_digest,
         faults=status_faults,
         joins=_other_pseudonym,
+    ),
+    "prescription": Kind(
+        event=Prescription,
+        topic="prescriptions",
+        key=("area", "patient"),
+        subjects=_of_patient,
+        digest=PrescriptionDigest,
+        digest_of=prescription_digest,
     ),
 }
 

@@ -12,6 +12,7 @@ import msgspec
 from streams.bus import Record
 from streams.messages.codec import decode_message, decode_stored, same_content, unknown_fields
 from streams.messages.faults import Undecodable
+from streams.messages.kinds import KINDS
 from streams.messages.parts import part_fault
 from streams.messages.unknown import MOST_NAMES
 from streams.messages.vault import Vault
@@ -104,8 +105,8 @@ class Account:
         return self.tallies.setdefault(record.source, Tally())
 
 
-def decode_records(records: Sequence[Record], account: Account) -> list[Incoming]:
-    """The events of some records; what is none is accounted for as dead.
+def decode_records(records: Sequence[Record], account: Account, topic: str) -> list[Incoming]:
+    """The events of some records of a topic; what is none, or belongs on another one, is accounted for as dead.
 
     The first message of each source, of a few, and one in sixty-four, chosen by its bytes, are looked at for fields
     that no schema knows.
@@ -121,6 +122,9 @@ def decode_records(records: Sequence[Record], account: Account) -> list[Incoming
         except Undecodable as error:
             too_long = part_fault(record.key)
             account.dead(record, [too_long] if too_long else error.faults, error.money)
+            continue
+        if KINDS[event.kind].topic != topic:
+            account.dead(record, [f"kind: expected on topic {KINDS[event.kind].topic}"], KINDS[event.kind].money(event))
             continue
         hash = hashlib.blake2b(body, digest_size=16).digest()
         is_first = record.source not in account.tallies and len(account.tallies) < _SOURCES_LOOKED_AT

@@ -239,15 +239,13 @@ def test_a_line_that_names_the_order_takes_its_place(rules: dict[str, RulesOf]) 
     assert places([earlier], billed) == {"o1": ("l1", "order")}
 
 
-def test_a_line_names_its_own_item_first_and_else_whatever_was_ordered_so() -> None:
-    asked = request("a", "03-01", order("o1", HBA1C, "03-01"), order("o1", NURSING, "03-01"))
-    keys = {
-        key.item_code: place
-        for key, place in placed([asked], [visit("c", line("l1", HBA1C, "03-02", order_id="o1"))]).places.items()
-    }
-    assert {code: place.how for code, place in keys.items()} == {HBA1C: "order"}
+def test_a_line_takes_the_order_of_its_item_or_what_alone_was_ordered_so() -> None:
+    two = request("a", "03-01", order("o1", HBA1C, "03-01"), order("o1", NURSING, "03-01"))
+    taken = placed([two], [visit("c", line("l1", HBA1C, "03-02", order_id="o1"))]).places
+    assert {key.item_code: place.how for key, place in taken.items()} == {HBA1C: "order"}
     substitute = visit("c", line("l1", PLAIN, "03-02", order_id="o1"))
-    assert len(placed([asked], [substitute]).places) == 2
+    assert places([two], substitute) == {}
+    assert places([request("a", "03-01", order("o1", HBA1C, "03-01"))], substitute) == {"o1": ("l1", "order")}
 
 
 def test_the_number_of_the_prescription_takes_the_place_of_its_item_alone() -> None:
@@ -287,12 +285,33 @@ def test_a_line_that_names_an_order_nobody_knows_is_matched_by_item_and_day() ->
     assert places([asked], billed) == {"o1": ("l1", "item and day")}
 
 
-def test_a_standing_order_is_billed_on_any_day_from_its_first_on() -> None:
-    asked = request("a", "03-01", order("o1", HBA1C, "03-01", standing=True), order("o2", HBA1C, "03-01"))
-    billed = visit("c", line("l1", HBA1C, "03-20"), encounter_id="visit-v")
-    assert places([asked], billed) == {"o1": ("l1", "item and day")}
-    early = visit("c", line("l1", HBA1C, "02-28"), encounter_id="visit-v")
-    assert places([asked], early) == {}
+def test_an_order_that_runs_is_billed_on_any_of_its_days_after_those_of_the_day() -> None:
+    standing, of_the_day = order("o1", HBA1C, "03-01", standing=True), order("o2", HBA1C, "03-02")
+    runs = order("o3", HBA1C, "03-02", stops_at=at("03-04"))
+    asked = request("a", "03-02", standing, of_the_day, runs)
+    bill: dict[str, Any] = {"encounter_id": "visit-v"}
+    assert places([asked], visit("c", line("l1", HBA1C, "03-02"), **bill)) == {"o2": ("l1", "item and day")}
+    two = visit("c", line("l1", HBA1C, "03-02"), line("l2", HBA1C, "03-02"), **bill)
+    assert places([asked], two) == {key: (by, "item and day") for key, by in (("o1", "l2"), ("o2", "l1"), ("o3", "l2"))}
+    assert places([asked], visit("c", line("l1", HBA1C, "03-20"), **bill)) == {"o1": ("l1", "item and day")}
+    assert places([asked], visit("c", line("l1", HBA1C, "02-28"), **bill)) == {}
+
+
+def test_a_line_that_names_another_order_fits_none() -> None:
+    """What was billed on one order is not billed on a second one of the same day."""
+    asked = request("a", "03-01", order("o1", HBA1C, "03-01"), order("o2", HBA1C, "03-01"))
+    assert places([asked], visit("c", line("l1", HBA1C, "03-01", order_id="o2"), encounter_id="visit-v")).keys() == {
+        "o2"
+    }
+
+
+def test_what_is_booked_may_be_paid_thirty_days_before_or_after() -> None:
+    asked = request("a", "03-31", order("o1", HBA1C, "03-31", prescription_id="rx"))
+    for name in ("o1", "rx"):
+        for day in ("03-01", "04-30"):
+            assert places([asked], visit("c", line("l1", HBA1C, day, order_id=name))).keys() == {"o1"}
+        for day in ("02-28", "05-01"):
+            assert places([asked], visit("c", line("l1", HBA1C, day, order_id=name))) == {}
 
 
 def test_what_was_billed_and_taken_back_was_billed(rules: dict[str, RulesOf]) -> None:

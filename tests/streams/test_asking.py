@@ -24,7 +24,7 @@ from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Record
 from streams.handlers.events import EventsHandler
-from streams.handlers.reading import find_with
+from streams.handlers.reading import asked_about, find_with
 from streams.handlers.rule_sets import RuleSets
 from streams.messages.kinds import digest_of
 from streams.messages.vault import Vault
@@ -97,7 +97,7 @@ async def test_an_event_that_is_not_stored_is_judged_as_by_the_whole_history(
     found = left_out = of_courses = passed_over = in_part = 0
     for events, asked in people:
         async with connection.transaction(readonly=True):
-            window, digests = await find_with(connection, asked, rule_set.of(PATIENT))
+            window, digests, _ = await find_with(connection, asked_about(asked), rule_set.of(PATIENT))
         whole = _whole_history(events, asked)
         assert window.matter.subject == patient(person_names([*events, asked])[asked.patient])
         assert {head.event_id for head in window.matter.heads} <= {digest.event_id for digest in whole}
@@ -121,7 +121,7 @@ async def test_an_event_that_is_not_stored_is_judged_as_by_the_whole_history(
 async def test_a_patient_nobody_knows_has_a_window_of_the_event_alone(postgres_url: str, rule_set: RuleSet) -> None:
     connection = await connect(postgres_url)
     asked = cases.visit("1", cases.line("a", cases.NURSING, "03-01"))
-    window, digests = await find_with(connection, asked, rule_set.of(PATIENT))
+    window, digests, _ = await find_with(connection, asked_about(asked), rule_set.of(PATIENT))
     await connection.close()
     assert [head.event_id for head in window.matter.heads] == [asked.event_id]
     assert list(digests.values()) == [digest_of(asked)]
@@ -141,7 +141,9 @@ async def test_callers_see_whole_batches_and_hold_up_no_worker(
         before = 0
         while not done.is_set():
             async with connection.transaction(readonly=True):
-                window, _ = await find_with(connection, replace(asked, patient=f"p{who}"), rule_set.of(PATIENT))
+                window, *_ = await find_with(
+                    connection, asked_about(replace(asked, patient=f"p{who}")), rule_set.of(PATIENT)
+                )
                 locks = await _strong_locks(connection)
             stored = len(window.matter.heads) - 1
             assert stored % 2 == 0
@@ -193,7 +195,8 @@ async def _strong_locks(connection: asyncpg.Connection) -> list[str]:
 async def test_the_lines_in_the_docs_ask_so(postgres_url: str, handler: EventsHandler, rule_set: RuleSet) -> None:
     docs = (Path(__file__).resolve().parents[2] / "docs" / "concepts.md").read_text(encoding="utf-8")
     (lines,) = re.findall(r"```python\n(.*?)```", docs, re.DOTALL)
-    known = {"find_with": find_with, "PatientHistory": PatientHistory, "judge": judge, "PATIENT": PATIENT}
+    known = {"find_with": find_with, "asked_about": asked_about, "PatientHistory": PatientHistory, "judge": judge}
+    known["PATIENT"] = PATIENT
     body = "".join(f"    {line}\n" for line in lines.splitlines())
     exec(f"async def ask(rule_set, connection, event):\n{body}    return judgement", known)
     lines = [(str(n), cases.line(str(n), cases.HBA1C, f"03-0{n}")) for n in (1, 2)]

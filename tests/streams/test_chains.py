@@ -18,7 +18,7 @@ from knowledge_base.subjects import PATIENT
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.handlers.events import EventsHandler
-from streams.handlers.reading import find_with
+from streams.handlers.reading import asked_about, find_with
 from streams.handlers.rule_sets import RuleSets, publish, publish_first
 from streams.jobs.redigesting import redigest
 from streams.jobs.rejudging import rejudge
@@ -118,7 +118,7 @@ async def test_of_the_other_events_only_those_near_are_read(connection: Connecti
     infusions = [visit("p", f"course-{day}", day, cases.OZAGREL) for day in range(1, 400, GAP)]
     await take(connection, rule_set, [*others, *infusions])
     asked = visit("p", "asked", 400, cases.OZAGREL)
-    window, digests = await find_with(connection, asked, rule_set.of(PATIENT))
+    window, digests, _ = await find_with(connection, asked_about(asked), rule_set.of(PATIENT))
     read = {digests[seq].event_id for seq in window.seqs} - {asked.event_id}
     assert {claim.event_id for claim in infusions} <= read
     assert len(read) < len(infusions) + 30

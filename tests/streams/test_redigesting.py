@@ -29,7 +29,7 @@ from rules_lib.rule import Needed, Rule
 from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Record
 from streams.handlers.events import EventsHandler
-from streams.handlers.reading import find_with
+from streams.handlers.reading import asked_about, find_with
 from streams.handlers.rule_sets import RuleSets, publish_first
 from streams.jobs.explaining import Reproduced, explain
 from streams.jobs.redigesting import Redigested, redigest
@@ -203,7 +203,7 @@ async def test_an_event_that_is_asked_about_has_its_details(connection: Connecti
     await take(connection, rule_set, cases.visit("1", line("a", "03-01", "D1")))
     asked = cases.visit("asked", line("b", "03-01", "D1"))
     rules = rule_set.of(PATIENT)
-    window, digests = await find_with(connection, asked, rules)
+    window, digests, _ = await find_with(connection, asked_about(asked), rules)
     history = PatientHistory(window.matter.subject, [digests[seq] for seq in window.seqs], rules.by_code)
     (finding,) = judge(history, window.scope, rules, window.supplement, chains=window.chains).findings
     assert finding.occurrence == ("p1", "D1", "2026-03-01")

@@ -113,6 +113,8 @@ def test_where_each_message_has_a_source_of_its_own_few_are_looked_at() -> None:
     """Looking is reading a second time: a batch of as many hospitals as messages is not to be read twice."""
     sent = [_misspelt(number) for number in range(300)]
     account = Account(Vault(b"a secret of this test"))
-    decode_records([Record(n, None, json.dumps(one).encode(), f"h{n:03}") for n, one in enumerate(sent)], account)
+    decode_records(
+        [Record(n, None, json.dumps(one).encode(), f"h{n:03}") for n, one in enumerate(sent)], account, CLAIMS
+    )
     sampled = {f"h{n:03}" for n, one in enumerate(sent) if _is_sampled(one)}
     assert account.unknown.keys() == {f"h{n:03}" for n in range(16)} | sampled

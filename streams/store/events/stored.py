@@ -97,6 +97,11 @@ async def save_events(
         for seq, arrival in arrivals.items()
     ]
     await connection.copy_records_to_table("events", records=events, columns=_EVENT_COLUMNS)
+    await save_received(connection, area, arrivals)
+
+
+async def save_received(connection: asyncpg.Connection, area: str, arrivals: Mapping[int, Arrival]) -> None:
+    """Writes the received bytes of events, by arrival number."""
     bodies = [(area, seq, arrival.body) for seq, arrival in arrivals.items()]
     await connection.copy_records_to_table("received", records=bodies, columns=("area", "seq", "body"))
 

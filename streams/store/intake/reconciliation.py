@@ -288,7 +288,11 @@ _STORE = """
         select source, sum(accepted)::bigint as accepted, sum(accepted_money) as accepted_money,
             sum(duplicate)::bigint as duplicate, sum(conflict + dead)::bigint as refused
         from ledger group by source),
-    stored as (select source, count(*) as events, sum(money) as events_money from events group by source),
+    stored as (
+        select source, count(*) as events, sum(money) as events_money from (
+            select source, money from events
+            union all select source, 0 from prescriptions) as every
+        group by source),
     letters as (
         select source, count(*) as letters from dead_letters
         where topic in (select topic from places) or replayed_at is null group by source),

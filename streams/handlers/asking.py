@@ -1,0 +1,101 @@
+"""Asking: what the rules say of orders that are not stored yet, over what is stored of their patient.
+
+    orders -> requests of before -> window of claims -> which orders are billed -> judge
+
+It reads and writes nothing else: what was answered is kept by whoever asks.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from knowledge_base.days import Day
+from knowledge_base.digests.claims import ClaimDigest
+from knowledge_base.digests.details import ClaimDetails
+from knowledge_base.digests.head import Digest
+from knowledge_base.digests.prescriptions import PrescriptionDigest
+from rules_lib.asking import Known, Said, judge_orders
+from rules_lib.histories.orders import COUNTED_FOR, REACH, OrderIds
+from rules_lib.rules_of import RulesOf
+from streams.handlers.reading import Asked, find_with
+from streams.store.events import prescriptions, stored
+from streams.store.events.histories import Remembered, key_of
+from streams.store.sessions import Connection
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """What the rules say, and the greatest arrival number of what they looked at; 0 where nothing stored mattered."""
+
+    said: Said
+    as_of: int
+
+
+async def ask(
+    connection: Connection,
+    area: str,
+    asked: Sequence[PrescriptionDigest],
+    remembered: Iterable[PrescriptionDigest],
+    rules: RulesOf,
+) -> Judged:
+    """What rules of a phase say of a request, which names encounters of one patient.
+
+    ``remembered`` are requests of before that may not be stored yet.
+    """
+    name = asked[0].patient
+    requests, numbers = await _find_requests(connection, area, asked)
+    requests |= {of.event_id: of for of in remembered if of.event_id not in requests}
+    for of in asked:
+        requests.pop(of.event_id, None)
+    together = [*asked, *requests.values()]
+    days = _first_billed(together, max(of.asked_on for of in asked)), max(of.asked_on for of in together)
+    window, digests, events = await find_with(connection, Asked(area, name, "prescription", asked, days=days), rules)
+    known = Known(
+        [digest for digest in digests.values() if not isinstance(digest, PrescriptionDigest)],
+        [*requests.values()],
+        await _find_order_ids(connection, area, days[0], digests, events),
+        window.supplement,
+        window.chains,
+    )
+    as_of = max([0, *numbers, *(event.head.seq for event in events)])
+    return Judged(judge_orders(window.matter.subject, asked, known, rules), as_of)
+
+
+async def _find_requests(
+    connection: Connection, area: str, asked: Sequence[PrescriptionDigest]
+) -> tuple[dict[str, PrescriptionDigest], Iterable[int]]:
+    """The requests that may matter to what orders of now count as, by event_id, and their arrival numbers.
+
+    Those of which an order may count still, those that may say such an order anew, and those that lines of its days may
+    name instead. One read of the store, unless an order began long ago.
+    """
+    today = max(of.asked_on for of in asked)
+    since = today - COUNTED_FOR - REACH
+    found = await prescriptions.read_requests(connection, area, asked[0].patient, since)
+    first = min([_first_billed([*asked, *found.values()], today), *(of.asked_on for of in _counting(found, today))])
+    if first < since:
+        found = await prescriptions.read_requests(connection, area, asked[0].patient, first)
+    return {of.event_id: of for of in found.values()}, found
+
+
+def _counting(found: Mapping[int, PrescriptionDigest], today: Day) -> list[PrescriptionDigest]:
+    return [of for of in found.values() if any(order.last_day >= today - COUNTED_FOR for order in of.orders)]
+
+
+def _first_billed(requests: Iterable[PrescriptionDigest], today: Day) -> Day:
+    """The first day on which a line may lie that takes the place of an order that counts still."""
+    orders = [order for of in requests for order in of.orders]
+    return min([today, *(of.line.day for of in orders if of.last_day >= today - COUNTED_FOR)]) - REACH
+
+
+async def _find_order_ids(
+    connection: Connection, area: str, first: Day, digests: Mapping[int, Digest], events: Iterable[Remembered]
+) -> OrderIds:
+    """What the lines of claims that reach to a day or beyond it were ordered as."""
+    billing = {
+        seq: digest.event_id
+        for seq, digest in digests.items()
+        if isinstance(digest, ClaimDigest) and digest.span[1] >= first
+    }
+    keys = [key_of(event) for event in events if event.head.seq in billing]
+    details = await stored.load_details(connection, area, keys) if keys else {}
+    return {billing[seq]: of.order_ids for seq, of in details.items() if isinstance(of, ClaimDetails)}

@@ -1,0 +1,123 @@
+"""Requests about orders as stored, apart from events: what of a person's orders may count when the next are asked."""
+
+import json
+from collections.abc import Mapping
+
+import asyncpg
+
+from knowledge_base.days import Day, as_date, clamped
+from knowledge_base.digests.head import GENERATION
+from knowledge_base.digests.prescriptions import PrescriptionDigest
+from knowledge_base.events.prescriptions import Advice, Prescription, Warning
+from knowledge_base.findings import finding_id
+from knowledge_base.numbers import number
+from streams.messages.packing import decode_digest
+from streams.pipeline.arrivals import Arrival
+from streams.store.events.stored import save_received
+
+_COLUMNS = (
+    "area", "patient", "last_day", "seq", "event_id", "institution", "encounter_id", "phase", "asked_at",
+    "department", "practitioner", "code", "answered_at", "rule_set", "as_of", "not_asked",
+    "source", "digest", "generation",
+)  # fmt: skip
+
+_OF_WARNINGS = (
+    "area", "warning_id", "seq", "rule_id", "finding_id", "severity", "occurrence", "orders", "value", "limit",
+    "in_question",
+)  # fmt: skip
+
+Asked = tuple[Arrival, Prescription]
+
+
+async def save_prescriptions(connection: asyncpg.Connection, area: str, asked: Mapping[int, Asked]) -> None:
+    """Writes accepted requests with what was answered, and their received bytes, by arrival number."""
+    rows = [_row(area, seq, *of) for seq, of in asked.items()]
+    await connection.copy_records_to_table("prescriptions", records=rows, columns=_COLUMNS)
+    warnings = [
+        _warning_row(area, seq, warning)
+        for seq, (_, request) in asked.items()
+        for warning in (request.advice.warnings if request.advice else ())
+    ]
+    await connection.executemany(
+        f"""
+        insert into warnings ({", ".join(f'"{name}"' for name in _OF_WARNINGS)})
+        values ({", ".join(f"${n}" for n in range(1, len(_OF_WARNINGS) + 1))})
+        on conflict do nothing
+        """,
+        warnings,
+    )
+    await save_received(connection, area, {seq: arrival for seq, (arrival, _) in asked.items()})
+
+
+def _row(area: str, seq: int, arrival: Arrival, request: Prescription) -> tuple[object, ...]:
+    digest = arrival.digest
+    assert isinstance(digest, PrescriptionDigest)
+    advice = request.advice or Advice(code="", at=request.happened_at)
+    return (
+        area,
+        request.patient,
+        clamped(max([digest.asked_on, *(order.last_day for order in digest.orders)])),
+        seq,
+        request.event_id,
+        request.institution,
+        request.encounter_id,
+        request.phase,
+        request.happened_at,
+        request.department.code if request.department else None,
+        request.practitioner,
+        advice.code or None,
+        advice.at if request.advice else None,
+        advice.rule_set,
+        advice.as_of if advice.rule_set else None,
+        [of.rule_id for of in advice.not_asked],
+        arrival.source,
+        arrival.digest_bytes,
+        GENERATION,
+    )
+
+
+def _warning_row(area: str, seq: int, warning: Warning) -> tuple[object, ...]:
+    return (
+        area,
+        warning.warning_id,
+        seq,
+        warning.rule_id,
+        finding_id(area, warning.rule_id, warning.occurrence),
+        warning.severity,
+        list(warning.occurrence),
+        json.dumps([[order.order_id, order.item_code] for order in warning.orders]),
+        number(warning.value),
+        number(warning.limit),
+        number(warning.in_question),
+    )
+
+
+async def read_requests(
+    connection: asyncpg.Connection, area: str, patient: str, since: Day
+) -> dict[int, PrescriptionDigest]:
+    """The requests about everybody who is one person with a patient that were asked on a day or later, or run then.
+
+    By arrival number; one statement, which writes nothing and locks no row or name.
+    """
+    rows = await connection.fetch(
+        """
+        select p.seq, p.digest from (
+            select m.patient from persons p join persons m using (area, person) where p.area = $1 and p.patient = $2
+            union select $2
+        ) as everybody
+        cross join lateral (
+            select * from prescriptions p
+            where p.area = $1 and p.patient = everybody.patient and p.last_day >= $3 offset 0
+        ) as p
+        """,
+        area,
+        patient,
+        as_date(since),
+    )
+    return {row["seq"]: _decoded(row["digest"]) for row in rows}
+
+
+def _decoded(body: bytes) -> PrescriptionDigest:
+    digest = decode_digest("prescription", body)
+    assert isinstance(digest, PrescriptionDigest)
+    return digest

@@ -1,0 +1,297 @@
+"""Requests about orders enter the store apart from events; what is said of the next is as over all that is known."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from random import Random
+
+import pytest
+from msgspec.structs import replace
+
+from deploy.county import CountyPlan, simulate
+from knowledge_base.catalogues.files import load_facts
+from knowledge_base.digests.prescriptions import prescription_digest
+from knowledge_base.events.claims import Claim, ClaimLine, Paid
+from knowledge_base.events.head import Event
+from knowledge_base.events.prescriptions import Advice, NotAsked, Order, OrderName, Prescription, Warning
+from knowledge_base.findings import finding_id
+from knowledge_base.subjects import patient
+from rules_lib.asking import Known, Said, judge_orders
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
+from streams.bus import Message
+from streams.handlers.asking import ask
+from streams.hosts.service import open_service
+from streams.jobs.reconciling import reconcile
+from streams.messages.codec import decode_event, encode_event
+from streams.messages.kinds import KINDS, digest_of
+from streams.store.sessions import Connection, connect
+from streams.topics import CLAIMS, PRESCRIPTIONS
+from tests.reference.cases import HBA1C, NURSING, OZAGREL, at
+from tests.reference.generators import mixed, persons
+from tests.reference.judge import RULE_IDS
+from tests.reference.persons import person_names
+
+from .replay import VAULT, replay, until_done
+
+PEOPLE = 20
+BUSY = 400
+SEED = 15
+
+
+@pytest.fixture(scope="module")
+def rule_set() -> RuleSet:
+    return load_rule_set(load_facts())
+
+
+@pytest.fixture
+async def connection(postgres_url: str) -> AsyncIterator[Connection]:
+    connection = await connect(postgres_url)
+    yield connection
+    await connection.close()
+
+
+def request_of(claim: Claim, name: str) -> Prescription:
+    """What a hospital asked an hour after the last line of a claim, before it billed it."""
+    asked_at = max([line.at for line in claim.lines], default=claim.settled_at) + timedelta(hours=1)
+    orders = [
+        Order(line.line_id, line.quantity, line.amount, line.at, line.item_code, item_kind=line.item_kind)
+        for line in claim.lines
+        if not line.quantity.startswith("-")
+    ]
+    told = {name: getattr(claim, name) for name in ("sex", "birth_date", "admitted_at", "diagnoses", "operations")}
+    return Prescription(
+        event_id=name,
+        area=claim.area,
+        kind="prescription",
+        happened_at=asked_at,
+        sender=claim.sender,
+        phase="before",
+        encounter_id=claim.encounter_id,
+        patient=claim.patient,
+        institution=claim.institution,
+        visit_type=claim.visit_type,
+        orders=tuple(orders),
+        **told,
+    )
+
+
+def people() -> Iterator[list[Event]]:
+    """Some who meet several rules and some who are aimed at each, in areas of their own, and those of a county."""
+    for seed in range(PEOPLE):
+        yield [replace(event, area=f"42{seed:04}") for event in mixed(seed)]
+        for rule_id in RULE_IDS:
+            yield [replace(event, area=f"{rule_id[-4:]}{seed:04}") for event in persons(seed, rule_id)]
+    county = list(simulate(CountyPlan(scale=1 / 4000)))
+    names = person_names(county)
+    by_person: dict[str, list[Event]] = defaultdict(list)
+    for event in county:
+        by_person[names[event.patient]].append(event)
+    yield from by_person.values()
+
+
+def ordered_first(events: Sequence[Event], random: Random) -> tuple[list[Event], Prescription] | None:
+    """A person's events, half of their claims asked about first, of these some never billed; and a last request.
+
+    Bills name their orders, or do not.
+    """
+    claims = [event for event in events if isinstance(event, Claim) and event.reverses is None and event.lines]
+    if not claims:
+        return None
+    asked = request_of(max(claims, key=lambda claim: claim.happened_at), "last")
+    known: list[Event] = []
+    for number, event in enumerate(events):
+        if not isinstance(event, Claim) or random.random() < 0.5:
+            known.append(event)
+            continue
+        known.append(request_of(event, f"asked-{number}"))
+        if random.random() < 0.7:
+            lines = [replace(of, order_id=of.line_id if random.random() < 0.5 else None) for of in event.lines]
+            known.append(replace(event, lines=tuple(lines)))
+    return known, asked
+
+
+def over_all(known: Sequence[Event], asked: Prescription, rule_set: RuleSet) -> Said:
+    """What is said over everything that was told of the person."""
+    by_id = {event.event_id: event for event in known}
+    names = person_names([*by_id.values(), asked])
+    own = [event for event in by_id.values() if names[event.patient] == names[asked.patient]]
+    digests = [digest_of(event) for event in own if not isinstance(event, Prescription)]
+    requests = [prescription_digest(event) for event in own if isinstance(event, Prescription)]
+    order_ids = {event.event_id: [of.order_id for of in event.lines] for event in own if isinstance(event, Claim)}
+    rules = rule_set.of("patient", asked.phase)
+    subject = patient(names[asked.patient])
+    return judge_orders(subject, [prescription_digest(asked)], Known(digests, requests, order_ids), rules)
+
+
+def told(said: Said) -> list[tuple[object, ...]]:
+    return sorted((of.finding.maker_id, of.finding.occurrence, of.finding, of.orders) for of in said.warnings)
+
+
+ITEMS = (HBA1C, OZAGREL, NURSING)
+
+
+def busy(number: int, random: Random) -> tuple[list[Event], Prescription]:
+    """Somebody with requests and bills over four months, few items and few numbers, so that much meets.
+
+    Half of the bills name an order of any encounter, and half of all lines are paid by the patient.
+    """
+    area, first = f"43{number:04}", date(2026, 2, 1)
+
+    def instant(days: int) -> datetime:
+        return at((first + timedelta(days=days)).isoformat(), f"{random.randrange(8, 18):02}:00")
+
+    def asked(name: str, day: int) -> Prescription:
+        orders = []
+        for _ in range(random.randrange(1, 4)):
+            item, begins = random.choice(ITEMS), day - random.choice((0, 0, 0, 3, 40))
+            stops = instant(begins + random.randrange(0, 12)) if random.random() < 0.3 else None
+            own = random.choice(("0", "100"))
+            order = Order(f"o{random.randrange(6)}", "1", "100", instant(begins), item, item_kind="drug", own_pay=own)
+            orders.append(replace(order, stops_at=stops, standing=random.random() < 0.2))
+        place = {"institution": random.choice("AB"), "encounter_id": f"v{random.randrange(3)}"}
+        told = {"phase": "before", "sex": "1", "diagnoses": (), "operations": (), "visit_type": "11", **place}
+        return Prescription(
+            f"{name}",
+            area,
+            "prescription",
+            instant(day) + timedelta(hours=12),
+            "s",
+            patient="p",
+            orders=tuple(orders),
+            **told,
+        )
+
+    def billed(name: str, day: int) -> Claim:
+        lines = []
+        for index in range(random.randrange(1, 3)):
+            names = f"o{random.randrange(6)}" if random.random() < 0.5 else None
+            scope = random.choice(("0", "100"))
+            told = {"item_kind": "drug", "order_id": names, "in_fund_scope": scope}
+            lines.append(ClaimLine(f"{name}-{index}", "1", "100", instant(day), random.choice(ITEMS), **told))
+        place = {"institution": random.choice("AB"), "encounter_id": f"v{random.randrange(3)}"}
+        told = {"visit_type": "11", "sex": "1", "diagnoses": (), "operations": (), "mid_stay": random.random() < 0.8}
+        settled = instant(day + random.randrange(0, 60))
+        return Claim(
+            name,
+            area,
+            "claim",
+            settled,
+            "s",
+            name,
+            patient="p",
+            settled_at=settled,
+            lines=tuple(lines),
+            paid=Paid("50"),
+            **told,
+            **place,
+        )
+
+    days = sorted(random.randrange(120) for _ in range(12))
+    known = [asked(f"r{n}", day) if random.random() < 0.6 else billed(f"c{n}", day) for n, day in enumerate(days)]
+    return known, asked("last", random.randrange(100, 125))
+
+
+async def test_what_is_read_says_the_same_as_all_that_is_known(
+    postgres_url: str, connection: Connection, rule_set: RuleSet
+) -> None:
+    random = Random(SEED)
+    asking = [one for events in people() if (one := ordered_first(events, random)) is not None]
+    asking += [busy(number, random) for number in range(BUSY)]
+    await replay(postgres_url, [event for known, _ in asking for event in known])
+    warned = counting = placed = seen = 0
+    for known, asked in asking:
+        judged = await ask(
+            connection, asked.area, [prescription_digest(asked)], (), rule_set.of("patient", asked.phase)
+        )
+        expected = over_all(known, asked, rule_set)
+        assert told(judged.said) == told(expected), asked.event_id
+        seen += judged.as_of > 0
+        warned += len(expected.warnings)
+        own = {asked.event_id}
+        counting += any(of.event_id not in own for of in judged.said.orders.claims)
+        placed += bool(judged.said.orders.places)
+    assert warned > PEOPLE / 3, "hardly anything was warned of, so hardly anything was compared"
+    assert counting > PEOPLE / 4, "hardly any earlier order counted"
+    assert seen > PEOPLE, "hardly anything was known of anybody"
+    assert placed > PEOPLE / 4, "hardly any order was billed"
+
+
+# --- how requests enter
+
+
+def asked(name: str, **fields: object) -> Prescription:
+    """A request about one examination, answered with a warning."""
+    warning = Warning(
+        f"{name}-1", "FW10000003", 2, ("p1", HBA1C, "2026-03-02"), (OrderName("o1", HBA1C),), "2", "1", "100.00"
+    )
+    told: dict[str, object] = {
+        "event_id": name,
+        "area": "420281",
+        "kind": "prescription",
+        "happened_at": at("03-02"),
+        "sender": "A",
+        "phase": "before",
+        "encounter_id": "v1",
+        "patient": "p1",
+        "institution": "A",
+        "visit_type": "11",
+        "orders": (Order("o1", "1", "100.00", at("03-02"), HBA1C),),
+        "advice": Advice(f"{name}-code", at("03-02"), "set", 7, (warning,), (NotAsked("FW10000005", "time"),)),
+        **fields,
+    }
+    return Prescription(**told)  # type: ignore[arg-type]
+
+
+def test_a_request_is_read_as_it_was_written() -> None:
+    assert decode_event(encode_event(asked("a"))) == asked("a")
+
+
+async def test_a_request_enters_once_with_what_was_answered(postgres_url: str, connection: Connection) -> None:
+    await replay(postgres_url, [asked("a"), asked("a"), asked("a", encounter_id="v2"), asked("b", advice=None)])
+    rows = await connection.fetch("select * from prescriptions order by event_id")
+    assert [(row["event_id"], row["code"], row["rule_set"], row["as_of"]) for row in rows] == [
+        ("a", "a-code", "set", 7),
+        ("b", None, None, None),
+    ]
+    assert rows[0]["not_asked"] == ["FW10000005"]
+    (warning,) = await connection.fetch("select * from warnings")
+    assert warning["finding_id"] == finding_id("420281", "FW10000003", ("p1", HBA1C, "2026-03-02"))
+    assert (warning["seq"], warning["in_question"]) == (rows[0]["seq"], 100)
+    account = await reconcile(connection)
+    assert (account.received, account.lost, account.money_differs) == (4, 0, 0)
+    (source,) = account.sources
+    assert (source.accepted, source.duplicate, source.conflict, source.dead) == (2, 1, 1, 0)
+
+
+async def test_a_message_on_another_ones_topic_is_a_dead_letter(postgres_url: str, rule_set: RuleSet) -> None:
+    """Sent past the importer, which reads the topic off the kind."""
+    claim = next(event for event in mixed(1) if isinstance(event, Claim))
+    async with open_service(postgres_url, rule_set, VAULT) as service:
+        await service.start()
+        await service.bus.send(CLAIMS, [Message(b"k", encode_event(asked("a")), "wrong")])
+        await service.bus.send(PRESCRIPTIONS, [Message(b"k", encode_event(claim), "wrong")])
+        await until_done(service)
+    connection = await connect(postgres_url)
+    rows = await connection.fetch("select topic, reasons from dead_letters order by topic")
+    await connection.close()
+    assert [tuple(row) for row in rows] == [
+        (CLAIMS, '["kind: expected on topic prescriptions"]'),
+        (PRESCRIPTIONS, '["kind: expected on topic claims"]'),
+    ]
+
+
+async def test_a_request_changes_no_finding(postgres_url: str, connection: Connection) -> None:
+    """Rules of the phase after see claims alone."""
+    events = [event for seed in range(10) for event in mixed(seed)]
+    await replay(postgres_url, events)
+    before = await connection.fetch("select finding_id, version from findings order by 1, 2")
+    requests = [request_of(event, f"r{n}") for n, event in enumerate(events) if isinstance(event, Claim)]
+    await replay(postgres_url, requests, "again")
+    assert len(before) > 10
+    assert await connection.fetch("select finding_id, version from findings order by 1, 2") == before
+    assert await connection.fetchval("select count(*) from prescriptions") == len(requests)
+
+
+def test_orders_are_no_money() -> None:
+    assert KINDS["prescription"].money(asked("a")) == 0
