@@ -29,9 +29,14 @@ _INSTANT = re.compile(
     r"(?:[ T]([0-9]{2}:[0-9]{2})(?:(:[0-9]{2})(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 ).fullmatch
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9:.]+)?").fullmatch
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=CHINA) + timedelta(hours=8)
-_FROM_DATES, _FROM_INSTANTS = 10**8, 10**11
-"""Milliseconds from 1970 below which a number is none: it would be a date of 8 digits, or seconds."""
+_FROM_DATES, _FROM_INSTANTS = 10**8, 10**12
+"""Milliseconds from 1970 below which a number is none: it would be a date of 8 or 12 digits, or seconds. No care that
+anybody asks about was before 2001-09-09."""
+_SUMMER = timedelta(hours=1)
+"""What a midnight told as an instant lacks in the summers of 1986 to 1991 (``knowledge_base.days``)."""
 _MILLISECONDS_AS_TEXT = 13
 
 
@@ -80,7 +85,10 @@ def read_number(raw: object, digits: int, places: int) -> str | None:
 def read_date(raw: object) -> datetime | None:
     """The civil midnight of a day; ``None`` where none is told. What is told beside the day is left away."""
     instant = _instant(raw, _FROM_DATES, NO_DATE)
-    return instant and instant.replace(hour=0, minute=0, second=0, microsecond=0)
+    if instant is None:
+        return None
+    is_as_written = isinstance(raw, str) and _DAY(raw.strip()) is not None
+    return (instant if is_as_written else instant + _SUMMER).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def read_instant(raw: object) -> datetime | None:
@@ -134,5 +142,5 @@ def _told(day: str, minute: str | None, second: str | None, fraction: str | None
     if minute is None:
         first = date.fromisoformat(day)
         return datetime(first.year, first.month, first.day, tzinfo=CHINA)
-    told = datetime.fromisoformat(f"{day}T{minute}{second or ':00'}{(fraction or '')[:7]}{offset or '+08:00'}")
-    return told.astimezone(CHINA)
+    told = datetime.fromisoformat(f"{day}T{minute}{second or ':00'}{(fraction or '')[:7]}{offset or ''}")
+    return told.astimezone(CHINA) if offset else told.replace(tzinfo=CHINA)
