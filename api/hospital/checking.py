@@ -13,6 +13,7 @@ import msgspec
 
 from api.hospital.dialect import Dialect
 from api.hospital.parsing import Object, read_json
+from api.hospital.plain import read_plain
 from api.hospital.scalars import (
     NOT_LIKELY,
     REQUIRED,
@@ -72,6 +73,14 @@ class Checked(msgspec.Struct, frozen=True):
 
 def check_message(body: bytes, dialect: Dialect) -> Checked:
     """What a message of a dialect says. Raises nothing: what cannot be read is a fault."""
+    values = read_plain(body, dialect.plain)
+    if values is None:
+        return check_each_field(body, dialect)
+    return Checked(values["infno"], values["msgid"], values, (), ())
+
+
+def check_each_field(body: bytes, dialect: Dialect) -> Checked:
+    """The same, the long way: each field of the tables is looked for and read."""
     try:
         raw = read_json(body)
     except Refused as rule:
@@ -148,25 +157,29 @@ class _Reading:
 
     def _field(self, raw: Object, field: Field, path: str) -> Any:
         try:
-            value = _read(_given(raw, field.spelled), field)
+            value = _read(raw.get(field.name) if len(field.spelled) == 1 else _given(raw, field.spelled), field)
         except Refused as rule:
             self._tell(path, field, str(rule))
-            return None
-        if isinstance(value, datetime) and not is_likely(value):
-            self._tell_by(field.required, path, field, NOT_LIKELY)
             return None
         if value is None or value == []:
             if field.required != "never" and not (field.unless and not _is_empty(raw.get(field.unless))):
                 self._tell_by(field.required, path, field, REQUIRED)
             return value
-        return value if field.codes is None else self._meant(value, field, path)
+        if field.codes is not None:
+            return self._meant(value, field, field.codes, path)
+        if isinstance(value, datetime) and not is_likely(value):
+            self._tell_by(field.required, path, field, NOT_LIKELY)
+            return None
+        return value
 
-    def _meant(self, value: Any, field: Field, path: str) -> Any:
+    def _meant(self, value: Any, field: Field, codes: Mapping[str, str], path: str) -> Any:
         """Codes as the national dictionary has them; those that nobody knows stay as they are."""
-        codes = field.codes or {}
-        if any(code not in codes for code in (value if field.several else [value])):
-            self._tell_by("noted" if field.unknown == "noted" else "always", path, field, UNKNOWN_CODE)
-        return [codes.get(code, code) for code in value] if field.several else codes.get(value, value)
+        if value.__class__ is str and value in codes:
+            return codes[value]
+        given = value if field.several else [value]
+        if any(code not in codes for code in given):
+            self._tell_by("always" if field.unknown == "refused" else "noted", path, field, UNKNOWN_CODE)
+        return [codes.get(code, code) for code in given] if field.several else value
 
     def _node(self, raw: Object, node: Node, path: str, is_only: bool) -> Any:
         where = _path(path, node.name)

@@ -15,6 +15,7 @@ import msgspec
 from pydantic import Field as Bounds
 from pydantic import model_validator
 
+from api.hospital.plain import PlainReader
 from api.hospital.tables import (
     Dictionary,
     FieldForm,
@@ -150,7 +151,10 @@ class DialectForm(FilePart):
 
 
 class Dialect(msgspec.Struct, frozen=True):
-    """A province's edition of the interface. ``envelope`` is that of a request of which more is not known."""
+    """A province's edition of the interface. ``envelope`` is that of a request of which more is not known.
+
+    ``plain`` are the readers of messages that are surely without fault.
+    """
 
     name: str
     words: Words
@@ -160,6 +164,7 @@ class Dialect(msgspec.Struct, frozen=True):
     answers: Answers
     envelope: Node
     messages: Mapping[str, Message]
+    plain: Mapping[str, PlainReader]
 
 
 @cache
@@ -177,6 +182,7 @@ def load_dialect(path: Path) -> Dialect:
     if faults:
         raise FileFaults(path, faults)
     forms = _changed(national, form)
+    messages = messages_of(forms)
     return Dialect(
         name=path.stem,
         words=form.name,
@@ -185,7 +191,8 @@ def load_dialect(path: Path) -> Dialect:
         headers=form.headers,
         answers=form.answers,
         envelope=envelope_of(forms),
-        messages=messages_of(forms),
+        messages=messages,
+        plain={infno: PlainReader(infno, message.request) for infno, message in messages.items()},
     )
 
 

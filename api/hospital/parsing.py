@@ -21,6 +21,7 @@ DEEPEST = 24
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What is not closed ends with the message, so that nothing is looked at twice.
 _TEXTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
+_QUOTE, _ESCAPE = b'"', b"\\"
 _PAIR = re.compile(rb"\[\]|\{\}")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -56,7 +57,8 @@ def is_too_deep(body: bytes) -> bool:
 
     Every innermost pair of brackets is taken away at once, again and again. Single ones that are left are no JSON.
     """
-    brackets = _TEXTS.sub(b"", body).translate(None, _NO_BRACKETS)
+    outside = _TEXTS.sub(b"", body) if _ESCAPE in body else b"".join(body.split(_QUOTE)[::2])
+    brackets = outside.translate(None, _NO_BRACKETS)
     for _ in range(DEEPEST):
         if not brackets:
             return False

@@ -73,9 +73,11 @@ def read_number(raw: object, digits: int, places: int) -> str | None:
     if not written:
         return None
     found = _NUMBER(written)
-    if found is None or not any(map(str.isdigit, written)):
+    if found is None:
         raise Refused(NO_NUMBER)
-    sign, whole, behind = found[1], found[2], found[3] or ""
+    sign, whole, behind = found.groups("")
+    if not (whole or behind or "0" in written):
+        raise Refused(NO_NUMBER)
     if len(whole) > digits or len(behind.rstrip("0")) > places:
         raise Refused(too_many_digits(digits, places))
     number = f"{whole or '0'}.{behind}" if behind else whole or "0"
