@@ -117,6 +117,10 @@ class Rule(Card):
     phases: tuple[Phase, ...]
     """When it may be asked: before, during or after the settlement (事前, 事中, 事后); judged here is `after`."""
 
+    reminder: Words | None = None
+    """What a doctor is told of orders in a sentence of at most 60 signs with its source, where `phases` has `before` or
+    `during`; filled as a message is, and with `item`, `main` and `earlier`."""
+
     suggested_action: Literal["remind", "hold", "investigate", "measure"]
     """What the desk suggests to do with a finding."""
 
@@ -179,6 +183,11 @@ class Rule(Card):
     @property
     def maker_kind(self) -> MakerKind:
         return "rule"
+
+    @property
+    def reminds(self) -> bool:
+        """Whether it is asked of orders."""
+        return not set(self.phases) <= {"after"}
 
     @cached_property
     def generation(self) -> int:

@@ -21,7 +21,7 @@ from rules_lib.histories.kinds import HISTORIES
 from rules_lib.questions import catalogues_of, words_of
 from rules_lib.rule import Rule, hash_of
 from rules_lib.rule_set import RuleSet
-from rules_lib.wording import FINDING_WORDS, placeholders
+from rules_lib.wording import FINDING_WORDS, REMINDER_WORDS, placeholders
 
 RULES = Path(__file__).parent / "rules"
 TOPIC_FILE = "topic.yaml"
@@ -129,16 +129,25 @@ def _faults_of_cases(raw: YamlFile) -> Iterator[Fault]:
 
 
 def _faults_of_messages(raw: YamlFile, rule: Rule) -> Iterator[Fault]:
-    """Words in braces that no finding of the rule fills."""
-    known = sorted(FINDING_WORDS | words_of(find_check(rule.check)))
+    """Words in braces that no finding of the rule fills, and a reminder that is missing or reaches nobody."""
+    words = FINDING_WORDS | words_of(find_check(rule.check))
+    yield from _faults_of_words(raw, "message", rule.message, words)
+    if rule.reminder is not None:
+        yield from _faults_of_words(raw, "reminder", rule.reminder, words | REMINDER_WORDS)
+    if (rule.reminder is not None) is not rule.reminds:
+        yield raw.fault(("reminder",), "due where phases holds before or during, and nowhere else")
+
+
+def _faults_of_words(raw: YamlFile, name: str, said: Words, words: Collection[str]) -> Iterator[Fault]:
+    known = sorted(words)
     for lang in ("zh", "en"):
         try:
-            unknown = [word for word in placeholders(getattr(rule.message, lang)) if word not in known]
+            unknown = [word for word in placeholders(getattr(said, lang)) if word not in known]
         except ValueError as error:
-            yield raw.fault(("message", lang), f"braces that cannot be filled: {error}")
+            yield raw.fault((name, lang), f"braces that cannot be filled: {error}")
             continue
         for word in unknown:
-            yield raw.fault(("message", lang), f"{{{word}}} is filled by nothing, expected one of {known}")
+            yield raw.fault((name, lang), f"{{{word}}} is filled by nothing, expected one of {known}")
 
 
 def missing_names(rule: Rule) -> Iterator[tuple[Where, str]]:

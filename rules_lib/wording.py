@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from knowledge_base.cards import Card, Words
 from knowledge_base.catalogues.rows import DailyCap
 from knowledge_base.codes import is_drug_code
-from knowledge_base.days import as_date
+from knowledge_base.days import Day, as_date
 from knowledge_base.facts import Facts
 from knowledge_base.files.yaml_files import load_yaml
 from knowledge_base.findings import Finding
@@ -25,6 +25,12 @@ FINDING_WORDS = frozenset(
 """What a message may name of every finding, beside what its check ``gives`` (``rules_lib.questions``).
 
 ``counted`` and ``allowed`` are ``value`` and ``limit`` with their unit."""
+
+REMINDER_WORDS = frozenset({"item", "main", "earlier"})
+"""What a reminder may name besides: the item that is ordered, the one that includes it, and when and where before."""
+
+LONGEST_REMINDER = 60
+"""Signs of a reminder in Chinese: what a doctor reads between two patients."""
 
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -58,6 +64,7 @@ class Wording(BaseModel):
     oddities: Mapping[str, Words]
     undisputed: Words
     posted: Words
+    earlier: Words
     named: Words
     on_lines: Words
     in_claims: Words
@@ -110,6 +117,37 @@ def finding_sentence(card: Card, finding: Finding, names: Names, lang: str) -> s
 def finding_message(card: Card, finding: Finding, names: Names, lang: str) -> str:
     """The sentence without its items, where these were said before. Never raises for a missing word."""
     return _in(card.message, lang).format_map(_Filling(card, finding, names, lang))
+
+
+class Reminded(NamedTuple):
+    """What a reminder says besides what a finding says: the item ordered, the one that includes it, what was before."""
+
+    item: str
+    main: str = ""
+    earlier: str = ""
+
+
+def reminder_sentence(card: Card, said: Words, finding: Finding, names: Names, lang: str, about: Reminded) -> str:
+    """What a doctor is told of orders, filled from what a finding would be; names of items are cut until it fits."""
+    filling = _Filling(card, finding, names, lang)
+    for longest in (LONGEST_REMINDER, 20, 12, 8, 5):
+        filling |= {"item": _cut(about.item, longest), "main": _cut(about.main, longest), "earlier": about.earlier}
+        sentence = _in(said, lang).format_map(filling)
+        if len(sentence) <= LONGEST_REMINDER or lang != "zh":
+            return sentence
+    return _cut(sentence, LONGEST_REMINDER)
+
+
+def earlier_words(day: Day, institution: str, names: Names, lang: str) -> str:
+    """When and where something was done before, to be said inside a reminder."""
+    said = load_wording().earlier
+    return _in(said, lang).format(
+        day=as_date(day).isoformat(), place=neutral(names.institutions.get(institution, institution))
+    )
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def measured_words(card: Card, finding: Finding, names: Names, lang: str) -> tuple[str, str]:

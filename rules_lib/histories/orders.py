@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from knowledge_base.days import Day, is_likely
 from knowledge_base.digests.claims import ClaimDigest, LineDigest
 from knowledge_base.digests.prescriptions import OrderDigest, PrescriptionDigest
-from knowledge_base.findings import LineKey
+from knowledge_base.findings import LineKey, Part
 from rules_lib.histories.history import Encounter
 from rules_lib.histories.standing import rank, standing_of
 
@@ -73,7 +73,7 @@ class Orders(msgspec.Struct, frozen=True):
     held: Mapping[OrderKey, Held]
     places: Mapping[OrderKey, Place]
     claims: Sequence[ClaimDigest]
-    by_line: Mapping[LineKey, OrderKey]
+    by_line: Mapping[Part, OrderKey]
 
 
 NO_ORDERS = Orders({}, {}, (), {})
@@ -98,7 +98,9 @@ def orders_of(
             settled[claim.institution, claim.encounter_id].append(claim)
     left = [of for key, of in held.items() if key not in places and not _is_over(of, today, settled)]
     counting = [_as_claim(of, orders) for of, orders in _by_request(left)]
-    by_line = {(of.prescription.institution, of.prescription.encounter_id, _line_id(of.order)): of.key for of in left}
+    by_line: dict[Part, OrderKey] = {
+        (of.prescription.institution, of.prescription.encounter_id, _line_id(of.order)): of.key for of in left
+    }
     return Orders(held, places, counting, by_line)
 
 
