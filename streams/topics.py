@@ -4,6 +4,7 @@ import msgspec
 
 CLAIMS = "claims"
 PRESCRIPTIONS = "prescriptions"
+REPLIES = "replies"
 FINDINGS = "findings"
 DECISIONS = "decisions"
 
@@ -27,6 +28,7 @@ class Topic(msgspec.Struct, frozen=True):
 TOPICS: dict[str, Topic] = {
     CLAIMS: Topic(CLAIMS, 4, JUDGES),
     PRESCRIPTIONS: Topic(PRESCRIPTIONS, 4, ORDERS),
+    REPLIES: Topic(REPLIES, 2, ORDERS),
     FINDINGS: Topic(FINDINGS, 1, LEADS),
     DECISIONS: Topic(DECISIONS, 1, None),
 }

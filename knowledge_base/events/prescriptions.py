@@ -31,11 +31,13 @@ class Order(Struct, frozen=True, gc=False):
     practitioner: Reference | None = None  # drord_dr_codg
 
 
-class OrderName(Struct, frozen=True, gc=False):
-    """By which an order of a request is known."""
+class WarnedOrder(Struct, frozen=True, gc=False):
+    """An order of the request that a warning is about: one in question, or one that explains it."""
 
-    order_id: Id
+    order_id: Id  # rx_id
     item_code: Reference | None = None
+    in_question: Money = "0"  # vola_amt
+    guilty: bool = True  # vola_item_type: 1, else 2
 
 
 class Warning(Struct, frozen=True, gc=False):
@@ -48,10 +50,11 @@ class Warning(Struct, frozen=True, gc=False):
     rule_id: Id  # rule_id
     severity: int  # sev_deg
     occurrence: tuple[Text, ...]
-    orders: tuple[OrderName, ...]
+    orders: tuple[WarnedOrder, ...]
     value: Quantity
     limit: Quantity
     in_question: Money  # vola_amt
+    said: Text = ""  # vola_cont
 
 
 class NotAsked(Struct, frozen=True, gc=False):
@@ -64,11 +67,13 @@ class NotAsked(Struct, frozen=True, gc=False):
 class Advice(Struct, frozen=True, gc=False):
     """What a hospital was answered: by which set, over all events up to which arrival number, and what was warned of.
 
-    ``code`` is the receipt by which people find it again. Without ``rule_set`` nothing was judged before the answer.
+    ``code`` is the receipt by which people find it again; equal bodies have one ``fingerprint``. Without ``rule_set``
+    nothing was judged before the answer.
     """
 
     code: Id
     at: Instant
+    fingerprint: Code = ""
     rule_set: Text | None = None
     as_of: int = 0
     warnings: tuple[Warning, ...] = ()

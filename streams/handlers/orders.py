@@ -1,26 +1,31 @@
-"""The handler of requests about orders: a batch of one partition enters the store with what was answered.
+"""The handler of what hospitals ask before they bill: requests with what was answered, and replies to warnings.
 
-Nothing is judged here: the gateway did, before it answered. Rules of the phase after see claims alone.
+Nothing is judged here: the gateway did, before it answered. Rules of the phase after see claims alone. What the gateway
+refused comes the same way and lands in dead letters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
+
+from msgspec.structs import replace
 
 from knowledge_base.events.head import Event
 from knowledge_base.events.prescriptions import Prescription
-from streams.bus import Batch
+from knowledge_base.events.replies import Reply
+from streams.bus import Batch, Record
 from streams.handlers.accepting import accept, bury, by_area, close_batch
 from streams.handlers.rule_sets import RuleSets
-from streams.messages.vault import Vault
+from streams.messages.refusals import KEY, decode_refusal
+from streams.messages.vault import Vault, WrongKey
 from streams.pipeline.account import Account, decode_records
 from streams.pipeline.arrivals import Arrival
 from streams.pipeline.reports import Report
-from streams.store.events import prescriptions
+from streams.store.events import prescriptions, replies
 from streams.store.sessions import Connection
 
 
 class OrdersHandler:
-    """Takes in requests about orders."""
+    """Takes in requests about orders, and replies."""
 
     def __init__(self, rule_sets: RuleSets, vault: Vault):
         self._vault = vault
@@ -28,13 +33,14 @@ class OrdersHandler:
     async def handle(self, connection: Connection, batch: Batch) -> Report:
         """One batch in one transaction. Raises ``Fenced``, with nothing written, where the partition was taken over."""
         account, report = Account(self._vault), Report()
-        incoming = decode_records(batch.records, account, batch.lease.topic)
+        told = _without_refused(batch.records, account, self._vault)
+        incoming = decode_records(told, account, batch.lease.topic)
         async with connection.transaction():
             for area, of_area in sorted(by_area(incoming).items()):
-                requests: dict[str, Event] = {}
+                events: dict[str, Event] = {}
                 for item in of_area:
-                    requests.setdefault(item.event.event_id, item.event)
-                await accept(connection, area, of_area, account, partial(_save, connection, area, requests))
+                    events.setdefault(item.event.event_id, item.event)
+                await accept(connection, area, of_area, account, partial(_save, connection, area, events))
             await close_batch(connection, batch, account)
         report.count_messages(account.tallies.values())
         return report
@@ -43,12 +49,27 @@ class OrdersHandler:
         return await bury(connection, batch, reason, self._vault)
 
 
+def _without_refused(records: Sequence[Record], account: Account, vault: Vault) -> list[Record]:
+    """What is left of some records when those that the gateway refused are accounted for."""
+    left = []
+    for record in records:
+        if record.key != KEY or record.value is None:
+            left.append(record)
+            continue
+        try:
+            reasons, body = decode_refusal(record.value, vault)
+        except (ValueError, WrongKey):
+            left.append(record)
+            continue
+        account.dead(replace(record, value=body, packed=None), reasons, None)
+    return left
+
+
 async def _save(
-    connection: Connection, area: str, requests: Mapping[str, Event], accepted: Mapping[int, Arrival]
+    connection: Connection, area: str, events: Mapping[str, Event], accepted: Mapping[int, Arrival]
 ) -> None:
-    asked = {
-        seq: (arrival, request)
-        for seq, arrival in accepted.items()
-        if isinstance(request := requests[arrival.event_id], Prescription)
-    }
+    of = {seq: (arrival, events[arrival.event_id]) for seq, arrival in accepted.items()}
+    asked = {seq: (arrival, event) for seq, (arrival, event) in of.items() if isinstance(event, Prescription)}
+    replied = {seq: (arrival, event) for seq, (arrival, event) in of.items() if isinstance(event, Reply)}
     await prescriptions.save_prescriptions(connection, area, asked)
+    await replies.save_replies(connection, area, replied)

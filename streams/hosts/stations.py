@@ -15,7 +15,7 @@ from streams.handlers.orders import OrdersHandler
 from streams.handlers.rule_sets import RuleSets
 from streams.hosts.worker import Handler
 from streams.messages.vault import Vault
-from streams.topics import CLAIMS, FINDINGS, PRESCRIPTIONS, TOPICS
+from streams.topics import CLAIMS, FINDINGS, PRESCRIPTIONS, REPLIES, TOPICS
 
 
 class Station(msgspec.Struct, frozen=True):
@@ -41,6 +41,7 @@ class Station(msgspec.Struct, frozen=True):
 STATIONS: list[Station] = [
     Station(CLAIMS, EventsHandler),
     Station(PRESCRIPTIONS, OrdersHandler),
+    Station(REPLIES, OrdersHandler),
     Station(FINDINGS, LeadsHandler, slow=True),
 ]
 

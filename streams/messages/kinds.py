@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from knowledge_base.days import microseconds
 from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.digests.details import ClaimDetails, claim_details
 from knowledge_base.digests.head import Details, Digest
@@ -21,6 +22,7 @@ from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
 from knowledge_base.events.persons import PatientStatus
 from knowledge_base.events.prescriptions import Prescription
+from knowledge_base.events.replies import Reply
 from knowledge_base.numbers import number
 from knowledge_base.subjects import Subject, patient
 from streams.messages.faults import claim_faults, status_faults
@@ -71,6 +73,14 @@ def _of_patient(event: Claim | PatientStatus | Prescription) -> Sequence[Place]:
     return ((event.area, patient(event.patient)),)
 
 
+def _of_institution(event: Reply) -> Sequence[Place]:
+    return ((event.area, Subject("institution", event.institution)),)
+
+
+def _head_alone(event: Reply) -> Digest:
+    return Digest(event.event_id, microseconds(event.happened_at))
+
+
 def _sum_of_lines(claim: Claim) -> Decimal:
     return sum([number(line.amount) for line in claim.lines], Decimal(0))
 
@@ -109,6 +119,14 @@ KINDS: dict[str, Kind] = {
         subjects=_of_patient,
         digest=PrescriptionDigest,
         digest_of=prescription_digest,
+    ),
+    "reply": Kind(
+        event=Reply,
+        topic="replies",
+        key=("warning_id",),
+        subjects=_of_institution,
+        digest=Digest,
+        digest_of=_head_alone,
     ),
 }
 

@@ -1,9 +1,9 @@
 """Requests about orders as stored, apart from events: what of a person's orders may count when the next are asked."""
 
-import json
 from collections.abc import Mapping
 
 import asyncpg
+from msgspec.json import encode as encode_json
 
 from knowledge_base.days import Day, as_date, clamped
 from knowledge_base.digests.head import GENERATION
@@ -85,7 +85,7 @@ def _warning_row(area: str, seq: int, warning: Warning) -> tuple[object, ...]:
         finding_id(area, warning.rule_id, warning.occurrence),
         warning.severity,
         list(warning.occurrence),
-        json.dumps([[order.order_id, order.item_code] for order in warning.orders]),
+        encode_json(warning.orders).decode(),
         number(warning.value),
         number(warning.limit),
         number(warning.in_question),

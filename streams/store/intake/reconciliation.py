@@ -291,7 +291,8 @@ _STORE = """
     stored as (
         select source, count(*) as events, sum(money) as events_money from (
             select source, money from events
-            union all select source, 0 from prescriptions) as every
+            union all select source, 0 from prescriptions
+            union all select source, 0 from replies) as every
         group by source),
     letters as (
         select source, count(*) as letters from dead_letters

@@ -1,0 +1,102 @@
+"""Advising: what is found of orders as warnings that a doctor can read, each problem said once.
+
+Rules that are live speak; what a rule finds that is tried out (shadow) is told nobody.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from knowledge_base.events.prescriptions import Prescription, WarnedOrder, Warning
+from knowledge_base.numbers import written
+from rules_lib.asking import Said, Warned
+from rules_lib.histories.patient import PatientHistory
+from rules_lib.rule import Rule
+from rules_lib.rule_set import RuleSet
+from rules_lib.wording import Names, Reminded, earlier_words, item_names, item_units, reminder_sentence
+
+LANGUAGE = "zh"
+
+
+class Book(NamedTuple):
+    """A rule set with what it calls items, worked out once."""
+
+    rule_set: RuleSet
+    names: Names
+
+
+def book_of(rule_set: RuleSet, institutions: Mapping[str, str]) -> Book:
+    """``institutions`` are their names by code."""
+    return Book(rule_set, Names(institutions, item_names(rule_set.facts), item_units(rule_set.facts)))
+
+
+def warnings_of(said: Said, asked: Sequence[Prescription], book: Book, code: str) -> list[tuple[int, Warning]]:
+    """The warnings of a request, each with the place of the encounter among ``asked`` whose order is named first.
+
+    ``code`` is the receipt, with which their names begin.
+    """
+    places = {(of.institution, of.encounter_id): place for place, of in enumerate(asked)}
+    found: list[tuple[int, Warning]] = []
+    for warned in said.warnings:
+        rule = book.rule_set.by_id[warned.finding.maker_id]
+        if rule.is_live:
+            first = warned.orders[0]
+            place = places[first.institution, first.encounter_id]
+            found.append((place, _warning(f"{code}-{len(found) + 1}", rule, warned, said, asked[place], book)))
+    return found
+
+
+def _warning(
+    warning_id: str, rule: Rule, warned: Warned, said: Said, prescription: Prescription, book: Book
+) -> Warning:
+    finding = warned.finding
+    return Warning(
+        warning_id=warning_id,
+        rule_id=rule.id,
+        severity=int(rule.severity),
+        occurrence=finding.occurrence,
+        orders=tuple(_orders(warned, said)),
+        value=written(finding.value),
+        limit=written(finding.limit),
+        in_question=written(finding.amounts.in_question),
+        said=_sentence(rule, warned, said.history, prescription, book.names),
+    )
+
+
+def _orders(warned: Warned, said: Said) -> Iterator[WarnedOrder]:
+    """The orders in question, then what else of the same encounter was ordered and explains it."""
+    keys = said.orders.by_line
+    amounts = {keys[of.part]: of.amounts.in_question for of in warned.finding.guilty if of.part in keys}
+    for key in warned.orders:
+        yield WarnedOrder(key.order_id, key.item_code, written(amounts[key]))
+    encounters = {key[:2] for key in warned.orders}
+    others = [key for line, key in keys.items() if line in warned.finding.involved or key in amounts]
+    for key in others:
+        if key not in warned.orders and key[:2] in encounters:
+            yield WarnedOrder(key.order_id, key.item_code, guilty=False)
+
+
+def _sentence(rule: Rule, warned: Warned, history: PatientHistory, prescription: Prescription, names: Names) -> str:
+    item = warned.orders[-1].item_code
+    ordered = {order.item_code: order.item_name for order in prescription.orders}
+    others = [word for word in warned.finding.occurrence[1:] if word in names.items and word != item]
+    about = Reminded(
+        item=names.items.get(item or "", ordered.get(item) or item or ""),
+        main=names.items[others[0]] if others else "",
+        earlier=_earlier(warned, history, names),
+    )
+    return reminder_sentence(rule, rule.reminder or rule.message, warned.finding, names, LANGUAGE, about)
+
+
+def _earlier(warned: Warned, history: PatientHistory, names: Names) -> str:
+    """When and where the same was billed or ordered last before, of what explains a finding."""
+    involved = set(warned.finding.involved)
+    lines = [
+        (line.at, line.day, claim.institution)
+        for claim in history.claims
+        for line in claim.lines
+        if (claim.institution, claim.encounter_id, line.line_id) in involved
+    ]
+    if not lines:
+        return ""
+    _, day, institution = max(lines)
+    return earlier_words(day, institution, names, LANGUAGE)

@@ -1,0 +1,121 @@
+"""The server that hospitals call: raw ASGI over the gateway, one dialect a process.
+
+Whatever comes to an address of the interface gets an answer in its form with status 200, as hospital systems expect;
+other addresses get 404, other methods 405. ``/health/live`` says that the process answers, ``/health/ready`` that what
+it is told can be kept.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from api.hospital.answering import envelope
+from api.hospital.dialect import IN_PATH, Dialect
+from api.hospital.gateway import FAILED, Gateway
+
+logger = logging.getLogger("fundwatch.gateway")
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MOST_BODY = 2 * 1024 * 1024
+"""Bytes of a message: a long stay with all of its orders has a fifth of that."""
+
+LONGEST_BODY = 10.0
+"""Seconds in which a message has to have come."""
+
+TOO_LONG = "报文过长 / the message is too long"
+TOO_SLOW = "报文未在时限内到达 / the message did not come in time"
+JSON_TYPE = b"application/json;charset=UTF-8"
+
+
+class Refused(Exception):
+    """A request that is not read to its end; its text goes into ``err_msg``."""
+
+
+class HospitalServer:
+    """An ASGI application. ``is_ready`` tells whether what hospitals say can be kept at this moment."""
+
+    def __init__(self, gateway: Gateway, dialect: Dialect, is_ready: Callable[[], bool]):
+        self._gateway = gateway
+        self._dialect = dialect
+        self._is_ready = is_ready
+        self._prefix, self._is_in_path = dialect.addresses.path.removesuffix(IN_PATH), IN_PATH in dialect.addresses.path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        method, path = scope["method"], scope["path"]
+        if path.startswith("/health/"):
+            await self._tell_health(method, path, send)
+        elif not self._is_address(path):
+            await _respond(send, 404, self._in_form("没有这个地址 / no such address"))
+        elif method != "POST":
+            await _respond(send, 405, self._in_form("只接受 POST / POST is due"), [(b"allow", b"POST")])
+        else:
+            await _respond(send, 200, await self._answer(receive))
+
+    async def _answer(self, receive: Receive) -> bytes:
+        try:
+            body = await _read(receive)
+        except Refused as refused:
+            return self._in_form(str(refused))
+        try:
+            return await self._gateway.answer(body, self._dialect)
+        except Exception:
+            logger.exception("a message is not answered")
+            return self._in_form(FAILED)
+
+    def _is_address(self, path: str) -> bool:
+        if not self._is_in_path:
+            return path == self._prefix
+        return path.startswith(self._prefix) and path.removeprefix(self._prefix) in self._dialect.messages
+
+    def _in_form(self, says: str) -> bytes:
+        now = datetime.now(UTC)
+        return envelope(self._dialect, None, now, now, err_msg=says)
+
+    async def _tell_health(self, method: str, path: str, send: Send) -> None:
+        if path == "/health/live":
+            await _respond(send, 200, _state("live"))
+        elif path == "/health/ready":
+            ready = self._is_ready()
+            await _respond(send, 200 if ready else 503, _state("ready" if ready else "not ready"))
+        else:
+            await _respond(send, 404, _state("no such check"))
+
+
+def _state(says: str) -> bytes:
+    return msgspec.json.encode({"state": says})
+
+
+async def _read(receive: Receive) -> bytes:
+    """The body of a request. Raises ``Refused``."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(LONGEST_BODY):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Refused(TOO_SLOW)
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > MOST_BODY:
+                    raise Refused(TOO_LONG)
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+    except TimeoutError:
+        raise Refused(TOO_SLOW) from None
+
+
+async def _respond(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+    length = str(len(body)).encode()
+    of_body = [(b"content-type", JSON_TYPE), (b"content-length", length), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": status, "headers": [*of_body, *(headers or [])]})
+    await send({"type": "http.response.body", "body": body})
