@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from api.hospital.dialect import Dialect
+from api.hospital.faults import MOST_FAULTS, Fault, path_to
 from api.hospital.parsing import Object, read_json
 from api.hospital.plain import read_plain
 from api.hospital.scalars import (
@@ -38,21 +39,6 @@ NAME_TWICE = "有名称重复出现 / a name is given twice"
 NO_MESSAGE = "不支持的交易 / no such message here"
 OPEN_PLACE = "不能确定归属 / it is open what it belongs to"
 
-MOST_FAULTS = 200
-"""Faults, and notes, of a message that are told; behind them nothing more of it is read."""
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """A field that breaks a rule. ``path`` leads to it in national names, from 0; empty for the whole message.
-
-    ``label`` is what the interface calls it; ``rule`` is what it should be, in Chinese and English.
-    """
-
-    path: str
-    field: str
-    label: str
-    rule: str
-
 
 class Checked(msgspec.Struct, frozen=True):
     """A message that was checked: what it says, and what is wrong with it.
@@ -73,10 +59,11 @@ class Checked(msgspec.Struct, frozen=True):
 
 def check_message(body: bytes, dialect: Dialect) -> Checked:
     """What a message of a dialect says. Raises nothing: what cannot be read is a fault."""
-    values = read_plain(body, dialect.plain)
-    if values is None:
+    plain = read_plain(body, dialect.plain)
+    if plain is None:
         return check_each_field(body, dialect)
-    return Checked(values["infno"], values["msgid"], values, (), ())
+    values, notes = plain
+    return Checked(values["infno"], values["msgid"], values, (), notes)
 
 
 def check_each_field(body: bytes, dialect: Dialect) -> Checked:
@@ -182,7 +169,7 @@ class _Reading:
         return [codes.get(code, code) for code in given] if field.several else value
 
     def _node(self, raw: Object, node: Node, path: str, is_only: bool) -> Any:
-        where = _path(path, node.name)
+        where = path_to(path, node.name)
         try:
             given = self._given_node(raw, node, path, is_only)
             objects = _objects(given, node)
@@ -250,11 +237,7 @@ class _Reading:
 
 
 def _fault(path: str, part: Field | Node, rule: str) -> Fault:
-    return Fault(_path(path, part.name), part.name, part.label, rule)
-
-
-def _path(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+    return Fault(path_to(path, part.name), part.name, part.label, rule)
 
 
 def _parts(node: Node) -> list[Field | Node]:

@@ -1,6 +1,7 @@
-"""The short way in: messages that are surely without fault and oddity, told by types that are made from the tables.
+"""The short way in: messages that are surely without fault, told by types that are made from the tables.
 
-Nearly all are. Of the others ``api.hospital.checking`` says what is wrong, if anything. Both read the same values.
+Nearly all are. Of the others ``api.hospital.checking`` says what is wrong, if anything. Both read the same values, and
+note the same.
 """
 
 import re
@@ -13,7 +14,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from api.hospital.scalars import Refused, is_likely, read_date, read_instant
+from api.hospital.faults import MOST_FAULTS, Fault, path_to
+from api.hospital.scalars import REQUIRED, UNKNOWN_CODE, Refused, is_likely, read_date, read_instant
 from api.hospital.tables import Field, Node
 
 Values = dict[str, Any]
@@ -28,26 +30,33 @@ _ESCAPE, _NUL = b"\\", rb"\u0000"
 
 
 class _Odd(Exception):
-    """A message is not surely without fault and oddity."""
+    """A message is not surely without fault, or written in a way that is read the long way alone."""
 
 
 class _Part(msgspec.Struct):
-    """A collection: the type that it is decoded to, how many names it has, and its fields by what is done with them."""
+    """A collection: the type that it is decoded to, how many names it has, and its fields by what is done with them.
+
+    ``noted`` are the fields whose absence, or unknown code, is noted; ``noted_of`` gives what they hold.
+    """
 
     name: str
     kind: Any
     is_many: bool
     needs: bool
     names: int
-    texts: Callable[[Values], Sequence[str]]
+    noted: Sequence[Field]
+    noted_of: Callable[[Values], Sequence[Any]]
+    noted_codes: Sequence[tuple[str, Mapping[str, str]]]
     meanings: Sequence[tuple[str, Mapping[str, str]]]
+    texts: Callable[[Values], Sequence[str]]
     lists: Sequence[str]
     empty_lists: Sequence[str]
-    numbers: Sequence[tuple[Limit, Sequence[str], Callable[[Values], Sequence[str]]]]
+    number_names: Sequence[tuple[str, Sequence[Any]]]
+    numbers: Sequence[tuple[Limit, Callable[[Values], Sequence[str]]]]
     moments: Sequence[tuple[str, Callable[[str], Any]]]
     optional_texts: Sequence[str]
     optional_numbers: Sequence[tuple[Limit, Sequence[str]]]
-    optional: Sequence[tuple[str, Field]]
+    optional: Sequence[Field]
     inside: Sequence["_Part"]
 
 
@@ -60,18 +69,21 @@ class PlainReader:
         self._part = _part(msgspec.structs.replace(request, fields=fields))
         self._decode = msgspec.json.Decoder(self._part.kind, float_hook=str).decode
 
-    def read(self, body: bytes) -> Values | None:
-        """What a message says, ``None`` where it may have a fault or be odd."""
+    def read(self, body: bytes) -> tuple[Values, tuple[Fault, ...]] | None:
+        """What a message says and what is noted, ``None`` where it may have a fault or be odd."""
         reading = _Reading()
         try:
-            values = reading.values_of(self._decode(body), self._part)
+            values = reading.values_of(self._decode(body), self._part, "")
         except (msgspec.MsgspecError, ValueError, RecursionError, _Odd):
             return None
-        return values if reading.is_plain(body) else None
+        return (values, tuple(reading.notes)) if reading.is_plain(body) else None
 
 
-def read_plain(body: bytes, readers: Mapping[str, PlainReader]) -> Values | None:
-    """What a message says, ``None`` where it may have a fault or be odd. ``readers`` by the numbers of messages."""
+def read_plain(body: bytes, readers: Mapping[str, PlainReader]) -> tuple[Values, tuple[Fault, ...]] | None:
+    """What a message says and what is noted, ``None`` where it may have a fault or be odd.
+
+    ``readers`` are those of a dialect, by the numbers of messages.
+    """
     found = _INFNO(body)
     reader = readers.get(found[1].decode("ascii")) if found else None
     return reader.read(body) if reader else None
@@ -81,29 +93,65 @@ def read_plain(body: bytes, readers: Mapping[str, PlainReader]) -> Values | None
 
 
 class _Reading:
-    """A message being read: how many names it gave, and the texts and numbers to be looked at together."""
+    """A message being read: its notes, how many names it gave, and the texts and numbers to be looked at together."""
 
     def __init__(self) -> None:
+        self.notes: list[Fault] = []
         self.names = 0
         self.texts: list[str] = []
         self.numbers: defaultdict[Limit, list[str]] = defaultdict(list)
 
-    def values_of(self, read: msgspec.Struct, part: _Part) -> Values:
+    def values_of(self, read: msgspec.Struct, part: _Part, path: str) -> Values:
         """What a collection says."""
         values = msgspec.structs.asdict(read)
         self.names += part.names
-        self.texts += part.texts(values)
+        for name, blanks in part.number_names:
+            value = values[name]
+            if value.__class__ is int:  # without a point; with one it is a text by now
+                values[name] = str(value)
+            elif value.__class__ is not str and value not in blanks:
+                raise _Odd
+        is_whole = all(part.noted_of(values))
+        for name, codes in part.noted_codes:
+            if values[name] not in codes:
+                is_whole = False
+        if is_whole:
+            self.texts += part.texts(values)
+            for limit, numbers in part.numbers:
+                self.numbers[limit] += numbers(values)
+        else:
+            self._note(values, part, path)
         for name, means in part.meanings:
-            values[name] = means[values[name]]
+            values[name] = means.get(values[name], values[name])
         for name in part.lists:
             values[name] = [values[name]]
-        for limit, names, numbers in part.numbers:
-            for name in names:
-                if values[name].__class__ is not str:  # a number without a point; with one it is a text by now
-                    values[name] = str(values[name])
-            self.numbers[limit] += numbers(values)
         for name, moment in part.moments:
-            values[name] = moment(values[name])
+            values[name] = values[name] and moment(values[name])
+        self._read_optional(values, part)
+        for inside in part.inside:
+            values[inside.name] = self._inside(values[inside.name], inside, path_to(path, inside.name))
+        return values
+
+    def _note(self, values: Values, part: _Part, path: str) -> None:
+        """Notes what is absent, and codes that nobody knows; the rest is looked at with all others."""
+        for field in part.noted:
+            value = values[field.name]
+            if not value:
+                self.names -= value is UNSET
+                values[field.name] = None
+                self._tell(field, path, REQUIRED)
+            elif field.codes is not None and value not in field.codes:
+                self.texts.append(value)
+                self._tell(field, path, UNKNOWN_CODE)
+        self.texts += filter(None, part.texts(values))
+        for limit, numbers in part.numbers:
+            self.numbers[limit] += (number for number in numbers(values) if number is not None)
+
+    def _tell(self, field: Field, path: str, rule: str) -> None:
+        if len(self.notes) < MOST_FAULTS:
+            self.notes.append(Fault(path_to(path, field.name), field.name, field.label, rule))
+
+    def _read_optional(self, values: Values, part: _Part) -> None:
         for name in part.optional_texts:
             if values[name]:
                 self.texts.append(values[name])
@@ -112,42 +160,32 @@ class _Reading:
                 values[name] = None
         for limit, names in part.optional_numbers:
             for name in names:
-                values[name] = self._optional_number(values[name], limit)
-        for name, field in part.optional:
-            values[name] = self._optional(values[name], field)
+                number = values[name]
+                if number is UNSET or number is None or number == "":
+                    self.names -= number is UNSET
+                    values[name] = None
+                else:
+                    values[name] = number = str(number)
+                    self.numbers[limit].append(number)
+        for field in part.optional:
+            values[field.name] = self._optional(values[field.name], field)
         for name in part.empty_lists:
             values[name] = []
-        for inside in part.inside:
-            values[inside.name] = self._inside(values[inside.name], inside)
-        return values
-
-    def _optional_number(self, value: Any, limit: Limit) -> str | None:
-        if value is UNSET:
-            self.names -= 1
-            return None
-        if value is None or value == "":
-            return None
-        number = str(value)
-        self.numbers[limit].append(number)
-        return number
 
     def _optional(self, value: Any, field: Field) -> Any:
-        if value is UNSET:
-            self.names -= 1
-            return None
-        if value is None or value == "":
+        self.names -= value is UNSET
+        if not value:
             return None
         return field.codes[value] if field.codes else _moment_of(field)(value)
 
-    def _inside(self, given: Any, part: _Part) -> Any:
-        if given is UNSET:
-            self.names -= 1
-            given = None
-        if given is None or given == "":
+    def _inside(self, given: Any, part: _Part, path: str) -> Any:
+        if not given:
+            self.names -= given is UNSET
             return [] if part.is_many else None
         if not part.is_many:
-            return self.values_of(given, part)
-        return [self.values_of(item, part) for item in (given if given.__class__ is list else [given])]
+            return self.values_of(given, part, path)
+        items = given if given.__class__ is list else [given]
+        return [self.values_of(item, part, f"{path}[{index}]") for index, item in enumerate(items)]
 
     def is_plain(self, body: bytes) -> bool:
         """Whether what was looked at together is plain too.
@@ -175,7 +213,7 @@ def _plain(limit: Limit) -> re.Pattern[str]:
 def _are_plain(numbers: list[str], limit: Limit) -> bool:
     """Whether all are spelled as ``read_number`` gives them, and none is longer. Zero has no sign there."""
     spelled = set(numbers)
-    closed = "\n".join(spelled) + "\n"
+    closed = "\n".join([*spelled, ""])
     return _plain(limit).fullmatch(closed) is not None and closed.count("\n") == len(spelled) and "-0" not in closed
 
 
@@ -204,30 +242,35 @@ def _likely(read: Callable[[str], Any], text: str) -> Any:
 
 def _part(node: Node) -> _Part:
     inside = [_part(of) for of in node.nodes if not of.unread]
-    needed = [field for field in node.fields if _is_needed(field)]
-    optional = [field for field in node.fields if not _is_needed(field)]
+    needed = [field for field in node.fields if field.required != "never"]
+    noted = [field for field in node.fields if field.required == "noted"]
+    optional = [field for field in node.fields if field.required == "never"]
     return _Part(
         name=node.name,
         kind=_kind_of_node(node, inside),
         is_many=node.many,
-        needs=bool(needed),
+        needs=any(map(_is_due, node.fields)) or any(of.is_required for of in node.nodes),
         names=len(node.fields) + len(inside),
-        texts=_getter([field.name for field in needed if _is_free(field)]),
+        noted=noted,
+        noted_of=_getter([field.name for field in noted]),
+        noted_codes=[(field.name, field.codes) for field in noted if field.codes],
         meanings=[(field.name, field.codes) for field in needed if field.codes and _translates(field.codes)],
+        texts=_getter([field.name for field in needed if _is_free(field)]),
         lists=[field.name for field in needed if field.several],
-        empty_lists=[field.name for field in optional if field.several],
-        numbers=[(limit, names, _getter(names)) for limit, names in _numbers(needed)],
+        empty_lists=[field.name for field in node.fields if field.several and not _is_due(field)],
+        number_names=[(of.name, () if _is_due(of) else (None, UNSET)) for of in needed if of.kind == "number"],
+        numbers=[(limit, _getter(names)) for limit, names in _numbers(needed)],
         moments=[(field.name, _moment_of(field)) for field in needed if field.kind in ("date", "datetime")],
         optional_texts=[field.name for field in optional if _is_free(field)],
         optional_numbers=_numbers(optional),
-        optional=[(of.name, of) for of in optional if not _is_free(of) and of.kind != "number"],
+        optional=[field for field in optional if not _is_free(field) and field.kind != "number"],
         inside=inside,
     )
 
 
 def _kind_of_node(node: Node, inside: list[_Part]) -> Any:
     """The type of one object of a collection; names are those of the dialect."""
-    needed = {of.name for of in node.nodes if of.is_required} | {of.name for of in node.fields if _is_needed(of)}
+    needed = {of.name for of in node.nodes if of.is_required} | {of.name for of in node.fields if _is_due(of)}
     kinds = {field.name: _kind_of(field) for field in node.fields}
     kinds |= {part.name: _kind_of_part(part, part.name in needed) for part in inside}
     renamed = {field.name: field.spelled[0] for field in node.fields} | {of.name: of.spelled[0] for of in node.nodes}
@@ -249,14 +292,15 @@ def _kind_of(field: Field) -> Any:
     """The type of a field; a number is anything, which is a text where it has a point."""
     if field.kind == "number":
         return Any
-    kind: Any = str
-    if field.codes is not None:
-        kind = Literal[tuple(field.codes)]
-    elif field.kind == "text":
-        kind = Annotated[str, Meta(min_length=int(_is_needed(field)), max_length=field.length)]
-    if _is_needed(field):
-        return kind
-    return (Literal[(*(field.codes or ()), "")] if field.codes or field.several else kind) | None | UnsetType
+    if _is_due(field):
+        return Literal[tuple(field.codes)] if field.codes else _text(field, 1)
+    if field.several or (field.codes and field.unknown == "refused"):
+        return Literal[(*(() if field.several else field.codes or ()), "")] | None | UnsetType
+    return _text(field, 0) | None | UnsetType
+
+
+def _text(field: Field, least: int) -> Any:
+    return Annotated[str, Meta(min_length=least, max_length=field.length or None)]
 
 
 def _getter(names: list[str]) -> Callable[[Values], Sequence[str]]:
@@ -287,8 +331,8 @@ def _is_free(field: Field) -> bool:
     return field.kind == "text" and field.codes is None
 
 
-def _is_needed(field: Field) -> bool:
-    return field.required != "never"
+def _is_due(field: Field) -> bool:
+    return field.required == "always"
 
 
 def _field_of(node: Node, name: str) -> Field:

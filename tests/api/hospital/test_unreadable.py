@@ -8,16 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.hospital.checking import (
-    MOST_FAULTS,
     NAME_TWICE,
     NO_MESSAGE,
     NO_OBJECT,
     TWICE,
     Checked,
-    Fault,
     check_message,
     error_words,
 )
+from api.hospital.faults import MOST_FAULTS, Fault
 from api.hospital.parsing import DEEPEST, NOT_JSON, NOT_UTF8, TOO_DEEP
 from api.hospital.scalars import NO_SIGN, REQUIRED
 
