@@ -17,6 +17,7 @@ from pydantic import model_validator
 
 from api.hospital.plain import PlainReader
 from api.hospital.tables import (
+    Code,
     Dictionary,
     FieldForm,
     Forms,
@@ -199,6 +200,7 @@ def load_dialect(path: Path) -> Dialect:
 def _misfits(raw: YamlFile, form: DialectForm, national: Forms) -> Iterator[tuple[Where, str]]:
     """What a dialect says of parts of the tables that are not there, or adds although they are."""
     dictionaries = {**national.dictionaries, **form.dictionaries}
+    yield from _open_meanings(form, national)
     infnos = {infno for message in national.messages.values() for infno in message.infnos}
     for infno in form.addresses.services.keys() - infnos:
         yield ("addresses", "services", infno), "no such message"
@@ -218,14 +220,26 @@ def _misfits(raw: YamlFile, form: DialectForm, national: Forms) -> Iterator[tupl
                 yield from _misfits_of(("requests", message, name), change, nodes[name], dictionaries)
 
 
+def _open_meanings(form: DialectForm, national: Forms) -> Iterator[tuple[Where, str]]:
+    """Values of a dictionary that mean none of the national one, nor one of their own."""
+    for name, dictionary in form.dictionaries.items():
+        known = national.dictionaries.get(name, {}).keys() | dictionary.keys()
+        for value, code in dictionary.items():
+            if isinstance(code, Code) and code.means not in known:
+                yield ("dictionaries", name, value, "means"), f"no value {code.means} in the national dictionary"
+
+
 def _misfits_of(
     where: Where, change: NodeChange, node: NodeForm, dictionaries: Mapping[str, Dictionary]
 ) -> Iterator[tuple[Where, str]]:
     for name in change.changes.keys() - node.fields.keys():
         yield (*where, "changes", name), "no such field"
-    for name in change.adds.keys() & node.fields.keys():
-        yield (*where, "adds", name), "there is such a field already"
+    taken = node.fields.keys() | node.nodes.keys()
+    for name in change.adds.keys() & taken:
+        yield (*where, "adds", name), "there is such a name already"
     for name, of in change.changes.items():
+        if of.named in taken | change.adds.keys():
+            yield (*where, "changes", name, "named"), "there is such a name already"
         if of.dictionary is not None and of.dictionary not in dictionaries:
             yield (*where, "changes", name, "dictionary"), f"unknown dictionary {of.dictionary}"
         if of.length is not None and name in node.fields and type(of.length) is not type(node.fields[name].length):

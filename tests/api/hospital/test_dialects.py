@@ -108,11 +108,16 @@ def test_a_collection_may_be_due(tmp_path: Path) -> None:
         ("envelope: {changes: {fixmedins: {length: 14}}}", "envelope.changes.fixmedins: no such field"),
         ("envelope: {changes: {msgid: {lenght: 14}}}", "envelope.changes.msgid.lenght: Extra inputs"),
         ("envelope: {changes: {msgid: {length: [1, 2]}}}", "envelope.changes.msgid.length: length does not fit a text"),
-        ("envelope: {adds: {msgid: {label: a, kind: text, length: 1}}}", "envelope.adds.msgid: there is such a field"),
+        ("envelope: {adds: {msgid: {label: a, kind: text, length: 1}}}", "envelope.adds.msgid: there is such a name"),
         ("envelope: {adds: {more: {label: a, kind: text}}}", "envelope.adds.more: Value error, length does not fit"),
         (
             "envelope: {adds: {more: {label: a, kind: text, length: 1, dictionary: b}}}",
             "envelope.adds.more.dictionary: unknown dictionary b",
+        ),
+        ("envelope: {changes: {msgid: {named: opter}}}", "envelope.changes.msgid.named: there is such a name already"),
+        (
+            'dictionaries: {matn_stas: {"1": {name: 妊娠期, means: "7"}}}',
+            "dictionaries.matn_stas.1.means: no value 7 in the national dictionary",
         ),
         ('requests: {"3102": {}}', "requests.3102: no such table"),
         ('requests: {"3101": {orders: {}}}', "requests.3101.orders: no such collection"),
