@@ -31,8 +31,14 @@ def closure(*modules: str) -> set[str]:
         name = waiting.pop()
         if name not in reached:
             reached.add(name)
-            waiting += [imported for imported in _named(ast.parse(_source(name))) if _path(imported) is not None]
+            waiting += _imported(name)
     return reached
+
+
+@cache
+def _imported(module: str) -> tuple[str, ...]:
+    """The modules of the core that a module imports; several closures of one program reach it."""
+    return tuple(name for name in _named(ast.parse(_source(module))) if _path(name) is not None)
 
 
 def _named(tree: ast.Module) -> Iterator[str]:
