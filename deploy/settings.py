@@ -42,9 +42,10 @@ class Settings:
     ``trusted_proxies`` are the addresses and networks whose ``X-Forwarded-*`` is believed; ``vault_key`` seals the
     bytes of dead letters, ``None`` for the key kept in ``home``. ``metrics_port`` is where the worker serves its
     metrics, ``None`` for nowhere; ``metrics_token`` is what a reader of metrics must know, and without one the API
-    serves none; ``logs`` and ``log_level`` are how and how much is logged. ``bus`` is "postgres" or "kafka",
-    ``brokers`` are Kafka's, ``None`` for the embedded one. A topic that is made has ``claims_partitions``, on Kafka
-    ``kafka_replication`` copies, and records that stay ``kafka_kept_days`` (0: always).
+    serves none; ``logs`` and ``log_level`` are how and how much is logged. ``journal_folder`` holds the journals of
+    gateway processes, ``None`` for ``journals`` in ``home``; each takes ``journal_most_mb`` (MiB) that are not sent.
+    ``bus`` is "postgres" or "kafka", ``brokers`` are Kafka's, ``None`` for the embedded one. A topic that is made has
+    ``claims_partitions``, on Kafka ``kafka_replication`` copies, and records that stay ``kafka_kept_days`` (0: always).
     A batch of Kafka's that cannot be read is passed over after ``kafka_damage_minutes``, unless ``kafka_on_damage`` is
     "stand".
     """
@@ -60,6 +61,8 @@ class Settings:
     metrics_token: str | None = field(default=None, repr=False)
     logs: str = "text"
     log_level: str = "warning"
+    journal_folder: Path | None = None
+    journal_most_mb: int = 1024
     bus: str = "postgres"
     brokers: str | None = None
     claims_partitions: int = 4
@@ -85,6 +88,11 @@ class Settings:
     def knowledge_folder(self) -> Path:
         """Where imported knowledge lies (``deploy.knowledge``)."""
         return self.home / "knowledge"
+
+    @property
+    def journals(self) -> Path:
+        """Where the journals of gateway processes lie, each in a folder of its own (``streams.journal``)."""
+        return self.journal_folder or self.home / "journals"
 
     @property
     def kafka_folder(self) -> Path:
@@ -131,7 +139,7 @@ def _make_key(path: Path) -> None:
             path.hardlink_to(fresh.name)
 
 
-def _read_home(text: str) -> Path:
+def _read_folder(text: str) -> Path:
     return Path(text).expanduser().resolve()
 
 
@@ -219,7 +227,7 @@ def _read_names(text: str) -> frozenset[str]:
 
 
 _READERS: dict[str, Callable[[str], object]] = {
-    "home": _read_home,
+    "home": _read_folder,
     "database_url": _read_database_url,
     "host": str,
     "port": _read_port,
@@ -230,6 +238,8 @@ _READERS: dict[str, Callable[[str], object]] = {
     "metrics_token": _read_token,
     "logs": _read_one_of("text", "json"),
     "log_level": _read_one_of("debug", "info", "warning", "error"),
+    "journal_folder": _read_folder,
+    "journal_most_mb": _read_number(16, 1_000_000),
     "bus": _read_one_of("postgres", "kafka"),
     "brokers": _read_brokers,
     "claims_partitions": _read_number(1, 1000),

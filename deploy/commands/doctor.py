@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from deploy.commands.examination.bus import examine_broker, examine_groups
 from deploy.commands.examination.database import MIGRATE, examine_database
+from deploy.commands.examination.journals import examine_journals
 from deploy.commands.examination.machine import (
     examine_disk,
     examine_key,
@@ -65,6 +67,7 @@ async def _examine(start: bool) -> list[Sign]:
     found += [examine_disk(settings), examine_key(settings)]
     rules, own = examine_rules(settings)
     found += [*examine_ports(settings), *examine_programs(settings), rules]
+    found += examine_journals(settings.journals, datetime.now(UTC))
     if settings.database_url is None and os.environ.get(f"{PREFIX}DATABASE_URL"):
         return found  # it is faulty, and another database than the one that is meant says nothing of it
     with _database(settings, start) as dsn:

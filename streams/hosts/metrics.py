@@ -6,6 +6,7 @@ a rule set, so their number is bounded. docs/monitoring.md says what to watch.
 
 import math
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from knowledge_base.findings import Change
 from rules_lib.rule_set import RuleSet
 from streams.bus import Batch, Lease
+from streams.journal.journal import REASONS, Journal, Watch
 from streams.messages.kinds import event_topics
 from streams.pipeline.reports import OUTCOMES, Report
 
@@ -22,6 +24,7 @@ REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_SYNC_SECONDS = (0.0005, 0.001, 0.0025, *_SECONDS)
 _SIZES = (1, 5, 10, 50, 100, 250, 500, 1000, 2000)
 
 
@@ -52,6 +55,21 @@ _FENCED = _counter("fenced_total", "Batches given up because another worker had 
 _SUSPENDED = _gauge(
     "suspended_rules", "Rules in force that this program cannot load; always 1.", "rule", "file", "field"
 )
+
+# --- of this process's journal, where it has one
+
+_SYNCS = Histogram(
+    "fundwatch_journal_fsync_seconds",
+    "Seconds until a group of the journal's records was on the disk.",
+    buckets=_SYNC_SECONDS,
+    registry=REGISTRY,
+)
+_JOURNAL_FAILURES = _counter("journal_failures_total", "Appends to the journal that failed, by reason.", "reason")
+_JOURNAL_RECORDS = _gauge("journal_records", "Records of the journal that are not sent.")
+_JOURNAL_BYTES = _gauge("journal_bytes", "Their bytes.")
+_JOURNAL_MOST = _gauge("journal_most_bytes", "Bytes from which on the journal is full.")
+_JOURNAL_OLDEST = _gauge("journal_oldest_seconds", "How long the oldest of them waits.")
+_JOURNAL_DAMAGED = _gauge("journal_damaged_segments", "Segments of the journal in which damage was found.")
 
 # --- read from the file system when it is asked for
 
@@ -113,6 +131,26 @@ def show_suspended(rule_set: RuleSet) -> None:
     _SUSPENDED.clear()
     for rule in rule_set.suspended:
         _SUSPENDED.labels(rule.id, f"{rule.topic}/{rule.file}", rule.place).set(1)
+
+
+def journal_watch() -> Watch:
+    """What counts a journal's fsyncs and failures; these begin at 0, so that their first rise can be seen."""
+    for reason in REASONS:
+        _JOURNAL_FAILURES.labels(reason)
+    return Watch(_SYNCS.observe, lambda reason: _JOURNAL_FAILURES.labels(reason).inc())
+
+
+def show_journal(journal: Journal) -> None:
+    """From now on tells what waits in this process's journal whenever metrics are read."""
+    _JOURNAL_MOST.set(journal.limits.most_bytes)
+    _JOURNAL_RECORDS.set_function(lambda: journal.state.records)
+    _JOURNAL_BYTES.set_function(lambda: journal.state.size)
+    _JOURNAL_DAMAGED.set_function(lambda: journal.state.damaged)
+    _JOURNAL_OLDEST.set_function(lambda: _seconds_since(journal.state.oldest_at))
+
+
+def _seconds_since(instant: datetime | None) -> float:
+    return 0.0 if instant is None else max(0.0, (datetime.now(UTC) - instant).total_seconds())
 
 
 def show_disk(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
     lock                            held by the process whose journal this is
     sent                            the position of the first record that is not sent
-    00000007-0000000000001234-0123456789abcdef.records
+    000000000007-0000000000001234-0123456789abcdef.records
                                     a segment: its number, the position of its first record, its mark (records.py)
     damaged/                        segments with damage, kept aside once what was whole in them is sent
 
@@ -30,7 +30,7 @@ from streams.journal.records import MARK_BYTES, Frame, find_frames, instant_of
 
 logger = logging.getLogger("fundwatch.journal")
 
-_NAME = re.compile(r"([0-9]{8})-([0-9]{16})-([0-9a-f]{16})\.records")
+_NAME = re.compile(r"([0-9]{12})-([0-9]{16})-([0-9a-f]{16})\.records")
 _SENT = Struct(">QI")
 _POSITION = Struct(">Q")
 _CRC = Struct(">I")
@@ -92,7 +92,7 @@ class JournalState(msgspec.Struct, frozen=True):
 def new_segment(folder: Path, number: int, first: int) -> Segment:
     """A segment that is not there yet."""
     mark = os.urandom(MARK_BYTES)
-    return Segment(folder / f"{number:08d}-{first:016d}-{mark.hex()}.records", number, first, mark, first)
+    return Segment(folder / f"{number:012d}-{first:016d}-{mark.hex()}.records", number, first, mark, first)
 
 
 def is_journal(folder: Path) -> bool:

@@ -299,6 +299,7 @@ def _take_over(folder: Path) -> tuple[int, list[Segment]]:
     segments = load_segments(folder, sent)
     for segment in segments:
         cut_torn(segment)
+    _put_away(folder, sent, [])  # while there is room for the file that keeps the mark
     return sent, segments
 
 

@@ -29,6 +29,8 @@ def test_every_variable_is_read() -> None:
             "FUNDWATCH_METRICS_TOKEN": "t" * 24,
             "FUNDWATCH_LOGS": "json",
             "FUNDWATCH_LOG_LEVEL": "info",
+            "FUNDWATCH_JOURNAL_FOLDER": "/data/journals",
+            "FUNDWATCH_JOURNAL_MOST_MB": "200",
         }
     )
     assert settings == Settings(
@@ -43,7 +45,11 @@ def test_every_variable_is_read() -> None:
         metrics_token="t" * 24,
         logs="json",
         log_level="info",
+        journal_folder=Path("/data/journals"),
+        journal_most_mb=200,
     )
+    assert settings.journals == Path("/data/journals")
+    assert Settings(home=Path("/srv")).journals == Path("/srv/journals")
 
 
 def test_every_variable_of_the_bus_is_read() -> None:
@@ -87,6 +93,7 @@ def test_every_variable_of_the_bus_is_read() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("JOURNAL_MOST_MB", "15"),
         ("BUS", "rabbit"),
         ("BROKERS", "one"),
         ("CLAIMS_PARTITIONS", "0"),

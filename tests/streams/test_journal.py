@@ -18,11 +18,13 @@ from typing import IO
 import pytest
 
 from streams.bus import Message
+from streams.hosts import metrics
+from streams.hosts.metrics import REGISTRY
 from streams.journal import JournalFailed, JournalFull, JournalHeld
 from streams.journal import folder as folders
 from streams.journal import writer as writers
 from streams.journal.folder import find_journals, is_held, look_into
-from streams.journal.journal import CLOSED, DISK_FAILED, DISK_FULL, FULL, Journal, Limits, Watch, open_journal
+from streams.journal.journal import CLOSED, DISK_FAILED, DISK_FULL, FULL, REASONS, Journal, Limits, Watch, open_journal
 from streams.journal.records import FRAME_BYTES, LARGEST, Kept, encode_body
 from tests.patience import PATIENCE
 
@@ -53,10 +55,6 @@ async def left_in(folder: Path, limits: Limits = SMALL) -> list[Message]:
 
 def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.records"))
-
-
-def all_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
 
 
 @pytest.fixture
@@ -491,13 +489,13 @@ async def test_what_could_not_be_written_is_refused_and_never_read(
 async def test_after_a_failed_fsync_the_same_file_is_not_written_to_again(folder: Path, disk: Breaking) -> None:
     async with open_journal(folder) as journal:
         await journal.append(TOPIC, messages(1))
-        (before,) = all_of(folder).items() - {"lock": b"", "sent": b""}.items()
+        before = segments(folder)[0].read_bytes()
         disk.break_once("fsync")
         with pytest.raises(JournalFailed):
             await journal.append(TOPIC, messages(2))
         await journal.append(TOPIC, messages(3))
         assert len(segments(folder)) == 2
-        assert segments(folder)[0].read_bytes() == before[1]
+        assert segments(folder)[0].read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -672,3 +670,42 @@ async def test_no_log_line_and_no_error_says_what_a_message_holds(
     assert await left_in(folder) == []
     assert "damaged" in caplog.text
     assert "SECRET" not in caplog.text + str(failed.value) + repr(failed.value)
+
+
+# --- metrics
+
+
+def served() -> dict[str, float]:
+    """The journal's metrics as a reader takes them, by name, and by label where there is one."""
+    return {
+        "/".join([sample.name.removeprefix("fundwatch_journal_"), *sample.labels.values()]): sample.value
+        for family in REGISTRY.collect()
+        for sample in family.samples
+        if sample.name.startswith("fundwatch_journal_")
+    }
+
+
+async def test_metrics_tell_what_waits_what_failed_and_how_long_the_disk_took(folder: Path, disk: Breaking) -> None:
+    watch = metrics.journal_watch()
+    before = served()
+    assert {f"failures_total/{reason}" for reason in REASONS} <= before.keys()
+    limits = Limits(most_bytes=500)
+    async with open_journal(folder, limits, watch) as journal:
+        metrics.show_journal(journal)
+        await journal.append(TOPIC, messages(1))
+        await journal.append(TOPIC, messages(2))
+        with pytest.raises(JournalFull):
+            await journal.append(TOPIC, messages(*range(9)))
+        disk.break_once("fsync")
+        with pytest.raises(JournalFailed):
+            await journal.append(TOPIC, messages(3))
+        now = served()
+        assert (now["records"], now["bytes"], now["most_bytes"]) == (2, journal.state.size, 500)
+        assert now["damaged_segments"] == 0
+        assert journal.state.oldest_at is not None
+        assert 0 < now["oldest_seconds"] <= (datetime.now(UTC) - journal.state.oldest_at).total_seconds()
+        assert now["fsync_seconds_count"] - before["fsync_seconds_count"] == 2
+        counted = {reason: now[f"failures_total/{reason}"] - before[f"failures_total/{reason}"] for reason in REASONS}
+        assert counted == {FULL: 1, DISK_FULL: 0, DISK_FAILED: 1, CLOSED: 0}
+        await drain(journal)
+        assert (served()["records"], served()["oldest_seconds"]) == (0, 0)
