@@ -5,7 +5,7 @@ text, empty as ``""``; collections beside ``data`` that belong below it. Everyth
 and rule, never the value, which may be a name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -47,7 +47,8 @@ class Checked(msgspec.Struct, frozen=True):
     collection as a list. Numbers are texts as ``Decimal`` writes them, dates and instants aware datetimes in China,
     codes texts. It is empty where the message could not be read, or has ``MOST_FAULTS``.
 
-    ``notes`` are departures from the interface that change nothing here.
+    ``notes`` are departures from the interface that change nothing here. ``infno`` and ``msgid`` are those of
+    ``values``, told also where that is empty.
     """
 
     infno: str | None
@@ -74,31 +75,33 @@ def check_each_field(body: bytes, dialect: Dialect) -> Checked:
         return _unread(str(rule))
     if not isinstance(raw, Object):
         return _unread(NO_OBJECT)
+    fields = {field.name: field for field in dialect.envelope.fields}
+    infno, msgid = _sure(raw, fields["infno"]), _sure(raw, fields["msgid"])
+    message = dialect.messages.get(infno or "")
     reading = _Reading()
     values: dict[str, Any] = {}
-    infno = _sure_text(raw.get("infno"))
-    message = dialect.messages.get(infno or "")
     try:
         if infno is not None and message is None:
-            reading.faults.append(Fault("infno", "infno", "交易编号", NO_MESSAGE))
+            reading.faults.append(_fault("", fields["infno"], NO_MESSAGE))
         values = reading.object_of(raw, message.request if message else dialect.envelope, "", True)
     except _Enough:
         pass
-    return Checked(infno, _sure_text(raw.get("msgid")), values, tuple(reading.faults), tuple(reading.notes))
+    return Checked(infno, msgid, values, tuple(reading.faults), tuple(reading.notes))
 
 
 def _unread(rule: str) -> Checked:
     return Checked(None, None, {}, (Fault("", "", MESSAGE, rule),), ())
 
 
-def _sure_text(raw: object) -> str | None:
+def _sure(raw: Object, field: Field) -> str | None:
+    """A text that breaks no rule."""
     try:
-        return read_text(raw)
+        return _text(_given(raw, field.spelled), field)
     except Refused:
         return None
 
 
-def error_words(faults: tuple[Fault, ...], most: int = 200) -> str:
+def error_words(faults: Sequence[Fault], most: int = 200) -> str:
     """Faults as an error message of at most ``most`` signs: the first ones, then how many more there are."""
     said = ""
     for told, fault in enumerate(faults):

@@ -18,7 +18,7 @@ from api.hospital.checking import (
 )
 from api.hospital.faults import MOST_FAULTS, Fault
 from api.hospital.parsing import DEEPEST, NOT_JSON, NOT_UTF8, TOO_DEEP
-from api.hospital.scalars import NO_SIGN, REQUIRED
+from api.hospital.scalars import NO_SIGN, REQUIRED, too_long
 
 from .messages import INFNOS, NATIONAL_DIALECT, body_of, good_message
 from .places import DIALECTS, MISSING, Place, places_of, with_value
@@ -130,6 +130,13 @@ def test_another_message_is_not_served() -> None:
     checked = check(body_of({**GOOD, "infno": "2207"}))
     assert (checked.infno, told(checked)) == ("2207", [("infno", NO_MESSAGE)])
     assert "input" not in checked.values
+
+
+def test_what_a_message_is_called_is_told_only_where_it_breaks_no_rule() -> None:
+    checked = check(body_of({**GOOD, "msgid": "M" * 51}))
+    assert (checked.msgid, told(checked)) == (None, [("msgid", too_long(50))])
+    checked = check(body_of({**GOOD, "infno": "3" * 7}))
+    assert (checked.infno, told(checked)) == (None, [("infno", too_long(6))])
 
 
 def test_no_more_faults_are_told_than_anybody_reads() -> None:
