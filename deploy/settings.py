@@ -42,8 +42,11 @@ class Settings:
     ``trusted_proxies`` are the addresses and networks whose ``X-Forwarded-*`` is believed; ``vault_key`` seals the
     bytes of dead letters, ``None`` for the key kept in ``home``. ``metrics_port`` is where the worker serves its
     metrics, ``None`` for nowhere; ``metrics_token`` is what a reader of metrics must know, and without one the API
-    serves none; ``logs`` and ``log_level`` are how and how much is logged. ``journal_folder`` holds the journals of
-    gateway processes, ``None`` for ``journals`` in ``home``; each takes ``journal_most_mb`` (MiB) that are not sent.
+    serves none; ``logs`` and ``log_level`` are how and how much is logged.
+    ``gateway_port`` is where hospitals are answered, within ``gateway_budget_ms`` (ms) and in a ``dialect``;
+    ``pseudonym_key`` turns identity numbers into pseudonyms, ``None`` for the key kept in ``home``. ``journal_folder``
+    holds the journals of gateway processes, ``None`` for ``journals`` in ``home``; each takes ``journal_most_mb``
+    (MiB) that are not sent.
     ``bus`` is "postgres" or "kafka", ``brokers`` are Kafka's, ``None`` for the embedded one. A topic that is made has
     ``claims_partitions``, on Kafka ``kafka_replication`` copies, and records that stay ``kafka_kept_days`` (0: always).
     A batch of Kafka's that cannot be read is passed over after ``kafka_damage_minutes``, unless ``kafka_on_damage`` is
@@ -61,6 +64,10 @@ class Settings:
     metrics_token: str | None = field(default=None, repr=False)
     logs: str = "text"
     log_level: str = "warning"
+    gateway_port: int = 8471
+    gateway_budget_ms: int = 450
+    dialect: str = "national"
+    pseudonym_key: bytes | None = field(default=None, repr=False)
     journal_folder: Path | None = None
     journal_most_mb: int = 1024
     bus: str = "postgres"
@@ -118,9 +125,15 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
 def load_vault_key(settings: Settings) -> bytes:
     """The key of the dead letters: the one that is set, otherwise the one in ``home``, made there at the first use."""
-    if settings.vault_key is not None:
-        return settings.vault_key
-    path = settings.home / "vault.key"
+    return settings.vault_key or _load_key(settings.home / "vault.key")
+
+
+def load_pseudonym_key(settings: Settings) -> bytes:
+    """The key of pseudonyms, likewise."""
+    return settings.pseudonym_key or _load_key(settings.home / "pseudonym.key")
+
+
+def _load_key(path: Path) -> bytes:
     if not path.exists():
         _make_key(path)
     try:
@@ -222,6 +235,12 @@ def _read_prefix(text: str) -> str:
     return text
 
 
+def _read_dialect(text: str) -> str:
+    if not (text.isascii() and text.isalpha() and text.islower()):
+        raise ValueError("要是方言文件的名称 / expected the name of a dialect, such as national")
+    return text
+
+
 def _read_names(text: str) -> frozenset[str]:
     return frozenset(name.strip() for name in text.split(",") if name.strip())
 
@@ -238,6 +257,10 @@ _READERS: dict[str, Callable[[str], object]] = {
     "metrics_token": _read_token,
     "logs": _read_one_of("text", "json"),
     "log_level": _read_one_of("debug", "info", "warning", "error"),
+    "gateway_port": _read_port,
+    "gateway_budget_ms": _read_number(50, 10_000),
+    "dialect": _read_dialect,
+    "pseudonym_key": _read_key,
     "journal_folder": _read_folder,
     "journal_most_mb": _read_number(16, 1_000_000),
     "bus": _read_one_of("postgres", "kafka"),

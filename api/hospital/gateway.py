@@ -20,8 +20,9 @@ from msgspec.structs import replace
 
 from api.hospital.advising import Book, book_of, warnings_of
 from api.hospital.answering import analysis, envelope, written_instant
-from api.hospital.checking import Checked, Fault, check_message, error_words
+from api.hospital.checking import Checked, check_message, error_words
 from api.hospital.dialect import Dialect
+from api.hospital.faults import Fault
 from api.hospital.requests import NO_AREA, Request, replies_of, requests_of
 from knowledge_base.digests.prescriptions import PrescriptionDigest, prescription_digest
 from knowledge_base.events.head import Event
@@ -41,6 +42,7 @@ from streams.topics import PRESCRIPTIONS, REPLIES
 logger = logging.getLogger("fundwatch.gateway")
 
 OUT_OF_TIME, STORE_AWAY, FAILED = "超过时限 / out of time", "数据库不可用 / store away", "内部错误 / failed"
+OTHER_ADDRESS = Fault("infno", "infno", "交易编号", "与地址不同 / not what the address says")
 OTHER_SENDER = Fault("fixmedins_code", "fixmedins_code", "定点医药机构编号", "与密钥所属机构不同 / not the key's own")
 OTHER_BODY = Fault("msgid", "msgid", "发送方报文ID", "重复且内容不同 / came before with another body")
 NOT_KEPT = "暂时无法保存, 请稍后重发, 诊疗不受影响 / cannot be kept at this moment, please send again; care goes on"
@@ -141,14 +143,19 @@ class Gateway:
         """Takes up another set, or other names of institutions."""
         self.book = book_of(rule_set, institutions)
 
-    async def answer(self, body: bytes, dialect: Dialect, institution: str | None = None) -> bytes:
+    async def answer(
+        self, body: bytes, dialect: Dialect, infno: str | None = None, institution: str | None = None
+    ) -> bytes:
         """The answer to a message, which is in form whatever the message holds and whatever fails.
 
-        ``institution`` is whose key it came with, where keys are asked for: nobody speaks for another.
+        ``infno`` is what its address says that it is. ``institution`` is whose key it came with, where keys are asked
+        for: nobody speaks for another.
         """
         message = Said(body, dialect, check_message(body, dialect), self.now())
         if message.checked.faults:
             return await self._refuse(message, message.checked.faults)
+        if infno not in (None, message.infno):
+            return await self._refuse(message, (OTHER_ADDRESS,))
         sender = message.values["fixmedins_code"]
         if institution is not None and sender != institution:
             return await self._refuse(message, (OTHER_SENDER,))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from api.hospital.checking import Fault
+from api.hospital.faults import Fault
 from knowledge_base.events.claims import Department, Diagnosis, Operation
 from knowledge_base.events.prescriptions import Order, Prescription
 from knowledge_base.events.replies import Reply

@@ -51,6 +51,7 @@ class HospitalServer:
         if scope["type"] != "http":
             return
         method, path = scope["method"], scope["path"]
+        infno = path.removeprefix(self._prefix) if self._is_in_path else None
         if path.startswith("/health/"):
             await self._tell_health(method, path, send)
         elif not self._is_address(path):
@@ -58,15 +59,15 @@ class HospitalServer:
         elif method != "POST":
             await _respond(send, 405, self._in_form("只接受 POST / POST is due"), [(b"allow", b"POST")])
         else:
-            await _respond(send, 200, await self._answer(receive))
+            await _respond(send, 200, await self._answer(receive, infno))
 
-    async def _answer(self, receive: Receive) -> bytes:
+    async def _answer(self, receive: Receive, infno: str | None) -> bytes:
         try:
             body = await _read(receive)
         except Refused as refused:
             return self._in_form(str(refused))
         try:
-            return await self._gateway.answer(body, self._dialect)
+            return await self._gateway.answer(body, self._dialect, infno)
         except Exception:
             logger.exception("a message is not answered")
             return self._in_form(FAILED)

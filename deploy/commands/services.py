@@ -144,6 +144,9 @@ async def _up(opened: Opened) -> None:
         service.add(
             keep_child(lambda: run_child(opened.settings, service.dsn, "worker", "--with-parent"), service.stop)
         )
+        service.add(
+            keep_child(lambda: run_child(opened.settings, service.dsn, "gateway", "--with-parent"), service.stop)
+        )
         await announce(opened.settings, service)
         await serve(opened.settings, service)
     if service.failed:

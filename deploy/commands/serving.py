@@ -7,19 +7,28 @@ import asyncio
 import socket
 from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
 
 from api.access.sessions import ensure_first_user
 from api.app import create_app
 from api.frame.site import Site
+from api.hospital.dialect import Dialect, load_dialects
+from api.hospital.following import follow_rules
+from api.hospital.gateway import Gateway, Keeper, Limits
+from api.hospital.server import HospitalServer
 from api.operation.metrics import create_metrics_app, metrics_router
 from deploy.commands.output import Failure, note
-from deploy.settings import Settings
-from streams.hosts.metrics import show_disk
+from deploy.settings import Settings, load_pseudonym_key
+from streams.hosts.metrics import journal_watch, show_disk, show_journal
 from streams.hosts.service import Service
+from streams.jobs.sending_journal import run_sending_journal
 from streams.jobs.spelling import spell_institutions
+from streams.journal.journal import Limits as JournalLimits
+from streams.journal.journal import open_journal
+from streams.messages.pseudonyms import Pseudonyms
+from streams.store.casework.institutions import find_all_names
 from streams.store.people.users import take_carried_over
 from streams.store.sessions import borrowed
 
@@ -79,7 +88,43 @@ async def serve(settings: Settings, service: Service) -> None:
     await _serve_app(app, settings.host, settings.port, service.stop, settings.trusted_proxies)
 
 
-async def _serve_app(app: FastAPI, host: str, port: int, stop: asyncio.Event, proxies: Collection[str] = ()) -> None:
+def find_dialect(settings: Settings) -> Dialect:
+    """The dialect that is set. Raises ``Failure`` where there is none of that name."""
+    dialects = load_dialects()
+    if settings.dialect not in dialects:
+        raise Failure(
+            f"FUNDWATCH_DIALECT: 没有方言 {settings.dialect}，现有 / no such dialect, there are: {', '.join(dialects)}"
+        )
+    return dialects[settings.dialect]
+
+
+async def gateway_of(settings: Settings, service: Service, journal: Keeper, budget: float) -> Gateway:
+    """A gateway by the rules in force, which answers within so many seconds."""
+    pseudonyms = Pseudonyms(load_pseudonym_key(settings))
+    async with borrowed(service.pool) as connection:
+        rule_set = await service.rule_sets.in_force(connection)
+        names = await find_all_names(connection)
+    gateway = Gateway(service.pool, rule_set, journal, pseudonyms, service.vault, Limits(budget=budget))
+    gateway.judge_by(rule_set, names)
+    return gateway
+
+
+async def serve_hospitals(settings: Settings, service: Service, dialect: Dialect) -> None:
+    """Answers hospitals until told to stop; what they say is kept in a journal and sent on beside that."""
+    _check_address(settings.host, settings.gateway_port, "医院网关", "FUNDWATCH_GATEWAY_PORT")
+    folder = settings.journals / f"gateway-{settings.gateway_port}"
+    most = JournalLimits(most_bytes=settings.journal_most_mb * 2**20)
+    async with open_journal(folder, most, journal_watch()) as journal:
+        show_journal(journal)
+        gateway = await gateway_of(settings, service, journal, settings.gateway_budget_ms / 1000)
+        service.add(run_sending_journal(journal, service.bus, service.stop))
+        service.add(follow_rules(gateway, service.rule_sets, service.stop))
+        server = HospitalServer(gateway, dialect, lambda: journal.state.size < most.most_bytes)
+        note(f"医院网关 / hospital gateway: http://{settings.host}:{settings.gateway_port}{dialect.addresses.path}")
+        await _serve_app(server, settings.host, settings.gateway_port, service.stop)
+
+
+async def _serve_app(app: Any, host: str, port: int, stop: asyncio.Event, proxies: Collection[str] = ()) -> None:
     """Serves an application until told to stop; where serving ends by itself the others are told to stop too.
 
     ``proxies`` may say in ``X-Forwarded-*`` for whom they speak.

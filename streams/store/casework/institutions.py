@@ -41,6 +41,12 @@ class TopicSum(msgspec.Struct, frozen=True):
     in_question: Decimal
 
 
+async def find_all_names(connection: asyncpg.Connection) -> dict[str, str]:
+    """What every institution of the register is called, by its code."""
+    rows = await connection.fetch("select institution, name from institutions where name is not null")
+    return {row["institution"]: row["name"] for row in rows}
+
+
 async def find_institution(connection: asyncpg.Connection, code: str, sight: Sight) -> Institution | None:
     """An institution that may be seen, ``None`` where neither the register nor a lead in sight knows its code."""
     row = await connection.fetchrow(

@@ -1,0 +1,92 @@
+"""Commands on the hospital gateway: gateway, try."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from deploy.commands.output import Failure, Opened, note, print_json, run, say
+from deploy.runtime import follow_parent, stop_on_signals
+from streams.bus import Message
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(gateway)
+    app.command("try")(try_message)
+
+
+def gateway(
+    with_parent: Annotated[bool, typer.Option(help="父进程结束即结束 / end with the parent process")] = False,
+) -> None:
+    """回答医院系统的 3101、3102、3103、9001, 直到 Ctrl-C / answer hospital systems.
+
+    Example: fundwatch gateway
+    """
+    run(_gateway(with_parent))
+
+
+async def _gateway(with_parent: bool) -> None:
+    from deploy.commands.serving import find_dialect, serve_hospitals
+
+    opened = Opened()
+    dialect = find_dialect(opened.settings)
+    async with opened as service:
+        stop_on_signals(service.stop)
+        if with_parent:
+            service.add(follow_parent(service.stop))
+        await serve_hospitals(opened.settings, service, dialect)
+    if service.failed:
+        raise Failure("网关中止，见上面的日志 / the gateway stopped, see the log above")
+
+
+class _NothingKept:
+    """In place of a journal: what is tried leaves no trace."""
+
+    async def append(self, topic: str, messages: Sequence[Message]) -> None:
+        """Keeps nothing."""
+
+
+def try_message(
+    infno: Annotated[str, typer.Argument(help="交易编号 / number of the message: 3101, 3102, 3103, 9001, 9002")],
+    file: Annotated[Path, typer.Argument(help="报文文件, - 为标准输入 / file with the message, - for standard input")],
+    json: Annotated[bool, typer.Option("--json", help="只输出回答报文 / print the answer alone")] = False,
+) -> None:
+    """试一条医院报文: 输出医院会看到的回答, 不保存 / what a hospital would be answered; nothing is kept.
+
+    Example: fundwatch try 3101 request.json
+    """
+    try:
+        body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise Failure(f"读不出文件 / cannot read the file: {file}: {error.strerror}") from None
+    told = run(_try(infno, body))
+    answer = msgspec.json.decode(told)
+    if json:
+        print_json(answer)
+        return
+    for line in msgspec.json.format(told, indent=2).decode().splitlines():
+        say(line)
+    if str(answer["infcode"]) != "0":
+        raise Failure(f"报文被拒绝 / the message is refused: {answer['err_msg']}")
+    output = answer["output"]
+    if "result" in output:
+        warned = output["result"]
+        note(f"{len(warned)} 条提示 / reminders: {len(warned)}")
+        for one in warned if isinstance(warned, list) else [warned]:
+            note(f"  {one['vola_cont']}")
+
+
+async def _try(infno: str, body: bytes) -> bytes:
+    from deploy.commands.serving import find_dialect, gateway_of
+
+    opened = Opened()
+    dialect = find_dialect(opened.settings)
+    told = dialect.messages.get(infno)
+    if told is None:
+        raise Failure(f"没有这个交易，现有 / no such message, there are: {', '.join(sorted(dialect.messages))}")
+    async with opened as service:
+        tried = await gateway_of(opened.settings, service, _NothingKept(), budget=30.0)
+        return await tried.answer(body, dialect, infno=infno)

@@ -1,0 +1,391 @@
+"""The gateway over a real store and a real journal: what a hospital is answered, and what of it is kept."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from api.hospital.dialect import load_dialects
+from api.hospital.gateway import Gateway, Limits
+from api.hospital.server import HospitalServer
+from knowledge_base.catalogues.files import load_facts
+from knowledge_base.events.claims import Claim
+from rules_lib.rule_files import load_rule_set
+from rules_lib.rule_set import RuleSet
+from rules_lib.wording import LONGEST_REMINDER
+from streams.bus import Message
+from streams.hosts.service import Service, open_service
+from streams.jobs.reconciling import reconcile
+from streams.jobs.sending_journal import send_unsent
+from streams.journal.journal import Journal, open_journal
+from streams.messages.pseudonyms import Pseudonyms
+from streams.store.events.stored import decompressed
+from streams.store.sessions import Connection, borrowed, open_pool
+from tests.reference.cases import HBA1C, NURSING, at, line, visit
+from tests.streams.replay import VAULT, replay, until_done
+
+from .messages import NATIONAL_DIALECT, body_of, good_message
+
+PSEUDONYMS = Pseudonyms(b"a key of the tests, which is no secret")
+PATIENT = "510000000000000001"
+NAME = "甲不可见"
+NOW = at("03-12", "10:00")
+PATIENTLY = Limits(budget=60.0)
+
+
+@pytest.fixture(scope="module")
+def rule_set() -> RuleSet:
+    return load_rule_set(load_facts())
+
+
+def ordered(rx_id: str, item: str, begins: str, **fields: Any) -> dict[str, Any]:
+    (order,) = orders_in(good_message("3101", orders=1))
+    told = {"rx_id": rx_id, "hilist_code": item, "hilist_type": "201", "cnt": 1, "sumamt": 50, "pric": 50}
+    return {**order, **told, "ownpay_amt": 0, "drord_begn_date": begins, **fields}
+
+
+def orders_in(message: dict[str, Any]) -> list[dict[str, Any]]:
+    orders: list[dict[str, Any]] = encounter_in(message)["fsi_order_dtos"]
+    return orders
+
+
+def encounter_in(message: dict[str, Any]) -> dict[str, Any]:
+    encounter: dict[str, Any] = message["input"]["data"]["patient_dtos"][0]["fsi_encounter_dtos"][0]
+    return encounter
+
+
+def asked(msgid: str, *orders: dict[str, Any], infno: str = "3101", **fields: Any) -> dict[str, Any]:
+    """A request about an outpatient visit of somebody with a name and a number that nobody may keep."""
+    message = good_message(infno, orders=1)
+    patient = message["input"]["data"]["patient_dtos"][0]
+    patient |= {"patn_id": PATIENT, "patn_name": NAME, "gend": "1"}
+    encounter_in(message).update({"med_type": "11", "mdtrt_id": "V1", "fsi_order_dtos": list(orders), **fields})
+    return {**message, "msgid": msgid, "insuplc_admdvs": "420281"}
+
+
+def claim_of(day: str, item: str = HBA1C) -> Claim:
+    return replace(visit("c1", line("l1", item, day)), patient=PSEUDONYMS.of(PATIENT), institution="H42028100002")
+
+
+class Open:
+    """A gateway with its service and journal."""
+
+    def __init__(self, gateway: Gateway, service: Service, journal: Journal):
+        self.gateway = gateway
+        self.service = service
+        self.journal = journal
+
+    async def ask(self, message: Any, **more: Any) -> dict[str, Any]:
+        body = message if isinstance(message, bytes) else body_of(message)
+        answer: dict[str, Any] = json.loads(await self.gateway.answer(body, NATIONAL_DIALECT, **more))
+        return answer
+
+    async def take_in(self) -> None:
+        """Sends what the journal keeps and waits until it is in the store."""
+        while await send_unsent(self.journal, self.service.bus):
+            pass
+        await self.service.start()
+        await until_done(self.service)
+
+    @asynccontextmanager
+    async def store(self) -> AsyncIterator[Connection]:
+        async with borrowed(self.service.pool) as connection:
+            yield connection
+
+
+@pytest.fixture
+async def opened(postgres_url: str, rule_set: RuleSet, tmp_path: Path) -> AsyncIterator[Open]:
+    async with open_service(postgres_url, rule_set, VAULT) as service, open_journal(tmp_path / "journal") as journal:
+        gateway = Gateway(service.pool, rule_set, journal, PSEUDONYMS, VAULT, PATIENTLY, lambda: NOW)
+        yield Open(gateway, service, journal)
+
+
+def results(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    assert (answer["infcode"], answer["err_msg"]) == (0, "")
+    found: list[dict[str, Any]] = answer["output"]["result"]
+    return found
+
+
+# --- what is answered
+
+
+async def test_an_examination_done_elsewhere_before_is_told_with_its_day_and_place(
+    opened: Open, postgres_url: str
+) -> None:
+    await replay(postgres_url, [claim_of("03-02")])
+    opened.gateway.judge_by(opened.service.rule_set, {"H42028100002": "邻县医院"})
+    answer = await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
+    (result,) = results(answer)
+    assert "上次 2026-03-02 在邻县医院" in result["vola_cont"]
+    assert len(result["vola_cont"]) <= LONGEST_REMINDER
+    assert (result["patn_id"], result["mdtrt_id"], result["rule_id"]) == (PATIENT, "V1", "FW10000003")
+    assert (result["vola_amt"], result["sev_deg"], result["suggested_action"]) == (50, "2", "remind")
+    (detail,) = result["judge_result_detail_dtos"]
+    assert (detail["rx_id"], detail["vola_item_type"], detail["vola_amt"]) == ("o1", "1", 50)
+    receipt = answer["output"]["receipt"]
+    assert (receipt["rule_set"], receipt["not_evaluated"]) == (opened.service.rule_set.hash, [])
+    assert receipt["as_of"] > 0
+    assert result["jr_id"].startswith(f"420281-{receipt['code']}-")
+
+
+async def test_before_payment_a_clear_case_asks_to_look_once_more(opened: Open, postgres_url: str) -> None:
+    await replay(postgres_url, [claim_of("03-02")])
+    message = asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00"), infno="3102")
+    (result,) = results(await opened.ask(message))
+    assert result["suggested_action"] == "hold"
+
+
+async def test_what_explains_a_warning_is_a_detail_of_its_own(opened: Open) -> None:
+    """The first of two is within the cap, the second is not."""
+    two = ordered("o1", NURSING, "2026-03-12 08:00:00"), ordered("o2", NURSING, "2026-03-12 09:00:00")
+    (result,) = results(await opened.ask(asked("m1", *two)))
+    details = [(of["rx_id"], of["vola_item_type"]) for of in result["judge_result_detail_dtos"]]
+    assert details == [("o2", "1"), ("o1", "2")]
+
+
+async def test_a_request_sees_what_the_same_process_answered_before(opened: Open) -> None:
+    assert results(await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-11 09:00:00")))) == []
+    second = asked("m2", ordered("o2", HBA1C, "2026-03-12 09:00:00"), mdtrt_id="V2")
+    (result,) = results(await opened.ask(second))
+    assert result["judge_result_detail_dtos"][0]["rx_id"] == "o2"
+
+
+async def test_a_request_sees_what_another_process_answered(opened: Open, rule_set: RuleSet, tmp_path: Path) -> None:
+    await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-11 09:00:00")))
+    await opened.take_in()
+    async with open_journal(tmp_path / "another") as journal:
+        gateway = Gateway(opened.service.pool, rule_set, journal, PSEUDONYMS, VAULT, PATIENTLY, lambda: NOW)
+        another = Open(gateway, opened.service, journal)
+        (result,) = results(await another.ask(asked("m2", ordered("o2", HBA1C, "2026-03-12 09:00:00"), mdtrt_id="V2")))
+    assert result["rule_id"] == "FW10000003"
+
+
+# --- once and again
+
+
+async def test_the_same_message_gets_the_same_answer_and_another_body_is_refused_and_kept(opened: Open) -> None:
+    message = asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00"))
+    first = await opened.gateway.answer(body_of(message), NATIONAL_DIALECT)
+    again = await asyncio.gather(*[opened.gateway.answer(body_of(message), NATIONAL_DIALECT) for _ in range(3)])
+    assert set(again) == {first}
+    other = await opened.ask({**message, "opter_name": "另一人"})
+    assert other["infcode"] == -1
+    assert "msgid 发送方报文ID" in other["err_msg"]
+    await opened.take_in()
+    async with opened.store() as connection:
+        assert await connection.fetchval("select count(*) from prescriptions") == 1
+        (letter,) = await connection.fetch("select reasons, body from dead_letters")
+        account = await reconcile(connection)
+    assert "msgid" in letter["reasons"]
+    assert json.loads(VAULT.open(letter["body"]))["opter_name"] == "另一人"
+    assert (account.received, account.lost) == (2, 0)
+
+
+async def test_asked_at_once_by_many_it_is_answered_once(opened: Open) -> None:
+    body = body_of(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
+    answers = await asyncio.gather(*[opened.gateway.answer(body, NATIONAL_DIALECT) for _ in range(20)])
+    assert len(set(answers)) == 1
+    assert opened.journal.state.records == 1
+
+
+# --- what is kept
+
+
+async def test_an_answered_request_is_in_the_journal_before_the_answer_and_then_in_the_store(opened: Open) -> None:
+    two = ordered("o1", NURSING, "2026-03-12 08:00:00"), ordered("o2", NURSING, "2026-03-12 09:00:00")
+    answer = await opened.ask(asked("m1", *two))
+    assert opened.journal.state.records == 1
+    (result,) = results(answer)
+    reply = good_message("3103")
+    reply["input"]["data"]["warns"] = [
+        {"warn_rslt_id": result["jr_id"], "dspo_way": "1", "dspo_way_rea": f"{NAME}家属要求"}
+    ]
+    assert (await opened.ask({**reply, "msgid": "m2"}))["infcode"] == 0
+    await opened.take_in()
+    async with opened.store() as connection:
+        (row,) = await connection.fetch("select * from prescriptions")
+        (warning,) = await connection.fetch("select * from warnings")
+        (replied,) = await connection.fetch("select * from replies")
+        account = await reconcile(connection)
+    assert (row["code"], row["phase"]) == (answer["output"]["receipt"]["code"], "before")
+    assert row["patient"] == PSEUDONYMS.of(PATIENT)
+    assert warning["warning_id"] == replied["warning_id"] == result["jr_id"]
+    assert (replied["way"], VAULT.open(replied["reason"].encode()).decode()) == ("continue", f"{NAME}家属要求")
+    assert (account.received, account.lost, account.money_differs) == (2, 0, 0)
+
+
+async def test_names_and_numbers_end_at_the_door(opened: Open, tmp_path: Path) -> None:
+    """Neither the journal nor any table of the store holds them, whatever becomes of a message."""
+    await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
+    await opened.ask({**asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")), "opter": "2"})
+    await opened.ask(asked("m2", ordered("o1", HBA1C, "2026-03-12 09:00:00", cnt=NAME)))
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "journal").rglob("*") if path.is_file())
+    assert len(kept) > 1000
+    await opened.take_in()
+    async with opened.store() as connection:
+        tables = await connection.fetch(
+            "select relname from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace"
+        )
+        for table in tables:
+            rows = await connection.fetch(f'select t::text as row from "{table["relname"]}" t')
+            kept += "\n".join(row["row"] for row in rows).encode()
+        received = await connection.fetch("select body from received")
+    kept += b"".join(decompressed(row["body"]) for row in received)
+    assert PSEUDONYMS.of(PATIENT).encode() in kept
+    for secret in (PATIENT, NAME, "测试乙"):
+        assert secret.encode() not in kept
+        assert secret.encode("unicode_escape") not in kept
+
+
+# --- when something fails
+
+
+async def test_past_the_budget_the_answer_names_what_was_not_asked_and_is_kept(opened: Open, postgres_url: str) -> None:
+    async with open_pool(postgres_url) as pool:
+        opened.gateway.pool = pool
+        opened.gateway.limits = Limits(budget=0.2)
+        lent = [await pool.acquire() for _ in range(pool.get_max_size())]
+        answer = await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
+        for connection in lent:
+            await pool.release(connection)
+    assert results(answer) == []
+    reasons = {of["reason"] for of in answer["output"]["receipt"]["not_evaluated"]}
+    assert reasons == {"超过时限 / out of time"}
+    assert "FW10000003" in {of["rule_id"] for of in answer["output"]["receipt"]["not_evaluated"]}
+    assert answer["output"]["receipt"]["rule_set"] == ""
+    assert opened.journal.state.records == 1
+
+
+async def test_without_the_store_the_answer_says_so_and_is_kept(opened: Open, postgres_url: str) -> None:
+    async with open_pool(postgres_url) as pool:
+        opened.gateway.pool = pool
+    answer = await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
+    assert {of["reason"] for of in answer["output"]["receipt"]["not_evaluated"]} == {"数据库不可用 / store away"}
+    assert opened.journal.state.records == 1
+
+
+class Failing:
+    """A journal whose disk is full."""
+
+    async def append(self, topic: str, messages: Sequence[Message]) -> None:
+        raise OSError(28, "no space")
+
+
+async def test_what_cannot_be_kept_is_refused_in_form_and_may_be_sent_again(opened: Open) -> None:
+    message = asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00"))
+    opened.gateway.journal = Failing()
+    refused = await opened.ask(message)
+    assert refused["infcode"] == -1
+    assert "稍后重发" in refused["err_msg"]
+    opened.gateway.journal = opened.journal
+    assert results(await opened.ask(message)) == []
+
+
+async def test_a_fault_names_field_label_and_rule_and_lands_in_dead_letters(opened: Open) -> None:
+    answer = await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00", cnt="")))
+    assert answer["infcode"] == -1
+    assert answer["err_msg"] == "fsi_order_dtos[0].cnt 数量: 必填 / required"
+    await opened.take_in()
+    async with opened.store() as connection:
+        (letter,) = await connection.fetch("select topic, source, reasons, body from dead_letters")
+    assert "fsi_order_dtos[0].cnt: 必填 / required" in letter["reasons"]
+    assert json.loads(VAULT.open(letter["body"]))["msgid"] == "m1"
+    assert letter["source"] == "gateway H42010000001"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"\xff\xfe", b'{"infno": "3101"}', b'{"infno": "9999", "msgid": 1}']
+)
+async def test_whatever_comes_is_answered_in_form_and_kept(opened: Open, body: bytes) -> None:
+    answer = await opened.ask(body)
+    assert answer["infcode"] == -1
+    assert answer["err_msg"]
+    assert opened.journal.state.records == 1
+
+
+async def test_nobody_speaks_for_another_nor_under_another_number(opened: Open) -> None:
+    message = asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00"))
+    assert "fixmedins_code" in (await opened.ask(message, institution="H42010000009"))["err_msg"]
+    assert "infno" in (await opened.ask(message, infno="3102"))["err_msg"]
+    assert (await opened.ask(message, infno="3101", institution="H42010000001"))["infcode"] == 0
+
+
+async def test_answers_are_forgotten_after_a_while_and_when_they_are_too_many(opened: Open) -> None:
+    opened.gateway.limits = Limits(budget=60.0, most_known=3)
+    for number in range(10):
+        await opened.ask(asked(f"m{number}", ordered("o1", NURSING, "2026-03-12 09:00:00")))
+    assert len(opened.gateway._known) <= 4
+
+
+# --- dialects
+
+
+async def test_answers_are_typed_as_the_dialect_has_them(opened: Open) -> None:
+    textual = replace(
+        NATIONAL_DIALECT,
+        answers=NATIONAL_DIALECT.answers.model_copy(update={"infcode": "text", "collections": {"result": "object"}}),
+    )
+    two = ordered("o1", NURSING, "2026-03-12 08:00:00"), ordered("o2", NURSING, "2026-03-12 09:00:00")
+    answer = json.loads(await opened.gateway.answer(body_of(asked("m1", *two)), textual))
+    assert answer["infcode"] == "0"
+    assert answer["output"]["result"]["judge_result_detail_dtos"][0]["rx_id"] == "o2"
+
+
+@pytest.mark.parametrize("name", load_dialects())
+async def test_each_dialects_good_message_is_answered(opened: Open, name: str) -> None:
+    dialect = load_dialects()[name]
+    for infno in dialect.messages:
+        message = good_message(infno, dialect, orders=2) | {"msgid": f"{infno}-1"}
+        answer = json.loads(await opened.gateway.answer(body_of(message), dialect))
+        assert (str(answer["infcode"]), answer["err_msg"]) == ("0", "")
+
+
+# --- the server
+
+
+async def call(server: HospitalServer, method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, Any]]:
+    """One request to an ASGI application."""
+    sent: list[Any] = []
+    parts = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Any:
+        return parts.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await server({"type": "http", "method": method, "path": path, "headers": []}, receive, send)
+    return sent[0]["status"], json.loads(sent[1]["body"])
+
+
+async def test_addresses_methods_and_health(opened: Open) -> None:
+    ready = True
+    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, lambda: ready)
+    body = body_of(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
+    assert (await call(server, "POST", "/3101", body))[1]["infcode"] == 0
+    assert (await call(server, "GET", "/3101"))[0] == 405
+    assert (await call(server, "POST", "/2201", body))[0] == 404
+    status, answer = await call(server, "POST", "/3102", body)
+    assert (status, answer["infcode"]) == (200, -1)
+    assert (await call(server, "GET", "/health/live"))[0] == 200
+    assert (await call(server, "GET", "/health/ready"))[0] == 200
+    ready = False
+    assert (await call(server, "GET", "/health/ready"))[0] == 503
+    assert (await call(server, "GET", "/health/live"))[0] == 200
+
+
+async def test_a_message_that_is_too_long_is_refused_in_form(opened: Open) -> None:
+    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, lambda: True)
+    status, answer = await call(server, "POST", "/3101", b" " * (2 * 1024 * 1024 + 1))
+    assert (status, answer["infcode"], "过长" in answer["err_msg"]) == (200, -1, True)
+
+
+def test_a_pseudonym_is_one_for_one_number_and_key() -> None:
+    assert PSEUDONYMS.of(f" {PATIENT}\t") == PSEUDONYMS.of(PATIENT)
+    assert PSEUDONYMS.of(PATIENT) != Pseudonyms(b"another key of the tests").of(PATIENT)
+    assert PATIENT not in PSEUDONYMS.of(PATIENT)
