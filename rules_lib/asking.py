@@ -13,7 +13,7 @@ from knowledge_base.digests.prescriptions import PrescriptionDigest
 from knowledge_base.findings import Finding, NotEvaluated, Part
 from knowledge_base.subjects import Subject
 from rules_lib.engine import judge
-from rules_lib.histories.orders import Held, OrderIds, OrderKey, Orders, orders_of
+from rules_lib.histories.orders import Held, OrderIds, OrderKey, Orders, is_order, orders_of
 from rules_lib.histories.patient import PatientHistory
 from rules_lib.rules_of import RulesOf
 from rules_lib.scope import Scope
@@ -41,11 +41,15 @@ class Warned(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """What the rules say of a request: warnings, anchors that they could not decide, and all orders as they count."""
+    """What the rules say of a request: warnings, anchors that they could not decide, and all orders as they count.
+
+    ``by_line`` gives the order of a line of the history, by the name that the line has there.
+    """
 
     warnings: Sequence[Warned]
     not_evaluated: Sequence[NotEvaluated]
     orders: Orders
+    by_line: Mapping[Part, OrderKey]
     history: PatientHistory
 
 
@@ -55,15 +59,19 @@ def judge_orders(subject: Subject, asked: Sequence[PrescriptionDigest], known: K
     orders = orders_of([*known.requests, *asked], claims, known.order_ids)
     history = PatientHistory(subject, [*known.digests, *orders.claims], rules.by_code)
     names = {prescription.event_id for prescription in asked}
-    accused: dict[Part, OrderKey] = {
-        line: key for line, key in orders.by_line.items() if _is_asked(orders.held[key], names)
+    by_line: dict[Part, OrderKey] = {
+        (claim.institution, claim.encounter_id, line.line_id): orders.by_line[claim.event_id, line.line_id]
+        for claim in history.claims
+        if is_order(claim)
+        for line in claim.lines
     }
+    accused = {line: key for line, key in by_line.items() if _is_asked(orders.held[key], names)}
     scope = Scope(_days(orders.held[key]) for key in accused.values())
     if not scope.intervals:
-        return Said((), (), orders, history)
+        return Said((), (), orders, by_line, history)
     judgement = judge(history, scope, rules, known.supplement, chains=known.chains)
     warnings = [Warned(finding, guilty) for finding in judgement.findings if (guilty := _guilty(finding, accused))]
-    return Said(warnings, judgement.not_evaluated, orders, history)
+    return Said(warnings, judgement.not_evaluated, orders, by_line, history)
 
 
 def _is_asked(held: Held, names: Container[str]) -> bool:

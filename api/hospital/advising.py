@@ -64,7 +64,7 @@ def _warning(
 
 def _orders(warned: Warned, said: Said) -> Iterator[WarnedOrder]:
     """The orders in question, then what else of the same encounter was ordered and explains it."""
-    keys = said.orders.by_line
+    keys = said.by_line
     amounts = {keys[of.part]: of.amounts.in_question for of in warned.finding.guilty if of.part in keys}
     for key in warned.orders:
         yield WarnedOrder(key.order_id, key.item_code, written(amounts[key]))

@@ -156,7 +156,7 @@ def _seen(question: Question[PatientHistory], stay: Stay, first: Day, last: Day)
         other = question.history.stays.get(line.encounter)
         if other is not None and other.days is not None and _shared(stay.days or (first, last), other.days):
             continue
-        unknown = _why_unknown(line, question.history.lacks_stay(line.encounter), None in sent_to)
+        unknown = _why_unknown(line, question.history.lacks_closed_stay(line.encounter), None in sent_to)
         if unknown is None:
             seen.lines.append(line)
         else:

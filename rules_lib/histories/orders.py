@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from knowledge_base.days import Day, is_likely
 from knowledge_base.digests.claims import ClaimDigest, LineDigest
 from knowledge_base.digests.prescriptions import OrderDigest, PrescriptionDigest
-from knowledge_base.findings import LineKey, Part
+from knowledge_base.findings import LineKey
+from knowledge_base.numbers import number
 from rules_lib.histories.history import Encounter
 from rules_lib.histories.standing import rank, standing_of
 
@@ -60,20 +61,21 @@ class Held(NamedTuple):
         return OrderKey(of.institution, of.encounter_id, self.order.order_id, self.order.line.item_code)
 
     def runs_on(self, day: Day, around: int = 0) -> bool:
-        """Whether a day is one of those over which it runs, or so many days around."""
-        return self.order.line.day - around <= day <= self.order.last_day + around
+        """Whether a day is one of those over which it runs, or so many days around; none is without a told first."""
+        first = self.order.line.day
+        return is_likely(first) and first - around <= day <= self.order.last_day + around
 
 
 class Orders(msgspec.Struct, frozen=True):
     """A person's orders: those that hold, whose places were taken, and what is left as claims that hold.
 
-    ``by_line`` gives the order of a line of ``claims``.
+    ``by_line`` gives the order of a line of ``claims``, by event_id and line_id.
     """
 
     held: Mapping[OrderKey, Held]
     places: Mapping[OrderKey, Place]
     claims: Sequence[ClaimDigest]
-    by_line: Mapping[Part, OrderKey]
+    by_line: Mapping[tuple[str, str], OrderKey]
 
 
 NO_ORDERS = Orders({}, {}, (), {})
@@ -98,9 +100,7 @@ def orders_of(
             settled[claim.institution, claim.encounter_id].append(claim)
     left = [of for key, of in held.items() if key not in places and not _is_over(of, today, settled)]
     counting = [_as_claim(of, orders) for of, orders in _by_request(left)]
-    by_line: dict[Part, OrderKey] = {
-        (of.prescription.institution, of.prescription.encounter_id, _line_id(of.order)): of.key for of in left
-    }
+    by_line = {(of.prescription.event_id, _line_id(of.order)): of.key for of in left}
     return Orders(held, places, counting, by_line)
 
 
@@ -130,14 +130,18 @@ class _Billed(NamedTuple):
 
 
 def _billed(claims: Iterable[ClaimDigest], order_ids: OrderIds) -> list[_Billed]:
-    """The lines of some claims in line order, without those that take back."""
+    """The lines of some claims in line order, without those that take back; of one name the first is the line."""
     billed = []
     for claim in claims:
         named = order_ids.get(claim.event_id, ())
         for index, line in enumerate(claim.lines):
             if not line.takes_back:
                 billed.append(_Billed(claim, line, named[index] if index < len(named) else None))
-    return sorted(billed, key=lambda of: (of.line.at, of.claim.event_id, of.line.line_id))
+    billed.sort(key=lambda of: (of.line.at, of.claim.event_id, of.line.line_id))
+    first: dict[LineKey, _Billed] = {}
+    for one in billed:
+        first.setdefault(one.key, one)
+    return [*first.values()]
 
 
 def _places(held: Sequence[Held], billed: Sequence[_Billed]) -> dict[OrderKey, Place]:
@@ -216,7 +220,9 @@ def _by_request(held: Iterable[Held]) -> Iterable[tuple[PrescriptionDigest, list
 
 
 def _as_claim(of: PrescriptionDigest, orders: Iterable[OrderDigest]) -> ClaimDigest:
-    """What is left of a request as a claim that the fund pays, unless it says that it does not."""
+    """What is left of a request as a claim, mid-stay until a discharge is told, that the fund pays where it may."""
+    lines = [replace(of.line, line_id=_line_id(of)) for of in orders if number(of.line.quantity) > 0]
+    is_paid = of.reimbursed and any(number(line.in_fund_scope or "0") > 0 for line in lines)
     return ClaimDigest(
         event_id=of.event_id,
         happened_at=of.happened_at,
@@ -226,14 +232,15 @@ def _as_claim(of: PrescriptionDigest, orders: Iterable[OrderDigest]) -> ClaimDig
         institution=of.institution,
         visit_type=of.visit_type,
         settled_day=of.asked_on,
-        lines=tuple([replace(order.line, line_id=_line_id(order)) for order in orders]),
+        lines=tuple(lines),
         sex=of.sex,
         born=of.born,
         admitted=of.admitted,
         discharged=of.discharged,
+        mid_stay=of.discharged is None,
         diagnoses=of.diagnoses,
         operation_days=of.operation_days,
-        fund_paid=Decimal(1) if of.reimbursed else Decimal(0),
+        fund_paid=Decimal(1) if is_paid else Decimal(0),
         operation_codes=of.operation_codes,
     )
 

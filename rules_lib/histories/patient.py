@@ -168,15 +168,19 @@ class PatientHistory(History):
             claim.visit_type in INPATIENT_VISITS for claim in self.by_encounter[encounter]
         )
 
-    def lacks_stay(self, encounter: Encounter) -> bool:
-        """Whether an encounter is an inpatient one, but neither a closed stay nor a running one."""
+    def lacks_closed_stay(self, encounter: Encounter) -> bool:
+        """Whether an encounter is an inpatient one, but no closed stay."""
         stay = self.stays.get(encounter)
-        if stay is None:
-            return self.is_inpatient(encounter)
-        return stay.days is None and encounter not in self.running
+        return self.is_inpatient(encounter) if stay is None else stay.days is None
+
+    def lacks_stay(self, encounter: Encounter) -> bool:
+        """The same of one that is no running stay either."""
+        return encounter not in self.running and self.lacks_closed_stay(encounter)
 
     def _find_running(self) -> Mapping[Encounter, Day]:
-        ordered = {(claim.institution, claim.encounter_id) for claim in self.claims if is_order(claim)}
+        ordered = {
+            (claim.institution, claim.encounter_id) for claim in self.claims if is_order(claim) and claim.fund_paid
+        }
         return {
             encounter: max(
                 [line.day for claim in self.by_encounter[encounter] for line in claim.lines if is_likely(line.day)],

@@ -370,3 +370,77 @@ def test_after_the_settlement_no_order_is_seen(rules: dict[str, RulesOf]) -> Non
     assert accused(answer) == []
     assert answer.orders.places
     assert not answer.orders.claims
+
+
+# --- what a reference by another hand found
+
+
+def test_a_number_that_is_used_again_hides_no_order(rules: dict[str, RulesOf]) -> None:
+    old = visit("c", line("l1", PLAIN, "2025-01-01"), encounter_id="visit-v", settled_at=at("2025-01-01"))
+    answer = said(rules, request("a", "03-02", order("o1", NURSING, "03-02", "2")), old)
+    assert accused(answer) == ["o1"]
+    assert answer.history.used_again
+
+
+def test_a_running_stay_elsewhere_shows_nobody_there(rules: dict[str, RulesOf]) -> None:
+    """Rule 7: who lies in a stay that is not closed may have been anywhere."""
+    here = asked_in_hospital(
+        "a", "03-06", order("o1", PLAIN, "03-03"), phase="during", discharged_at=at("03-05", "10:00")
+    )
+    elsewhere = asked_in_hospital(
+        "b", "03-06", order("o2", PLAIN, "03-03"), institution="B", encounter_id="w", phase="during"
+    )
+    assert accused(said(rules, here, elsewhere)) == []
+
+
+def test_a_standing_order_without_a_told_day_takes_no_line() -> None:
+    asked = request("a", "03-02", order("o1", NURSING, "1900-01-01", standing=True), order("o2", NURSING, "03-01"))
+    assert places([asked], visit("c", line("l1", NURSING, "03-01"), encounter_id="visit-v")).keys() == {"o2"}
+
+
+def test_a_stay_whose_orders_the_patient_pays_is_not_in_the_fund(rules: dict[str, RulesOf]) -> None:
+    left: dict[str, Any] = {"phase": "during", "discharged_at": at("03-05", "10:00")}
+    here = asked_in_hospital("a", "03-06", order("o1", PLAIN, "03-04"), admitted_at=at("03-02"), **left)
+    own = order("o2", PLAIN, "03-03", own_pay="100")
+    elsewhere = asked_in_hospital("b", "03-06", own, institution="B", encounter_id="w", **left)
+    assert accused(said(rules, here, elsewhere)) == []
+    paid = asked_in_hospital("b", "03-06", order("o2", PLAIN, "03-03"), institution="B", encounter_id="w", **left)
+    assert accused(said(rules, here, paid)) == ["o1"]
+
+
+def test_orders_that_count_for_nothing_keep_no_stay_running(rules: dict[str, RulesOf]) -> None:
+    bill = visit(
+        "c",
+        line("l1", NURSING, "03-01"),
+        visit_type="21",
+        admitted_at=at("03-01"),
+        encounter_id="visit-s",
+        settled_at=at("03-02", "08:00"),
+    )
+    asked = request("a", "03-02", order("o1", NURSING, "03-01", clock="13:00"), encounter_id="w")
+    own = asked_in_hospital("b", "03-02", order("o2", PLAIN, "03-01", own_pay="100"))
+    assert accused(said(rules, asked, bill, own)) == []
+    counting = asked_in_hospital("b", "03-02", order("o2", PLAIN, "03-01"))
+    assert accused(said(rules, asked, bill, counting)) == ["o1"]
+
+
+def test_a_correction_bills_nothing_twice() -> None:
+    asked = request("a", "03-01", order("o1", HBA1C, "03-01"), order("o2", HBA1C, "03-01"))
+    bill: dict[str, Any] = {"encounter_id": "visit-v"}
+    billed = visit("c", line("l1", HBA1C, "03-01"), **bill)
+    correction = visit("d", line("l1", HBA1C, "03-01"), corrects="c", **bill)
+    assert places([asked], billed, correction).keys() == {"o1"}
+
+
+def test_an_earlier_admission_told_by_a_bill_begins_the_stay(rules: dict[str, RulesOf]) -> None:
+    """From 03-01 to 03-03 there are three days with a bed, from 03-03 on one."""
+    bill = visit(
+        "c", line("l1", BED, "03-01"), visit_type="21", admitted_at=at("03-01"), encounter_id="visit-s", mid_stay=True
+    )
+    beds = [order(f"o{n}", BED, "03-03", clock=f"12:0{n}") for n in (1, 2)]
+    assert accused(said(rules, asked_in_hospital("a", "03-03", *beds, admitted_at=at("03-03")), bill)) == []
+
+
+def test_an_order_without_units_is_no_line(rules: dict[str, RulesOf]) -> None:
+    asked = request("a", "03-02", order("o1", NURSING, "03-02", "2"), order("o2", NURSING, "03-02", "-1"))
+    assert accused(said(rules, asked)) == ["o1"]
