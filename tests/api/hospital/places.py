@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from api.hospital.checking import Checked, check_message
+from api.hospital.checking import Checked, check_each_field, check_message
 from api.hospital.dialect import Dialect, load_dialects
 from api.hospital.tables import Field, Node
 
@@ -81,6 +81,14 @@ def national_steps(path: str) -> tuple[str | int, ...]:
     return tuple(int(part[1:-1]) if part.startswith("[") else part for part in parts)
 
 
+def check_both_ways(message: Any, dialect: Dialect) -> Checked:
+    """A message, checked. The short way in and the long one say the same."""
+    body = body_of(message)
+    checked = check_message(body, dialect)
+    assert checked == check_each_field(body, dialect)
+    return checked
+
+
 class Tried(NamedTuple):
     """A good message of a dialect, what is read of it, and the same with something else in it."""
 
@@ -90,7 +98,7 @@ class Tried(NamedTuple):
 
     def check(self, place: Place, value: Any) -> Checked:
         """What is read with another value at a place."""
-        return check_message(body_of(with_value(self.message, place.steps, value)), self.dialect)
+        return check_both_ways(with_value(self.message, place.steps, value), self.dialect)
 
     def reads_alike(self, checked: Checked, place: Place) -> bool:
         """Whether all but a place says what it said before."""
@@ -103,7 +111,7 @@ def tried(name: str, infno: str) -> Tried:
     """A good message with two orders."""
     dialect = DIALECTS[name]
     message = good_message(infno, dialect, orders=2)
-    return Tried(dialect, message, check_message(body_of(message), dialect))
+    return Tried(dialect, message, check_both_ways(message, dialect))
 
 
 def as_text(value: Any) -> str:

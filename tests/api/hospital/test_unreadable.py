@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from api.hospital.checking import (
     NAME_TWICE,
+    NO_COLLECTION,
     NO_MESSAGE,
     NO_OBJECT,
     TWICE,
@@ -98,6 +99,11 @@ def test_a_message_may_be_written_with_blanks_and_escapes() -> None:
 def test_a_text_that_nests_too_deep_is_no_collection() -> None:
     checked = check(body_of(with_value(GOOD, ORDERS, "[" * 100_000)))
     assert [fault.path for fault in checked.faults] == [IN_ORDERS]
+
+
+def test_a_text_of_signs_that_are_none_is_no_collection() -> None:
+    body = BODY.replace(b'"fsi_order_dtos":', b'"fsi_order_dtos":"\\ud800","more":')
+    assert told(check(body)) == [(IN_ORDERS, NO_COLLECTION)]
 
 
 @pytest.mark.parametrize("sign", [r"\u0000", r"\ud800", r"\udfff", r"\udc00\ud800"])
