@@ -30,6 +30,7 @@ from streams.store.operation.condition import Condition, Server, Unsettled, find
 from streams.store.sessions import connect
 from tests.patience import PATIENCE
 from tests.pipeline.made_up import rule
+from tests.shell import run_loaded
 
 ROOT = Path(__file__).resolve().parents[2]
 GIGABYTE = 1024**3
@@ -58,13 +59,7 @@ class Doctor:
     environment: dict[str, str]
 
     def __call__(self, *words: str, code: int = 0) -> list[Sign]:
-        done = subprocess.run(
-            [sys.executable, "-m", "deploy.commands", "doctor", "--json", *words],
-            env=self.environment,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        done = run_loaded(("doctor", "--json", *words), self.environment)
         assert done.returncode == code, done.stderr.decode()
         assert b"Traceback" not in done.stderr
         found: list[Sign] = msgspec.json.decode(done.stdout, type=list[Sign])
