@@ -72,29 +72,40 @@ class Expected:
     institution: str
 
 
-def reference_findings(events: Iterable[Event], points: Iterable[Point]) -> dict[tuple[str, Occurrence], Expected]:
-    """Every hit on the accepted events of one area, keyed by rule id and occurrence."""
-    hits: dict[tuple[str, Occurrence], Expected] = {}
-    for person, judged in _judgements(events, points):
-        if judged.is_hit:
-            hits[judged.rule_id, judged.occurrence] = _expected(person, judged)
-    return hits
+Hits = dict[tuple[str, Occurrence], Expected]
+"""By rule id and occurrence."""
+
+Reasons = Counter[tuple[str, str]]
+"""Near misses by rule and by what kept them from being hits."""
 
 
-def near_misses(events: Iterable[Event], points: Iterable[Point]) -> Counter[str]:
-    """How many anchors of each rule came near to a hit.
+def hits_and_near_misses(events: Iterable[Event], points: Iterable[Point]) -> tuple[Hits, Reasons]:
+    """Every hit on the accepted events of one area, and how many anchors of each rule came near to a hit.
 
     Where a sum meets a limit: within one unit or day of it, or at it. Where the answer is yes or no: one
     condition alone, an excuse among them, kept the anchor from being a hit.
     """
-    missed = (judged for _, judged in _judgements(events, points) if judged.missed_by and not judged.is_hit)
-    return Counter(judged.rule_id for judged in missed)
+    hits: Hits = {}
+    reasons: Reasons = Counter()
+    for person, judged in _judgements(events, points):
+        if judged.is_hit:
+            hits[judged.rule_id, judged.occurrence] = _expected(person, judged)
+        elif judged.missed_by:
+            reasons[judged.rule_id, judged.missed_by] += 1
+    return hits, reasons
 
 
-def near_miss_reasons(events: Iterable[Event], points: Iterable[Point]) -> Counter[tuple[str, str]]:
-    """The near misses by rule and by what kept them from being hits."""
-    reasons = ((j.rule_id, j.missed_by) for _, j in _judgements(events, points) if not j.is_hit)
-    return Counter((rule_id, reason) for rule_id, reason in reasons if reason)
+def reference_findings(events: Iterable[Event], points: Iterable[Point]) -> Hits:
+    """The hits alone."""
+    return hits_and_near_misses(events, points)[0]
+
+
+def by_rule(reasons: Reasons) -> Counter[str]:
+    """The near misses of each rule, whatever their reason."""
+    missed = Counter[str]()
+    for (rule_id, _), count in reasons.items():
+        missed[rule_id] += count
+    return missed
 
 
 def _judgements(events: Iterable[Event], points: Iterable[Point]) -> Iterator[tuple[Person, Judged]]:

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 
 from knowledge_base.codes import (
     DIAGNOSIS_CODE_FORMATS,
@@ -161,6 +162,7 @@ def _identifiers(claim: Claim) -> list[str]:
     return [name for name in names if name is not None]
 
 
+@cache
 def _is_odd(name: str) -> bool:
     """Whether white space, a control, a sign of no shape or one of full width stands between the ends of a name."""
     shapeless = ("Cc", "Cf", "Zs", "Zl", "Zp")

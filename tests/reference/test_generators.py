@@ -15,7 +15,7 @@ from .dates import civil_day
 from .edges import edges_of
 from .generators import mixed, persons
 from .histories import SCENES, history, mixed_history
-from .judge import RULE_IDS, near_miss_reasons, near_misses, reference_findings
+from .judge import RULE_IDS, by_rule, hits_and_near_misses, reference_findings
 from .oddities import ODD_DETAILS
 from .rules import BED_DAYS, DAILY_CAP, PAIRS, PERIOD
 from .two_houses import ELSEWHERE, TWO_STAYS
@@ -117,9 +117,9 @@ def test_five_hundred_hits_and_near_misses_are_within_reach(rule_id: str, sample
     """Prints how many people it took (``pytest -s``)."""
     points, reached, people, enough = load_facts().points, Counter[str](), 0, samples(ENOUGH)
     while min(reached["hits"], reached["near misses"]) < enough and people < PATIENCE:
-        events = persons(people, rule_id)
-        reached["hits"] += sum(rule == rule_id for rule, _ in reference_findings(events, points))
-        reached["near misses"] += near_misses(events, points)[rule_id]
+        hits, reasons = hits_and_near_misses(persons(people, rule_id), points)
+        reached["hits"] += sum(rule == rule_id for rule, _ in hits)
+        reached["near misses"] += by_rule(reasons)[rule_id]
         people += 1
     print(f"\n{rule_id}: {reached['hits']} hits, {reached['near misses']} near misses in {people} people")
     assert min(reached["hits"], reached["near misses"]) >= enough
@@ -148,7 +148,7 @@ def test_something_of_each_kind_is_found_in_histories_about_a_point(about: str) 
 def test_each_excuse_alone_keeps_some_from_being_found(rule_id: str) -> None:
     points, alone = load_facts().points, Counter[str]()
     for seed in range(2 * HISTORIES):
-        for (rule, reason), count in near_miss_reasons(persons(seed, rule_id), points).items():
+        for (rule, reason), count in hits_and_near_misses(persons(seed, rule_id), points)[1].items():
             alone[reason] += count if rule == rule_id else 0
     assert {reason for reason in EXCUSED[rule_id] if alone[reason] < OFTEN} == set()
 

@@ -30,7 +30,7 @@ from streams.messages.versions import pack_finding, unpack_finding, unpack_versi
 from streams.store.transport import offsets
 from streams.topics import CLAIMS, FINDINGS, JUDGES
 from tests.reference.dates import CHINA
-from tests.reference.judge import Expected, reference_findings
+from tests.reference.judge import Expected, by_rule, hits_and_near_misses
 from tests.reference.persons import person_names
 from tests.rules_lib.in_memory import Key, differences, findings_of, judgements, undecided_of
 
@@ -235,13 +235,21 @@ def _decode_event(body: bytes) -> Event:
 
 def unlike_reference(kept: Kept, rule_set: RuleSet) -> dict[Key, str]:
     """Where the stored open findings are not what the reference judge says of the accepted events."""
+    return unlike_and_near_misses(kept, rule_set)[0]
+
+
+def unlike_and_near_misses(kept: Kept, rule_set: RuleSet) -> tuple[dict[Key, str], Counter[str]]:
+    """The same, with the near misses of each rule that the judge met on its way."""
     found: dict[Key, str] = {}
+    missed = Counter[str]()
     for area in {*kept.events, *kept.findings}:
         expected: dict[Key, Expected] = {}
         for events in some_people(kept.events.get(area, ())):
-            expected |= reference_findings(events, rule_set.facts.points)
+            hits, reasons = hits_and_near_misses(events, rule_set.facts.points)
+            expected |= hits
+            missed += by_rule(reasons)
         found |= differences(kept.findings.get(area, {}), expected)
-    return found
+    return found, missed
 
 
 def some_people(events: Iterable[Event], together: int = 50) -> Iterator[list[Event]]:

@@ -29,7 +29,7 @@ from streams.topics import CLAIMS, JUDGES
 from tests.patience import PATIENCE
 from tests.reference.generators import mixed, persons
 from tests.reference.histories import SCENES, history, mixed_history
-from tests.reference.judge import RULE_IDS, near_misses
+from tests.reference.judge import RULE_IDS
 
 from .disturbed import (
     Kept,
@@ -38,9 +38,8 @@ from .disturbed import (
     assert_versions,
     disturbed,
     load_kept_in,
-    some_people,
     take_in,
-    unlike_reference,
+    unlike_and_near_misses,
 )
 
 ENOUGH_HITS = ENOUGH_NEAR_MISSES = 500
@@ -90,18 +89,22 @@ def people_of_all_rules(seeds: range) -> list[Event]:
     return aimed + [event for seed in seeds for event in mixed(seed)]
 
 
-async def kept_in(url: str, messages: list[Message], rule_set: RuleSet) -> Kept:
-    """What a store holds after some messages, once everything that must hold of it was found true."""
+async def kept_in(url: str, messages: list[Message], rule_set: RuleSet) -> tuple[Kept, Counter[str]]:
+    """What a store holds after some messages, once everything that must hold of it was found true, and the near misses
+    of each rule."""
     kept = await load_kept_in(url)
-    assert unlike_reference(kept, rule_set) == {}
+    unlike, missed = unlike_and_near_misses(kept, rule_set)
+    assert unlike == {}
     assert_accepted(kept, messages)
     assert_versions(kept)
     assert_equals_engine(kept, rule_set)
-    return kept
+    return kept, missed
 
 
-async def kept_after(url: str, events: list[Event], handler: EventsHandler, rule_set: RuleSet, way: Way) -> Kept:
-    """What a fresh store holds after the events came in disturbed on their way."""
+async def kept_after(
+    url: str, events: list[Event], handler: EventsHandler, rule_set: RuleSet, way: Way
+) -> tuple[Kept, Counter[str]]:
+    """The same of a fresh store after the events came in disturbed on their way."""
     partitions, most = way
     random = Random(f"{partitions} {most}")
     messages = disturbed(events, random)
@@ -119,7 +122,7 @@ async def test_in_small_batches(
     postgres_url: str, handler: EventsHandler, rule_set: RuleSet, partitions: int, most: int, people: int
 ) -> None:
     events = in_area(0, people_of_all_rules(range(people)))
-    kept = await kept_after(postgres_url, events, handler, rule_set, (partitions, most))
+    kept, _ = await kept_after(postgres_url, events, handler, rule_set, (partitions, most))
     assert changed_late(kept)
 
 
@@ -130,11 +133,9 @@ async def test_every_rule_is_met_often_enough(
     ways = list(itertools.product((1, 3, 8), (100, 500)))
     hits, missed, changed = Counter[str](), Counter[str](), Counter[str]()
     for way, events in zip(ways, shares(len(ways)), strict=True):
-        kept = await kept_after(new_database(), events, handler, rule_set, way)
-        for area, accepted in kept.events.items():
-            hits.update(rule for rule, _ in kept.findings[area])
-            for people in some_people(accepted):
-                missed += near_misses(people, rule_set.facts.points)
+        kept, near = await kept_after(new_database(), events, handler, rule_set, way)
+        hits.update(rule for findings in kept.findings.values() for rule, _ in findings)
+        missed += near
         changed += changed_late(kept)
     with capsys.disabled():
         print(f"\n{'rule':18}{'hits':>8}{'near misses':>14}{'changed late':>14}")
