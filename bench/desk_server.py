@@ -34,6 +34,7 @@ def served(dsn: str, home: Path) -> Iterator[Served]:
     """A desk with its worker over a database, ended at the end. Raises ``RuntimeError`` where it does not start."""
     port = _free_port()
     environment = {**os.environ, f"{PREFIX}DATABASE_URL": dsn, f"{PREFIX}HOME": str(home), f"{PREFIX}PORT": str(port)}
+    environment[f"{PREFIX}GATEWAY_PORT"] = str(_free_port())
     child = subprocess.Popen([sys.executable, "-m", "deploy.commands", "up"], env=environment)
     try:
         _wait_for(port, child)

@@ -34,6 +34,9 @@ class Right(StrEnum):
     REPLAY = "replay"
     """Send dead letters again."""
 
+    ASK = "ask"
+    """Ask the gateway about orders, as the system of a hospital: a token's alone, in no role."""
+
     SEE_PEOPLE = "see_people"
     """See who has an account, with which roles, and where each may look."""
 

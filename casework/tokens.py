@@ -1,4 +1,4 @@
-"""Tokens: what machines come with. They read, and decide nothing: a decision is one known person's."""
+"""Tokens: what machines come with. They read or ask, and decide nothing: a decision is one known person's."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ import msgspec
 from casework.rights import Right
 from knowledge_base.signs import are_clear, neutral
 
-SCOPES = (Right.SEE, Right.SEE_TRIALS, Right.SEE_OPERATION)
+SCOPES = (Right.SEE, Right.SEE_TRIALS, Right.SEE_OPERATION, Right.ASK)
 """The rights that a token may have."""
 
 LONGEST_NAME = 64
@@ -25,6 +25,13 @@ class Token(msgspec.Struct, frozen=True):
     created_at: datetime | None = None
     revoked_at: datetime | None = None
     used_at: datetime | None = None
+
+
+class Key(msgspec.Struct, frozen=True):
+    """What a hospital's system asks with: for which institutions it speaks, and until when."""
+
+    institutions: frozenset[str]
+    ends_at: datetime
 
 
 def is_name(text: str) -> bool:

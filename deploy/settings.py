@@ -43,7 +43,8 @@ class Settings:
     bytes of dead letters, ``None`` for the key kept in ``home``. ``metrics_port`` is where the worker serves its
     metrics, ``None`` for nowhere; ``metrics_token`` is what a reader of metrics must know, and without one the API
     serves none; ``logs`` and ``log_level`` are how and how much is logged.
-    ``gateway_port`` is where hospitals are answered, within ``gateway_budget_ms`` (ms) and in a ``dialect``;
+    ``gateway_port`` is where hospitals are answered, within ``gateway_budget_ms`` (ms) and in a ``dialect``, by
+    who shows a key unless ``gateway_keys`` is "none";
     ``pseudonym_key`` turns identity numbers into pseudonyms, ``None`` for the key kept in ``home``. ``journal_folder``
     holds the journals of gateway processes, ``None`` for ``journals`` in ``home``; each takes ``journal_most_mb``
     (MiB) that are not sent.
@@ -66,6 +67,7 @@ class Settings:
     log_level: str = "warning"
     gateway_port: int = 8471
     gateway_budget_ms: int = 450
+    gateway_keys: str = "needed"
     dialect: str = "national"
     pseudonym_key: bytes | None = field(default=None, repr=False)
     journal_folder: Path | None = None
@@ -259,6 +261,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "log_level": _read_one_of("debug", "info", "warning", "error"),
     "gateway_port": _read_port,
     "gateway_budget_ms": _read_number(50, 10_000),
+    "gateway_keys": _read_one_of("needed", "none"),
     "dialect": _read_dialect,
     "pseudonym_key": _read_key,
     "journal_folder": _read_folder,

@@ -65,6 +65,7 @@ class Wording(BaseModel):
     undisputed: Words
     posted: Words
     earlier: Words
+    here: Words
     named: Words
     on_lines: Words
     in_claims: Words
@@ -138,12 +139,12 @@ def reminder_sentence(card: Card, said: Words, finding: Finding, names: Names, l
     return _cut(sentence, LONGEST_REMINDER)
 
 
-def earlier_words(day: Day, institution: str, names: Names, lang: str) -> str:
-    """When and where something was done before, to be said inside a reminder."""
-    said = load_wording().earlier
-    return _in(said, lang).format(
-        day=as_date(day).isoformat(), place=neutral(names.institutions.get(institution, institution))
-    )
+def earlier_words(day: Day, institution: str, here: str, names: Names, lang: str) -> str:
+    """When and where something was done before, to be said inside a reminder to the institution ``here``."""
+    wording = load_wording()
+    place = neutral(names.institutions.get(institution, institution))
+    told = _in(wording.here, lang) if institution == here else place
+    return _in(wording.earlier, lang).format(day=as_date(day).isoformat(), place=told)
 
 
 def _cut(text: str, longest: int) -> str:

@@ -213,7 +213,19 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 @pytest.fixture
 def free_port() -> int:
     """A port of the loopback that nobody listens on at this moment."""
+    return find_free_port()
+
+
+def find_free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+@pytest.fixture(scope="session", autouse=True)
+def gateway_port() -> Iterator[None]:
+    """Whatever this process starts answers hospitals on a port of its own."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("FUNDWATCH_GATEWAY_PORT", str(find_free_port()))
+        yield

@@ -82,12 +82,12 @@ def _sentence(rule: Rule, warned: Warned, history: PatientHistory, prescription:
     about = Reminded(
         item=names.items.get(item or "", ordered.get(item) or item or ""),
         main=names.items[others[0]] if others else "",
-        earlier=_earlier(warned, history, names),
+        earlier=_earlier(warned, history, prescription.institution, names),
     )
     return reminder_sentence(rule, rule.reminder or rule.message, warned.finding, names, LANGUAGE, about)
 
 
-def _earlier(warned: Warned, history: PatientHistory, names: Names) -> str:
+def _earlier(warned: Warned, history: PatientHistory, here: str, names: Names) -> str:
     """When and where the same was billed or ordered last before, of what explains a finding."""
     involved = set(warned.finding.involved)
     lines = [
@@ -99,4 +99,4 @@ def _earlier(warned: Warned, history: PatientHistory, names: Names) -> str:
     if not lines:
         return ""
     _, day, institution = max(lines)
-    return earlier_words(day, institution, names, LANGUAGE)
+    return earlier_words(day, institution, here, names, LANGUAGE)

@@ -11,7 +11,7 @@ import logging
 import secrets
 from base64 import b32encode
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -144,12 +144,12 @@ class Gateway:
         self.book = book_of(rule_set, institutions)
 
     async def answer(
-        self, body: bytes, dialect: Dialect, infno: str | None = None, institution: str | None = None
+        self, body: bytes, dialect: Dialect, infno: str | None = None, speaks_for: Collection[str] | None = None
     ) -> bytes:
         """The answer to a message, which is in form whatever the message holds and whatever fails.
 
-        ``infno`` is what its address says that it is. ``institution`` is whose key it came with, where keys are asked
-        for: nobody speaks for another.
+        ``infno`` is what its address says that it is. ``speaks_for`` are the institutions whose key it came with, where
+        one is needed: nobody speaks for another.
         """
         message = Said(body, dialect, check_message(body, dialect), self.now())
         if message.checked.faults:
@@ -157,7 +157,7 @@ class Gateway:
         if infno not in (None, message.infno):
             return await self._refuse(message, (OTHER_ADDRESS,))
         sender = message.values["fixmedins_code"]
-        if institution is not None and sender != institution:
+        if speaks_for is not None and sender not in speaks_for:
             return await self._refuse(message, (OTHER_SENDER,))
         self._forget()
         key, fingerprint = (sender, message.values["msgid"]), self.pseudonyms.fingerprint(body)

@@ -1,13 +1,13 @@
 """The server that hospitals call: raw ASGI over the gateway, one dialect a process.
 
 Whatever comes to an address of the interface gets an answer in its form with status 200, as hospital systems expect;
-other addresses get 404, other methods 405. ``/health/live`` says that the process answers, ``/health/ready`` that what
-it is told can be kept.
+other addresses get 404, other methods 405, and who shows no key 401, in form too. ``/health/live`` says that the
+process answers, ``/health/ready`` that what it is told can be kept.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ import msgspec
 from api.hospital.answering import envelope
 from api.hospital.dialect import IN_PATH, Dialect
 from api.hospital.gateway import FAILED, Gateway
+from api.hospital.keys import Keys
 
 logger = logging.getLogger("fundwatch.gateway")
 
@@ -30,6 +31,7 @@ LONGEST_BODY = 10.0
 """Seconds in which a message has to have come."""
 
 TOO_LONG = "报文过长 / the message is too long"
+NO_KEY = "缺少有效密钥 / no key that may be used"
 TOO_SLOW = "报文未在时限内到达 / the message did not come in time"
 JSON_TYPE = b"application/json;charset=UTF-8"
 
@@ -41,8 +43,9 @@ class Refused(Exception):
 class HospitalServer:
     """An ASGI application. ``is_ready`` tells whether what hospitals say can be kept at this moment."""
 
-    def __init__(self, gateway: Gateway, dialect: Dialect, is_ready: Callable[[], bool]):
+    def __init__(self, gateway: Gateway, dialect: Dialect, keys: Keys, is_ready: Callable[[], bool]):
         self._gateway = gateway
+        self._keys = keys
         self._dialect = dialect
         self._is_ready = is_ready
         self._prefix, self._is_in_path = dialect.addresses.path.removesuffix(IN_PATH), IN_PATH in dialect.addresses.path
@@ -58,16 +61,18 @@ class HospitalServer:
             await _respond(send, 404, self._in_form("没有这个地址 / no such address"))
         elif method != "POST":
             await _respond(send, 405, self._in_form("只接受 POST / POST is due"), [(b"allow", b"POST")])
+        elif (speaks_for := self._keys.speaks_for(scope["headers"])) is not None and not speaks_for:
+            await _respond(send, 401, self._in_form(NO_KEY), [(b"www-authenticate", b"Bearer")])
         else:
-            await _respond(send, 200, await self._answer(receive, infno))
+            await _respond(send, 200, await self._answer(receive, infno, speaks_for))
 
-    async def _answer(self, receive: Receive, infno: str | None) -> bytes:
+    async def _answer(self, receive: Receive, infno: str | None, speaks_for: Collection[str] | None) -> bytes:
         try:
             body = await _read(receive)
         except Refused as refused:
             return self._in_form(str(refused))
         try:
-            return await self._gateway.answer(body, self._dialect, infno)
+            return await self._gateway.answer(body, self._dialect, infno, speaks_for)
         except Exception:
             logger.exception("a message is not answered")
             return self._in_form(FAILED)

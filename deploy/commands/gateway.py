@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,7 @@ def gateway(
 
 
 async def _gateway(with_parent: bool) -> None:
-    from deploy.commands.serving import find_dialect, serve_hospitals
+    from deploy.commands.serving import add_metrics, find_dialect, serve_hospitals
 
     opened = Opened()
     dialect = find_dialect(opened.settings)
@@ -37,6 +38,8 @@ async def _gateway(with_parent: bool) -> None:
         stop_on_signals(service.stop)
         if with_parent:
             service.add(follow_parent(service.stop))
+        elif opened.settings.metrics_port is not None:
+            add_metrics(opened.settings, service, opened.settings.metrics_port)
         await serve_hospitals(opened.settings, service, dialect)
     if service.failed:
         raise Failure("网关中止，见上面的日志 / the gateway stopped, see the log above")
@@ -51,13 +54,23 @@ class _NothingKept:
 
 def try_message(
     infno: Annotated[str, typer.Argument(help="交易编号 / number of the message: 3101, 3102, 3103, 9001, 9002")],
-    file: Annotated[Path, typer.Argument(help="报文文件, - 为标准输入 / file with the message, - for standard input")],
+    file: Annotated[
+        Path | None, typer.Argument(help="报文文件, - 为标准输入 / file with the message, - for standard input")
+    ] = None,
+    example: Annotated[
+        bool, typer.Option("--example", help="输出一条 3101 或 3102 示例报文 / print an example of a 3101 or 3102")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="只输出回答报文 / print the answer alone")] = False,
 ) -> None:
     """试一条医院报文: 输出医院会看到的回答, 不保存 / what a hospital would be answered; nothing is kept.
 
     Example: fundwatch try 3101 request.json
     """
+    if example:
+        _print_example(infno)
+        return
+    if file is None:
+        raise Failure("要给出报文文件, 或用 --example / a file with the message is due, or --example")
     try:
         body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
@@ -77,6 +90,17 @@ def try_message(
         note(f"{len(warned)} 条提示 / reminders: {len(warned)}")
         for one in warned if isinstance(warned, list) else [warned]:
             note(f"  {one['vola_cont']}")
+
+
+def _print_example(infno: str) -> None:
+    from api.hospital.example import example_request
+    from api.hospital.requests import PHASES
+
+    if infno not in PHASES:
+        raise Failure(f"只有这些报文有示例 / there are examples of: {', '.join(PHASES)}")
+    body = msgspec.json.encode(example_request(infno, datetime.now(UTC)))
+    for line in msgspec.json.format(body, indent=1).decode().splitlines():
+        say(line)
 
 
 async def _try(infno: str, body: bytes) -> bytes:

@@ -150,4 +150,6 @@ async def _up(opened: Opened) -> None:
         await announce(opened.settings, service)
         await serve(opened.settings, service)
     if service.failed:
-        raise Failure("判断进程意外结束，已全部停下 / the worker ended unexpectedly; everything was stopped")
+        raise Failure(
+            "判断进程或网关意外结束，已全部停下 / the worker or the gateway ended unexpectedly; everything was stopped"
+        )

@@ -15,8 +15,9 @@ from api.access.sessions import ensure_first_user
 from api.app import create_app
 from api.frame.site import Site
 from api.hospital.dialect import Dialect, load_dialects
-from api.hospital.following import follow_rules
+from api.hospital.following import follow_store
 from api.hospital.gateway import Gateway, Keeper, Limits
+from api.hospital.keys import Keys
 from api.hospital.server import HospitalServer
 from api.operation.metrics import create_metrics_app, metrics_router
 from deploy.commands.output import Failure, note
@@ -118,8 +119,9 @@ async def serve_hospitals(settings: Settings, service: Service, dialect: Dialect
         show_journal(journal)
         gateway = await gateway_of(settings, service, journal, settings.gateway_budget_ms / 1000)
         service.add(run_sending_journal(journal, service.bus, service.stop))
-        service.add(follow_rules(gateway, service.rule_sets, service.stop))
-        server = HospitalServer(gateway, dialect, lambda: journal.state.size < most.most_bytes)
+        keys = Keys(settings.gateway_keys == "needed")
+        service.add(follow_store(gateway, keys, service.rule_sets, service.stop))
+        server = HospitalServer(gateway, dialect, keys, lambda: journal.state.size < most.most_bytes)
         note(f"医院网关 / hospital gateway: http://{settings.host}:{settings.gateway_port}{dialect.addresses.path}")
         await _serve_app(server, settings.host, settings.gateway_port, service.stop)
 

@@ -42,7 +42,10 @@ def register(app: typer.Typer) -> None:
 def add(
     name: Name,
     right: Annotated[
-        list[Right] | None, typer.Option("--right", help="see | see_trials | see_operation, 默认 see / by default see")
+        list[Right] | None,
+        typer.Option(
+            "--right", help="see | see_trials | see_operation | ask (医院网关 / the gateway), 默认 see / by default see"
+        ),
     ] = None,
     area: Annotated[list[str] | None, typer.Option("--area", metavar="CODE", help="统筹区 / an area, else all")] = None,
     institution: Annotated[
@@ -62,7 +65,11 @@ def add(
     rights = frozenset(right or (Right.SEE,))
     if beyond := rights - set(SCOPES):
         may = ", ".join(SCOPES)
-        raise Failure(f"--right {min(beyond)}: 令牌只能读 / a token only reads, so it may have: {may}")
+        raise Failure(f"--right {min(beyond)}: 令牌不能 / a token may have: {may}")
+    if Right.ASK in rights and (rights != {Right.ASK} or not institution):
+        raise Failure(
+            "--right ask: 只能单独给, 且要写明机构 / stands alone and names the institutions that it speaks for"
+        )
     ends_at = _end_of(until) if until else datetime.now(UTC) + _LASTS
     if ends_at <= datetime.now(UTC):
         raise Failure("--until: 已经过去 / lies in the past")

@@ -359,7 +359,7 @@ def test_tokens_are_given_listed_and_revoked(shell: Shell) -> None:
     secret = shell(*given).strip()
     assert secret.startswith("fundwatch_")
     assert "is or was a token" in shell(*given, code=1)
-    assert "a token only reads" in shell("tokens", "add", "x", "--right", "decide", code=1)
+    assert "a token may have" in shell("tokens", "add", "x", "--right", "decide", code=1)
     assert "lies in the past" in shell("tokens", "add", "x", "--until", "2020-01-01", code=1)
     assert "one word" in shell("tokens", "add", "a b", code=1)
     (token,) = json.loads(shell("tokens", "list", "--json"))

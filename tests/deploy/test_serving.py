@@ -88,8 +88,10 @@ def until_read(port: int, name: str, value: float, many: int = 1, **headers: str
 
 def test_a_worker_serves_metrics_and_health_on_a_port_of_its_own(environment: dict[str, str], free_port: int) -> None:
     with running(environment, "worker", "--metrics-port", str(free_port)) as worker:
-        found = until_read(free_port, "fundwatch_partition_owned", 1, many=5)
-        assert len(found["fundwatch_partition_owned"]) == 5  # four of claims, one of findings
+        found = until_read(free_port, "fundwatch_partition_owned", 1, many=11)
+        assert (
+            len(found["fundwatch_partition_owned"]) == 11
+        )  # four of claims and of requests, two of replies, one of findings
         assert found["fundwatch_store_up"] == [1]
         assert found["fundwatch_disk_free_bytes"][0] > 0
         assert set(found["fundwatch_failed_checks_total"]) == {0}
@@ -103,8 +105,8 @@ def test_a_worker_serves_metrics_and_health_on_a_port_of_its_own(environment: di
 def test_a_worker_on_kafka_says_the_same(environment: dict[str, str], free_port: int, kafka_brokers: str) -> None:
     environment |= {"FUNDWATCH_BUS": "kafka", "FUNDWATCH_BROKERS": kafka_brokers, "FUNDWATCH_KAFKA_PREFIX": "serving."}
     with running(environment, "worker", "--metrics-port", str(free_port)):
-        found = until_read(free_port, "fundwatch_partition_owned", 1, many=5)
-        assert len(found["fundwatch_partition_owned"]) == len(found["fundwatch_next_offset"]) == 5
+        found = until_read(free_port, "fundwatch_partition_owned", 1, many=11)
+        assert len(found["fundwatch_partition_owned"]) == len(found["fundwatch_next_offset"]) == 11
         assert set(found["fundwatch_lag_records"]) == {0}
         assert min(found["fundwatch_leases_taken_total"]) >= 1
 

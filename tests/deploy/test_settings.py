@@ -29,6 +29,11 @@ def test_every_variable_is_read() -> None:
             "FUNDWATCH_METRICS_TOKEN": "t" * 24,
             "FUNDWATCH_LOGS": "json",
             "FUNDWATCH_LOG_LEVEL": "info",
+            "FUNDWATCH_GATEWAY_PORT": "81",
+            "FUNDWATCH_GATEWAY_BUDGET_MS": "300",
+            "FUNDWATCH_GATEWAY_KEYS": "none",
+            "FUNDWATCH_DIALECT": "hubei",
+            "FUNDWATCH_PSEUDONYM_KEY": "p" * 32,
             "FUNDWATCH_JOURNAL_FOLDER": "/data/journals",
             "FUNDWATCH_JOURNAL_MOST_MB": "200",
         }
@@ -45,6 +50,11 @@ def test_every_variable_is_read() -> None:
         metrics_token="t" * 24,
         logs="json",
         log_level="info",
+        gateway_port=81,
+        gateway_budget_ms=300,
+        gateway_keys="none",
+        dialect="hubei",
+        pseudonym_key=b"p" * 32,
         journal_folder=Path("/data/journals"),
         journal_most_mb=200,
     )

@@ -24,7 +24,7 @@ def test_up_ends_when_its_worker_dies(tmp_path: Path, free_port: int) -> None:
         finally:
             command.kill()
     assert command.returncode == 1
-    assert "the worker ended unexpectedly" in said.decode()
+    assert "the worker or the gateway ended unexpectedly" in said.decode()
     assert "Traceback" not in said.decode()
     left = [process for process in psutil.process_iter() if str(tmp_path) in _words(process)]
     _, alive = psutil.wait_procs(left, timeout=PATIENCE)

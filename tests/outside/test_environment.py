@@ -94,6 +94,7 @@ def test_nothing_in_the_environment_changes_what_up_starts(
     lend_jars(home / "kafka")
     known = {name: value for name, value in os.environ.items() if not name.startswith("FUNDWATCH_")}
     ours = {"FUNDWATCH_HOME": str(home), "FUNDWATCH_PORT": str(free_port), "FUNDWATCH_BUS": "kafka"}
+    ours["FUNDWATCH_GATEWAY_PORT"] = os.environ["FUNDWATCH_GATEWAY_PORT"]
     with running(known | _LIBPQ | _PYTHON | _LOCALES | _JAVA | ours, "up"):
         until_ready(free_port)
 

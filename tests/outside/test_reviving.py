@@ -117,14 +117,14 @@ def test_up_starts_a_database_and_a_broker_again_that_are_killed_under_it(
         Popen([sys.executable, "-m", "deploy.commands", "up"], env=os.environ | ours, stderr=output) as command,
     ):
         try:
-            until_read(worker, "fundwatch_partition_owned", 1, many=5)
+            until_read(worker, "fundwatch_partition_owned", 1, many=11)
             for name, find in (("PostgreSQL", _find_postgres), ("Kafka", _find_kafka)):
                 killed = find(home)
                 os.kill(killed, signal.SIGKILL)
                 _until_told(said, f"the embedded {name} died and was started again", command)
                 assert find(home) != killed
                 until_ready(desk)
-                until_read(worker, "fundwatch_partition_owned", 1, many=5)
+                until_read(worker, "fundwatch_partition_owned", 1, many=11)
                 done = fundwatch(home, "lag", "--json", FUNDWATCH_BUS="kafka")
                 assert done.returncode == 0, done.stderr.decode()
             command.send_signal(signal.SIGTERM)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import asyncpg
 
 from casework.rights import Right
-from casework.tokens import Token
+from casework.tokens import Key, Token
 from streams.store.people.users import listed, named
 
 USE_NOTED = timedelta(minutes=1)
@@ -66,6 +66,18 @@ async def use_token(connection: asyncpg.Connection, token_hash: bytes) -> Token 
         USE_NOTED,
     )
     return _token(row)
+
+
+async def find_keys(connection: asyncpg.Connection) -> dict[bytes, Key]:
+    """What hospitals' systems may ask with at this moment, by the hash of the token."""
+    rows = await connection.fetch(
+        """
+        select token_hash, institutions, ends_at from tokens
+        where $1 = any(rights) and institutions is not null and revoked_at is null and ends_at > now()
+        """,
+        Right.ASK,
+    )
+    return {row["token_hash"]: Key(frozenset(row["institutions"]), row["ends_at"]) for row in rows}
 
 
 async def revoke_token(connection: asyncpg.Connection, name: str) -> bool:

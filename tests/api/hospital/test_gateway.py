@@ -4,20 +4,27 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from api.access.bearers import new_token, token_hash
 from api.hospital.dialect import load_dialects
+from api.hospital.example import example_request
 from api.hospital.gateway import Gateway, Limits
+from api.hospital.keys import Keys
 from api.hospital.server import HospitalServer
+from casework.rights import Right
+from casework.tokens import Token
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.claims import Claim
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from rules_lib.wording import LONGEST_REMINDER
+from streams.acts.tokens import give_token, revoke_token
 from streams.bus import Message
 from streams.hosts.service import Service, open_service
 from streams.jobs.reconciling import reconcile
@@ -25,6 +32,7 @@ from streams.jobs.sending_journal import send_unsent
 from streams.journal.journal import Journal, open_journal
 from streams.messages.pseudonyms import Pseudonyms
 from streams.store.events.stored import decompressed
+from streams.store.people.tokens import find_keys
 from streams.store.sessions import Connection, borrowed, open_pool
 from tests.reference.cases import HBA1C, NURSING, at, line, visit
 from tests.streams.replay import VAULT, replay, until_done
@@ -152,6 +160,7 @@ async def test_a_request_sees_what_the_same_process_answered_before(opened: Open
     assert results(await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-11 09:00:00")))) == []
     second = asked("m2", ordered("o2", HBA1C, "2026-03-12 09:00:00"), mdtrt_id="V2")
     (result,) = results(await opened.ask(second))
+    assert "上次 2026-03-11 在本院" in result["vola_cont"]
     assert result["judge_result_detail_dtos"][0]["rx_id"] == "o2"
 
 
@@ -163,6 +172,25 @@ async def test_a_request_sees_what_another_process_answered(opened: Open, rule_s
         another = Open(gateway, opened.service, journal)
         (result,) = results(await another.ask(asked("m2", ordered("o2", HBA1C, "2026-03-12 09:00:00"), mdtrt_id="V2")))
     assert result["rule_id"] == "FW10000003"
+
+
+@pytest.mark.parametrize("infno", ["3101", "3102"])
+async def test_the_example_has_something_to_say(opened: Open, infno: str) -> None:
+    (result,) = results(await opened.ask(example_request(infno, NOW)))
+    assert result["rule_id"] == "FW10000003"
+
+
+async def test_of_one_who_has_several_encounters_and_of_several_patients_each_is_judged(opened: Open) -> None:
+    """A message may hold every visit of a patient, and other patients."""
+    message = asked("m1", ordered("o1", HBA1C, "2026-03-11 09:00:00"))
+    (first,) = message["input"]["data"]["patient_dtos"]
+    (visit_,) = first["fsi_encounter_dtos"]
+    again = visit_ | {"mdtrt_id": "V2", "fsi_order_dtos": [ordered("o2", HBA1C, "2026-03-12 09:00:00")]}
+    other = first | {"patn_id": "510000000000000002", "fsi_encounter_dtos": [again | {"mdtrt_id": "W1"}]}
+    message["input"]["data"]["patient_dtos"] = [first | {"fsi_encounter_dtos": [visit_, again]}, other]
+    (result,) = results(await opened.ask(message))
+    assert (result["patn_id"], result["mdtrt_id"]) == (PATIENT, "V2")
+    assert opened.journal.state.records == 3
 
 
 # --- once and again
@@ -310,9 +338,9 @@ async def test_whatever_comes_is_answered_in_form_and_kept(opened: Open, body: b
 
 async def test_nobody_speaks_for_another_nor_under_another_number(opened: Open) -> None:
     message = asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00"))
-    assert "fixmedins_code" in (await opened.ask(message, institution="H42010000009"))["err_msg"]
+    assert "fixmedins_code" in (await opened.ask(message, speaks_for={"H42010000009"}))["err_msg"]
     assert "infno" in (await opened.ask(message, infno="3102"))["err_msg"]
-    assert (await opened.ask(message, infno="3101", institution="H42010000001"))["infcode"] == 0
+    assert (await opened.ask(message, infno="3101", speaks_for={"H42010000001"}))["infcode"] == 0
 
 
 async def test_answers_are_forgotten_after_a_while_and_when_they_are_too_many(opened: Open) -> None:
@@ -348,7 +376,9 @@ async def test_each_dialects_good_message_is_answered(opened: Open, name: str) -
 # --- the server
 
 
-async def call(server: HospitalServer, method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, Any]]:
+async def call(
+    server: HospitalServer, method: str, path: str, body: bytes = b"", key: str = ""
+) -> tuple[int, dict[str, Any]]:
     """One request to an ASGI application."""
     sent: list[Any] = []
     parts = [{"type": "http.request", "body": body, "more_body": False}]
@@ -359,13 +389,14 @@ async def call(server: HospitalServer, method: str, path: str, body: bytes = b""
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await server({"type": "http", "method": method, "path": path, "headers": []}, receive, send)
+    headers = [(b"authorization", f"Bearer {key}".encode())] if key else []
+    await server({"type": "http", "method": method, "path": path, "headers": headers}, receive, send)
     return sent[0]["status"], json.loads(sent[1]["body"])
 
 
 async def test_addresses_methods_and_health(opened: Open) -> None:
     ready = True
-    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, lambda: ready)
+    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, Keys(needed=False), lambda: ready)
     body = body_of(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
     assert (await call(server, "POST", "/3101", body))[1]["infcode"] == 0
     assert (await call(server, "GET", "/3101"))[0] == 405
@@ -379,8 +410,36 @@ async def test_addresses_methods_and_health(opened: Open) -> None:
     assert (await call(server, "GET", "/health/live"))[0] == 200
 
 
+async def test_who_shows_no_key_is_told_so_and_a_key_speaks_for_its_own_institution_alone(opened: Open) -> None:
+    keys = Keys(needed=True)
+    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, keys, lambda: True)
+    body = body_of(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
+    ends_at = datetime.now(UTC) + timedelta(days=1)
+    own, others, ended = new_token(), new_token(), new_token()
+    async with opened.store() as connection:
+        for name, secret, places, until in (
+            ("own", own, {"H42010000001"}, ends_at),
+            ("others", others, {"H42010000002"}, ends_at),
+        ):
+            token = Token(name, frozenset({Right.ASK}), until, "test", institutions=frozenset(places))
+            assert await give_token(connection, token, token_hash(secret))
+        reader = Token("reader", frozenset({Right.SEE}), ends_at, "test", institutions=frozenset({"H42010000001"}))
+        assert await give_token(connection, reader, token_hash(ended))
+        keys.know(await find_keys(connection))
+    for key in ("", "fundwatch_none", ended):
+        status, answer = await call(server, "POST", "/3101", body, key)
+        assert (status, answer["infcode"], "密钥" in answer["err_msg"]) == (401, -1, True)
+    assert opened.journal.state.records == 0
+    assert (await call(server, "POST", "/3101", body, others))[1]["err_msg"].startswith("fixmedins_code")
+    assert (await call(server, "POST", "/3101", body, own))[1]["infcode"] == 0
+    async with opened.store() as connection:
+        await revoke_token(connection, "own", "test")
+        keys.know(await find_keys(connection))
+    assert (await call(server, "POST", "/3101", body, own))[0] == 401
+
+
 async def test_a_message_that_is_too_long_is_refused_in_form(opened: Open) -> None:
-    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, lambda: True)
+    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, Keys(needed=False), lambda: True)
     status, answer = await call(server, "POST", "/3101", b" " * (2 * 1024 * 1024 + 1))
     assert (status, answer["infcode"], "过长" in answer["err_msg"]) == (200, -1, True)
 
