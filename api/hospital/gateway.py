@@ -13,7 +13,7 @@ from base64 import b32encode
 from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -30,7 +30,7 @@ from knowledge_base.events.prescriptions import Advice, NotAsked
 from rules_lib.rule import Phase
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message
-from streams.handlers.asking import ask
+from streams.handlers.asking import ask, find_advices
 from streams.messages.codec import encode_event
 from streams.messages.identifiers import with_trimmed
 from streams.messages.pseudonyms import Pseudonyms
@@ -69,12 +69,13 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """A message as it came, and what it says."""
+    """A message as it came, and what it says; ``due`` is when it has to be answered, by the loop's clock."""
 
     body: bytes
     dialect: Dialect
     checked: Checked
     received_at: datetime
+    due: float
 
     @property
     def values(self) -> Mapping[str, Any]:
@@ -94,11 +95,23 @@ class Said(msgspec.Struct, frozen=True):
         return envelope(self.dialect, self.values.get("mdtrtarea_admvs"), self.received_at, now, **said)
 
 
+Outcome = Literal["judged", "not judged", "taken", "refused", "not kept", "failed"]
+"""What became of a message: judged or not judged in time, taken without being judged, refused for what it says, or not
+kept, or failed, in both of which cases it is to be sent again."""
+
+KEPT: frozenset[Outcome] = frozenset({"judged", "not judged", "taken"})
+"""Outcomes whose answer is the one that the same message gets again."""
+
+
 class Answered(msgspec.Struct, frozen=True):
-    """An answer, and whether it is the one that the same message gets again."""
+    """An answer, and what became of the message."""
 
     body: bytes
-    is_kept: bool = False
+    outcome: Outcome
+
+
+Watch = Callable[[str, str, float], None]
+"""Who is told of each answer: number of the message, outcome (``again`` for one that was given before), seconds."""
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -121,6 +134,7 @@ class Gateway:
         vault: Vault,
         limits: Limits,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        watch: Watch = lambda infno, outcome, seconds: None,
     ):
         self.pool = pool
         self.journal = journal
@@ -128,6 +142,7 @@ class Gateway:
         self.vault = vault
         self.limits = limits
         self.now = now
+        self.watch = watch
         self.book: Book = book_of(rule_set, {})
         self._answers: Mapping[str, Callable[[Said, bytes], Coroutine[Any, Any, Answered]]] = {
             "3101": self._analyse,
@@ -151,19 +166,32 @@ class Gateway:
         ``infno`` is what its address says that it is. ``speaks_for`` are the institutions whose key it came with, where
         one is needed: nobody speaks for another.
         """
-        message = Said(body, dialect, check_message(body, dialect), self.now())
-        if message.checked.faults:
-            return await self._refuse(message, message.checked.faults)
-        if infno not in (None, message.infno):
-            return await self._refuse(message, (OTHER_ADDRESS,))
-        sender = message.values["fixmedins_code"]
-        if speaks_for is not None and sender not in speaks_for:
-            return await self._refuse(message, (OTHER_SENDER,))
+        began = asyncio.get_running_loop().time()
+        message = Said(body, dialect, check_message(body, dialect), self.now(), began + self.limits.budget)
+        answered, is_again = await self._answer_once(message, infno, speaks_for)
+        seconds = asyncio.get_running_loop().time() - began
+        self.watch(
+            message.infno if message.infno in self._answers else "?", "again" if is_again else answered.outcome, seconds
+        )
+        return answered.body
+
+    async def _answer_once(
+        self, message: Said, infno: str | None, speaks_for: Collection[str] | None
+    ) -> tuple[Answered, bool]:
+        """The answer to a message, and whether it was given, or is being worked out, for the same one before."""
+        faults: Sequence[Fault] = message.checked.faults
+        if not faults and infno not in (None, message.infno):
+            faults = (OTHER_ADDRESS,)
+        if not faults and speaks_for is not None and message.sender not in speaks_for:
+            faults = (OTHER_SENDER,)
+        if faults:
+            return await self._refuse(message, faults), False
         self._forget()
-        key, fingerprint = (sender, message.values["msgid"]), self.pseudonyms.fingerprint(body)
+        key, fingerprint = (message.sender, message.values["msgid"]), self.pseudonyms.fingerprint(message.body)
         known = self._known.get(key)
+        is_again = known is not None
         if known is not None and known.fingerprint != fingerprint:
-            return await self._refuse(message, (OTHER_BODY,))
+            return await self._refuse(message, (OTHER_BODY,)), False
         if known is None:
             working = asyncio.ensure_future(self._answers[message.infno](message, fingerprint))
             known = self._known[key] = Known(fingerprint, working, asyncio.get_running_loop().time())
@@ -171,52 +199,68 @@ class Gateway:
             answered = await asyncio.shield(known.answer)
         except Exception:
             logger.exception("a message of kind %s is not answered", message.infno)
-            answered = Answered(message.answer(self.now(), err_msg=FAILED))
-        if not answered.is_kept and self._known.get(key) is known:
+            answered = Answered(message.answer(self.now(), err_msg=FAILED), "failed")
+        if answered.outcome not in KEPT and self._known.get(key) is known:
             del self._known[key]
-        return answered.body
+        return answered, is_again
 
-    async def _analyse(self, message: "Said", fingerprint: bytes) -> "Answered":
+    async def _analyse(self, message: Said, fingerprint: bytes) -> Answered:
         """3101, 3102: what the rules say of orders."""
         requests = requests_of(message.values, message.received_at, self.pseudonyms)
         if not requests:
-            return Answered(await self._refuse(message, (NO_AREA,)))
+            return await self._refuse(message, (NO_AREA,))
         requests = [replace(of, prescription=with_trimmed(of.prescription)) for of in requests]
         code, book = b32encode(secrets.token_bytes(_CODE_BYTES)).decode(), self.book
-        advices = await self._advise(requests, code, book)
+        advices = await self._advise(message, requests, code, book)
+        if advices[0].fingerprint:
+            return await self._answer_again(message, requests, advices, fingerprint)
         advices = [replace(of, fingerprint=fingerprint.hex()) for of in advices]
         kept = [replace(of.prescription, advice=advice) for of, advice in zip(requests, advices, strict=True)]
-        if not await self._keep(PRESCRIPTIONS, [(f"{of.area}/{of.patient}", of) for of in kept]):
-            return Answered(message.answer(self.now(), err_msg=NOT_KEPT))
+        if not await self._keep(message, PRESCRIPTIONS, [(f"{of.area}/{of.patient}", of) for of in kept]):
+            return self._not_kept(message)
         now = asyncio.get_running_loop().time()
         for of in kept:
             self._remember((of.area, of.patient), now, prescription_digest(of))
-        task_id = message.values["input"]["data"]["task_id"]
-        output = analysis(requests, advices, book, task_id)
-        return Answered(message.answer(self.now(), output=output), True)
+        return self._said(message, requests, advices)
 
-    async def _take_replies(self, message: "Said", fingerprint: bytes) -> "Answered":
+    async def _answer_again(
+        self, message: Said, requests: Sequence[Request], advices: Sequence[Advice], fingerprint: bytes
+    ) -> Answered:
+        """What the store says that was answered to a message of this number, if it was this one."""
+        if {of.fingerprint for of in advices} != {fingerprint.hex()}:
+            return await self._refuse(message, (OTHER_BODY,))
+        return self._said(message, requests, advices)
+
+    def _said(self, message: Said, requests: Sequence[Request], advices: Sequence[Advice]) -> Answered:
+        output = analysis(requests, advices, self.book, message.values["input"]["data"]["task_id"])
+        outcome: Outcome = "judged" if advices[0].rule_set is not None else "not judged"
+        return Answered(message.answer(self.now(), output=output), outcome)
+
+    async def _take_replies(self, message: Said, fingerprint: bytes) -> Answered:
         """3103: what was done about warnings."""
         replies = replies_of(message.values, message.received_at, self.vault)
-        if not await self._keep(REPLIES, [(of.warning_id, of) for of in replies]):
-            return Answered(message.answer(self.now(), err_msg=NOT_KEPT))
-        return Answered(message.answer(self.now()), True)
+        if not await self._keep(message, REPLIES, [(of.warning_id, of) for of in replies]):
+            return self._not_kept(message)
+        return Answered(message.answer(self.now()), "taken")
 
-    async def _sign_in(self, message: "Said", fingerprint: bytes) -> "Answered":
+    async def _sign_in(self, message: Said, fingerprint: bytes) -> Answered:
         """9001: a number of the session, which requests may carry along."""
         output = {"signinoutb": {"sign_time": written_instant(message.received_at), "sign_no": secrets.token_hex(15)}}
-        return Answered(message.answer(self.now(), output=output), True)
+        return Answered(message.answer(self.now(), output=output), "taken")
 
-    async def _sign_out(self, message: "Said", fingerprint: bytes) -> "Answered":
+    async def _sign_out(self, message: Said, fingerprint: bytes) -> Answered:
         """9002."""
         output = {"signoutoutb": {"sign_time": written_instant(message.received_at)}}
-        return Answered(message.answer(self.now(), output=output), True)
+        return Answered(message.answer(self.now(), output=output), "taken")
 
-    async def _advise(self, requests: Sequence[Request], code: str, book: Book) -> list[Advice]:
-        """What is said of each encounter; without what the rules say where that takes too long or fails."""
+    async def _advise(self, message: Said, requests: Sequence[Request], code: str, book: Book) -> list[Advice]:
+        """What is said of each encounter, or was once (then with its fingerprint).
+
+        Without what the rules say where that takes too long or fails.
+        """
         phase = requests[0].prescription.phase
         try:
-            async with asyncio.timeout(self.limits.budget * self.limits.judged_within):
+            async with asyncio.timeout_at(message.due - self.limits.budget * (1 - self.limits.judged_within)):
                 return await self._judge(requests, code, book, phase)
         except TimeoutError:
             reason = OUT_OF_TIME
@@ -235,6 +279,9 @@ class Gateway:
             of_patients[request.prescription.area, request.prescription.patient].append(place)
         advices: dict[int, Advice] = {}
         async with borrowed(self.pool) as connection:
+            before = await find_advices(connection, [request.prescription for request in requests])
+            if before:
+                return before
             for (area, patient), places in of_patients.items():
                 asked = [requests[place].prescription for place in places]
                 remembered = [digest for _, digest in self._recent.get((area, patient), ())]
@@ -247,26 +294,30 @@ class Gateway:
                     advices[place] = Advice(code, self.now(), "", book.rule_set.hash, judged.as_of, own)
         return [advices[place] for place in range(len(requests))]
 
-    async def _keep(self, topic: str, events: Sequence[tuple[str, Event]]) -> bool:
+    async def _keep(self, message: Said, topic: str, events: Sequence[tuple[str, Event]]) -> bool:
         """Makes events durable, each under its key; false where that cannot be done in time."""
         messages = [Message(key.encode(), encode_event(of), f"gateway {of.sender}") for key, of in events]
-        return await self._append(topic, messages)
+        return await self._append(message, topic, messages)
 
-    async def _append(self, topic: str, messages: Sequence[Message]) -> bool:
+    async def _append(self, message: Said, topic: str, messages: Sequence[Message]) -> bool:
         try:
-            async with asyncio.timeout(self.limits.budget):
+            async with asyncio.timeout_at(message.due):
                 await self.journal.append(topic, messages)
         except (OSError, TimeoutError) as error:
             logger.warning("nothing is kept at this moment: %s", type(error).__name__)
             return False
         return True
 
-    async def _refuse(self, message: "Said", faults: Sequence[Fault]) -> bytes:
+    async def _refuse(self, message: Said, faults: Sequence[Fault]) -> Answered:
         """Refuses a message, which lands in dead letters with its bytes."""
         reasons = [f"{of.path or 'message'}: {of.rule}" for of in faults]
         refusal = Message(KEY, encode_refusal(reasons, message.body, self.vault), f"gateway {message.sender}")
-        is_kept = await self._append(PRESCRIPTIONS, [refusal])
-        return message.answer(self.now(), err_msg=error_words(tuple(faults)) if is_kept else NOT_KEPT)
+        if not await self._append(message, PRESCRIPTIONS, [refusal]):
+            return self._not_kept(message)
+        return Answered(message.answer(self.now(), err_msg=error_words(tuple(faults))), "refused")
+
+    def _not_kept(self, message: Said) -> Answered:
+        return Answered(message.answer(self.now(), err_msg=NOT_KEPT), "not kept")
 
     def _remember(self, patient: tuple[str, str], now: float, digest: PrescriptionDigest) -> None:
         of = self._recent.pop(patient, [])

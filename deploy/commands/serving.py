@@ -22,7 +22,7 @@ from api.hospital.server import HospitalServer
 from api.operation.metrics import create_metrics_app, metrics_router
 from deploy.commands.output import Failure, note
 from deploy.settings import Settings, load_pseudonym_key
-from streams.hosts.metrics import journal_watch, show_disk, show_journal
+from streams.hosts.metrics import count_answer, journal_watch, show_disk, show_journal
 from streams.hosts.service import Service
 from streams.jobs.sending_journal import run_sending_journal
 from streams.jobs.spelling import spell_institutions
@@ -105,7 +105,8 @@ async def gateway_of(settings: Settings, service: Service, journal: Keeper, budg
     async with borrowed(service.pool) as connection:
         rule_set = await service.rule_sets.in_force(connection)
         names = await find_all_names(connection)
-    gateway = Gateway(service.pool, rule_set, journal, pseudonyms, service.vault, Limits(budget=budget))
+    limits = Limits(budget=budget)
+    gateway = Gateway(service.pool, rule_set, journal, pseudonyms, service.vault, limits, watch=count_answer)
     gateway.judge_by(rule_set, names)
     return gateway
 

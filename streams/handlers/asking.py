@@ -14,10 +14,12 @@ from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.digests.details import ClaimDetails
 from knowledge_base.digests.head import Digest
 from knowledge_base.digests.prescriptions import PrescriptionDigest
+from knowledge_base.events.prescriptions import Advice, Prescription
 from rules_lib.asking import Known, Said, judge_orders
 from rules_lib.histories.orders import COUNTED_FOR, REACH, OrderIds
 from rules_lib.rules_of import RulesOf
 from streams.handlers.reading import Asked, find_with
+from streams.messages.codec import decode_stored
 from streams.store.events import prescriptions, stored
 from streams.store.events.histories import Remembered, key_of
 from streams.store.sessions import Connection
@@ -75,6 +77,22 @@ async def _find_requests(
     if first < since:
         found = await prescriptions.read_requests(connection, area, asked[0].patient, first)
     return {of.event_id: of for of in found.values()}, found
+
+
+async def find_advices(connection: Connection, asked: Sequence[Prescription]) -> list[Advice]:
+    """What was answered to a request of this name before, encounter by encounter; nothing where it is not stored whole.
+
+    A request that was answered by this process or another is known once the bus and a worker have passed it on.
+    """
+    by_area: dict[str, list[str]] = {}
+    for of in asked:
+        by_area.setdefault(of.area, []).append(of.event_id)
+    bodies: dict[str, bytes] = {}
+    for area, event_ids in by_area.items():
+        bodies |= await stored.load_bodies(connection, area, event_ids)
+    events = [decode_stored(bodies[of.event_id]) for of in asked if of.event_id in bodies]
+    advices = [of.advice for of in events if isinstance(of, Prescription) and of.advice is not None]
+    return advices if len(advices) == len(asked) else []
 
 
 def _counting(found: Mapping[int, PrescriptionDigest], today: Day) -> list[PrescriptionDigest]:

@@ -24,6 +24,7 @@ REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_ANSWERED_SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1, 2.5, 10)
 _SYNC_SECONDS = (0.0005, 0.001, 0.0025, *_SECONDS)
 _SIZES = (1, 5, 10, 50, 100, 250, 500, 1000, 2000)
 
@@ -54,6 +55,17 @@ _FENCED = _counter("fenced_total", "Batches given up because another worker had 
 
 _SUSPENDED = _gauge(
     "suspended_rules", "Rules in force that this program cannot load; always 1.", "rule", "file", "field"
+)
+
+# --- of hospitals' messages, where this process answers any
+
+_ANSWERS = _counter("answers_total", "Hospitals' messages by what became of them.", "infno", "outcome")
+_ANSWER_SECONDS = Histogram(
+    "fundwatch_answer_seconds",
+    "Seconds until a hospital was answered.",
+    ("infno",),
+    buckets=_ANSWERED_SECONDS,
+    registry=REGISTRY,
 )
 
 # --- of this process's journal, where it has one
@@ -131,6 +143,12 @@ def show_suspended(rule_set: RuleSet) -> None:
     _SUSPENDED.clear()
     for rule in rule_set.suspended:
         _SUSPENDED.labels(rule.id, f"{rule.topic}/{rule.file}", rule.place).set(1)
+
+
+def count_answer(infno: str, outcome: str, seconds: float) -> None:
+    """A hospital's message that was answered; one that cannot be read has no number."""
+    _ANSWERS.labels(infno, outcome).inc()
+    _ANSWER_SECONDS.labels(infno).observe(seconds)
 
 
 def journal_watch() -> Watch:

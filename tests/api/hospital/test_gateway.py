@@ -214,6 +214,26 @@ async def test_the_same_message_gets_the_same_answer_and_another_body_is_refused
     assert (account.received, account.lost) == (2, 0)
 
 
+async def test_another_process_gives_the_same_answer_and_refuses_another_body(
+    opened: Open, rule_set: RuleSet, tmp_path: Path
+) -> None:
+    two = ordered("o1", NURSING, "2026-03-12 08:00:00"), ordered("o2", NURSING, "2026-03-12 09:00:00")
+    message = asked("m1", *two)
+    first = await opened.ask(message)
+    await opened.take_in()
+    async with open_journal(tmp_path / "another") as journal:
+        gateway = Gateway(opened.service.pool, rule_set, journal, PSEUDONYMS, VAULT, PATIENTLY, lambda: NOW)
+        another = Open(gateway, opened.service, journal)
+        assert (await another.ask(message))["output"] == first["output"]
+        assert journal.state.records == 0
+        other = await another.ask({**message, "opter_name": "另一人"})
+        assert (other["infcode"], "msgid" in other["err_msg"]) == (-1, True)
+        again = Gateway(opened.service.pool, rule_set, journal, PSEUDONYMS, VAULT, PATIENTLY, lambda: NOW)
+        other = await Open(again, opened.service, journal).ask({**message, "opter_name": "另一人"})
+        assert (other["infcode"], "msgid" in other["err_msg"]) == (-1, True)
+        assert journal.state.records == 2
+
+
 async def test_asked_at_once_by_many_it_is_answered_once(opened: Open) -> None:
     body = body_of(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
     answers = await asyncio.gather(*[opened.gateway.answer(body, NATIONAL_DIALECT) for _ in range(20)])
