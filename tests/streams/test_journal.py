@@ -375,14 +375,19 @@ async def test_damage_that_comes_while_the_process_lives_is_told_and_the_rest_is
     assert await left_in(folder) == []
 
 
-async def test_a_message_that_holds_what_looks_like_a_record_is_none_behind_damage(folder: Path) -> None:
+async def test_a_message_that_holds_a_record_of_another_segment_is_no_record_behind_damage(
+    folder: Path, tmp_path: Path
+) -> None:
+    async with open_journal(tmp_path / "other") as other:
+        await other.append(TOPIC, messages(*range(9)))
+    inside = segments(tmp_path / "other")[0].read_bytes()
     async with open_journal(folder) as journal:
         await journal.append(TOPIC, messages(0))
-        inside = segments(folder)[0].read_bytes()
-        await journal.append(TOPIC, [Message(b"k", inside[8:] * 3, "s"), *messages(2)])
+        start = segments(folder)[0].stat().st_size
+        await journal.append(TOPIC, [Message(b"k", inside, "s"), *messages(2)])
     (path,) = segments(folder)
     data = bytearray(path.read_bytes())
-    data[len(inside) + 12] ^= 1
+    data[start + 12] ^= 1
     path.write_bytes(data)
     assert await left_in(folder) == messages(0, 2)
 
