@@ -64,7 +64,8 @@ def send(folder: Folder, json: Json = False) -> None:
 
     Example: fundwatch journal send /mnt/lost/gateway
     """
-    sent, state = run(_send(_checked(folder)))
+    sent = run(_send(_checked(folder)))
+    state = look_into(folder)
     if json:
         print_json({**_told(folder, state), "sent": sent})
     else:
@@ -76,12 +77,12 @@ def send(folder: Folder, json: Json = False) -> None:
         )
 
 
-async def _send(folder: Path) -> tuple[int, JournalState]:
+async def _send(folder: Path) -> int:
     async with open_journal(folder) as journal, Opened() as service:
         stop_on_signals(service.stop)
         sent = await _send_all(journal, service)
         end_if_stopped(service)
-        return sent, journal.state
+        return sent
 
 
 async def _send_all(journal: Journal, service: Service) -> int:

@@ -8,9 +8,8 @@ the end, in the middle of a sending: then nobody knows whether it has them.
 import asyncio
 import logging
 from contextlib import suppress
-from itertools import groupby
 
-from streams.bus import Bus
+from streams.bus import Bus, Message
 from streams.buses.endings import finished
 from streams.journal.journal import Journal
 from streams.store.sessions import passing_errors
@@ -26,14 +25,19 @@ _LAST_SECONDS = 4.0
 async def send_unsent(journal: Journal, bus: Bus) -> int:
     """Sends the first records that are not sent, up to 500, marks them, and returns how many there were.
 
-    Records that follow each other and go to one topic go together. What the bus raises is raised, and what was
-    acknowledged before stays marked.
+    Those of a topic go together, in their order. What the bus raises is raised, and topics that it had acknowledged
+    before stay marked.
     """
     kept = await journal.unsent(_MOST)
-    for topic, run in groupby(kept, key=lambda of: of.topic):
-        together = list(run)
-        await bus.send(topic, [of.message for of in together])
-        await journal.sent_up_to(together[-1].position)
+    if not kept:
+        return 0
+    by_topic: dict[str, list[Message]] = {}
+    for of in kept:
+        by_topic.setdefault(of.topic, []).append(of.message)
+    for topic, messages in by_topic.items():
+        await bus.send(topic, messages)
+        await journal.sent_up_to(kept[-1].position, topic)
+    await journal.sent_up_to(kept[-1].position)
     return len(kept)
 
 

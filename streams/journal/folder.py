@@ -1,7 +1,7 @@
 """The folder of a journal: its lock, its segments as they lie there, the mark up to where they are sent.
 
     lock                            held by the process whose journal this is
-    sent                            the position of the first record that is not sent
+    sent                            up to which position everything is sent
     000000000007-0000000000001234-0123456789abcdef.records
                                     a segment: its number, the position of its first record, its mark (records.py)
     damaged/                        segments with damage, kept aside once what was whole in them is sent
@@ -31,9 +31,8 @@ from streams.journal.records import MARK_BYTES, Frame, find_frames, instant_of
 logger = logging.getLogger("fundwatch.journal")
 
 _NAME = re.compile(r"([0-9]{12})-([0-9]{16})-([0-9a-f]{16})\.records")
-_SENT = Struct(">QI")
-_POSITION = Struct(">Q")
-_CRC = Struct(">I")
+_SENT = Struct(">II")
+"""Length and CRC-32 of what follows, in MessagePack."""
 _TRIES = 5
 _PAUSE = 0.05
 """Seconds between them: somebody who only looks whether a folder is held has its lock for a moment."""
@@ -73,9 +72,28 @@ class Segment(msgspec.Struct):
         logger.error("%s is damaged: %s", self.path, says)
 
 
+class Sent(msgspec.Struct, frozen=True):
+    """What is sent: every record below the position ``next``, and of a topic in ``ahead`` those below its position."""
+
+    next: int = 0
+    ahead: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def includes(self, position: int, topic: str) -> bool:
+        """Whether a record is sent."""
+        return position < max(self.next, self.ahead.get(topic, 0))
+
+    def up_to(self, next: int, topic: str | None) -> "Sent":
+        """The same with the records below a position, all of them or those of a topic."""
+        if topic is not None:
+            return Sent(self.next, {**self.ahead, topic: next})
+        next = max(self.next, next)
+        return Sent(next, {name: at for name, at in self.ahead.items() if at > next})
+
+
 class JournalState(msgspec.Struct, frozen=True):
     """What a journal holds: records and bytes that are not sent, when the oldest of them was appended (UTC).
 
+    Records of a topic that are sent while others before them are not count until these are sent too.
     ``damaged`` segments hold or held damage, in which ``missing`` records are known to have been and may be more.
     ``is_held`` says whether a living process has the folder.
     """
@@ -83,7 +101,6 @@ class JournalState(msgspec.Struct, frozen=True):
     records: int
     size: int
     oldest_at: datetime | None
-    next: int
     damaged: int
     missing: int
     is_held: bool
@@ -107,18 +124,16 @@ def find_journals(parent: Path) -> list[Path]:
 
 def look_into(folder: Path) -> JournalState:
     """What a journal holds, whoever has it; nothing is changed."""
-    sent = load_sent(folder)
-    return state_of(folder, load_segments(folder, sent), sent, is_held(folder))
+    return state_of(folder, load_segments(folder, load_sent(folder).next), is_held(folder))
 
 
-def state_of(folder: Path, segments: list[Segment], sent: int, is_held: bool) -> JournalState:
+def state_of(folder: Path, segments: list[Segment], is_held: bool) -> JournalState:
     """The state of a journal with these segments."""
     waiting = [segment for segment in segments if segment.records]
     return JournalState(
         records=sum(segment.records for segment in waiting),
         size=sum(segment.size for segment in waiting),
         oldest_at=instant_of(waiting[0].oldest) if waiting else None,
-        next=max(sent, segments[-1].next) if segments else sent,
         damaged=sum(segment.is_damaged for segment in segments) + len(list((folder / "damaged").glob("*.records"))),
         missing=sum(segment.missing for segment in segments),
         is_held=is_held,
@@ -209,24 +224,25 @@ def _count(segment: Segment, frame: Frame, sent: int) -> None:
 # --- the mark up to where everything is sent
 
 
-def load_sent(folder: Path) -> int:
-    """The position of the first record that is not sent; 0 where that is not known, so that all are sent again."""
+def load_sent(folder: Path) -> Sent:
+    """What is sent; nothing where that is not known, so that all is sent again."""
     with suppress(FileNotFoundError):
         data = (folder / "sent").read_bytes()
-        if len(data) == _SENT.size:
-            position, crc = _SENT.unpack(data)
-            if crc == crc32(data[: _POSITION.size]):
-                return int(position)
+        if len(data) >= _SENT.size:
+            length, crc = _SENT.unpack_from(data)
+            body = data[_SENT.size : _SENT.size + length]
+            if crc == crc32(body):
+                return msgspec.msgpack.decode(body, type=Sent)
         logger.error("%s/sent is damaged: what was sent before may be sent again", folder)
-    return 0
+    return Sent()
 
 
-def save_sent(folder: Path, position: int) -> None:
-    """Keeps that position: over the death of this process for sure, over that of the machine mostly."""
-    data = _POSITION.pack(position)
+def save_sent(folder: Path, sent: Sent) -> None:
+    """Keeps what is sent: over the death of this process for sure, over that of the machine mostly."""
+    body = msgspec.msgpack.encode(sent)
     descriptor = os.open(folder / "sent", os.O_WRONLY | os.O_CREAT, 0o600)
     try:
-        os.pwrite(descriptor, data + _CRC.pack(crc32(data)), 0)
+        os.pwrite(descriptor, _SENT.pack(len(body), crc32(body)) + body, 0)
     finally:
         os.close(descriptor)
 

@@ -21,6 +21,7 @@ from streams.journal import JournalError, JournalFailed, JournalFull
 from streams.journal.folder import (
     JournalState,
     Segment,
+    Sent,
     cut_torn,
     load_segments,
     load_sent,
@@ -89,7 +90,7 @@ class _Loaded(msgspec.Struct, frozen=True):
 class Journal:
     """An open journal; made by ``open_journal``. One task sends; any number may append."""
 
-    def __init__(self, folder: Path, segments: list[Segment], sent: int, limits: Limits, watch: Watch):
+    def __init__(self, folder: Path, segments: list[Segment], sent: Sent, limits: Limits, watch: Watch):
         newest = segments[-1] if segments else None
         self.folder = folder
         self.limits = limits
@@ -99,12 +100,12 @@ class Journal:
         self._segments = segments
         self._sent = sent
         self._loaded: _Loaded | None = None
-        self._given = sent
+        self._given = sent.next
         self._waiting: list[_Append] = []
         self._waiting_bytes = 0
         self._writing: asyncio.Task[None] | None = None
         self._is_closed = False
-        position = sent if newest is None else max(sent, newest.next)
+        position = sent.next if newest is None else max(sent.next, newest.next)
         self._writer = Writer(folder, newest.number if newest else 0, position, limits.segment_bytes)
         self._thread = ThreadPoolExecutor(1, "journal")
         if any(segment.records for segment in segments):
@@ -113,7 +114,7 @@ class Journal:
     @property
     def state(self) -> JournalState:
         """What the journal holds now that is not sent, what is being written left out."""
-        return state_of(self.folder, self._segments, self._sent, is_held=True)
+        return state_of(self.folder, self._segments, is_held=True)
 
     # --- appending
 
@@ -214,15 +215,25 @@ class Journal:
 
         Empty where there are none. Raises ``OSError`` where the disk cannot be read.
         """
+        while True:
+            kept = await self._first(most)
+            if not kept:
+                self.arrived.clear()
+                return []
+            self._given = max(self._given, kept[-1].position + 1)
+            left = [of for of in kept if not self._sent.includes(of.position, of.topic)]
+            if left:
+                return left
+            await self.sent_up_to(kept[-1].position)
+
+    async def _first(self, most: int) -> list[Kept]:
+        """The first records from the mark on, whether their topic is ahead of it or not."""
         while self._loaded is None or not self._loaded.frames:
             segment = next((segment for segment in self._segments if segment.records), None)
             if segment is None:
-                self.arrived.clear()
                 return []
             await self._load(segment)
-        kept = [decode_frame(frame, self._loaded.data) for frame in islice(self._loaded.frames, most)]
-        self._given = max(self._given, kept[-1].position + 1)
-        return kept
+        return [decode_frame(frame, self._loaded.data) for frame in islice(self._loaded.frames, most)]
 
     async def _load(self, segment: Segment) -> None:
         """Reads what is not sent of a segment. What was whole before and is not any more is told as damage."""
@@ -238,22 +249,27 @@ class Journal:
             segment.size -= size - sum(frame.end - frame.start for frame in frames)
             segment.read += 0 if frames else len(data)
 
-    async def sent_up_to(self, position: int) -> None:
-        """Says that the records up to this one, and it too, are sent; segments all of which is sent are removed.
+    async def sent_up_to(self, position: int, topic: str | None = None) -> None:
+        """Says that the records up to this one, and it too, are sent: all of them, or those of a topic.
 
-        Raises ``ValueError`` where it was not given out by ``unsent``.
+        Segments all of which is sent are removed. Raises ``ValueError`` where it was not given out by ``unsent``.
         """
         if position >= self._given or self._loaded is None:
             raise ValueError(f"position {position} was not given out to be sent")
-        frames, segment = self._loaded.frames, self._loaded.segment
+        self._sent = self._sent.up_to(position + 1, topic)
+        if topic is None:
+            self._advance(self._loaded, position)
+        await self._put_away()
+
+    def _advance(self, loaded: _Loaded, position: int) -> None:
+        """Takes the records up to this one, and it too, out of what is not sent."""
+        frames, segment = loaded.frames, loaded.segment
         while frames and frames[0].position <= position:
             frame = frames.popleft()
-            segment.read = self._loaded.start + frame.end
+            segment.read = loaded.start + frame.end
             segment.records -= 1
             segment.size -= frame.end - frame.start
             segment.oldest = frames[0].at if frames else frame.at
-        self._sent = max(self._sent, position + 1)
-        await self._put_away()
 
     async def _put_away(self) -> None:
         """Keeps the mark up to where everything is sent, and takes away the first segments, all of which is.
@@ -293,17 +309,17 @@ async def open_journal(
         yield journal
 
 
-def _take_over(folder: Path) -> tuple[int, list[Segment]]:
+def _take_over(folder: Path) -> tuple[Sent, list[Segment]]:
     """What an earlier process left, made to last."""
     sent = load_sent(folder)
-    segments = load_segments(folder, sent)
+    segments = load_segments(folder, sent.next)
     for segment in segments:
         cut_torn(segment)
     _put_away(folder, sent, [])  # while there is room for the file that keeps the mark
     return sent, segments
 
 
-def _put_away(folder: Path, sent: int, segments: list[Segment]) -> None:
+def _put_away(folder: Path, sent: Sent, segments: list[Segment]) -> None:
     """What fails here is said and costs no record: one that is sent may be sent again after the next start."""
     try:
         save_sent(folder, sent)

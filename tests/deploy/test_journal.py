@@ -88,7 +88,7 @@ def test_what_a_killed_process_left_is_sent_once_and_a_living_one_keeps_its_own(
     assert "700" in shell("journal", "status", str(copy))
     assert shell.json("journal", "send", str(copy))["sent"] == 700
     again = shell.json("journal", "send", str(copy))
-    assert (again["sent"], again["records"], again["oldest_at"]) == (0, 0, None)
+    assert (again["sent"], again["records"], again["oldest_at"], again["is_held"]) == (0, 0, None, False)
     assert on_the_bus(postgres_url, DECISIONS) == [b"%d" % number for number in range(700)]
 
 
@@ -156,7 +156,7 @@ NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 def state(seconds: float | None = None, damaged: int = 0, is_held: bool = True) -> JournalState:
     oldest = None if seconds is None else NOW - timedelta(seconds=seconds)
-    return JournalState(0 if oldest is None else 3, 300, oldest, 7, damaged, 0, is_held)
+    return JournalState(0 if oldest is None else 3, 300, oldest, damaged, 0, is_held)
 
 
 @pytest.mark.parametrize(

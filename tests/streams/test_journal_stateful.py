@@ -51,7 +51,7 @@ class FailingDisk:
 
 
 class JournalMachine(RuleBasedStateMachine):
-    """``kept`` is every message that was confirmed, in order; those before ``sent`` are marked as sent."""
+    """``kept`` is every message that was confirmed, in order; ``left`` are the places of those not marked as sent."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.parent = Path(tempfile.mkdtemp(prefix="fundwatch-journal-"))
         self.lives = 0
         self.kept: list[tuple[str, Message]] = []
-        self.sent = 0
+        self.left: list[int] = []
         self.disk = FailingDisk()
         writer.os = self.disk
 
@@ -88,18 +88,23 @@ class JournalMachine(RuleBasedStateMachine):
             assert failing
         else:
             assert not failing or not values
+            self.left += range(len(self.kept), len(self.kept) + len(messages))
             self.kept += [(topic, message) for message in messages]
         self.disk.failing = set()
 
-    @rule(most=st.integers(1, 6), marked=st.integers(0, 6))
-    def send(self, most: int, marked: int) -> None:
+    @rule(most=st.integers(1, 6), marked=st.integers(0, 6), of_one_topic=st.booleans())
+    def send(self, most: int, marked: int, of_one_topic: bool) -> None:
         found = self.runner.run(self.journal.unsent(most))
-        assert [(of.topic, of.message) for of in found] == self.kept[self.sent : self.sent + len(found)]
-        assert bool(found) == (self.sent < len(self.kept))
+        places = self.left[: len(found)]
+        assert [(of.topic, of.message) for of in found] == [self.kept[place] for place in places]
+        assert bool(found) == bool(self.left)
+        assert found or self.journal.state.records == 0
         if found and marked:
-            last = found[min(marked, len(found)) - 1]
-            self.runner.run(self.journal.sent_up_to(last.position))
-            self.sent += min(marked, len(found))
+            count = min(marked, len(found))
+            topic = found[0].topic if of_one_topic else None
+            self.runner.run(self.journal.sent_up_to(found[count - 1].position, topic))
+            sent = {place for place in places[:count] if topic in (None, self.kept[place][0])}
+            self.left = [place for place in self.left if place not in sent]
 
     async def quiet(self) -> None:
         """Waits until the journal does nothing on the disk."""
@@ -134,13 +139,13 @@ class JournalMachine(RuleBasedStateMachine):
     def sent_again(self) -> None:
         """Without the mark what lies there is sent again: a tail of all, and nothing that was not sent is missing."""
         records = self.journal.state.records
-        assert records >= len(self.kept) - self.sent
-        self.sent = len(self.kept) - records
+        assert not self.left or records >= len(self.kept) - self.left[0]
+        self.left = list(range(len(self.kept) - records, len(self.kept)))
 
     @invariant()
     def state_is_that_of_the_list(self) -> None:
         state = self.journal.state
-        assert state.records == len(self.kept) - self.sent
+        assert len(self.left) <= state.records <= len(self.kept)
         assert (state.damaged, state.missing) == (0, 0)
         looked = look_into(self.journal.folder)
         assert (looked.oldest_at is None) == (state.oldest_at is None)
