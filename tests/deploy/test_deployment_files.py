@@ -35,7 +35,8 @@ COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
 SERVICES: dict[str, Any] = COMPOSE["services"]
 K8S = DEPLOY / "k8s"
 FOLDERS = (K8S, K8S / "scaling", K8S / "rules")
-OURS = ("migrate", "worker", "api", "fundwatch")
+OURS = ("migrate", "worker", "api", "gateway", "fundwatch")
+HOME = "/var/lib/fundwatch"
 LONGEST_END = 5
 """Seconds in which a worker that was told to stop has ended (contract, section 5)."""
 
@@ -70,7 +71,9 @@ def _manifest(kind: str, name: str) -> dict[str, Any]:
 
 def _pods() -> list[dict[str, Any]]:
     """The templates of all pods."""
-    return [document["spec"]["template"] for kind in ("Deployment", "Job") for document in _manifests(kind)]
+    return [
+        document["spec"]["template"] for kind in ("Deployment", "StatefulSet", "Job") for document in _manifests(kind)
+    ]
 
 
 def _pod_of(name: str) -> dict[str, Any]:
@@ -117,7 +120,7 @@ def test_settings_of_the_manifests_are_accepted_and_come_from_what_exists(pod: d
     environment |= {"FUNDWATCH_DATABASE_URL": DATABASE_URL}
     read = load_settings(environment)
     assert read.database_url == DATABASE_URL
-    assert None not in (read.vault_key, read.kafka_user, read.kafka_password)
+    assert None not in (read.vault_key, read.pseudonym_key, read.kafka_user, read.kafka_password)
     assert (read.kafka_security, read.kafka_replication) == ("SASL_SSL", 3)
     mounted = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
     folder, _, name = (read.kafka_ca_file or "").rpartition("/")
@@ -129,7 +132,7 @@ def test_every_process_runs_a_command_that_exists() -> None:
     commands = set(getattr(typer.main.get_command(app), "commands", {}))
     started = {SERVICES[name]["command"][0] for name in OURS if name != "fundwatch"}
     started |= {_container(pod)["args"][0] for pod in _pods()}
-    assert started == {"migrate", "worker", "api", "rules"}
+    assert started == {"migrate", "worker", "api", "gateway", "rules"}
     assert started <= commands
 
 
@@ -233,7 +236,7 @@ def test_services_wait_for_what_they_need() -> None:
             else:
                 assert (name, wait["condition"]) == ("migrate", "service_completed_successfully")
     assert SERVICES["worker"]["deploy"]["replicas"] == 2
-    for name in ("worker", "api"):
+    for name in ("worker", "api", "gateway"):
         assert SERVICES[name]["depends_on"].keys() == {"postgres", "kafka", "migrate"}
 
 
@@ -261,6 +264,7 @@ def test_a_running_installation_keeps_its_volumes_wherever_the_file_stands() -> 
         "fundwatch_grafana": "/var/lib/grafana",
         "fundwatch_exports": "/exports",
         "fundwatch_knowledge": "/var/lib/fundwatch/knowledge",
+        "fundwatch_journals": "/var/lib/fundwatch/journals",
     }
 
 
@@ -295,7 +299,7 @@ def test_prometheus_and_grafana_find_what_they_look_for() -> None:
         assert "FUNDWATCH_METRICS_TOKEN" not in environment, "Prometheus would have to send it"
         assert set(SERVICES[name]["networks"]) & set(SERVICES["prometheus"]["networks"])
         scraped.add(name)
-    assert scraped == {"worker", "api"}
+    assert scraped == {"worker", "api", "gateway"}
 
     mounted = [volume.split(":")[1] for volume in SERVICES["grafana"]["volumes"]]
     for file in (monitoring / "grafana" / "provisioning" / "dashboards").glob("*.yml"):
@@ -356,10 +360,23 @@ def test_every_pod_is_restricted(pod: dict[str, Any]) -> None:
     assert all(mount["readOnly"] for mount in container["volumeMounts"] if mount["name"] in given)
     mounted = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
     rules = {path for path in mounted if path.startswith("/etc/fundwatch/rules/")}
-    assert mounted.keys() - rules == {"/tmp", "/var/lib/fundwatch", "/etc/fundwatch/kafka"}
-    assert set(mounted.values()) == {volume["name"] for volume in spec["volumes"]}
+    journals = {path for path in mounted if path == f"{HOME}/journals"}
+    assert mounted.keys() - rules - journals == {"/tmp", HOME, "/etc/fundwatch/kafka"}
+    assert set(mounted.values()) == {volume["name"] for volume in spec["volumes"]} | {
+        mounted[path] for path in journals
+    }
     assert container["resources"].keys() == {"requests", "limits"}
     assert "memory" in container["resources"]["limits"]
+
+
+def test_each_gateway_keeps_its_journal_on_a_volume_of_its_own_that_outlives_it() -> None:
+    gateway = _manifest("StatefulSet", "fundwatch-gateway")["spec"]
+    (claim,) = gateway["volumeClaimTemplates"]
+    mounted = {mount["name"]: mount["mountPath"] for mount in _container(gateway["template"])["volumeMounts"]}
+    assert mounted[claim["metadata"]["name"]] == f"{HOME}/journals" == str(Settings(home=Path(HOME)).journals)
+    assert gateway["persistentVolumeClaimRetentionPolicy"] == {"whenDeleted": "Retain", "whenScaled": "Retain"}
+    size = int(claim["spec"]["resources"]["requests"]["storage"].removesuffix("Gi")) * 1024
+    assert size > Settings().journal_most_mb + 32
 
 
 def test_rules_are_mounted_topic_by_topic_where_they_are_published_from() -> None:
@@ -384,7 +401,7 @@ def test_no_service_can_set_a_setting_by_its_name(pod: dict[str, Any]) -> None:
 
 
 def test_selectors_select_the_pods_that_are_meant() -> None:
-    for deployment in _manifests("Deployment"):
+    for deployment in (*_manifests("Deployment"), *_manifests("StatefulSet")):
         labels = deployment["spec"]["template"]["metadata"]["labels"]
         assert deployment["spec"]["selector"]["matchLabels"] == labels
         for constraint in deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]:
@@ -401,23 +418,30 @@ def test_ports_are_the_same_wherever_they_are_named() -> None:
     settings = _manifest("ConfigMap", "fundwatch-settings")["data"]
     metrics = ("metrics", int(settings["FUNDWATCH_METRICS_PORT"]))
     http = ("http", int(settings["FUNDWATCH_PORT"]))
-    for name, ports in (("worker", [metrics]), ("api", [http, metrics])):
+    asked = ("http", int(settings["FUNDWATCH_GATEWAY_PORT"]))
+    for name, ports in (("worker", [metrics]), ("api", [http, metrics]), ("gateway", [asked, metrics])):
         pod = _pod_of(name)
         assert [(port["name"], port["containerPort"]) for port in _container(pod)["ports"]] == ports
         assert pod["metadata"]["annotations"]["prometheus.io/port"] == settings["FUNDWATCH_METRICS_PORT"]
         assert SERVICES[name]["environment"]["FUNDWATCH_METRICS_PORT"] == settings["FUNDWATCH_METRICS_PORT"]
-    assert _manifest("Service", "fundwatch-api")["spec"]["ports"][0]["targetPort"] == "http"
-    assert f"EXPOSE {http[1]} {metrics[1]}\n" in CONTAINERFILE
-    assert http[1] == Settings().port
+    for name in ("fundwatch-api", "fundwatch-gateway"):
+        assert _manifest("Service", name)["spec"]["ports"][0]["targetPort"] == "http"
+    assert f"EXPOSE {http[1]} {asked[1]} {metrics[1]}\n" in CONTAINERFILE
+    assert (http[1], asked[1]) == (Settings().port, Settings().gateway_port)
+    assert SERVICES["gateway"]["ports"][0].endswith(f":{Settings().gateway_port}")
     assert SERVICES["api"]["ports"][0].endswith(f":{Settings().port}")
     open_ports = {
         _named(policy): [port["port"] for way in policy["spec"]["ingress"] for port in way["ports"]]
         for policy in _manifests("NetworkPolicy")
         if "ingress" in policy["spec"]
     }
-    assert open_ports == {"NetworkPolicy/to-the-desk": [http[1]], "NetworkPolicy/to-the-metrics": [metrics[1]]}
+    assert open_ports == {
+        "NetworkPolicy/to-the-desk": [http[1]],
+        "NetworkPolicy/to-the-gateway": [asked[1]],
+        "NetworkPolicy/to-the-metrics": [metrics[1]],
+    }
     ways_in = _manifest("NetworkPolicy", "to-the-metrics")["spec"]["podSelector"]["matchLabels"]
-    assert all(_selects(ways_in, _pod_of(name)) for name in ("worker", "api"))
+    assert all(_selects(ways_in, _pod_of(name)) for name in ("worker", "api", "gateway"))
 
 
 def test_ways_out_lead_to_names_the_database_and_the_bus_alone() -> None:
@@ -452,14 +476,28 @@ def test_probes_ask_what_answers() -> None:
     assert "/health\\" in CONTAINERFILE
 
 
+def test_the_gateways_probes_ask_what_it_answers() -> None:
+    """What the server answers to them: tests/api/hospital/test_gateway.py."""
+    gateway = _container(_pod_of("gateway"))
+    asked = {probe: gateway[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert {(of["port"], of["path"]) for of in asked.values()} == {("http", "/health/live"), ("http", "/health/ready")}
+    assert asked["readinessProbe"]["path"] == "/health/ready"
+    assert "/health/live'" in SERVICES["gateway"]["healthcheck"]["test"][-1]
+
+
 def test_a_node_can_be_drained() -> None:
+    running = {
+        document["metadata"]["name"]: document
+        for kind in ("Deployment", "StatefulSet")
+        for document in _manifests(kind)
+    }
     for budget in _manifests("PodDisruptionBudget"):
-        deployment = _manifest("Deployment", budget["metadata"]["name"])
+        deployment = running[budget["metadata"]["name"]]
         assert deployment["spec"]["replicas"] > budget["spec"]["maxUnavailable"] >= 1
 
 
 def test_an_end_has_the_time_that_a_batch_may_take() -> None:
-    for pod in map(_pod_of, ("worker", "api")):
+    for pod in map(_pod_of, ("worker", "api", "gateway")):
         waits = _container(pod).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
         assert pod["spec"]["terminationGracePeriodSeconds"] > 2 * LONGEST_END + waits
     assert int(SERVICES["worker"]["stop_grace_period"].removesuffix("s")) > 2 * LONGEST_END

@@ -23,7 +23,15 @@ from knowledge_base.catalogues.files import load_facts
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import Suspended
 from streams.bus import Batch, Lag, Lease, Record
-from streams.hosts.metrics import REGISTRY, begin_rules, begin_topic, count_batch, journal_watch, show_suspended
+from streams.hosts.metrics import (
+    REGISTRY,
+    begin_rules,
+    begin_topic,
+    count_answer,
+    count_batch,
+    journal_watch,
+    show_suspended,
+)
 from streams.hosts.watching import StoreCollector
 from streams.pipeline.reports import Report
 from streams.store.operation.condition import Condition, Unsettled
@@ -52,6 +60,7 @@ def declared() -> dict[str, set[str]]:
     begin_rules(replace(load_rule_set(load_facts()), suspended=suspended))
     begin_topic(CLAIMS)
     journal_watch()
+    count_answer("3101", "judged", 0.0)
     count_batch(Batch(Lease("g", CLAIMS, 0, 1), 0, [Record(0, None, b"", "s")]), Report(), 0.0)
     store = StoreCollector()
     now = datetime.now(UTC)
