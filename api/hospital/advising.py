@@ -6,11 +6,14 @@ Rules that are live speak; what a rule finds that is tried out (shadow) is told 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from knowledge_base.events.prescriptions import Prescription, WarnedOrder, Warning
+from knowledge_base.findings import finding_id
 from knowledge_base.numbers import written
 from rules_lib.asking import Said, Warned
 from rules_lib.histories.patient import PatientHistory
-from rules_lib.rule import Rule
+from rules_lib.rule import Phase, Rule
 from rules_lib.rule_set import RuleSet
 from rules_lib.wording import Names, Reminded, earlier_words, item_names, item_units, reminder_sentence
 
@@ -42,6 +45,38 @@ def warnings_of(said: Said, asked: Sequence[Prescription], book: Book, code: str
             first = warned.orders[0]
             place = places[first.institution, first.encounter_id]
             found.append((place, _warning(f"{code}-{len(found) + 1}", rule, warned, said, asked[place], book)))
+    return found
+
+
+Told = Mapping[tuple[str, str, str], str]
+"""Which warnings said something first: by institution, encounter and what a finding of it would be called."""
+
+
+def of_warning(area: str, warning: Warning) -> str:
+    """What a finding of the same rule on the same occurrence would be called."""
+    return finding_id(area, warning.rule_id, warning.occurrence)
+
+
+def told_by(requests: Sequence[Prescription], phase: Phase) -> dict[tuple[str, str, str], str]:
+    """What was said of some requests of a phase."""
+    return {
+        (of.institution, of.encounter_id, of_warning(of.area, warning)): warning.warning_id
+        for of in requests
+        if of.phase == phase and of.advice is not None
+        for warning in of.advice.warnings
+        if warning.repeats is None
+    }
+
+
+def once_said(
+    warnings: Sequence[tuple[int, Warning]], asked: Sequence[Prescription], told: Told
+) -> list[tuple[int, Warning]]:
+    """Warnings that say of themselves where the same was said in their encounter before."""
+    found = []
+    for place, warning in warnings:
+        of = asked[place]
+        first = told.get((of.institution, of.encounter_id, of_warning(of.area, warning)))
+        found.append((place, replace(warning, repeats=first)))
     return found
 
 

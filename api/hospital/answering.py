@@ -77,6 +77,7 @@ def analysis(requests: Sequence[Request], advices: Sequence[Advice], book: Book,
         _result(request, warning, book, task_id)
         for request, advice in zip(requests, advices, strict=True)
         for warning in advice.warnings
+        if warning.repeats is None
     ]
     first = advices[0]
     return {

@@ -13,12 +13,12 @@ from base64 import b32encode
 from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 from msgspec.structs import replace
 
-from api.hospital.advising import Book, book_of, warnings_of
+from api.hospital.advising import Book, book_of, of_warning, once_said, told_by, warnings_of
 from api.hospital.answering import analysis, envelope, written_instant
 from api.hospital.checking import Checked, check_message, error_words
 from api.hospital.dialect import Dialect
@@ -26,7 +26,7 @@ from api.hospital.faults import Fault
 from api.hospital.requests import NO_AREA, Request, replies_of, requests_of
 from knowledge_base.digests.prescriptions import PrescriptionDigest, prescription_digest
 from knowledge_base.events.head import Event
-from knowledge_base.events.prescriptions import Advice, NotAsked
+from knowledge_base.events.prescriptions import Advice, NotAsked, Prescription
 from rules_lib.rule import Phase
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message
@@ -36,6 +36,7 @@ from streams.messages.identifiers import with_trimmed
 from streams.messages.pseudonyms import Pseudonyms
 from streams.messages.refusals import KEY, encode_refusal
 from streams.messages.vault import Vault
+from streams.store.events.prescriptions import find_told
 from streams.store.sessions import Pool, borrowed, passes_by_itself
 from streams.topics import PRESCRIPTIONS, REPLIES
 
@@ -122,6 +123,14 @@ class Known(msgspec.Struct, frozen=True):
     since: float
 
 
+class Recent(NamedTuple):
+    """A request that was answered by this process, and may not be in the store yet."""
+
+    since: float
+    request: Prescription
+    digest: PrescriptionDigest
+
+
 class Gateway:
     """Answers hospitals' messages in one process."""
 
@@ -152,7 +161,7 @@ class Gateway:
             "9002": self._sign_out,
         }
         self._known: dict[tuple[str, str], Known] = {}
-        self._recent: dict[tuple[str, str], list[tuple[float, PrescriptionDigest]]] = {}
+        self._recent: dict[tuple[str, str], list[Recent]] = {}
 
     def judge_by(self, rule_set: RuleSet, institutions: Mapping[str, str]) -> None:
         """Takes up another set, or other names of institutions."""
@@ -220,7 +229,7 @@ class Gateway:
             return self._not_kept(message)
         now = asyncio.get_running_loop().time()
         for of in kept:
-            self._remember((of.area, of.patient), now, prescription_digest(of))
+            self._remember(now, of)
         return self._said(message, requests, advices)
 
     async def _answer_again(
@@ -284,11 +293,16 @@ class Gateway:
                 return before
             for (area, patient), places in of_patients.items():
                 asked = [requests[place].prescription for place in places]
-                remembered = [digest for _, digest in self._recent.get((area, patient), ())]
+                recent = self._recent.get((area, patient), ())
                 digests = [prescription_digest(of) for of in asked]
-                judged = await ask(connection, area, digests, remembered, rules)
+                judged = await ask(connection, area, digests, [of.digest for of in recent], rules)
                 named = code if len(of_patients) == 1 else f"{code}-{len(advices) + 1}"
                 warnings = warnings_of(judged.said, asked, book, f"{area}-{named}")
+                told = told_by([of.request for of in recent], phase)
+                if warnings:
+                    names = {of_warning(area, warning) for _, warning in warnings}
+                    told |= await find_told(connection, area, phase, names)
+                warnings = once_said(warnings, asked, told)
                 for index, place in enumerate(places):
                     own = tuple(warning for at, warning in warnings if at == index)
                     advices[place] = Advice(code, self.now(), "", book.rule_set.hash, judged.as_of, own)
@@ -319,9 +333,9 @@ class Gateway:
     def _not_kept(self, message: Said) -> Answered:
         return Answered(message.answer(self.now(), err_msg=NOT_KEPT), "not kept")
 
-    def _remember(self, patient: tuple[str, str], now: float, digest: PrescriptionDigest) -> None:
-        of = self._recent.pop(patient, [])
-        self._recent[patient] = [*of, (now, digest)]
+    def _remember(self, now: float, request: Prescription) -> None:
+        before = self._recent.pop((request.area, request.patient), [])
+        self._recent[request.area, request.patient] = [*before, Recent(now, request, prescription_digest(request))]
 
     def _forget(self) -> None:
         """Lets go of answers and requests that are older than they are kept for, and of the oldest of too many."""
@@ -331,6 +345,6 @@ class Gateway:
         ):
             del self._known[next(iter(self._known))]
         while self._recent and (
-            next(iter(self._recent.values()))[-1][0] < oldest or len(self._recent) > self.limits.most_known
+            next(iter(self._recent.values()))[-1].since < oldest or len(self._recent) > self.limits.most_known
         ):
             del self._recent[next(iter(self._recent))]

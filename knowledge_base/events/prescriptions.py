@@ -43,7 +43,8 @@ class WarnedOrder(Struct, frozen=True, gc=False):
 class Warning(Struct, frozen=True, gc=False):
     """What one rule said of some orders of a request (result[] of 3101 / 3102); a warning is no finding.
 
-    ``occurrence`` is what a finding of the rule would be called, and so the link to one that comes later.
+    ``occurrence`` is what a finding of the rule would be called, and so the link to one that comes later. ``repeats``
+    names the warning that said the same in this encounter before: nobody is told twice.
     """
 
     warning_id: Id  # jr_id
@@ -55,6 +56,7 @@ class Warning(Struct, frozen=True, gc=False):
     limit: Quantity
     in_question: Money  # vola_amt
     said: Text = ""  # vola_cont
+    repeats: Id | None = None
 
 
 class NotAsked(Struct, frozen=True, gc=False):

@@ -1,6 +1,6 @@
 """Requests about orders as stored, apart from events: what of a person's orders may count when the next are asked."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import asyncpg
 from msgspec.json import encode as encode_json
@@ -22,7 +22,8 @@ _COLUMNS = (
 )  # fmt: skip
 
 _OF_WARNINGS = (
-    "area", "warning_id", "seq", "rule_id", "finding_id", "severity", "occurrence", "orders", "value", "limit",
+    "area", "warning_id", "seq", "institution", "encounter_id", "phase", "repeats",
+    "rule_id", "finding_id", "severity", "occurrence", "orders", "value", "limit",
     "in_question",
 )  # fmt: skip
 
@@ -34,7 +35,7 @@ async def save_prescriptions(connection: asyncpg.Connection, area: str, asked: M
     rows = [_row(area, seq, *of) for seq, of in asked.items()]
     await connection.copy_records_to_table("prescriptions", records=rows, columns=_COLUMNS)
     warnings = [
-        _warning_row(area, seq, warning)
+        _warning_row(area, seq, request, warning)
         for seq, (_, request) in asked.items()
         for warning in (request.advice.warnings if request.advice else ())
     ]
@@ -76,11 +77,15 @@ def _row(area: str, seq: int, arrival: Arrival, request: Prescription) -> tuple[
     )
 
 
-def _warning_row(area: str, seq: int, warning: Warning) -> tuple[object, ...]:
+def _warning_row(area: str, seq: int, request: Prescription, warning: Warning) -> tuple[object, ...]:
     return (
         area,
         warning.warning_id,
         seq,
+        request.institution,
+        request.encounter_id,
+        request.phase,
+        warning.repeats,
         warning.rule_id,
         finding_id(area, warning.rule_id, warning.occurrence),
         warning.severity,
@@ -90,6 +95,23 @@ def _warning_row(area: str, seq: int, warning: Warning) -> tuple[object, ...]:
         number(warning.limit),
         number(warning.in_question),
     )
+
+
+async def find_told(
+    connection: asyncpg.Connection, area: str, phase: str, finding_ids: Collection[str]
+) -> dict[tuple[str, str, str], str]:
+    """Which warnings of a phase said something first: by institution, encounter and what a finding would be called."""
+    rows = await connection.fetch(
+        """
+        select institution, encounter_id, finding_id, min(warning_id) as warning_id from warnings
+        where area = $1 and finding_id = any($3::text[]) and phase = $2 and repeats is null
+        group by institution, encounter_id, finding_id
+        """,
+        area,
+        phase,
+        list(finding_ids),
+    )
+    return {(row["institution"], row["encounter_id"], row["finding_id"]): row["warning_id"] for row in rows}
 
 
 async def read_requests(

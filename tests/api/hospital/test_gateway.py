@@ -148,6 +148,24 @@ async def test_before_payment_a_clear_case_asks_to_look_once_more(opened: Open, 
     assert result["suggested_action"] == "hold"
 
 
+async def test_each_problem_is_said_once_in_an_encounter_and_phase(opened: Open) -> None:
+    """Nobody is told twice, whichever process was asked; the ledger has it twice."""
+    two = ordered("o1", NURSING, "2026-03-12 08:00:00"), ordered("o2", NURSING, "2026-03-12 09:00:00")
+    (first,) = results(await opened.ask(asked("m1", *two)))
+    assert results(await opened.ask(asked("m2", *two))) == []
+    assert len(results(await opened.ask(asked("m3", *two, infno="3102")))) == 1
+    await opened.take_in()
+    opened.gateway._recent.clear()
+    assert results(await opened.ask(asked("m4", *two))) == []
+    assert results(await opened.ask(asked("m5", *two, infno="3102"))) == []
+    assert len(results(await opened.ask(asked("m6", *two, mdtrt_id="V2")))) == 1
+    await opened.take_in()
+    async with opened.store() as connection:
+        rows = await connection.fetch("select repeats from warnings where encounter_id = 'V1' and phase = 'before'")
+    assert [row["repeats"] for row in rows].count(first["jr_id"]) == 2
+    assert len(rows) == 3
+
+
 async def test_what_explains_a_warning_is_a_detail_of_its_own(opened: Open) -> None:
     """The first of two is within the cap, the second is not."""
     two = ordered("o1", NURSING, "2026-03-12 08:00:00"), ordered("o2", NURSING, "2026-03-12 09:00:00")
