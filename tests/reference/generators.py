@@ -36,7 +36,7 @@ def persons(seed: int, rule_id: str | None, points: Sequence[Point] | None = Non
     ``points`` default to the published catalogues.
     """
     story = begin(f"{rule_id}/{seed}", points or published())
-    _SCENES[rule_id or story.random.choice(list(_SCENES))](story)
+    SCENES_OF_RULES[rule_id or story.random.choice(list(SCENES_OF_RULES))](story)
     disturb(story, story.random.choice([0, 0, 1, 1, 2, 3]))
     return [spelled(event) for event in story.events]
 
@@ -44,7 +44,7 @@ def persons(seed: int, rule_id: str | None, points: Sequence[Point] | None = Non
 def mixed(seed: int, points: Sequence[Point] | None = None) -> list[Event]:
     """The events of one person who meets two to five rules at once, with more that went astray."""
     story = begin(f"mixed/{seed}", points or published())
-    for scene in story.random.choices(list(_SCENES.values()), k=story.random.randrange(2, 6)):
+    for scene in story.random.choices(list(SCENES_OF_RULES.values()), k=story.random.randrange(2, 6)):
         scene(story)
         story.start += timedelta(days=story.random.randrange(4))
     disturb(story, story.random.randrange(1, 8))
@@ -240,7 +240,7 @@ def _odd(story: Story) -> None:
         story.claim([replace(line, item_code=odd), story.line(line.item_code, story.day(3))])
 
 
-_SCENES: dict[str, Callable[[Story], None]] = {
+SCENES_OF_RULES: dict[str, Callable[[Story], None]] = {
     BED_DAYS: _beds,
     DAILY_CAP: _capped,
     PAIRS: _paired,
