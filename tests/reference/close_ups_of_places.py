@@ -185,6 +185,23 @@ def admitted_earlier(story: Story) -> None:
     _billed(story, request, beds, mid_stay=likely(story, 0.6), admitted_at=told, settled=story.day(0))
 
 
+def running_elsewhere(story: Story) -> None:
+    """A stay that is asked about with its discharge, and a bill of a day of it from a stay in another house, in the
+    middle or final, whose discharge nobody tells, and which orders keep running, or count for nothing there."""
+    own = {"visit_type": "21", "admitted_at": story.at(story.day(0)), "discharged_at": story.at(story.day(5))}
+    request = _asked(story, [1, 2, 3], **own)
+    put(story, request, phase="during", happened_at=story.at(story.day(6)))
+    there: dict[str, Any] = {"institution": story.elsewhere(), "encounter_id": story.fresh("M")}
+    there |= {"visit_type": story.random.choice(["21", "21", "11"]), "admitted_at": story.at(story.day(1))}
+    left = story.random.choice([None, None, None, story.at(story.day(3))])
+    seen = story.line(story.code("sex_of_services"), story.day(2), item_kind="service")
+    story.claim([seen], mid_stay=likely(story, 0.2), settled=story.day(2), discharged_at=left, **there)
+    own_pay: dict[str, Any] = {"in_fund_scope": Decimal(0)} if likely(story, 0.3) else {}
+    ordered = story.claim([story.line(story.code("sex_of_services"), story.day(4), **own_pay)], **there)
+    request_for(story, ordered, ordered.lines)
+    story.events.remove(ordered)
+
+
 def settled_long_before(story: Story) -> None:
     """A final settlement of the encounter that comes after the asking, and whose last day lies 29 to 32 days before the
     order's first, or within: by its lines, its discharge, or the day of settlement; by a clock that may be wrong."""
@@ -212,6 +229,7 @@ CLOSE_UPS_OF_PLACES = {
         said_again,
         for_nothing,
         admitted_earlier,
+        running_elsewhere,
         settled_long_before,
     )
 }

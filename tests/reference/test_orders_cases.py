@@ -290,6 +290,17 @@ def test_an_order_makes_no_day_seen_elsewhere_unless_a_discharge_is_told() -> No
     assert only(asked, billed).rule_id == ELSEWHERE
 
 
+def test_a_day_is_not_seen_elsewhere_where_orders_keep_a_stay_running() -> None:
+    asked = in_hospital("1", "03-06", order("a", PLAIN, "03-02"), discharged_at=at("03-05"))
+    there = {"institution": "C", "encounter_id": "w", "visit_type": "21", "admitted_at": at("03-01")}
+    seen = settled("seen", line("1", PLAIN, "03-02"), mid_stay=False, **there)
+    runs = request("2", "03-04", order("b", PLAIN, "03-04"), **there)
+    assert of(asked, seen, runs).running == {("C", "w")}
+    assert of(asked, seen, runs).hits == ()
+    outpatient = {**there, "visit_type": "11"}
+    assert only(asked, settled("seen", line("1", PLAIN, "03-02"), mid_stay=False, **outpatient)).rule_id == ELSEWHERE
+
+
 def test_a_discharge_told_during_closes_the_stay_unless_it_lies_before_it_or_ahead() -> None:
     def limits(left: datetime, **fields: Any) -> list[int]:
         asked = in_hospital("1", "03-04", order("a", BED, "03-03", "9"), discharged_at=left, **fields)
