@@ -61,9 +61,13 @@ class Held(NamedTuple):
         return OrderKey(of.institution, of.encounter_id, self.order.order_id, self.order.line.item_code)
 
     def runs_on(self, day: Day, around: int = 0) -> bool:
-        """Whether a day is one of those over which it runs, or so many days around; none is without a told first."""
-        first = self.order.line.day
-        return is_likely(first) and first - around <= day <= self.order.last_day + around
+        """Whether a day is one of those over which it runs, or so many days around."""
+        return self.order.line.day - around <= day <= self.order.last_day + around
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether it has units and a told day."""
+        return is_likely(self.order.line.day) and number(self.order.line.quantity) > 0
 
 
 class Orders(msgspec.Struct, frozen=True):
@@ -92,13 +96,14 @@ def orders_of(
         return NO_ORDERS
     held = _held(prescriptions)
     standing = standing_of(claims)
-    places = _places([*held.values()], _billed(standing.held, order_ids))
+    able = {key: of for key, of in held.items() if of.takes_part}
+    places = _places([*able.values()], _billed(standing.held, order_ids))
     today = max(of.asked_on for of in prescriptions)
     settled: dict[Encounter, list[ClaimDigest]] = defaultdict(list)
     for claim in standing.claims:
         if not claim.mid_stay:
             settled[claim.institution, claim.encounter_id].append(claim)
-    left = [of for key, of in held.items() if key not in places and not _is_over(of, today, settled)]
+    left = [of for key, of in able.items() if key not in places and not _is_over(of, today, settled)]
     counting = [_as_claim(of, orders) for of, orders in _by_request(left)]
     by_line = {(of.prescription.event_id, _line_id(of.order)): of.key for of in left}
     return Orders(held, places, counting, by_line)
@@ -221,7 +226,7 @@ def _by_request(held: Iterable[Held]) -> Iterable[tuple[PrescriptionDigest, list
 
 def _as_claim(of: PrescriptionDigest, orders: Iterable[OrderDigest]) -> ClaimDigest:
     """What is left of a request as a claim, mid-stay until a discharge is told, that the fund pays where it may."""
-    lines = [replace(of.line, line_id=_line_id(of)) for of in orders if number(of.line.quantity) > 0]
+    lines = [replace(of.line, line_id=_line_id(of)) for of in orders]
     is_paid = of.reimbursed and any(number(line.in_fund_scope or "0") > 0 for line in lines)
     return ClaimDigest(
         event_id=of.event_id,

@@ -18,7 +18,7 @@ from rules_lib.rule_files import load_rule_set
 from streams.acts.decide import Said, decide
 from streams.bus import Message
 from streams.buses.postgres import PostgresBus
-from streams.handlers import events
+from streams.handlers import accepting
 from streams.handlers.events import EventsHandler
 from streams.handlers.rule_sets import RuleSets
 from streams.hosts.stations import create_topics
@@ -78,7 +78,7 @@ def _filled(kind: Any, random: Random, beyond: tuple[str, ...] = (), path: tuple
 
 
 _OTHERS: dict[Any, Any] = {
-    Money: "1", Quantity: "2", SupplyDays: 1, bool: False, date: "2026-03-01", Instant: "2026-03-01T04:00:00Z",
+    Money: "1", Quantity: "2", SupplyDays: 1, int: 1, bool: False, date: "2026-03-01", Instant: "2026-03-01T04:00:00Z",
 }  # fmt: skip
 
 
@@ -168,11 +168,11 @@ async def test_a_record_whose_key_or_source_cannot_be_stored_is_buried_without_i
 
 
 def _refuse_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    works = events.ledger.save_account
+    works = accepting.ledger.save_account
 
     async def refuses(connection: Any, lease: Any, letters: Any, tallies: Any) -> None:
         if any(letter.key is not None for letter in letters):
             raise ValueError
         await works(connection, lease, letters, tallies)
 
-    monkeypatch.setattr(events.ledger, "save_account", refuses)
+    monkeypatch.setattr(accepting.ledger, "save_account", refuses)

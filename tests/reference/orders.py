@@ -102,6 +102,10 @@ class Held:
         nothing, or less than its `ownpay_amt` (kinder)."""
         return self.in_scope == 0
 
+    @property
+    def takes_part(self) -> bool:
+        return Decimal(self.order.quantity) > 0 and told(self.day)
+
     def of_a_day(self, whole: Decimal) -> Decimal:
         """“quantity / n and amounts / n, cut after the sixth place”; as it is where it runs over one day."""
         return whole if self.days == 1 else Decimal(int(Fraction(whole) / self.days * MILLION)).scaleb(-6)
@@ -120,8 +124,8 @@ def holding(requests: Iterable[Prescription]) -> list[Held]:
 
 def places(held: Iterable[Held], settled: Settlements) -> dict[OrderKey, Place]:
     """Which line took the place of which order: “the first, in line order, of those by 1, else by 2, else by 3”; an
-    order “without a told day takes part in nothing”."""
-    orders = [order for order in held if told(order.day)]
+    order “whose quantity is not above 0, or whose day is not told, takes part in nothing”."""
+    orders = [order for order in held if order.takes_part]
     lines = looked_at(settled)
     taken: dict[OrderKey, Place] = {}
     for how in NAMING:
@@ -172,10 +176,8 @@ def _fitting(orders: list[Held], taken: Container[OrderKey]) -> list[Held]:
 
 
 def counting_still(held: Iterable[Held], taken: Container[OrderKey], settled: Settlements) -> list[Held]:
-    """“One whose place nobody took counts, unless it is over.” One “whose quantity is not above 0 is no line at all,
-    one without a told day takes part in nothing”."""
-    lines = [order for order in held if Decimal(order.order.quantity) > 0 and told(order.day)]
-    return [order for order in lines if order.key not in taken and not _is_settled(order, settled)]
+    """“One whose place nobody took counts, unless it is over.”"""
+    return [order for order in held if order.takes_part and order.key not in taken and not _is_settled(order, settled)]
 
 
 def not_forgotten(held: Iterable[Held], requests: Iterable[Prescription]) -> list[Held]:

@@ -155,7 +155,7 @@ _INSTANTS: tuple[Any, ...] = (
 
 #: (field, faulty values); the reason must name the field.
 _VALUES: list[tuple[str, tuple[Any, ...]]] = [
-    ("kind", (_GONE, None, 1, [], "prescription", "王某某", "claim\0")),
+    ("kind", (_GONE, None, 1, [], "stock_movement", "王某某", "claim\0")),
     ("schema_version", (0, 2, "1", 1.0, True, None)),
     ("event_id", (_GONE, None, "", 420281199001011234, "e" * 101)),
     ("area", (_GONE, 420281, "4" * 61)),
