@@ -32,7 +32,7 @@ from streams.jobs.reconciling import reconcile
 from streams.messages.codec import decode_event, encode_event
 from streams.messages.vault import Vault
 from streams.store.sessions import Connection, connect, open_pool
-from streams.topics import CLAIMS, JUDGES
+from streams.topics import CLAIMS, FINDINGS, JUDGES
 from tests.patience import PATIENCE
 from tests.reference.generators import mixed
 
@@ -162,6 +162,7 @@ async def test_a_thousand_bad_messages_leave_the_good_ones_and_the_memory_as_the
     with log.open("wb") as said:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.streams.worker_process", place.dsn, "--batch", "200", *place.words,
+            "--topics", CLAIMS, FINDINGS,
             cwd=ROOT, stderr=said,
         )  # fmt: skip
         try:
