@@ -35,6 +35,7 @@ from deploy.commands import (
     rules,
     services,
     tokens,
+    warnings,
 )
 from deploy.commands.output import Failure, Interrupted, say
 from deploy.embedded.postgres_programs import EmbeddedError
@@ -80,6 +81,7 @@ for part in (
     knowledge,
     anew,
     findings,
+    warnings,
     gateway,
     decisions,
     reconcile,

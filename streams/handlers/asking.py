@@ -80,9 +80,9 @@ async def _find_requests(
 
 
 async def find_advices(connection: Connection, asked: Sequence[Prescription]) -> list[Advice]:
-    """What was answered to a request of this name before, encounter by encounter; nothing where it is not stored whole.
+    """What was answered to requests of these names before, as far as it is stored.
 
-    A request that was answered by this process or another is known once the bus and a worker have passed it on.
+    What this process answered, or another, is known once the bus and a worker have passed it on.
     """
     by_area: dict[str, list[str]] = {}
     for of in asked:
@@ -91,8 +91,7 @@ async def find_advices(connection: Connection, asked: Sequence[Prescription]) ->
     for area, event_ids in by_area.items():
         bodies |= await stored.load_bodies(connection, area, event_ids)
     events = [decode_stored(bodies[of.event_id]) for of in asked if of.event_id in bodies]
-    advices = [of.advice for of in events if isinstance(of, Prescription) and of.advice is not None]
-    return advices if len(advices) == len(asked) else []
+    return [of.advice for of in events if isinstance(of, Prescription) and of.advice is not None]
 
 
 def _counting(found: Mapping[int, PrescriptionDigest], today: Day) -> list[PrescriptionDigest]:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from random import Random
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from knowledge_base.digests.prescriptions import prescription_digest
 from knowledge_base.events.claims import Claim, ClaimLine, Paid
 from knowledge_base.events.head import Event
 from knowledge_base.events.prescriptions import Advice, NotAsked, Order, Prescription, WarnedOrder, Warning
+from knowledge_base.events.replies import Reply
 from knowledge_base.findings import finding_id
 from knowledge_base.subjects import patient
 from rules_lib.asking import Known, Said, judge_orders
@@ -25,6 +27,7 @@ from streams.hosts.service import open_service
 from streams.jobs.reconciling import reconcile
 from streams.messages.codec import decode_event, encode_event
 from streams.messages.kinds import KINDS, digest_of
+from streams.store.events.warned import WarningFilter, count_replies, find_warnings
 from streams.store.sessions import Connection, connect
 from streams.topics import CLAIMS, PRESCRIPTIONS
 from tests.reference.cases import HBA1C, NURSING, OZAGREL, at
@@ -267,6 +270,35 @@ async def test_a_request_enters_once_with_what_was_answered(postgres_url: str, c
     assert (account.received, account.lost, account.money_differs) == (4, 0, 0)
     (source,) = account.sources
     assert (source.accepted, source.duplicate, source.conflict, source.dead) == (2, 1, 1, 0)
+
+
+async def test_a_warning_is_listed_with_what_was_done_and_found(postgres_url: str, connection: Connection) -> None:
+    """Of several replies the latest; of others' replies none; a finding of the same occurrence, while it is open."""
+
+    def reply(name: str, way: Any, **fields: Any) -> Reply:
+        told = {"institution": "A", "warning_id": "a-1", **fields}
+        return Reply(name, "420281", "reply", at("03-03"), "A", way=way, **told)
+
+    occurrence = ("p1", HBA1C, "2026-03-02")
+    await replay(postgres_url, [asked("a"), asked("b", encounter_id="v2")])
+    listed = await find_warnings(connection, WarningFilter(), 10)
+    assert [(of.warning_id, of.way, of.found) for of in listed] == [("b-1", None, False), ("a-1", None, False)]
+    assert await count_replies(connection, "A") == {"none": 2}
+    replies = [reply("r1", "change"), reply("r2", "continue"), reply("r3", "change", institution="B")]
+    for one in replies:
+        await replay(postgres_url, [one], one.event_id)
+    await connection.execute(
+        """
+        insert into findings
+            (area, finding_id, person, rule_id, institution, version, is_open, first_day, last_day, body)
+        values ('420281', $1, 'p1', 'FW10000003', 'A', 1, true, '2026-03-02', '2026-03-02', '')
+        """,
+        finding_id("420281", "FW10000003", occurrence),
+    )
+    listed = await find_warnings(connection, WarningFilter(institution="A", rule="FW10000003", before="b-1"), 10)
+    assert [(of.warning_id, of.way, of.found) for of in listed] == [("a-1", "continue", True)]
+    assert await count_replies(connection, None) == {"continue": 1, "none": 1}
+    assert await find_warnings(connection, WarningFilter(institution="B"), 10) == []
 
 
 async def test_a_message_on_another_ones_topic_is_a_dead_letter(postgres_url: str, rule_set: RuleSet) -> None:

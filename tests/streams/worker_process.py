@@ -12,7 +12,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 
 import msgspec
@@ -28,7 +28,7 @@ from streams.hosts.service import Service, open_service
 from streams.hosts.stations import STATIONS, Station
 from streams.hosts.worker import Worker
 from streams.messages.vault import Vault
-from streams.store.sessions import Pool
+from streams.store.sessions import Pool, borrowed
 
 from . import strikes
 
@@ -61,6 +61,13 @@ def make_bus(options: argparse.Namespace) -> Callable[[Pool], Bus]:
     return lambda pool: KafkaBus(pool, KafkaAddress(options.brokers, options.prefix), session=session)
 
 
+async def open_all(pool: Pool) -> None:
+    """Opens as many sessions as the pool may have: what one keeps is not to come in between two looks at the memory."""
+    async with AsyncExitStack() as lent:
+        for _ in range(pool.get_max_size()):
+            await lent.enter_async_context(borrowed(pool))
+
+
 def tell_memory() -> None:
     """Says how many objects and how many bytes are kept, without garbage and without what only the allocator holds.
 
@@ -81,6 +88,7 @@ async def run(options: argparse.Namespace) -> int:
     async with open_service(options.dsn, rule_set, vault, make_bus(options), host=host) as service:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, service.stop.set)
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell_memory)
+        await open_all(service.pool)
         print(STARTED, file=sys.stderr, flush=True)
         await service.start()
         await service.stop.wait()

@@ -24,7 +24,7 @@ _COLUMNS = (
 _OF_WARNINGS = (
     "area", "warning_id", "seq", "institution", "encounter_id", "phase", "repeats",
     "rule_id", "finding_id", "severity", "occurrence", "orders", "value", "limit",
-    "in_question",
+    "in_question", "said",
 )  # fmt: skip
 
 Asked = tuple[Arrival, Prescription]
@@ -94,6 +94,7 @@ def _warning_row(area: str, seq: int, request: Prescription, warning: Warning) -
         number(warning.value),
         number(warning.limit),
         number(warning.in_question),
+        warning.said,
     )
 
 

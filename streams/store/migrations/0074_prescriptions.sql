@@ -26,5 +26,6 @@ create table prescriptions (
     primary key (area, patient, last_day, seq)
 );
 alter table prescriptions alter column digest set storage external;
+create unique index prescriptions_by_seq on prescriptions (area, seq);
 create index prescriptions_by_code on prescriptions (code) where code is not null;
 create index prescriptions_by_institution on prescriptions (institution, asked_at);

@@ -17,8 +17,9 @@ create table warnings (
     value numeric not null,
     "limit" numeric not null,
     in_question numeric not null,
+    said text not null,
     recorded_at timestamptz not null default now(),
     primary key (area, warning_id)
 );
 create index warnings_by_finding on warnings (area, finding_id);
-create index warnings_by_request on warnings (area, seq);
+create index warnings_by_time on warnings (seq);

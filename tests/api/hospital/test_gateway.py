@@ -246,10 +246,14 @@ async def test_another_process_gives_the_same_answer_and_refuses_another_body(
         assert journal.state.records == 0
         other = await another.ask({**message, "opter_name": "另一人"})
         assert (other["infcode"], "msgid" in other["err_msg"]) == (-1, True)
-        again = Gateway(opened.service.pool, rule_set, journal, PSEUDONYMS, VAULT, PATIENTLY, lambda: NOW)
-        other = await Open(again, opened.service, journal).ask({**message, "opter_name": "另一人"})
-        assert (other["infcode"], "msgid" in other["err_msg"]) == (-1, True)
-        assert journal.state.records == 2
+        longer = asked("m1", *two)
+        encounters = longer["input"]["data"]["patient_dtos"][0]["fsi_encounter_dtos"]
+        encounters.append(encounters[0] | {"mdtrt_id": "V2"})
+        for body in ({**message, "opter_name": "另一人"}, longer):
+            again = Gateway(opened.service.pool, rule_set, journal, PSEUDONYMS, VAULT, PATIENTLY, lambda: NOW)
+            other = await Open(again, opened.service, journal).ask(body)
+            assert (other["infcode"], "msgid" in other["err_msg"]) == (-1, True)
+        assert journal.state.records == 3
 
 
 async def test_asked_at_once_by_many_it_is_answered_once(opened: Open) -> None:

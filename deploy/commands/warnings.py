@@ -1,0 +1,62 @@
+"""The command on warnings: what hospitals were warned of, what doctors did, what was found after."""
+
+from typing import Annotated
+
+import typer
+
+from api.frame.formats import instant
+from deploy.commands.output import Json, Opened, note, print_json, print_table, run
+from streams.store.events.warned import WarningFilter, WarningRow, count_replies, find_warnings
+from streams.store.sessions import borrowed
+
+_WAYS = {"continue": "继续 went on", "change": "修改 changed", None: ""}
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(warnings)
+
+
+def warnings(
+    institution: Annotated[str | None, typer.Option(help="机构编码 / institution code")] = None,
+    rule: Annotated[str | None, typer.Option(help="规则编码 / rule id")] = None,
+    before: Annotated[str | None, typer.Option(help="在此编号之前的 / those before this one")] = None,
+    most: Annotated[int, typer.Option(min=1, max=1000, help="每页条数 / rows a page")] = 20,
+    json: Json = False,
+) -> None:
+    """列出对医嘱的提示, 最近的在前 / list what was said of orders, the latest first.
+
+    Example: fundwatch warnings --institution H42028100001
+    """
+    rows, replies = run(_find(WarningFilter(institution, rule, before), most))
+    if json:
+        print_json(rows)
+        return
+    print_table(
+        "对医嘱的提示 / warnings about orders",
+        ("时间 time", "机构 institution", "科室 ward", "提示 said", "反馈 reply", "疑点 finding", "编号 id"),
+        [
+            (
+                instant(row.asked_at),
+                row.institution,
+                row.department or "",
+                row.said if row.repeats is None else f"（重复 again）{row.said}",
+                _WAYS[row.way],
+                "有 open" if row.found else "",
+                row.warning_id,
+            )
+            for row in rows
+        ],
+        right=7,
+    )
+    said = sum(replies.values())
+    note(
+        f"提示 / said: {said:,}, 继续 / went on: {replies.get('continue', 0):,},"
+        f" 修改 / changed: {replies.get('change', 0):,}, 未反馈 / no reply: {replies.get('none', 0):,}"
+    )
+    if len(rows) == most:
+        note(f"更早的 / earlier ones: --before {rows[-1].warning_id}")
+
+
+async def _find(chosen: WarningFilter, most: int) -> tuple[list[WarningRow], dict[str, int]]:
+    async with Opened() as service, borrowed(service.pool) as connection:
+        return await find_warnings(connection, chosen, most), await count_replies(connection, chosen.institution)
