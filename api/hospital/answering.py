@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from api.hospital.advising import Book
 from api.hospital.dialect import Dialect
 from api.hospital.requests import Request
 from api.hospital.scalars import CHINA
 from knowledge_base.events.prescriptions import Advice, NotAsked, WarnedOrder, Warning
+from rules_lib.advising import Book
 
 TAKEN, REFUSED = 0, -1
 LONGEST_ERROR = 200

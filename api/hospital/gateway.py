@@ -18,7 +18,6 @@ from typing import Any, Literal, NamedTuple, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from api.hospital.advising import Book, book_of, of_warning, once_said, told_by, warnings_of
 from api.hospital.answering import analysis, envelope, written_instant
 from api.hospital.checking import Checked, check_message, error_words
 from api.hospital.dialect import Dialect
@@ -27,6 +26,7 @@ from api.hospital.requests import NO_AREA, Request, replies_of, requests_of
 from knowledge_base.digests.prescriptions import PrescriptionDigest, prescription_digest
 from knowledge_base.events.head import Event
 from knowledge_base.events.prescriptions import Advice, NotAsked, Prescription
+from rules_lib.advising import Book, book_of, of_warning, once_said, told_by, warnings_of
 from rules_lib.rule import Phase
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message

@@ -9,6 +9,7 @@ from deploy.commands.output import Json, Opened, note, print_json, print_table, 
 from streams.store.events.warned import WarningFilter, WarningRow, count_replies, find_warnings
 from streams.store.sessions import borrowed
 
+_NOT_TOLD, _AGAIN = "（未及时 not told in time）", "（重复 again）"
 _WAYS = {"continue": "继续 went on", "change": "修改 changed", None: ""}
 
 
@@ -39,7 +40,7 @@ def warnings(
                 instant(row.asked_at),
                 row.institution,
                 row.department or "",
-                row.said if row.repeats is None else f"（重复 again）{row.said}",
+                f"{_NOT_TOLD if row.late else _AGAIN if row.repeats else ''}{row.said}",
                 _WAYS[row.way],
                 "有 open" if row.found else "",
                 row.warning_id,

@@ -1,7 +1,7 @@
 """The handler of what hospitals ask before they bill: requests with what was answered, and replies to warnings.
 
-Nothing is judged here: the gateway did, before it answered. Rules of the phase after see claims alone. What the gateway
-refused comes the same way and lands in dead letters.
+The gateway judged before it answered; what it could not in time is judged here, and told nobody. Rules of the phase
+after see claims alone. What the gateway refused comes the same way and lands in dead letters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,15 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from knowledge_base.digests.prescriptions import prescription_digest
 from knowledge_base.events.head import Event
-from knowledge_base.events.prescriptions import Prescription
+from knowledge_base.events.prescriptions import Advice, Prescription
 from knowledge_base.events.replies import Reply
+from knowledge_base.subjects import PATIENT
+from rules_lib.advising import Book, book_of, warnings_of
 from streams.bus import Batch, Record
 from streams.handlers.accepting import accept, bury, by_area, close_batch
+from streams.handlers.asking import ask
 from streams.handlers.rule_sets import RuleSets
 from streams.messages.refusals import KEY, decode_refusal
 from streams.messages.vault import Vault, WrongKey
@@ -28,6 +32,7 @@ class OrdersHandler:
     """Takes in requests about orders, and replies."""
 
     def __init__(self, rule_sets: RuleSets, vault: Vault):
+        self._rule_sets = rule_sets
         self._vault = vault
 
     async def handle(self, connection: Connection, batch: Batch) -> Report:
@@ -40,13 +45,34 @@ class OrdersHandler:
                 events: dict[str, Event] = {}
                 for item in of_area:
                     events.setdefault(item.event.event_id, item.event)
-                await accept(connection, area, of_area, account, partial(_save, connection, area, events))
+                accepted = await accept(connection, area, of_area, account, partial(_save, connection, area, events))
+                late = {seq: of for seq in accepted if (of := _left_open(events[accepted[seq].event_id])) is not None}
+                if late:
+                    book = book_of(await self._rule_sets.hold(connection), {})
+                    advices = {seq: (of, await _judge(connection, of, book)) for seq, of in late.items()}
+                    await prescriptions.save_late(connection, area, advices)
             await close_batch(connection, batch, account)
         report.count_messages(account.tallies.values())
         return report
 
     async def bury(self, connection: Connection, batch: Batch, reason: str) -> Report:
         return await bury(connection, batch, reason, self._vault)
+
+
+def _left_open(event: Event) -> Prescription | None:
+    """A request that was answered without what the rules say."""
+    is_open = isinstance(event, Prescription) and event.advice is not None and event.advice.rule_set is None
+    return event if is_open and isinstance(event, Prescription) else None
+
+
+async def _judge(connection: Connection, request: Prescription, book: Book) -> Advice:
+    """What the rules would have said, under the receipt that was given."""
+    rules = book.rule_set.of(PATIENT, request.phase)
+    judged = await ask(connection, request.area, [prescription_digest(request)], (), rules)
+    given = request.advice.code if request.advice is not None else ""
+    code = f"{request.area}-{given}-{request.event_id.rpartition(':')[2]}"
+    warnings = tuple(warning for _, warning in warnings_of(judged.said, [request], book, code))
+    return Advice(given, request.happened_at, "", book.rule_set.hash, judged.as_of, warnings)
 
 
 def _without_refused(records: Sequence[Record], account: Account, vault: Vault) -> list[Record]:

@@ -1,6 +1,6 @@
 """Requests about orders as stored, apart from events: what of a person's orders may count when the next are asked."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import asyncpg
 from msgspec.json import encode as encode_json
@@ -17,7 +17,7 @@ from streams.store.events.stored import save_received
 
 _COLUMNS = (
     "area", "patient", "last_day", "seq", "event_id", "institution", "encounter_id", "phase", "asked_at",
-    "department", "practitioner", "code", "answered_at", "rule_set", "as_of", "not_asked",
+    "department", "practitioner", "code", "answered_at", "rule_set", "as_of", "not_asked", "judged_late",
     "source", "digest", "generation",
 )  # fmt: skip
 
@@ -34,20 +34,37 @@ async def save_prescriptions(connection: asyncpg.Connection, area: str, asked: M
     """Writes accepted requests with what was answered, and their received bytes, by arrival number."""
     rows = [_row(area, seq, *of) for seq, of in asked.items()]
     await connection.copy_records_to_table("prescriptions", records=rows, columns=_COLUMNS)
-    warnings = [
-        _warning_row(area, seq, request, warning)
-        for seq, (_, request) in asked.items()
-        for warning in (request.advice.warnings if request.advice else ())
-    ]
+    await save_warnings(
+        connection, area, {seq: (of, of.advice.warnings if of.advice else ()) for seq, (_, of) in asked.items()}
+    )
+    await save_received(connection, area, {seq: arrival for seq, (arrival, _) in asked.items()})
+
+
+async def save_late(connection: asyncpg.Connection, area: str, late: Mapping[int, tuple[Prescription, Advice]]) -> None:
+    """Writes what the rules say of requests that were answered without, by arrival number."""
+    await save_warnings(connection, area, {seq: (of, advice.warnings) for seq, (of, advice) in late.items()})
+    await connection.executemany(
+        """
+        update prescriptions set rule_set = $5, as_of = $6, judged_late = true
+        where area = $1 and patient = $2 and seq = $3 and event_id = $4
+        """,
+        [(area, of.patient, seq, of.event_id, advice.rule_set, advice.as_of) for seq, (of, advice) in late.items()],
+    )
+
+
+async def save_warnings(
+    connection: asyncpg.Connection, area: str, warned: Mapping[int, tuple[Prescription, Sequence[Warning]]]
+) -> None:
+    """Writes the warnings of requests, by arrival number."""
+    rows = [_warning_row(area, seq, of, warning) for seq, (of, said) in warned.items() for warning in said]
     await connection.executemany(
         f"""
         insert into warnings ({", ".join(f'"{name}"' for name in _OF_WARNINGS)})
         values ({", ".join(f"${n}" for n in range(1, len(_OF_WARNINGS) + 1))})
         on conflict do nothing
         """,
-        warnings,
+        rows,
     )
-    await save_received(connection, area, {seq: arrival for seq, (arrival, _) in asked.items()})
 
 
 def _row(area: str, seq: int, arrival: Arrival, request: Prescription) -> tuple[object, ...]:
@@ -71,6 +88,7 @@ def _row(area: str, seq: int, arrival: Arrival, request: Prescription) -> tuple[
         advice.rule_set,
         advice.as_of if advice.rule_set else None,
         [of.rule_id for of in advice.not_asked],
+        False,
         arrival.source,
         arrival.digest_bytes,
         GENERATION,

@@ -11,7 +11,8 @@ class WarningRow(msgspec.Struct, frozen=True):
     """A warning as it is listed; instants are UTC, ``in_question`` yuan.
 
     ``way`` and ``replied_at`` are of the latest reply; ``found`` says whether a finding of the same rule on the same
-    occurrence is open now; ``repeats`` names the warning of the encounter that said it first.
+    occurrence is open now; ``repeats`` names the warning of the encounter that said it first; ``late`` says that nobody
+    was told, as the gateway was out of time.
     """
 
     area: str
@@ -29,6 +30,7 @@ class WarningRow(msgspec.Struct, frozen=True):
     code: str | None
     rule_set: str | None
     repeats: str | None
+    late: bool
     way: str | None
     replied_at: datetime | None
     found: bool
@@ -47,8 +49,8 @@ async def find_warnings(connection: asyncpg.Connection, chosen: WarningFilter, m
     rows = await connection.fetch(
         """
         select w.area, w.warning_id, p.asked_at, w.institution, w.encounter_id, p.department, p.practitioner, w.phase,
-            w.rule_id, w.severity, w.said, w.in_question, p.code, p.rule_set, w.repeats, r.way, r.replied_at,
-            coalesce(f.is_open, false) as found
+            w.rule_id, w.severity, w.said, w.in_question, p.code, p.rule_set, w.repeats, p.judged_late as late, r.way,
+            r.replied_at, coalesce(f.is_open, false) as found
         from warnings w
         join prescriptions p using (area, seq)
         left join findings f using (area, finding_id)
@@ -71,16 +73,17 @@ async def find_warnings(connection: asyncpg.Connection, chosen: WarningFilter, m
 
 
 async def count_replies(connection: asyncpg.Connection, institution: str | None) -> dict[str, int]:
-    """Warnings that were said, by what was done about them last: ``continue``, ``change``, ``none``."""
+    """Warnings that were told, by what was done about them last: ``continue``, ``change``, ``none``."""
     rows = await connection.fetch(
         """
         select coalesce(r.way, 'none') as way, count(*) as warnings from warnings w
+        join prescriptions p using (area, seq)
         left join lateral (
             select way from replies of
             where of.area = w.area and of.warning_id = w.warning_id and of.institution = w.institution
             order by of.seq desc limit 1
         ) as r on true
-        where w.repeats is null and ($1::text is null or w.institution = $1)
+        where w.repeats is null and not p.judged_late and ($1::text is null or w.institution = $1)
         group by 1 order by 1
         """,
         institution,

@@ -1,7 +1,7 @@
 -- Requests about orders that are not billed yet (3101, 3102), one row for each encounter that one names. Apart from
 -- events, which windows after the settlement are read from. last_day is the last over which one of its orders runs, or
 -- on which it was asked. What was answered: code, the set that judged (none where nothing was), the arrival number up
--- to which, rules that were not asked.
+-- to which, rules that were not asked. What was not judged before the answer is judged when it is stored (judged_late).
 create table prescriptions (
     area text not null,
     patient text not null,
@@ -18,6 +18,7 @@ create table prescriptions (
     answered_at timestamptz,
     rule_set text,
     as_of bigint,
+    judged_late boolean not null default false,
     not_asked text[] not null default '{}',
     source text not null,
     digest bytea not null,

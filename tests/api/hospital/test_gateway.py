@@ -32,6 +32,7 @@ from streams.jobs.sending_journal import send_unsent
 from streams.journal.journal import Journal, open_journal
 from streams.messages.pseudonyms import Pseudonyms
 from streams.store.events.stored import decompressed
+from streams.store.events.warned import WarningFilter, count_replies, find_warnings
 from streams.store.people.tokens import find_keys
 from streams.store.sessions import Connection, borrowed, open_pool
 from tests.reference.cases import HBA1C, NURSING, at, line, visit
@@ -337,6 +338,23 @@ async def test_without_the_store_the_answer_says_so_and_is_kept(opened: Open, po
     answer = await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
     assert {of["reason"] for of in answer["output"]["receipt"]["not_evaluated"]} == {"数据库不可用 / store away"}
     assert opened.journal.state.records == 1
+
+
+async def test_what_was_not_judged_in_time_is_judged_when_it_is_stored_and_was_told_nobody(
+    opened: Open, postgres_url: str
+) -> None:
+    async with open_pool(postgres_url) as pool:
+        opened.gateway.pool = pool
+    two = ordered("o1", NURSING, "2026-03-12 08:00:00"), ordered("o2", NURSING, "2026-03-12 09:00:00")
+    assert results(await opened.ask(asked("m1", *two))) == []
+    await opened.take_in()
+    async with opened.store() as connection:
+        (row,) = await connection.fetch("select * from prescriptions")
+        (warning,) = await find_warnings(connection, WarningFilter(), 10)
+        told = await count_replies(connection, None)
+    assert (row["judged_late"], row["rule_set"]) == (True, opened.service.rule_set.hash)
+    assert "FW10000003" in row["not_asked"]
+    assert (warning.late, warning.rule_id, told) == (True, "GZ10000102014000", {})
 
 
 class Failing:
