@@ -44,7 +44,7 @@ class Settings:
     metrics, ``None`` for nowhere; ``metrics_token`` is what a reader of metrics must know, and without one the API
     serves none; ``logs`` and ``log_level`` are how and how much is logged.
     ``gateway_port`` is where hospitals are answered, within ``gateway_budget_ms`` (ms) and in a ``dialect``, by
-    who shows a key unless ``gateway_keys`` is "none";
+    who shows a key unless ``gateway_keys`` is "none", and sends at most ``gateway_rate`` messages a second;
     ``pseudonym_key`` turns identity numbers into pseudonyms, ``None`` for the key kept in ``home``. ``journal_folder``
     holds the journals of gateway processes, ``None`` for ``journals`` in ``home``; each takes ``journal_most_mb``
     (MiB) that are not sent.
@@ -68,6 +68,7 @@ class Settings:
     gateway_port: int = 8471
     gateway_budget_ms: int = 450
     gateway_keys: str = "needed"
+    gateway_rate: int = 100
     dialect: str = "national"
     pseudonym_key: bytes | None = field(default=None, repr=False)
     journal_folder: Path | None = None
@@ -262,6 +263,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "gateway_port": _read_port,
     "gateway_budget_ms": _read_number(50, 10_000),
     "gateway_keys": _read_one_of("needed", "none"),
+    "gateway_rate": _read_number(1, 100_000),
     "dialect": _read_dialect,
     "pseudonym_key": _read_key,
     "journal_folder": _read_folder,

@@ -1,8 +1,8 @@
 """The server that hospitals call: raw ASGI over the gateway, one dialect a process.
 
 Whatever comes to an address of the interface gets an answer in its form with status 200, as hospital systems expect;
-other addresses get 404, other methods 405, and who shows no key 401, in form too. ``/health/live`` says that the
-process answers, ``/health/ready`` that what it is told can be kept.
+other addresses get 404, other methods 405, who shows no key 401 and who sends too many 429, in form too.
+``/health/live`` says that the process answers, ``/health/ready`` that what it is told can be kept.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from api.hospital.answering import envelope
 from api.hospital.dialect import IN_PATH, Dialect
 from api.hospital.gateway import FAILED, Gateway
 from api.hospital.keys import Keys
+from api.hospital.rates import Rates
 
 logger = logging.getLogger("fundwatch.gateway")
 
@@ -32,6 +33,7 @@ LONGEST_BODY = 10.0
 
 TOO_LONG = "报文过长 / the message is too long"
 NO_KEY = "缺少有效密钥 / no key that may be used"
+TOO_MANY = "发送过快, 请稍后重发, 诊疗不受影响 / too many messages, please send again; care goes on"
 TOO_SLOW = "报文未在时限内到达 / the message did not come in time"
 JSON_TYPE = b"application/json;charset=UTF-8"
 
@@ -43,9 +45,10 @@ class Refused(Exception):
 class HospitalServer:
     """An ASGI application. ``is_ready`` tells whether what hospitals say can be kept at this moment."""
 
-    def __init__(self, gateway: Gateway, dialect: Dialect, keys: Keys, is_ready: Callable[[], bool]):
+    def __init__(self, gateway: Gateway, dialect: Dialect, keys: Keys, rates: Rates, is_ready: Callable[[], bool]):
         self._gateway = gateway
         self._keys = keys
+        self._rates = rates
         self._dialect = dialect
         self._is_ready = is_ready
         self._prefix, self._is_in_path = dialect.addresses.path.removesuffix(IN_PATH), IN_PATH in dialect.addresses.path
@@ -63,6 +66,8 @@ class HospitalServer:
             await _respond(send, 405, self._in_form("只接受 POST / POST is due"), [(b"allow", b"POST")])
         elif (speaks_for := self._keys.speaks_for(scope["headers"])) is not None and not speaks_for:
             await _respond(send, 401, self._in_form(NO_KEY), [(b"www-authenticate", b"Bearer")])
+        elif not self._rates.take(_sender(scope, speaks_for), asyncio.get_running_loop().time()):
+            await _respond(send, 429, self._in_form(TOO_MANY), [(b"retry-after", b"1")])
         else:
             await _respond(send, 200, await self._answer(receive, infno, speaks_for))
 
@@ -94,6 +99,11 @@ class HospitalServer:
             await _respond(send, 200 if ready else 503, _state("ready" if ready else "not ready"))
         else:
             await _respond(send, 404, _state("no such check"))
+
+
+def _sender(scope: Scope, speaks_for: Collection[str] | None) -> str:
+    """Whose messages are counted together: those of the institutions of a key, else those of an address."""
+    return " ".join(sorted(speaks_for)) if speaks_for else str((scope.get("client") or ("?",))[0])
 
 
 def _state(says: str) -> bytes:

@@ -18,6 +18,7 @@ from api.hospital.dialect import Dialect, load_dialects
 from api.hospital.following import follow_store
 from api.hospital.gateway import Gateway, Keeper, Limits
 from api.hospital.keys import Keys
+from api.hospital.rates import Rates
 from api.hospital.server import HospitalServer
 from api.operation.metrics import create_metrics_app, metrics_router
 from deploy.commands.output import Failure, note
@@ -122,7 +123,9 @@ async def serve_hospitals(settings: Settings, service: Service, dialect: Dialect
         service.add(run_sending_journal(journal, service.bus, service.stop))
         keys = Keys(settings.gateway_keys == "needed")
         service.add(follow_store(gateway, keys, service.rule_sets, service.stop))
-        server = HospitalServer(gateway, dialect, keys, lambda: journal.state.size < most.most_bytes)
+        server = HospitalServer(
+            gateway, dialect, keys, Rates(settings.gateway_rate), lambda: journal.state.size < most.most_bytes
+        )
         note(f"医院网关 / hospital gateway: http://{settings.host}:{settings.gateway_port}{dialect.addresses.path}")
         await _serve_app(server, settings.host, settings.gateway_port, service.stop)
 

@@ -16,6 +16,7 @@ from api.hospital.dialect import load_dialects
 from api.hospital.example import example_request
 from api.hospital.gateway import Gateway, Limits
 from api.hospital.keys import Keys
+from api.hospital.rates import BURST, MOST_SENDERS, Rates
 from api.hospital.server import HospitalServer
 from casework.rights import Right
 from casework.tokens import Token
@@ -456,7 +457,7 @@ async def call(
 
 async def test_addresses_methods_and_health(opened: Open) -> None:
     ready = True
-    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, Keys(needed=False), lambda: ready)
+    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, Keys(needed=False), Rates(1000), lambda: ready)
     body = body_of(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
     assert (await call(server, "POST", "/3101", body))[1]["infcode"] == 0
     assert (await call(server, "GET", "/3101"))[0] == 405
@@ -472,7 +473,7 @@ async def test_addresses_methods_and_health(opened: Open) -> None:
 
 async def test_who_shows_no_key_is_told_so_and_a_key_speaks_for_its_own_institution_alone(opened: Open) -> None:
     keys = Keys(needed=True)
-    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, keys, lambda: True)
+    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, keys, Rates(1000), lambda: True)
     body = body_of(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
     ends_at = datetime.now(UTC) + timedelta(days=1)
     own, others, ended = new_token(), new_token(), new_token()
@@ -499,9 +500,28 @@ async def test_who_shows_no_key_is_told_so_and_a_key_speaks_for_its_own_institut
 
 
 async def test_a_message_that_is_too_long_is_refused_in_form(opened: Open) -> None:
-    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, Keys(needed=False), lambda: True)
+    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, Keys(needed=False), Rates(1000), lambda: True)
     status, answer = await call(server, "POST", "/3101", b" " * (2 * 1024 * 1024 + 1))
     assert (status, answer["infcode"], "过长" in answer["err_msg"]) == (200, -1, True)
+
+
+async def test_who_sends_too_many_is_told_so_and_stands_in_nobodys_way(opened: Open) -> None:
+    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, Keys(needed=False), Rates(0.001), lambda: True)
+    body = body_of(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
+    status, answer = await call(server, "POST", "/3101", body)
+    assert (status, answer["infcode"], "发送过快" in answer["err_msg"]) == (429, -1, True)
+    assert opened.journal.state.records == 0
+
+
+def test_rates_are_counted_sender_by_sender() -> None:
+    rates = Rates(10)
+    assert [rates.take("a", 0.0) for _ in range(int(10 * BURST) + 1)] == [True] * int(10 * BURST) + [False]
+    assert rates.take("b", 0.0)
+    assert [rates.take("a", at_) for at_ in (0.05, 0.1, 0.15, 0.2)] == [False, True, False, True]
+    assert [rates.take("a", 1000.0) for _ in range(21)].count(True) == 20
+    for number in range(MOST_SENDERS):
+        rates.take(f"s{number}", 1000.0)
+    assert len(rates._left) == MOST_SENDERS
 
 
 def test_a_pseudonym_is_one_for_one_number_and_key() -> None:
