@@ -23,21 +23,19 @@ from api.hospital.checking import Checked, check_message, error_words
 from api.hospital.dialect import Dialect
 from api.hospital.faults import Fault
 from api.hospital.requests import NO_AREA, Request, replies_of, requests_of
-from knowledge_base.digests.prescriptions import PrescriptionDigest, prescription_digest
+from knowledge_base.digests.prescriptions import PrescriptionDigest
 from knowledge_base.events.head import Event
 from knowledge_base.events.prescriptions import Advice, NotAsked, Prescription
 from rules_lib.advising import Book, book_of, of_warning, once_said, told_by, warnings_of
-from rules_lib.rule import Phase
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message
 from streams.handlers.asking import ask, find_advices
 from streams.messages.codec import encode_event
-from streams.messages.identifiers import with_trimmed
 from streams.messages.pseudonyms import Pseudonyms
 from streams.messages.refusals import KEY, encode_refusal
 from streams.messages.vault import Vault
 from streams.store.events.prescriptions import find_told
-from streams.store.sessions import Pool, borrowed, passes_by_itself
+from streams.store.sessions import Connection, Pool, borrowed, passes_by_itself
 from streams.topics import PRESCRIPTIONS, REPLIES
 
 logger = logging.getLogger("fundwatch.gateway")
@@ -218,7 +216,6 @@ class Gateway:
         requests = requests_of(message.values, message.received_at, self.pseudonyms)
         if not requests:
             return await self._refuse(message, (NO_AREA,))
-        requests = [replace(of, prescription=with_trimmed(of.prescription)) for of in requests]
         code, book = b32encode(secrets.token_bytes(_CODE_BYTES)).decode(), self.book
         advices = await self._advise(message, requests, code, book, fingerprint)
         if advices[0].fingerprint:
@@ -228,8 +225,8 @@ class Gateway:
         if not await self._keep(message, PRESCRIPTIONS, [(f"{of.area}/{of.patient}", of) for of in kept]):
             return self._not_kept(message)
         now = asyncio.get_running_loop().time()
-        for of in kept:
-            self._remember(now, of)
+        for request, of in zip(requests, kept, strict=True):
+            self._remember(Recent(now, of, request.digest))
         return self._said(message, requests, advices)
 
     async def _answer_again(
@@ -272,10 +269,11 @@ class Gateway:
         phase = requests[0].prescription.phase
         try:
             async with asyncio.timeout_at(message.due - self.limits.budget * (1 - self.limits.judged_within)):
-                before = await self._find_said(requests)
-                if len(before) == len(requests) or any(of.fingerprint != fingerprint.hex() for of in before):
-                    return before
-                return await self._judge(requests, code, book, phase)
+                async with borrowed(self.pool) as connection:
+                    before = await find_advices(connection, [request.prescription for request in requests])
+                    if len(before) == len(requests) or any(of.fingerprint != fingerprint.hex() for of in before):
+                        return before
+                    return await self._judge(connection, requests, code, book)
         except TimeoutError:
             reason = OUT_OF_TIME
         except Exception as error:  # noqa: BLE001 - whatever fails, the hospital is answered and care goes on
@@ -286,32 +284,28 @@ class Gateway:
         )
         return [Advice(code, self.now(), not_asked=not_asked) for _ in requests]
 
-    async def _find_said(self, requests: Sequence[Request]) -> list[Advice]:
-        async with borrowed(self.pool) as connection:
-            return await find_advices(connection, [request.prescription for request in requests])
-
-    async def _judge(self, requests: Sequence[Request], code: str, book: Book, phase: Phase) -> list[Advice]:
+    async def _judge(self, connection: Connection, requests: Sequence[Request], code: str, book: Book) -> list[Advice]:
+        phase = requests[0].prescription.phase
         rules = book.rule_set.of("patient", phase)
         of_patients: dict[tuple[str, str], list[int]] = defaultdict(list)
         for place, request in enumerate(requests):
             of_patients[request.prescription.area, request.prescription.patient].append(place)
         advices: dict[int, Advice] = {}
-        async with borrowed(self.pool) as connection:
-            for (area, patient), places in of_patients.items():
-                asked = [requests[place].prescription for place in places]
-                recent = self._recent.get((area, patient), ())
-                digests = [prescription_digest(of) for of in asked]
-                judged = await ask(connection, area, digests, [of.digest for of in recent], rules)
-                named = code if len(of_patients) == 1 else f"{code}-{len(advices) + 1}"
-                warnings = warnings_of(judged.said, asked, book, f"{area}-{named}")
-                told = told_by([of.request for of in recent], phase)
-                if warnings:
-                    names = {of_warning(area, warning) for _, warning in warnings}
-                    told |= await find_told(connection, area, phase, names)
-                warnings = once_said(warnings, asked, told)
-                for index, place in enumerate(places):
-                    own = tuple(warning for at, warning in warnings if at == index)
-                    advices[place] = Advice(code, self.now(), "", book.rule_set.hash, judged.as_of, own)
+        for (area, patient), places in of_patients.items():
+            asked = [requests[place].prescription for place in places]
+            recent = self._recent.get((area, patient), ())
+            digests = [requests[place].digest for place in places]
+            judged = await ask(connection, area, digests, [of.digest for of in recent], rules)
+            named = code if len(of_patients) == 1 else f"{code}-{len(advices) + 1}"
+            warnings = warnings_of(judged.said, asked, book, f"{area}-{named}")
+            told = told_by([of.request for of in recent], phase)
+            if warnings:
+                names = {of_warning(area, warning) for _, warning in warnings}
+                told |= await find_told(connection, area, phase, names)
+            warnings = once_said(warnings, asked, told)
+            for index, place in enumerate(places):
+                own = tuple(warning for at, warning in warnings if at == index)
+                advices[place] = Advice(code, self.now(), "", book.rule_set.hash, judged.as_of, own)
         return [advices[place] for place in range(len(requests))]
 
     async def _keep(self, message: Said, topic: str, events: Sequence[tuple[str, Event]]) -> bool:
@@ -339,9 +333,9 @@ class Gateway:
     def _not_kept(self, message: Said) -> Answered:
         return Answered(message.answer(self.now(), err_msg=NOT_KEPT), "not kept")
 
-    def _remember(self, now: float, request: Prescription) -> None:
-        before = self._recent.pop((request.area, request.patient), [])
-        self._recent[request.area, request.patient] = [*before, Recent(now, request, prescription_digest(request))]
+    def _remember(self, recent: Recent) -> None:
+        patient = recent.request.area, recent.request.patient
+        self._recent[patient] = [*self._recent.pop(patient, []), recent]
 
     def _forget(self) -> None:
         """Lets go of answers and requests that are older than they are kept for, and of the oldest of too many."""

@@ -7,9 +7,11 @@ from typing import Any, Literal
 import msgspec
 
 from api.hospital.faults import Fault
+from knowledge_base.digests.prescriptions import PrescriptionDigest, prescription_digest
 from knowledge_base.events.claims import Department, Diagnosis, Operation
 from knowledge_base.events.prescriptions import Order, Prescription
 from knowledge_base.events.replies import Reply
+from streams.messages.identifiers import are_trimmed, with_trimmed
 from streams.messages.pseudonyms import Pseudonyms
 from streams.messages.vault import Vault
 
@@ -39,11 +41,12 @@ NO_AREA = Fault("insuplc_admdvs", "insuplc_admdvs", "参保地医保区划", "�
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What a message says of one encounter, and how the sender calls patient and encounter."""
+    """What a message says of one encounter, its digest, and how the sender calls patient and encounter."""
 
     patn_id: str
     mdtrt_id: str
     prescription: Prescription
+    digest: PrescriptionDigest
 
 
 def requests_of(values: Mapping[str, Any], asked_at: datetime, pseudonyms: Pseudonyms) -> list[Request]:
@@ -59,7 +62,8 @@ def requests_of(values: Mapping[str, Any], asked_at: datetime, pseudonyms: Pseud
         for encounter in patient["fsi_encounter_dtos"]:
             event_id = f"{values['fixmedins_code']}:{values['msgid']}:{len(requests) + 1}"
             prescription = _prescription(values, patient, encounter, event_id, area, asked_at, pseudonyms)
-            requests.append(Request(patient["patn_id"], encounter["mdtrt_id"], prescription))
+            digest = prescription_digest(prescription)
+            requests.append(Request(patient["patn_id"], encounter["mdtrt_id"], prescription, digest))
     return requests
 
 
@@ -92,7 +96,7 @@ def _prescription(
     asked_at: datetime,
     pseudonyms: Pseudonyms,
 ) -> Prescription:
-    return Prescription(
+    prescription = Prescription(
         event_id=event_id,
         area=area,
         kind="prescription",
@@ -116,6 +120,17 @@ def _prescription(
         diagnoses=tuple(_diagnoses(encounter["fsi_diagnose_dtos"])) or None,
         operations=tuple(_operations(encounter["fsi_operation_dtos"])) or None,
     )
+    return prescription if are_trimmed(_identifiers_of(prescription)) else with_trimmed(prescription)
+
+
+def _identifiers_of(prescription: Prescription) -> list[str]:
+    """The identifiers and references of a request, as ``streams.messages.identifiers`` finds them."""
+    names: list[str | None] = [prescription.event_id, prescription.sender, prescription.encounter_id]
+    names += (prescription.institution, prescription.practitioner)
+    names += [operation.practitioner for operation in prescription.operations or ()]
+    for order in prescription.orders:
+        names += (order.order_id, order.item_code, order.prescription_id, order.practitioner)
+    return list(filter(None, names))
 
 
 def _order(order: Mapping[str, Any]) -> Order:

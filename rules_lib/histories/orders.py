@@ -97,7 +97,9 @@ def orders_of(
     held = _held(prescriptions)
     standing = standing_of(claims)
     able = {key: of for key, of in held.items() if of.takes_part}
-    places = _places([*able.values()], _billed(standing.held, order_ids))
+    institutions = {key.institution for key in able}
+    billing = [claim for claim in standing.held if claim.institution in institutions]
+    places = _places([*able.values()], _billed(billing, order_ids)) if billing else {}
     today = max(of.asked_on for of in prescriptions)
     settled: dict[Encounter, list[ClaimDigest]] = defaultdict(list)
     for claim in standing.claims:
