@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import answers, decoding, desk, histories, importing, journal, judging, stages, streams
+from bench import answers, decoding, desk, gateway, histories, importing, journal, judging, stages, streams
 from bench.report import write_report
 from bench.results import Result, save_results
 
@@ -13,6 +13,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "histories": histories.run,
     "answers": answers.run,
     "journal": journal.run,
+    "gateway": gateway.run,
     "importing": importing.run,
     "stages": stages.run,
     "streams": streams.run,

@@ -91,12 +91,12 @@ def _of_one_person(person: str, claims: list[Claim], near: int) -> list[Claim]:
     newest_day = max(day_of(claim.settled_at) for claim in claims)
     days = [newest_day - ago - (0 if ago <= near else timedelta(days=730).days) for ago in reversed(range(len(claims)))]
     return [
-        _moved(claim, timedelta(days=day - day_of(claim.settled_at)), person, f"{person}-{day}")
+        moved(claim, timedelta(days=day - day_of(claim.settled_at)), person, f"{person}-{day}")
         for claim, day in zip(claims, days, strict=True)
     ]
 
 
-def _moved(claim: Claim, days: timedelta, person: str, name: str) -> Claim:
+def moved(claim: Claim, days: timedelta, person: str, name: str) -> Claim:
     """A claim so many days later, as a settlement of its own of the one person."""
     return replace(
         claim,
