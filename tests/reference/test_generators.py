@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 
 import msgspec
 import pytest
@@ -9,13 +10,14 @@ import pytest
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
+from knowledge_base.facts import Point
 
 from .by_the_clock import JUST_APART, POSTED
 from .dates import civil_day
 from .edges import edges_of
 from .generators import mixed, persons
 from .histories import SCENES, history, mixed_history
-from .judge import RULE_IDS, by_rule, hits_and_near_misses, reference_findings
+from .judge import RULE_IDS, Hits, Reasons, by_rule, hits_and_near_misses, reference_findings
 from .oddities import ODD_DETAILS
 from .rules import BED_DAYS, DAILY_CAP, PAIRS, PERIOD
 from .two_houses import ELSEWHERE, TWO_STAYS
@@ -112,12 +114,24 @@ EXCUSED = {
 }
 
 
+@cache
+def published() -> tuple[Point, ...]:
+    """The points of the rules as published, read once."""
+    return load_facts().points
+
+
+@cache
+def judged(seed: int, rule_id: str) -> tuple[Hits, Reasons]:
+    """The hits on people aimed at a rule, and the reasons of near misses; several tests ask about the same people."""
+    return hits_and_near_misses(persons(seed, rule_id), published())
+
+
 @pytest.mark.parametrize("rule_id", RULE_IDS)
 def test_five_hundred_hits_and_near_misses_are_within_reach(rule_id: str, samples: Callable[[int], int]) -> None:
     """Prints how many people it took (``pytest -s``)."""
-    points, reached, people, enough = load_facts().points, Counter[str](), 0, samples(ENOUGH)
+    reached, people, enough = Counter[str](), 0, samples(ENOUGH)
     while min(reached["hits"], reached["near misses"]) < enough and people < PATIENCE:
-        hits, reasons = hits_and_near_misses(persons(people, rule_id), points)
+        hits, reasons = judged(people, rule_id)
         reached["hits"] += sum(rule == rule_id for rule, _ in hits)
         reached["near misses"] += by_rule(reasons)[rule_id]
         people += 1
@@ -125,45 +139,50 @@ def test_five_hundred_hits_and_near_misses_are_within_reach(rule_id: str, sample
     assert min(reached["hits"], reached["near misses"]) >= enough
 
 
+@pytest.mark.reach
 @pytest.mark.parametrize("about", SCENES)
 def test_histories_stand_at_every_edge_of_their_point(about: str) -> None:
     """Prints how many stand where (``pytest -s``)."""
-    points, reached = load_facts().points, Counter[str]()
+    points, reached = published(), Counter[str]()
     for seed in range(HISTORIES):
         reached.update(set(edges_of(history(seed, about), points)))
     print(f"\n{about}:", *(f"{count:6} {edge}" for edge, count in sorted(reached.items())), sep="\n")
     assert {edge for edge in EDGES[about] if reached[edge] < OFTEN} == set()
 
 
+@pytest.mark.reach
 @pytest.mark.parametrize("about", SCENES)
 def test_something_of_each_kind_is_found_in_histories_about_a_point(about: str) -> None:
-    points, found = load_facts().points, Counter[str]()
+    points, found = published(), Counter[str]()
     for seed in range(HISTORIES):
         for rule_id, occurrence in reference_findings(history(seed, about), points):
             found[occurrence[-1] if rule_id == ODD_DETAILS else rule_id] += 1
     assert {kind for kind in FOUND[about] if found[kind] < OFTEN} == set()
 
 
+@pytest.mark.reach
 @pytest.mark.parametrize("rule_id", EXCUSED)
 def test_each_excuse_alone_keeps_some_from_being_found(rule_id: str) -> None:
-    points, alone = load_facts().points, Counter[str]()
+    alone = Counter[str]()
     for seed in range(2 * HISTORIES):
-        for (rule, reason), count in hits_and_near_misses(persons(seed, rule_id), points)[1].items():
+        for (rule, reason), count in judged(seed, rule_id)[1].items():
             alone[reason] += count if rule == rule_id else 0
     assert {reason for reason in EXCUSED[rule_id] if alone[reason] < OFTEN} == set()
 
 
+@pytest.mark.reach
 def test_every_odd_detail_of_codes_sums_and_far_lines_is_found() -> None:
-    points, found = load_facts().points, Counter[str]()
+    found = Counter[str]()
     for seed in range(HISTORIES):
-        found.update(key[-1] for rule, key in reference_findings(persons(seed, ODD_DETAILS), points))
+        found.update(key[-1] for _, key in judged(seed, ODD_DETAILS)[0])
     assert {kind for kind in DETAILS if found[kind] < OFTEN} == set()
 
 
+@pytest.mark.reach
 def test_pairs_of_every_interval_are_found() -> None:
-    points, found = load_facts().points, Counter[str]()
+    found = Counter[str]()
     for seed in range(HISTORIES):
-        found.update(key[2] for rule, key in reference_findings(persons(seed, PAIRS), points) if rule == PAIRS)
+        found.update(key[2] for rule, key in judged(seed, PAIRS)[0] if rule == PAIRS)
     assert {interval for interval in ("day", "visit", "hours", "hour") if found[interval] < OFTEN} == set()
 
 
@@ -202,7 +221,7 @@ def test_lines_lie_where_the_utc_day_differs_from_the_day_in_china() -> None:
 
 
 def test_the_answer_does_not_depend_on_the_order_of_events(samples: Callable[[int], int]) -> None:
-    points, several = load_facts().points, range(samples(200))
+    points, several = published(), range(samples(200))
     for events in [*map(mixed, several), *map(_any_history, several), *map(mixed_history, several)]:
         shuffled = sorted(events, key=lambda event: event.event_id[::-1])
         assert reference_findings(shuffled, points) == reference_findings(events, points)

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import msgspec
+import pytest
 
 from knowledge_base.catalogues.files import load_facts
 from knowledge_base.events.claims import Claim
@@ -68,6 +69,7 @@ EDGES = {
 }
 
 
+@pytest.mark.reach
 def test_people_with_orders_stand_at_every_edge() -> None:
     """Prints how many stand where (``pytest -s``)."""
     knowledge, reached = Knowledge(load_facts().points), Counter[str]()
