@@ -5,7 +5,7 @@
 It reads and writes nothing else: what was answered is kept by whoever asks.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -54,7 +54,7 @@ async def ask(
     known = Known(
         [digest for digest in digests.values() if not isinstance(digest, PrescriptionDigest)],
         [*requests.values()],
-        await _find_order_ids(connection, area, days[0], digests, events),
+        await _find_order_ids(connection, area, {of.institution for of in together}, days[0], digests, events),
         window.supplement,
         window.chains,
     )
@@ -105,13 +105,18 @@ def _first_billed(requests: Iterable[PrescriptionDigest], today: Day) -> Day:
 
 
 async def _find_order_ids(
-    connection: Connection, area: str, first: Day, digests: Mapping[int, Digest], events: Iterable[Remembered]
+    connection: Connection,
+    area: str,
+    institutions: Container[str],
+    first: Day,
+    digests: Mapping[int, Digest],
+    events: Iterable[Remembered],
 ) -> OrderIds:
-    """What the lines of claims that reach to a day or beyond it were ordered as."""
+    """What the lines of some institutions' claims were ordered as that reach to a day or beyond it."""
     billing = {
         seq: digest.event_id
         for seq, digest in digests.items()
-        if isinstance(digest, ClaimDigest) and digest.span[1] >= first
+        if isinstance(digest, ClaimDigest) and digest.institution in institutions and digest.span[1] >= first
     }
     keys = [key_of(event) for event in events if event.head.seq in billing]
     details = await stored.load_details(connection, area, keys) if keys else {}
