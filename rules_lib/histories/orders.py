@@ -94,12 +94,10 @@ def orders_of(
     """A person's orders over all of the requests and claims that may matter to them."""
     if not prescriptions:
         return NO_ORDERS
-    held = _held(prescriptions)
+    held = held_of(prescriptions)
     standing = standing_of(claims)
     able = {key: of for key, of in held.items() if of.takes_part}
-    institutions = {key.institution for key in able}
-    billing = [claim for claim in standing.held if claim.institution in institutions]
-    places = _places([*able.values()], _billed(billing, order_ids)) if billing else {}
+    places = places_of(bills_of([*able.values()], standing.held, order_ids))
     today = max(of.asked_on for of in prescriptions)
     settled: dict[Encounter, list[ClaimDigest]] = defaultdict(list)
     for claim in standing.claims:
@@ -111,7 +109,7 @@ def orders_of(
     return Orders(held, places, counting, by_line)
 
 
-def _held(prescriptions: Iterable[PrescriptionDigest]) -> dict[OrderKey, Held]:
+def held_of(prescriptions: Iterable[PrescriptionDigest]) -> dict[OrderKey, Held]:
     """Each order as the request of the greatest rank says it, within one request the last."""
     held: dict[OrderKey, Held] = {}
     for prescription in sorted(prescriptions, key=rank):
@@ -124,7 +122,7 @@ def _held(prescriptions: Iterable[PrescriptionDigest]) -> dict[OrderKey, Held]:
     return held
 
 
-class _Billed(NamedTuple):
+class Billed(NamedTuple):
     """A line that may take an order's place, and the order that it names."""
 
     claim: ClaimDigest
@@ -136,28 +134,27 @@ class _Billed(NamedTuple):
         return (self.claim.institution, self.claim.encounter_id, self.line.line_id)
 
 
-def _billed(claims: Iterable[ClaimDigest], order_ids: OrderIds) -> list[_Billed]:
-    """The lines of some claims in line order, without those that take back; of one name the first is the line."""
-    billed = []
-    for claim in claims:
-        named = order_ids.get(claim.event_id, ())
-        for index, line in enumerate(claim.lines):
-            if not line.takes_back:
-                billed.append(_Billed(claim, line, named[index] if index < len(named) else None))
-    billed.sort(key=lambda of: (of.line.at, of.claim.event_id, of.line.line_id))
-    first: dict[LineKey, _Billed] = {}
-    for one in billed:
-        first.setdefault(one.key, one)
-    return [*first.values()]
+class Bill(NamedTuple):
+    """A line, and the orders that it bills in one way."""
+
+    billed: Billed
+    how: How
+    orders: Sequence[Held]
 
 
-def _places(held: Sequence[Held], billed: Sequence[_Billed]) -> dict[OrderKey, Place]:
-    """Which line took which order's place: first those that name it, then those that fit."""
+def bills_of(held: Sequence[Held], claims: Iterable[ClaimDigest], order_ids: OrderIds) -> list[Bill]:
+    """Which lines of claims that hold bill which orders, in line order: first those that name any, then those that fit.
+
+    A line that names both an order and a prescription is there twice. ``held`` are orders that take part.
+    """
+    institutions = {of.prescription.institution for of in held}
+    billed = _billed([claim for claim in claims if claim.institution in institutions], order_ids)
+    if not billed:
+        return []
     by_order = _grouped(held, lambda of: (of.prescription.institution, of.order.order_id))
     by_number = _grouped(held, lambda of: (of.prescription.institution, of.order.prescription_id))
-    by_prescription: dict[OrderKey, Place] = {}
-    places: dict[OrderKey, Place] = {}
-    nameless: list[_Billed] = []
+    bills: list[Bill] = []
+    nameless: list[Billed] = []
     for one in billed:
         name = (one.claim.institution, one.order_id)
         as_order = [of for of in _reached(by_order.get(name, ()), one) if of.alone or _is_of_item(of, one)]
@@ -165,27 +162,54 @@ def _places(held: Sequence[Held], billed: Sequence[_Billed]) -> dict[OrderKey, P
         if one.order_id is None or not (as_order or as_number):
             nameless.append(one)
             continue
-        for of in as_order:
-            places.setdefault(of.key, Place(one.key, "order"))
-        for of in as_number:
-            by_prescription.setdefault(of.key, Place(one.key, "prescription"))
-    places = {**by_prescription, **places}
-    _fit(held, nameless, places)
-    return places
+        if as_order:
+            bills.append(Bill(one, "order", as_order))
+        if as_number:
+            bills.append(Bill(one, "prescription", as_number))
+    taken = {of.key for bill in bills for of in bill.orders}
+    return [*bills, *_fitting(held, nameless, taken)]
 
 
-def _fit(held: Iterable[Held], nameless: Iterable[_Billed], places: dict[OrderKey, Place]) -> None:
-    """Lines that name no order take the places of those that fit: one of the day alone, else all that run over it."""
-    fitting = _grouped(sorted(held, key=_order_of), lambda of: (*of.key[:2], of.key.item_code))
+def places_of(bills: Iterable[Bill]) -> dict[OrderKey, Place]:
+    """The line that took each order's place: the first that names it, else that names its prescription, else fits."""
+    ways: Mapping[How, dict[OrderKey, Place]] = {"item and day": {}, "prescription": {}, "order": {}}
+    for bill in bills:
+        for of in bill.orders:
+            ways[bill.how].setdefault(of.key, Place(bill.billed.key, bill.how))
+    return {key: place for way in ways.values() for key, place in way.items()}
+
+
+def _billed(claims: Iterable[ClaimDigest], order_ids: OrderIds) -> list[Billed]:
+    """The lines of some claims in line order, without those that take back; of one name the first is the line."""
+    billed = []
+    for claim in claims:
+        named = order_ids.get(claim.event_id, ())
+        for index, line in enumerate(claim.lines):
+            if not line.takes_back:
+                billed.append(Billed(claim, line, named[index] if index < len(named) else None))
+    billed.sort(key=lambda of: (of.line.at, of.claim.event_id, of.line.line_id))
+    first: dict[LineKey, Billed] = {}
+    for one in billed:
+        first.setdefault(one.key, one)
+    return [*first.values()]
+
+
+def _fitting(held: Iterable[Held], nameless: Iterable[Billed], taken: set[OrderKey]) -> list[Bill]:
+    """Lines that name no order bill those that fit: one of the day alone, else all that run over it."""
+    fitting = _grouped(sorted(held, key=order_of), lambda of: (*of.key[:2], of.key.item_code))
+    bills: list[Bill] = []
     for one in nameless:
         if one.line.item_code is None or not is_likely(one.line.day):
             continue
         orders = fitting.get((one.claim.institution, one.claim.encounter_id, one.line.item_code), ())
         on_day = [of for of in orders if of.runs_on(one.line.day)]
-        of_day = next((of for of in on_day if of.order.line.day == of.order.last_day and of.key not in places), None)
+        of_day = next((of for of in on_day if of.order.line.day == of.order.last_day and of.key not in taken), None)
         running = [of for of in on_day if of.order.line.day < of.order.last_day]
-        for of in running if of_day is None else [of_day]:
-            places.setdefault(of.key, Place(one.key, "item and day"))
+        own = running if of_day is None else [of_day]
+        if own:
+            taken |= {of.key for of in own}
+            bills.append(Bill(one, "item and day", own))
+    return bills
 
 
 Group = tuple[str | None, ...]
@@ -198,15 +222,15 @@ def _grouped(held: Iterable[Held], key: Callable[[Held], Group]) -> dict[Group, 
     return groups
 
 
-def _reached(orders: Iterable[Held], billed: _Billed) -> list[Held]:
+def _reached(orders: Iterable[Held], billed: Billed) -> list[Held]:
     return [of for of in orders if of.runs_on(billed.line.day, REACH)]
 
 
-def _is_of_item(held: Held, billed: _Billed) -> bool:
+def _is_of_item(held: Held, billed: Billed) -> bool:
     return held.order.line.item_code == billed.line.item_code
 
 
-def _order_of(held: Held) -> tuple[int, str, str]:
+def order_of(held: Held) -> tuple[int, str, str]:
     return (held.order.line.at, held.prescription.event_id, held.order.order_id)
 
 
