@@ -6,7 +6,7 @@ decode -> lock subjects -> enter events -> read windows -> judge -> compare
 Patients are judged here. Other subjects that an event touches are only noted (``streams.jobs.judging_subjects``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from streams.pipeline.account import Account, decode_records
 from streams.pipeline.arrivals import Arrival, Incoming
 from streams.pipeline.persons import joined_pairs, pair_of, persons_of
 from streams.pipeline.reports import Report
-from streams.store.events import persons, stored, wider
+from streams.store.events import order_ledger, persons, stored, wider
 from streams.store.sessions import Connection
 
 
@@ -81,6 +81,7 @@ async def _take_in(
     save = partial(stored.save_events, connection, area, whole_items=whole_items)
     accepted = await accept(connection, area, incoming, account, save)
     await wider.save_touched(connection, area, accepted)
+    await order_ledger.touch_billed(connection, area, _billed(accepted.values()))
     seq_of = {arrival.event_id: seq for seq, arrival in accepted.items()} if joining else {}
     speaking = [item for item in joining if item.event.event_id in seq_of]
     if not speaking:
@@ -89,6 +90,15 @@ async def _take_in(
     last = max((item.event.event_id for item in speaking), key=seq_of.__getitem__)
     after, became = await _join_and_part(connection, area, members, spoken_of, max(accepted))
     return _People(after, became, f"event {last}"), accepted
+
+
+def _billed(arrivals: Iterable[Arrival]) -> set[tuple[str, str]]:
+    """Which patients have bills among some events, and of which institutions."""
+    return {
+        (arrival.subject.name, arrival.links.encounter[0])
+        for arrival in arrivals
+        if arrival.subject.kind == PATIENT and arrival.links.encounter[0]
+    }
 
 
 async def _join_and_part(
@@ -105,6 +115,7 @@ async def _join_and_part(
     await persons.save_persons(connection, area, after, seq)
     others = {person: of for person, of in members.items() if person not in concerned}
     became = [person for person, of in after.items() if set(of) != set(concerned.get(person, ()))]
+    await order_ledger.touch_asking(connection, area, names)
     return {**others, **after}, became
 
 

@@ -4,11 +4,12 @@ The gateway judged before it answered; what it could not in time is judged here,
 after see claims alone. What the gateway refused comes the same way and lands in dead letters.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from msgspec.structs import replace
 
+from knowledge_base.days import Day, day_of
 from knowledge_base.digests.prescriptions import prescription_digest
 from knowledge_base.events.head import Event
 from knowledge_base.events.prescriptions import Advice, Prescription
@@ -24,7 +25,7 @@ from streams.messages.vault import Vault, WrongKey
 from streams.pipeline.account import Account, decode_records
 from streams.pipeline.arrivals import Arrival
 from streams.pipeline.reports import Report
-from streams.store.events import prescriptions, replies
+from streams.store.events import order_ledger, persons, prescriptions, replies
 from streams.store.sessions import Connection
 
 
@@ -45,6 +46,7 @@ class OrdersHandler:
                 events: dict[str, Event] = {}
                 for item in of_area:
                     events.setdefault(item.event.event_id, item.event)
+                await _note_asking(connection, area, events.values())
                 accepted = await accept(connection, area, of_area, account, partial(_save, connection, area, events))
                 late = {seq: of for seq in accepted if (of := _left_open(events[accepted[seq].event_id])) is not None}
                 if late:
@@ -57,6 +59,23 @@ class OrdersHandler:
 
     async def bury(self, connection: Connection, batch: Batch, reason: str) -> Report:
         return await bury(connection, batch, reason, self._vault)
+
+
+async def _note_asking(connection: Connection, area: str, events: Iterable[Event]) -> None:
+    """Notes since when institutions ask.
+
+    The area is locked for it: every batch with bills of such an institution has ended by then, or sees that it asks.
+    """
+    first: dict[str, Day] = {}
+    for event in events:
+        if isinstance(event, Prescription):
+            day = day_of(event.happened_at)
+            first[event.institution] = min(day, first.get(event.institution, day))
+    known = await order_ledger.find_asking(connection, area) if first else {}
+    earlier = {name: day for name, day in first.items() if name not in known or day < known[name]}
+    if earlier:
+        await persons.lock_area(connection, area, exclusive=True)
+        await order_ledger.save_asking(connection, area, earlier)
 
 
 def _left_open(event: Event) -> Prescription | None:
@@ -98,4 +117,5 @@ async def _save(
     asked = {seq: (arrival, event) for seq, (arrival, event) in of.items() if isinstance(event, Prescription)}
     replied = {seq: (arrival, event) for seq, (arrival, event) in of.items() if isinstance(event, Reply)}
     await prescriptions.save_prescriptions(connection, area, asked)
+    await order_ledger.touch_patients(connection, area, {event.patient for _, event in asked.values()})
     await replies.save_replies(connection, area, replied)

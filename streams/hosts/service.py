@@ -19,6 +19,7 @@ from streams.hosts.stations import STATIONS, Station, create_topics
 from streams.hosts.watching import watch_store
 from streams.hosts.worker import Worker
 from streams.jobs.judging_subjects import run_judging_subjects
+from streams.jobs.keeping_orders import run_keeping_orders
 from streams.jobs.measuring import run_measuring
 from streams.jobs.relay import run_relay
 from streams.jobs.retention import run_retention
@@ -82,13 +83,14 @@ class Service(AsyncExitStack):
             self.stop.set()
 
     async def start(self) -> None:
-        """Starts every station, the judging of wider subjects, the relay, summing, measuring, and keeping the log."""
+        """Starts every station, and every job: on wider subjects, orders, the outbox, leads, figures and the log."""
         async with borrowed(self.pool) as connection:
             metrics.begin_rules(await self.rule_sets.in_force(connection))
         for station in STATIONS:
             metrics.begin_topic(station.topic)
             await self.start_station(station)
         self.add(run_judging_subjects(self.pool, self.rule_sets, self.stop, metrics.count_report))
+        self.add(run_keeping_orders(self.pool, self.stop))
         self.add(run_relay(self.pool, self.bus, self.stop))
         self.add(run_summing(self.pool, self.rule_sets, self.stop))
         self.add(run_measuring(self.pool, self.stop))

@@ -34,6 +34,8 @@ _OF_CONDITION = {
     "outbox_oldest_seconds": ("outbox_oldest_seconds", "How long the oldest of them waits."),
     "touched": ("touched_subjects", "Subjects wider than a patient that wait to be judged."),
     "touched_oldest_seconds": ("touched_subjects_oldest_seconds", "How long the oldest of them waits."),
+    "orders": ("touched_orders", "Patients and institutions whose ledger of orders is to be written anew."),
+    "orders_oldest_seconds": ("touched_orders_oldest_seconds", "How long the oldest of them waits."),
     "segments": ("log_segments", "Segments that the log in PostgreSQL keeps."),
     "oldest_segment_seconds": ("log_oldest_segment_seconds", "How long ago the oldest of them was opened."),
     "outstanding": ("outstanding_areas", "Areas that a switch of rules left to be judged again."),

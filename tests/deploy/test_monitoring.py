@@ -64,7 +64,7 @@ def declared() -> dict[str, set[str]]:
     count_batch(Batch(Lease("g", CLAIMS, 0, 1), 0, [Record(0, None, b"", "s")]), Report(), 0.0)
     store = StoreCollector()
     now = datetime.now(UTC)
-    store.condition = Condition([Lease("g", "t", 0, 1)], 0, 0.0, 1, 0.0, 0, 0.0, "hash", 0, 0.0, 0, 0)
+    store.condition = Condition([Lease("g", "t", 0, 1)], 0, 0.0, 1, 0.0, 0, 0.0, 0, 0.0, "hash", 0, 0.0, 0, 0)
     store.account = Unsettled({"dead": 1}, 0)
     store.lags = [Lag("g", "t", 0, 0, 1, None, now)]
     found: dict[str, set[str]] = {}

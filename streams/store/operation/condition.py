@@ -21,7 +21,8 @@ _ORDERED = ["A", "B", "_", "a", "é", "中", "𠀀"]
 class Condition(msgspec.Struct, frozen=True):
     """What changes by the second. ``leases`` hold how often each partition was taken (``epoch``).
 
-    ``touched`` counts subjects wider than a patient that wait to be judged. ``rule_set`` is the hash of the set in
+    ``touched`` counts subjects wider than a patient that wait to be judged, ``orders`` patients and institutions whose
+    ledger of orders is to be written anew. ``rule_set`` is the hash of the set in
     force; ``outstanding`` counts areas that a switch of rules left to be judged again. ``unreadable`` counts batches of
     the bus that could not be read so far, ``standing`` those before which a group stands now.
     """
@@ -33,6 +34,8 @@ class Condition(msgspec.Struct, frozen=True):
     oldest_segment_seconds: float
     touched: int
     touched_oldest_seconds: float
+    orders: int
+    orders_oldest_seconds: float
     rule_set: str | None
     outstanding: int
     outstanding_oldest_seconds: float
@@ -74,6 +77,9 @@ async def find_condition(connection: asyncpg.Connection) -> Condition:
             (select count(*) from (select from touched_subjects limit $1) waiting) as touched,
             coalesce((select extract(epoch from clock_timestamp() - touched_at) from touched_subjects
                 order by number limit 1), 0)::float8 as touched_oldest_seconds,
+            (select count(*) from (select from touched_orders limit $1) waiting) as orders,
+            coalesce((select extract(epoch from clock_timestamp() - touched_at) from touched_orders
+                order by number limit 1), 0)::float8 as orders_oldest_seconds,
             (select rule_set from rule_set_switches order by number desc limit 1) as rule_set,
             (select count(*) from outstanding) as outstanding,
             coalesce((select extract(epoch from clock_timestamp() - min(since)) from outstanding), 0)
