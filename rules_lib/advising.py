@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from knowledge_base.events.prescriptions import Prescription, WarnedOrder, Warning
+from knowledge_base.cards import Words
+from knowledge_base.events.prescriptions import Hint, Prescription, WarnedOrder, Warning
 from knowledge_base.findings import finding_id
 from knowledge_base.numbers import written
 from rules_lib.asking import Said, Warned
@@ -45,6 +46,19 @@ def warnings_of(said: Said, asked: Sequence[Prescription], book: Book, code: str
             first = warned.orders[0]
             place = places[first.institution, first.encounter_id]
             found.append((place, _warning(f"{code}-{len(found) + 1}", rule, warned, said, asked[place], book)))
+    return found
+
+
+def hints_of(said: Said, asked: Sequence[Prescription], book: Book) -> list[tuple[int, Hint]]:
+    """What is left of limits, for the last order of the request that counts for each, with its encounter's place."""
+    places = {(of.institution, of.encounter_id): place for place, of in enumerate(asked)}
+    found: list[tuple[int, Hint]] = []
+    for hinted in said.hints:
+        rule, last = book.rule_set.by_id[hinted.finding.maker_id], hinted.orders[-1]
+        if rule.is_live and rule.hint is not None:
+            place = places[last.institution, last.encounter_id]
+            sentence = _sentence(rule, rule.hint, hinted, said.history, asked[place], book.names)
+            found.append((place, Hint(rule.id, last.order_id, last.item_code, sentence)))
     return found
 
 
@@ -93,7 +107,7 @@ def _warning(
         value=written(finding.value),
         limit=written(finding.limit),
         in_question=written(finding.amounts.in_question),
-        said=_sentence(rule, warned, said.history, prescription, book.names),
+        said=_sentence(rule, rule.reminder or rule.message, warned, said.history, prescription, book.names),
     )
 
 
@@ -110,7 +124,9 @@ def _orders(warned: Warned, said: Said) -> Iterator[WarnedOrder]:
             yield WarnedOrder(key.order_id, key.item_code, guilty=False)
 
 
-def _sentence(rule: Rule, warned: Warned, history: PatientHistory, prescription: Prescription, names: Names) -> str:
+def _sentence(
+    rule: Rule, words: Words, warned: Warned, history: PatientHistory, prescription: Prescription, names: Names
+) -> str:
     item = warned.orders[-1].item_code
     ordered = {order.item_code: order.item_name for order in prescription.orders}
     others = [word for word in warned.finding.occurrence[1:] if word in names.items and word != item]
@@ -119,7 +135,7 @@ def _sentence(rule: Rule, warned: Warned, history: PatientHistory, prescription:
         main=names.items[others[0]] if others else "",
         earlier=_earlier(warned, history, prescription.institution, names),
     )
-    return reminder_sentence(rule, rule.reminder or rule.message, warned.finding, names, LANGUAGE, about)
+    return reminder_sentence(rule, words, warned.finding, names, LANGUAGE, about)
 
 
 def _earlier(warned: Warned, history: PatientHistory, here: str, names: Names) -> str:

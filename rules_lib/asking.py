@@ -34,7 +34,7 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class Warned(msgspec.Struct, frozen=True):
-    """A finding, and which orders of the request are guilty in it, in line order."""
+    """A finding, and which orders of the request are guilty in it, or count for it, in line order."""
 
     finding: Finding
     orders: Sequence[OrderKey]
@@ -43,10 +43,12 @@ class Warned(msgspec.Struct, frozen=True):
 class Said(msgspec.Struct, frozen=True):
     """What the rules say of a request: warnings, anchors that they could not decide, and all orders as they count.
 
-    ``by_line`` gives the order of a line of the history, by the name that the line has there.
+    ``hints`` are what stays within the limit of a rule that hints, with the orders that count for it. ``by_line`` gives
+    the order of a line of the history, by the name that the line has there.
     """
 
     warnings: Sequence[Warned]
+    hints: Sequence[Warned]
     not_evaluated: Sequence[NotEvaluated]
     orders: Orders
     by_line: Mapping[Part, OrderKey]
@@ -68,10 +70,11 @@ def judge_orders(subject: Subject, asked: Sequence[PrescriptionDigest], known: K
     accused = {line: key for line, key in by_line.items() if _is_asked(orders.held[key], names)}
     scope = Scope(_days(orders.held[key]) for key in accused.values())
     if not scope.intervals:
-        return Said((), (), orders, by_line, history)
-    judgement = judge(history, scope, rules, known.supplement, chains=known.chains)
+        return Said((), (), (), orders, by_line, history)
+    judgement = judge(history, scope, rules, known.supplement, chains=known.chains, near_misses=rules.hinting)
     warnings = [Warned(finding, guilty) for finding in judgement.findings if (guilty := _guilty(finding, accused))]
-    return Said(warnings, judgement.not_evaluated, orders, by_line, history)
+    hints = [Warned(finding, own) for finding in judgement.near_misses if (own := _involved(finding, accused))]
+    return Said(warnings, hints, judgement.not_evaluated, orders, by_line, history)
 
 
 def _is_asked(held: Held, names: Container[str]) -> bool:
@@ -85,3 +88,7 @@ def _days(held: Held) -> tuple[int, int]:
 
 def _guilty(finding: Finding, accused: Mapping[Part, OrderKey]) -> list[OrderKey]:
     return [accused[guilty.part] for guilty in finding.guilty if guilty.part in accused]
+
+
+def _involved(finding: Finding, accused: Mapping[Part, OrderKey]) -> list[OrderKey]:
+    return [accused[line] for line in finding.involved if line in accused]

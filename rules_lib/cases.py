@@ -49,7 +49,7 @@ def judgement_of(
     """What a rule alone says of a made-up history, near misses too."""
     alone = RulesOf((rule,), rule_set.facts)
     history = HISTORIES[rule.looks_at](patient(PERSON), digests, alone.by_code)
-    return judge(history, ALL_DAYS, alone, Supplement(details), near_misses=True)
+    return judge(history, ALL_DAYS, alone, Supplement(details), near_misses={rule.id})
 
 
 def failed_cases(rule_set: RuleSet) -> list[str]:

@@ -5,7 +5,7 @@ is "not evaluated" for the subject; it never stops the others.
 """
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from decimal import Decimal
 from pathlib import Path
 
@@ -24,14 +24,14 @@ from rules_lib.supplement import NO_SUPPLEMENT, Old, Supplement
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """What the rules say of the anchors in a scope.
+    """What the rules say of the anchors in a scope. A near miss is what would be found were its limit lower.
 
     ``left_out`` are the days of a rule on which it says nothing, and nothing of it may be withdrawn: all of them where
     it raised, those around digests of an earlier generation than it needs.
     """
 
     findings: list[Finding]
-    near_misses: list[Measure]
+    near_misses: list[Finding]
     not_evaluated: list[NotEvaluated]
     left_out: dict[str, Scope]
 
@@ -43,13 +43,13 @@ def judge(
     supplement: Supplement = NO_SUPPLEMENT,
     *,
     chains: bool = True,
-    near_misses: bool = False,
+    near_misses: Container[str] = (),
 ) -> Judgement:
     """Judges every anchor whose reach meets the scope, each from its whole reach.
 
     ``supplement`` holds what rules need beside digests. ``chains`` says that the history holds every event with
-    an item of a rule that reads whole items (``whole_item``); else those rules are not asked. ``near_misses`` asks also
-    for what stayed within its limit, for cases and for the question "why not".
+    an item of a rule that reads whole items (``whole_item``); else those rules are not asked. ``near_misses`` are
+    the rules that are asked also for what stayed within its limit, for hints, cases and the question "why not".
     """
     judgement = Judgement([], [], [], {})
     judged: dict[tuple[Day, Day], Scope] = {}
@@ -62,7 +62,7 @@ def judge(
             question = Question(history, rule, rules.facts, of_anchors, items, supplement.details)
             if supplement.old:
                 _leave_out(question, supplement.old, judgement)
-            _ask(question, scope, judgement, near_misses)
+            _ask(question, scope, judgement, rule.id in near_misses)
     judgement.not_evaluated.extend(_without_item_code(history, scope, rules))
     return judgement
 
@@ -119,7 +119,7 @@ def _ask(question: Question[History], scope: Scope, judgement: Judgement, near_m
         elif answer.value > answer.limit:
             judgement.findings.append(_finding(question.history, rule, question.facts, answer))
         elif near_misses:
-            judgement.near_misses.append(answer)
+            judgement.near_misses.append(_finding(question.history, rule, question.facts, answer))
 
 
 def _where(error: Exception) -> str:

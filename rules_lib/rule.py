@@ -121,6 +121,10 @@ class Rule(Card):
     """What a doctor is told of orders in a sentence of at most 60 signs with its source, where `phases` has `before` or
     `during`; filled as a message is, and with `item`, `main` and `earlier`."""
 
+    hint: Words | None = None
+    """What a doctor is told of an order that stays within the limit, where that is worth knowing; filled as a reminder
+    is, and with `left`, what may still be ordered."""
+
     suggested_action: Literal["remind", "hold", "investigate", "measure"]
     """What the desk suggests to do with a finding."""
 

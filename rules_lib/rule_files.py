@@ -21,7 +21,7 @@ from rules_lib.histories.kinds import HISTORIES
 from rules_lib.questions import catalogues_of, words_of
 from rules_lib.rule import Rule, hash_of
 from rules_lib.rule_set import RuleSet
-from rules_lib.wording import FINDING_WORDS, REMINDER_WORDS, placeholders
+from rules_lib.wording import FINDING_WORDS, HINT_WORDS, REMINDER_WORDS, placeholders
 
 RULES = Path(__file__).parent / "rules"
 TOPIC_FILE = "topic.yaml"
@@ -134,8 +134,12 @@ def _faults_of_messages(raw: YamlFile, rule: Rule) -> Iterator[Fault]:
     yield from _faults_of_words(raw, "message", rule.message, words)
     if rule.reminder is not None:
         yield from _faults_of_words(raw, "reminder", rule.reminder, words | REMINDER_WORDS)
+    if rule.hint is not None:
+        yield from _faults_of_words(raw, "hint", rule.hint, words | HINT_WORDS)
     if (rule.reminder is not None) is not rule.reminds:
         yield raw.fault(("reminder",), "due where phases holds before or during, and nowhere else")
+    if rule.hint is not None and not rule.reminds:
+        yield raw.fault(("hint",), "only where phases holds before or during")
 
 
 def _faults_of_words(raw: YamlFile, name: str, said: Words, words: Collection[str]) -> Iterator[Fault]:

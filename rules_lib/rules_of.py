@@ -21,6 +21,11 @@ class RulesOf:
         return {rule.id: rule for rule in self.rules}
 
     @cached_property
+    def hinting(self) -> frozenset[str]:
+        """The rules that say what is left of their limit."""
+        return frozenset(rule.id for rule in self.rules if rule.hint is not None)
+
+    @cached_property
     def by_code(self) -> dict[str, tuple[Rule, ...]]:
         """Which rules can speak of an item: the index that keeps cost with what is relevant."""
         rules_of: dict[str, tuple[Rule, ...]] = {}

@@ -29,6 +29,9 @@ FINDING_WORDS = frozenset(
 REMINDER_WORDS = frozenset({"item", "main", "earlier"})
 """What a reminder may name besides: the item that is ordered, the one that includes it, and when and where before."""
 
+HINT_WORDS = REMINDER_WORDS | {"left"}
+"""What a hint may name: what a reminder may, and what is left of the limit, with its unit."""
+
 LONGEST_REMINDER = 60
 """Signs of a reminder in Chinese: what a doctor reads between two patients."""
 
@@ -131,6 +134,7 @@ class Reminded(NamedTuple):
 def reminder_sentence(card: Card, said: Words, finding: Finding, names: Names, lang: str, about: Reminded) -> str:
     """What a doctor is told of orders, filled from what a finding would be; names of items are cut until it fits."""
     filling = _Filling(card, finding, names, lang)
+    filling["left"] = _counted(max(Decimal(0), finding.limit - finding.value), _unit_of(card, finding, names), lang)
     for longest in (LONGEST_REMINDER, 20, 12, 8, 5):
         filling |= {"item": _cut(about.item, longest), "main": _cut(about.main, longest), "earlier": about.earlier}
         sentence = _in(said, lang).format_map(filling)

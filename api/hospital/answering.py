@@ -15,7 +15,7 @@ import msgspec
 from api.hospital.dialect import Dialect
 from api.hospital.requests import Request
 from api.hospital.scalars import CHINA
-from knowledge_base.events.prescriptions import Advice, NotAsked, WarnedOrder, Warning
+from knowledge_base.events.prescriptions import Advice, Hint, NotAsked, WarnedOrder, Warning
 from rules_lib.advising import Book
 
 TAKEN, REFUSED = 0, -1
@@ -72,16 +72,20 @@ def _one(collection: Any) -> Any:
 
 
 def analysis(requests: Sequence[Request], advices: Sequence[Advice], book: Book, task_id: str | None) -> dict[str, Any]:
-    """What stands in the output of 3101 and 3102: the warnings, and by what they can be proven later."""
+    """What stands in the output of 3101 and 3102: warnings, hints, and by what they can be proven later."""
     results = [
         _result(request, warning, book, task_id)
         for request, advice in zip(requests, advices, strict=True)
         for warning in advice.warnings
         if warning.repeats is None
     ]
+    hints = [
+        _hint(request, hint, book) for request, advice in zip(requests, advices, strict=True) for hint in advice.hints
+    ]
     first = advices[0]
     return {
         "result": results,
+        "hints": hints,
         "receipt": {
             "code": first.code,
             "rule_set": first.rule_set or "",
@@ -117,6 +121,18 @@ def _result(request: Request, warning: Warning, book: Book, task_id: str | None)
         "task_id": task_id or "",
         "is_feedback": "1",
         "suggested_action": HOLD if holds else REMIND,
+    }
+
+
+def _hint(request: Request, hint: Hint, book: Book) -> dict[str, str]:
+    rule = book.rule_set.by_id.get(hint.rule_id)
+    return {
+        "rule_id": hint.rule_id,
+        "rule_name": rule.title.zh if rule else "",
+        "hint_cont": hint.said,
+        "patn_id": request.patn_id,
+        "mdtrt_id": request.mdtrt_id,
+        "rx_id": hint.order_id,
     }
 
 

@@ -26,7 +26,7 @@ from api.hospital.requests import NO_AREA, Request, replies_of, requests_of
 from knowledge_base.digests.prescriptions import PrescriptionDigest
 from knowledge_base.events.head import Event
 from knowledge_base.events.prescriptions import Advice, NotAsked, Prescription
-from rules_lib.advising import Book, book_of, of_warning, once_said, told_by, warnings_of
+from rules_lib.advising import Book, book_of, hints_of, of_warning, once_said, told_by, warnings_of
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message
 from streams.handlers.asking import ask, find_advices
@@ -303,9 +303,16 @@ class Gateway:
                 names = {of_warning(area, warning) for _, warning in warnings}
                 told |= await find_told(connection, area, phase, names)
             warnings = once_said(warnings, asked, told)
+            hints = hints_of(judged.said, asked, book)
             for index, place in enumerate(places):
-                own = tuple(warning for at, warning in warnings if at == index)
-                advices[place] = Advice(code, self.now(), "", book.rule_set.hash, judged.as_of, own)
+                advices[place] = Advice(
+                    code,
+                    self.now(),
+                    rule_set=book.rule_set.hash,
+                    as_of=judged.as_of,
+                    warnings=tuple(warning for at, warning in warnings if at == index),
+                    hints=tuple(hint for at, hint in hints if at == index),
+                )
         return [advices[place] for place in range(len(requests))]
 
     async def _keep(self, message: Said, topic: str, events: Sequence[tuple[str, Event]]) -> bool:

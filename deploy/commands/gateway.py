@@ -90,6 +90,9 @@ def try_message(
         note(f"{len(warned)} 条提示 / reminders: {len(warned)}")
         for one in warned if isinstance(warned, list) else [warned]:
             note(f"  {one['vola_cont']}")
+        hints = output["hints"]
+        for one in hints if isinstance(hints, list) else [hints] * bool(hints):
+            note(f"  {one['hint_cont']}")
 
 
 def _print_example(infno: str) -> None:

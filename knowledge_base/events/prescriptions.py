@@ -59,6 +59,15 @@ class Warning(Struct, frozen=True, gc=False):
     repeats: Id | None = None
 
 
+class Hint(Struct, frozen=True, gc=False):
+    """What is left of a rule's limit with an order of the request, in a sentence; nothing is wrong with the order."""
+
+    rule_id: Id
+    order_id: Id  # rx_id
+    item_code: Reference | None = None
+    said: Text = ""
+
+
 class NotAsked(Struct, frozen=True, gc=False):
     """A rule that said nothing, and why."""
 
@@ -80,6 +89,7 @@ class Advice(Struct, frozen=True, gc=False):
     as_of: int = 0
     warnings: tuple[Warning, ...] = ()
     not_asked: tuple[NotAsked, ...] = ()
+    hints: tuple[Hint, ...] = ()
 
 
 class Prescription(Struct, frozen=True, gc=False):

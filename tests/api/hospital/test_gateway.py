@@ -213,6 +213,45 @@ async def test_of_one_who_has_several_encounters_and_of_several_patients_each_is
     assert opened.journal.state.records == 3
 
 
+COURSE_OF_14_DAYS = "XN07XXT050B002010100239"
+
+
+def supplied(rx_id: str, first: str, last: str, **fields: Any) -> dict[str, Any]:
+    """A drug whose course of 14 days is paid, from one day to another."""
+    told = {"hilist_type": "101", "drord_stop_date": f"2026-03-{last} 09:00:00", **fields}
+    return ordered(rx_id, COURSE_OF_14_DAYS, f"2026-03-{first} 09:00:00", **told)
+
+
+async def test_what_is_left_of_a_course_is_said_until_nothing_is(opened: Open) -> None:
+    first = await opened.ask(asked("m1", supplied("o1", "01", "10")))
+    assert results(first) == []
+    (hint,) = first["output"]["hints"]
+    assert "10 天" in hint["hint_cont"]
+    assert "还可 4 天" in hint["hint_cont"]
+    assert len(hint["hint_cont"]) <= LONGEST_REMINDER
+    assert (hint["rx_id"], hint["mdtrt_id"], hint["rule_id"]) == ("o1", "V1", "GZ10000101010000")
+    more = await opened.ask(asked("m2", supplied("o2", "11", "14")))
+    assert "还可 0 天" in more["output"]["hints"][0]["hint_cont"]
+    beyond = await opened.ask(asked("m3", supplied("o3", "15", "16")))
+    assert len(results(beyond)) == 1
+    assert beyond["output"]["hints"] == []
+
+
+async def test_a_hint_is_about_what_is_asked_alone_and_stays_in_the_answer(
+    opened: Open, rule_set: RuleSet, tmp_path: Path
+) -> None:
+    message = asked("m1", supplied("o1", "01", "03", curr_drord_flag="0"), supplied("o2", "04", "06"))
+    first = await opened.ask(message)
+    assert [hint["rx_id"] for hint in first["output"]["hints"]] == ["o2"]
+    told = await opened.ask(asked("m2", supplied("o3", "07", "08", curr_drord_flag="0")))
+    assert told["output"]["hints"] == []
+    await opened.take_in()
+    async with open_journal(tmp_path / "another") as journal:
+        gateway = Gateway(opened.service.pool, rule_set, journal, PSEUDONYMS, VAULT, PATIENTLY, lambda: NOW)
+        again = await Open(gateway, opened.service, journal).ask(message)
+    assert again["output"] == first["output"]
+
+
 # --- once and again
 
 
