@@ -188,15 +188,18 @@ def _line(bill: Bill, asked: Container[OrderKey]) -> LineEntry:
 
 
 def _days(claims: Iterable[ClaimDigest], asked: Container[LineKey], asking: Mapping[str, Day]) -> list[DayEntry]:
+    """The lines that the fund is to pay by patient, institution and day; of one name that of the greatest rank."""
+    own: dict[LineKey, tuple[ClaimDigest, LineDigest]] = {
+        (claim.institution, claim.encounter_id, line.line_id): (claim, line)
+        for claim in sorted(claims, key=rank)
+        if claim.institution in asking
+        for line in claim.lines
+    }
     counted: dict[tuple[str, str, Day], list[bool]] = defaultdict(list)
-    for claim in claims:
-        since = asking.get(claim.institution)
-        if since is None:
-            continue
-        for line in claim.lines:
-            if line.day >= since and is_likely(line.day) and not line.takes_back and _is_in_scope(line):
-                key = (claim.institution, claim.encounter_id, line.line_id)
-                counted[claim.patient, claim.institution, line.day].append(key in asked)
+    for key, (claim, line) in own.items():
+        since = asking[claim.institution]
+        if line.day >= since and is_likely(line.day) and not line.takes_back and _is_in_scope(line):
+            counted[claim.patient, claim.institution, line.day].append(key in asked)
     return [DayEntry(*key, len(lines), sum(lines)) for key, lines in counted.items()]
 
 
@@ -212,6 +215,7 @@ class AskedBy(NamedTuple):
     """A request that asked about the order of a line, with regard to one rule: whether its set held the rule as live,
     and whether the rule warned of the order. Instants are in microseconds since 1970-01-01T00:00Z."""
 
+    event_id: str
     phase: Phase
     judged: Judged
     asked_at: int
@@ -238,11 +242,11 @@ def why_silent(phases: Container[Phase], asked: Sequence[AskedBy], beside: Itera
     in_time = [of for of in spoken_to if of.judged == "in time"]
     if not in_time:
         return "not in time"
-    if any(of.said for of in in_time):
+    if any(of.said for of in asked if of.judged == "in time"):
         return "said"
     if not any(of.in_force for of in in_time):
         return "not in force"
-    last = max(in_time, key=lambda of: of.asked_at)
+    last = max(in_time, key=lambda of: (of.asked_at, of.event_id))
     return "billed otherwise" if all(_was_known(of, last) for of in beside) else "not known"
 
 

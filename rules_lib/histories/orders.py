@@ -223,7 +223,9 @@ def _grouped(held: Iterable[Held], key: Callable[[Held], Group]) -> dict[Group, 
 
 
 def _reached(orders: Iterable[Held], billed: Billed) -> list[Held]:
-    return [of for of in orders if of.runs_on(billed.line.day, REACH)]
+    """Those near a line; a line without a told day is near none."""
+    day = billed.line.day
+    return [of for of in orders if is_likely(day) and of.runs_on(day, REACH)]
 
 
 def _is_of_item(held: Held, billed: Billed) -> bool:

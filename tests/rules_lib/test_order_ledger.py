@@ -155,10 +155,8 @@ def test_the_share_counts_what_the_fund_is_to_pay_since_the_institution_asks() -
 
 
 def asked_by(**told: Any) -> AskedBy:
-    fields: dict[str, Any] = {
-        "phase": "before", "judged": "in time", "asked_at": 5, "as_of": 10, "in_force": True, "said": False, **told
-    }  # fmt: skip
-    return AskedBy(**fields)
+    asked = AskedBy("r", "before", "in time", asked_at=5, as_of=10, in_force=True, said=False)
+    return asked._replace(**told)
 
 
 def test_why_nothing_was_said() -> None:
@@ -168,6 +166,8 @@ def test_why_nothing_was_said() -> None:
     assert why_silent(spoken, [asked_by(phase="during")], []) == "after alone"
     assert why_silent(spoken, [asked_by(judged="late", said=True)], []) == "not in time"
     assert why_silent(spoken, [asked_by(), asked_by(said=True, in_force=False)], []) == "said"
+    other_phase = asked_by(phase="during", said=True)
+    assert why_silent(["before"], [asked_by(), other_phase], []) == "said"
     assert why_silent(spoken, [asked_by(in_force=False)], []) == "not in force"
     assert why_silent(spoken, [asked_by()], [Beside(10, None)]) == "billed otherwise"
     assert why_silent(spoken, [asked_by()], [Beside(10, None), Beside(11, None)]) == "not known"
