@@ -51,14 +51,10 @@ class Place(NamedTuple):
 class Held(NamedTuple):
     """An order as the request says it that holds; ``alone`` where that has no other item under its id."""
 
+    key: OrderKey
     prescription: PrescriptionDigest
     order: OrderDigest
     alone: bool
-
-    @property
-    def key(self) -> OrderKey:
-        of = self.prescription
-        return OrderKey(of.institution, of.encounter_id, self.order.order_id, self.order.line.item_code)
 
     def runs_on(self, day: Day, around: int = 0) -> bool:
         """Whether a day is one of those over which it runs, or so many days around."""
@@ -97,8 +93,7 @@ def orders_of(
     held = _held(prescriptions)
     standing = standing_of(claims)
     able = {key: of for key, of in held.items() if of.takes_part}
-    institutions = {key.institution for key in able}
-    billing = [claim for claim in standing.held if claim.institution in institutions]
+    billing = _concerned(able.values(), standing.held, order_ids)
     places = _places([*able.values()], _billed(billing, order_ids)) if billing else {}
     today = max(of.asked_on for of in prescriptions)
     settled: dict[Encounter, list[ClaimDigest]] = defaultdict(list)
@@ -118,10 +113,31 @@ def _held(prescriptions: Iterable[PrescriptionDigest]) -> dict[OrderKey, Held]:
         items: dict[str, set[str | None]] = defaultdict(set)
         for order in prescription.orders:
             items[order.order_id].add(order.line.item_code)
+        place = prescription.institution, prescription.encounter_id
         for order in prescription.orders:
-            one = Held(prescription, order, len(items[order.order_id]) == 1)
-            held[one.key] = one
+            order_id = order.order_id
+            key = OrderKey(*place, order_id, order.line.item_code)
+            held[key] = Held(key, prescription, order, len(items[order_id]) == 1)
     return held
+
+
+def _concerned(held: Iterable[Held], claims: Sequence[ClaimDigest], order_ids: OrderIds) -> list[ClaimDigest]:
+    """The claims that may bill one of some orders: those of their encounters, and of such as name one of them.
+
+    Of an encounter all claims are taken, since of lines of one name the first is the line.
+    """
+    names: dict[str, set[str]] = defaultdict(set)
+    encounters: set[Encounter] = set()
+    for of in held:
+        encounters.add((of.key.institution, of.key.encounter_id))
+        names[of.key.institution].add(of.key.order_id)
+        if of.order.prescription_id is not None:
+            names[of.key.institution].add(of.order.prescription_id)
+    for claim in claims:
+        named = names.get(claim.institution)
+        if named is not None and not named.isdisjoint(order_ids.get(claim.event_id, ())):
+            encounters.add((claim.institution, claim.encounter_id))
+    return [claim for claim in claims if (claim.institution, claim.encounter_id) in encounters]
 
 
 class _Billed(NamedTuple):
