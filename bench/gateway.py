@@ -44,7 +44,7 @@ from streams.journal.journal import open_journal
 from streams.messages.pseudonyms import Pseudonyms
 from streams.messages.vault import Vault
 from streams.store.migrations import migrate
-from streams.store.sessions import open_pool
+from streams.store.sessions import open_asking_pool
 
 NOW = datetime(2026, 6, 30, 2, tzinfo=UTC)
 _CALLS = {1: 400, 16: 1_600, 64: 1_600}
@@ -113,7 +113,7 @@ def _answering(
 ) -> Callable[[], Figures]:
     async def measure() -> Figures:
         with tempfile.TemporaryDirectory(prefix=".journal-", dir=Path(__file__).parent) as folder:
-            async with open_pool(database) as pool, open_journal(Path(folder) / "journal") as journal:
+            async with open_asking_pool(database) as pool, open_journal(Path(folder) / "journal") as journal:
                 vault = Vault(b"a key for measuring, no secret")
                 gateway = Gateway(pool, rule_set, journal, _PSEUDONYMS, vault, _FORGETFUL, lambda: NOW)
                 server = HospitalServer(gateway, dialect, Keys(needed=False), Rates(1e9), lambda: True)

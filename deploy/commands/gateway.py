@@ -115,5 +115,5 @@ async def _try(infno: str, body: bytes) -> bytes:
     if told is None:
         raise Failure(f"没有这个交易，现有 / no such message, there are: {', '.join(sorted(dialect.messages))}")
     async with opened as service:
-        tried = await gateway_of(opened.settings, service, _NothingKept(), budget=30.0)
+        tried = await gateway_of(opened.settings, service, service.pool, _NothingKept(), budget=30.0)
         return await tried.answer(body, dialect, infno=infno)

@@ -32,7 +32,7 @@ from streams.journal.journal import open_journal
 from streams.messages.pseudonyms import Pseudonyms
 from streams.store.casework.institutions import find_all_names
 from streams.store.people.users import take_carried_over
-from streams.store.sessions import borrowed
+from streams.store.sessions import Pool, borrowed, open_asking_pool
 
 
 def _check_address(host: str, port: int, what: str, setting: str) -> None:
@@ -100,14 +100,14 @@ def find_dialect(settings: Settings) -> Dialect:
     return dialects[settings.dialect]
 
 
-async def gateway_of(settings: Settings, service: Service, journal: Keeper, budget: float) -> Gateway:
-    """A gateway by the rules in force, which answers within so many seconds."""
+async def gateway_of(settings: Settings, service: Service, pool: Pool, journal: Keeper, budget: float) -> Gateway:
+    """A gateway by the rules in force, which asks on the sessions of a pool and answers within so many seconds."""
     pseudonyms = Pseudonyms(load_pseudonym_key(settings))
-    async with borrowed(service.pool) as connection:
+    async with borrowed(pool) as connection:
         rule_set = await service.rule_sets.in_force(connection)
         names = await find_all_names(connection)
     limits = Limits(budget=budget)
-    gateway = Gateway(service.pool, rule_set, journal, pseudonyms, service.vault, limits, watch=count_answer)
+    gateway = Gateway(pool, rule_set, journal, pseudonyms, service.vault, limits, watch=count_answer)
     gateway.judge_by(rule_set, names)
     return gateway
 
@@ -117,9 +117,9 @@ async def serve_hospitals(settings: Settings, service: Service, dialect: Dialect
     _check_address(settings.host, settings.gateway_port, "医院网关", "FUNDWATCH_GATEWAY_PORT")
     folder = settings.journals / f"gateway-{settings.gateway_port}"
     most = JournalLimits(most_bytes=settings.journal_most_mb * 2**20)
-    async with open_journal(folder, most, journal_watch()) as journal:
+    async with open_journal(folder, most, journal_watch()) as journal, open_asking_pool(service.dsn) as pool:
         show_journal(journal)
-        gateway = await gateway_of(settings, service, journal, settings.gateway_budget_ms / 1000)
+        gateway = await gateway_of(settings, service, pool, journal, settings.gateway_budget_ms / 1000)
         service.add(run_sending_journal(journal, service.bus, service.stop))
         keys = Keys(settings.gateway_keys == "needed")
         service.add(follow_store(gateway, keys, service.rule_sets, service.stop))

@@ -51,14 +51,10 @@ class Place(NamedTuple):
 class Held(NamedTuple):
     """An order as the request says it that holds; ``alone`` where that has no other item under its id."""
 
+    key: OrderKey
     prescription: PrescriptionDigest
     order: OrderDigest
     alone: bool
-
-    @property
-    def key(self) -> OrderKey:
-        of = self.prescription
-        return OrderKey(of.institution, of.encounter_id, self.order.order_id, self.order.line.item_code)
 
     def runs_on(self, day: Day, around: int = 0) -> bool:
         """Whether a day is one of those over which it runs, or so many days around."""
@@ -116,10 +112,31 @@ def held_of(prescriptions: Iterable[PrescriptionDigest]) -> dict[OrderKey, Held]
         items: dict[str, set[str | None]] = defaultdict(set)
         for order in prescription.orders:
             items[order.order_id].add(order.line.item_code)
+        place = prescription.institution, prescription.encounter_id
         for order in prescription.orders:
-            one = Held(prescription, order, len(items[order.order_id]) == 1)
-            held[one.key] = one
+            order_id = order.order_id
+            key = OrderKey(*place, order_id, order.line.item_code)
+            held[key] = Held(key, prescription, order, len(items[order_id]) == 1)
     return held
+
+
+def _concerned(held: Iterable[Held], claims: Sequence[ClaimDigest], order_ids: OrderIds) -> list[ClaimDigest]:
+    """The claims that may bill one of some orders: those of their encounters, and of such as name one of them.
+
+    Of an encounter all claims are taken, since of lines of one name the first is the line.
+    """
+    names: dict[str, set[str]] = defaultdict(set)
+    encounters: set[Encounter] = set()
+    for of in held:
+        encounters.add((of.key.institution, of.key.encounter_id))
+        names[of.key.institution].add(of.key.order_id)
+        if of.order.prescription_id is not None:
+            names[of.key.institution].add(of.order.prescription_id)
+    for claim in claims:
+        named = names.get(claim.institution)
+        if named is not None and not named.isdisjoint(order_ids.get(claim.event_id, ())):
+            encounters.add((claim.institution, claim.encounter_id))
+    return [claim for claim in claims if (claim.institution, claim.encounter_id) in encounters]
 
 
 class Billed(NamedTuple):
@@ -142,13 +159,12 @@ class Bill(NamedTuple):
     orders: Sequence[Held]
 
 
-def bills_of(held: Sequence[Held], claims: Iterable[ClaimDigest], order_ids: OrderIds) -> list[Bill]:
+def bills_of(held: Sequence[Held], claims: Sequence[ClaimDigest], order_ids: OrderIds) -> list[Bill]:
     """Which lines of claims that hold bill which orders, in line order: first those that name any, then those that fit.
 
     A line that names both an order and a prescription is there twice. ``held`` are orders that take part.
     """
-    institutions = {of.prescription.institution for of in held}
-    billed = _billed([claim for claim in claims if claim.institution in institutions], order_ids)
+    billed = _billed(_concerned(held, claims, order_ids), order_ids)
     if not billed:
         return []
     by_order = _grouped(held, lambda of: (of.prescription.institution, of.order.order_id))

@@ -17,6 +17,8 @@ from streams.messages.numbers import has_fields, typed_fields
 P = TypeVar("P")
 E = TypeVar("E", bound=Event)
 
+_SIGNS = frozenset(UNSEEN)
+
 
 def trimmed(text: str) -> str:
     """An identifier without what nobody sees at its ends; one that shows nothing at all stays as it is."""
@@ -33,7 +35,8 @@ def are_trimmed(names: Sequence[str]) -> bool:
     together = "".join(names)
     if together.isascii() and together.isprintable() and " " not in together:
         return True
-    return all(name.strip(UNSEEN) == name for name in names)
+    # Stripping takes a look at each of the many signs first, name by name.
+    return _SIGNS.isdisjoint([name[:1] for name in names]) and _SIGNS.isdisjoint([name[-1:] for name in names])
 
 
 def with_trimmed(part: P) -> P:

@@ -37,6 +37,12 @@ _LONGEST_REACHING = 10.0
 _UNTIL_GIVEN_BACK = 10.0
 """Seconds for which a pool that is closed waits for sessions that are lent."""
 
+MOST_ASKING = 8
+"""Sessions that ask for one process."""
+
+_ALONE = {"max_parallel_workers_per_gather": "0"}
+"""Many ask at once: a statement that takes the other cores too makes all others wait."""
+
 
 def passes_by_itself(error: BaseException) -> bool:
     """Whether an error is of the database or the way to it, never of the data: what failed is to be tried again.
@@ -150,9 +156,32 @@ async def connect(dsn: str) -> Connection:
 @asynccontextmanager
 async def open_pool(dsn: str, most: int = 12) -> AsyncIterator[Pool]:
     """A pool of sessions, closed at the end of the ``async with``; what is not given back by then is broken off."""
-    # Many ask at once: a statement that takes the other cores too makes all others wait.
-    alone = {"max_parallel_workers_per_gather": "0"}
-    pool = await asyncpg.create_pool(dsn, min_size=2, max_size=most, server_settings=alone)
+    async with _closed_in_time(
+        await asyncpg.create_pool(dsn, min_size=2, max_size=most, server_settings=_ALONE)
+    ) as pool:
+        yield pool
+
+
+@asynccontextmanager
+async def open_asking_pool(dsn: str, most: int = MOST_ASKING) -> AsyncIterator[Pool]:
+    """A pool of few sessions for answers that somebody waits for: they ask the same statements, and can write nothing.
+
+    One plan serves for all calls, as in ``connect``, and what a session was lent for leaves nothing behind but an open
+    transaction, which is ended: so nothing else is reset between loans. Who comes while all are lent waits for the one
+    who came before, instead of making everybody slower.
+    """
+    settings = _ALONE | {"plan_cache_mode": "force_generic_plan", "default_transaction_read_only": "on"}
+    pool = await asyncpg.create_pool(dsn, min_size=2, max_size=most, server_settings=settings, reset=_as_it_is)
+    async with _closed_in_time(pool):
+        yield pool
+
+
+async def _as_it_is(_session: object) -> None:
+    """Nothing is to be reset."""
+
+
+@asynccontextmanager
+async def _closed_in_time(pool: Pool) -> AsyncIterator[Pool]:
     try:
         yield pool
     finally:

@@ -432,6 +432,14 @@ def test_a_correction_bills_nothing_twice() -> None:
     assert places([asked], billed, correction).keys() == {"o1"}
 
 
+def test_of_lines_of_one_name_the_first_bills_in_whatever_claim_it_stands() -> None:
+    asked = request("a", "03-01", order("o1", HBA1C, "03-01"))
+    first = visit("c", line("l1", HBA1C, "03-01", clock="08:00"), encounter_id="elsewhere")
+    same = visit("d", line("l1", HBA1C, "03-01", order_id="o1"), encounter_id="elsewhere")
+    assert places([asked], same).keys() == {"o1"}
+    assert places([asked], first, same) == {}
+
+
 def test_an_earlier_admission_told_by_a_bill_begins_the_stay(rules: dict[str, RulesOf]) -> None:
     """From 03-01 to 03-03 there are three days with a bed, from 03-03 on one."""
     bill = visit(

@@ -35,7 +35,7 @@ from streams.messages.pseudonyms import Pseudonyms
 from streams.store.events.stored import decompressed
 from streams.store.events.warned import WarningFilter, count_replies, find_warnings
 from streams.store.people.tokens import find_keys
-from streams.store.sessions import Connection, borrowed, open_pool
+from streams.store.sessions import Connection, borrowed, open_asking_pool
 from tests.reference.cases import HBA1C, NURSING, at, line, visit
 from tests.streams.replay import VAULT, replay, until_done
 
@@ -110,8 +110,12 @@ class Open:
 
 @pytest.fixture
 async def opened(postgres_url: str, rule_set: RuleSet, tmp_path: Path) -> AsyncIterator[Open]:
-    async with open_service(postgres_url, rule_set, VAULT) as service, open_journal(tmp_path / "journal") as journal:
-        gateway = Gateway(service.pool, rule_set, journal, PSEUDONYMS, VAULT, PATIENTLY, lambda: NOW)
+    async with (
+        open_service(postgres_url, rule_set, VAULT) as service,
+        open_asking_pool(postgres_url) as pool,
+        open_journal(tmp_path / "journal") as journal,
+    ):
+        gateway = Gateway(pool, rule_set, journal, PSEUDONYMS, VAULT, PATIENTLY, lambda: NOW)
         yield Open(gateway, service, journal)
 
 
@@ -188,7 +192,7 @@ async def test_a_request_sees_what_another_process_answered(opened: Open, rule_s
     await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-11 09:00:00")))
     await opened.take_in()
     async with open_journal(tmp_path / "another") as journal:
-        gateway = Gateway(opened.service.pool, rule_set, journal, PSEUDONYMS, VAULT, PATIENTLY, lambda: NOW)
+        gateway = Gateway(opened.gateway.pool, rule_set, journal, PSEUDONYMS, VAULT, PATIENTLY, lambda: NOW)
         another = Open(gateway, opened.service, journal)
         (result,) = results(await another.ask(asked("m2", ordered("o2", HBA1C, "2026-03-12 09:00:00"), mdtrt_id="V2")))
     assert result["rule_id"] == "FW10000003"
@@ -281,7 +285,7 @@ async def test_another_process_gives_the_same_answer_and_refuses_another_body(
     first = await opened.ask(message)
     await opened.take_in()
     async with open_journal(tmp_path / "another") as journal:
-        gateway = Gateway(opened.service.pool, rule_set, journal, PSEUDONYMS, VAULT, PATIENTLY, lambda: NOW)
+        gateway = Gateway(opened.gateway.pool, rule_set, journal, PSEUDONYMS, VAULT, PATIENTLY, lambda: NOW)
         another = Open(gateway, opened.service, journal)
         assert (await another.ask(message))["output"] == first["output"]
         assert journal.state.records == 0
@@ -291,7 +295,7 @@ async def test_another_process_gives_the_same_answer_and_refuses_another_body(
         encounters = longer["input"]["data"]["patient_dtos"][0]["fsi_encounter_dtos"]
         encounters.append(encounters[0] | {"mdtrt_id": "V2"})
         for body in ({**message, "opter_name": "另一人"}, longer):
-            again = Gateway(opened.service.pool, rule_set, journal, PSEUDONYMS, VAULT, PATIENTLY, lambda: NOW)
+            again = Gateway(opened.gateway.pool, rule_set, journal, PSEUDONYMS, VAULT, PATIENTLY, lambda: NOW)
             other = await Open(again, opened.service, journal).ask(body)
             assert (other["infcode"], "msgid" in other["err_msg"]) == (-1, True)
         assert journal.state.records == 3
@@ -357,7 +361,7 @@ async def test_names_and_numbers_end_at_the_door(opened: Open, tmp_path: Path) -
 
 
 async def test_past_the_budget_the_answer_names_what_was_not_asked_and_is_kept(opened: Open, postgres_url: str) -> None:
-    async with open_pool(postgres_url) as pool:
+    async with open_asking_pool(postgres_url) as pool:
         opened.gateway.pool = pool
         opened.gateway.limits = Limits(budget=0.2)
         lent = [await pool.acquire() for _ in range(pool.get_max_size())]
@@ -373,7 +377,7 @@ async def test_past_the_budget_the_answer_names_what_was_not_asked_and_is_kept(o
 
 
 async def test_without_the_store_the_answer_says_so_and_is_kept(opened: Open, postgres_url: str) -> None:
-    async with open_pool(postgres_url) as pool:
+    async with open_asking_pool(postgres_url) as pool:
         opened.gateway.pool = pool
     answer = await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
     assert {of["reason"] for of in answer["output"]["receipt"]["not_evaluated"]} == {"数据库不可用 / store away"}
@@ -383,7 +387,7 @@ async def test_without_the_store_the_answer_says_so_and_is_kept(opened: Open, po
 async def test_what_was_not_judged_in_time_is_judged_when_it_is_stored_and_was_told_nobody(
     opened: Open, postgres_url: str
 ) -> None:
-    async with open_pool(postgres_url) as pool:
+    async with open_asking_pool(postgres_url) as pool:
         opened.gateway.pool = pool
     two = ordered("o1", NURSING, "2026-03-12 08:00:00"), ordered("o2", NURSING, "2026-03-12 09:00:00")
     assert results(await opened.ask(asked("m1", *two))) == []
