@@ -13,7 +13,7 @@ from knowledge_base.digests.prescriptions import PrescriptionDigest
 from knowledge_base.findings import Finding, NotEvaluated, Part
 from knowledge_base.subjects import Subject
 from rules_lib.engine import judge
-from rules_lib.histories.orders import Held, OrderIds, OrderKey, Orders, is_order, orders_of
+from rules_lib.histories.orders import Held, OrderIds, OrderKey, Orders, Replied, is_order, orders_of
 from rules_lib.histories.patient import PatientHistory
 from rules_lib.rules_of import RulesOf
 from rules_lib.scope import Scope
@@ -21,7 +21,8 @@ from rules_lib.supplement import NO_SUPPLEMENT, Supplement
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What is known of a patient: claims and statuses, requests of before, and what claims say they were ordered as.
+    """What is known of a patient: claims and statuses, requests of before, what claims say they were ordered as, and
+    what was done about warnings.
 
     ``chains`` says that every event is there with an item of a rule that reads whole items.
     """
@@ -29,6 +30,7 @@ class Known(msgspec.Struct, frozen=True):
     digests: Sequence[Digest] = ()
     requests: Sequence[PrescriptionDigest] = ()
     order_ids: OrderIds = {}
+    replied: Sequence[Replied] = ()
     supplement: Supplement = NO_SUPPLEMENT
     chains: bool = True
 
@@ -58,7 +60,7 @@ class Said(msgspec.Struct, frozen=True):
 def judge_orders(subject: Subject, asked: Sequence[PrescriptionDigest], known: Known, rules: RulesOf) -> Said:
     """What the rules say of the orders that a request asks about, which may name several encounters of the patient."""
     claims = [digest for digest in known.digests if isinstance(digest, ClaimDigest)]
-    orders = orders_of([*known.requests, *asked], claims, known.order_ids)
+    orders = orders_of([*known.requests, *asked], claims, known.order_ids, known.replied)
     history = PatientHistory(subject, [*known.digests, *orders.claims], rules.by_code)
     names = {prescription.event_id for prescription in asked}
     by_line: dict[Part, OrderKey] = {

@@ -12,7 +12,7 @@ import secrets
 from base64 import b32encode
 from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -23,13 +23,13 @@ from api.hospital.checking import Checked, check_message, error_words
 from api.hospital.dialect import Dialect
 from api.hospital.faults import Fault
 from api.hospital.requests import NO_AREA, Request, replies_of, requests_of
-from knowledge_base.digests.prescriptions import PrescriptionDigest
 from knowledge_base.events.head import Event
-from knowledge_base.events.prescriptions import Advice, NotAsked, Prescription
+from knowledge_base.events.prescriptions import Advice, NotAsked
+from knowledge_base.events.replies import Reply
 from rules_lib.advising import Book, book_of, hints_of, of_warning, once_said, told_by, warnings_of
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message
-from streams.handlers.asking import ask, find_advices
+from streams.handlers.asking import Told, ask, find_advices
 from streams.messages.codec import encode_event
 from streams.messages.pseudonyms import Pseudonyms
 from streams.messages.refusals import KEY, encode_refusal
@@ -125,8 +125,7 @@ class Recent(NamedTuple):
     """A request that was answered by this process, and may not be in the store yet."""
 
     since: float
-    request: Prescription
-    digest: PrescriptionDigest
+    told: Told
 
 
 class Gateway:
@@ -160,6 +159,7 @@ class Gateway:
         }
         self._known: dict[tuple[str, str], Known] = {}
         self._recent: dict[tuple[str, str], list[Recent]] = {}
+        self._replies: dict[str, Reply] = {}
 
     def judge_by(self, rule_set: RuleSet, institutions: Mapping[str, str]) -> None:
         """Takes up another set, or other names of institutions."""
@@ -226,7 +226,7 @@ class Gateway:
             return self._not_kept(message)
         now = asyncio.get_running_loop().time()
         for request, of in zip(requests, kept, strict=True):
-            self._remember(Recent(now, of, request.digest))
+            self._remember(Recent(now, Told(of, request.digest)))
         return self._said(message, requests, advices)
 
     async def _answer_again(
@@ -247,6 +247,9 @@ class Gateway:
         replies = replies_of(message.values, message.received_at, self.vault)
         if not await self._keep(message, REPLIES, [(of.warning_id, of) for of in replies]):
             return self._not_kept(message)
+        for reply in replies:
+            self._replies.pop(reply.warning_id, None)
+            self._replies[reply.warning_id] = reply
         return Answered(message.answer(self.now()), "taken")
 
     async def _sign_in(self, message: Said, fingerprint: bytes) -> Answered:
@@ -295,10 +298,10 @@ class Gateway:
             asked = [requests[place].prescription for place in places]
             recent = self._recent.get((area, patient), ())
             digests = [requests[place].digest for place in places]
-            judged = await ask(connection, area, digests, [of.digest for of in recent], rules)
+            judged = await ask(connection, area, digests, [of.told for of in recent], self._replies, rules)
             named = code if len(of_patients) == 1 else f"{code}-{len(advices) + 1}"
             warnings = warnings_of(judged.said, asked, book, f"{area}-{named}")
-            told = told_by([of.request for of in recent], phase)
+            told = told_by([of.told.request for of in recent], phase)
             if warnings:
                 names = {of_warning(area, warning) for _, warning in warnings}
                 told |= await find_told(connection, area, phase, names)
@@ -341,11 +344,11 @@ class Gateway:
         return Answered(message.answer(self.now(), err_msg=NOT_KEPT), "not kept")
 
     def _remember(self, recent: Recent) -> None:
-        patient = recent.request.area, recent.request.patient
+        patient = recent.told.request.area, recent.told.request.patient
         self._recent[patient] = [*self._recent.pop(patient, []), recent]
 
     def _forget(self) -> None:
-        """Lets go of answers and requests that are older than they are kept for, and of the oldest of too many."""
+        """Lets go of what is older than it is kept for, and of the oldest of too many: answers, requests, replies."""
         oldest = asyncio.get_running_loop().time() - self.limits.kept_for
         while self._known and (
             next(iter(self._known.values())).since < oldest or len(self._known) > self.limits.most_known
@@ -355,3 +358,8 @@ class Gateway:
             next(iter(self._recent.values()))[-1].since < oldest or len(self._recent) > self.limits.most_known
         ):
             del self._recent[next(iter(self._recent))]
+        told_before = self.now() - timedelta(seconds=self.limits.kept_for)
+        while self._replies and (
+            next(iter(self._replies.values())).happened_at < told_before or len(self._replies) > self.limits.most_known
+        ):
+            del self._replies[next(iter(self._replies))]

@@ -1,5 +1,6 @@
 """Prescriptions: orders that are not billed yet, as a hospital asks about them before or during (3101, 3102)."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Literal
 
@@ -38,6 +39,11 @@ class WarnedOrder(Struct, frozen=True, gc=False):
     item_code: Reference | None = None
     in_question: Money = "0"  # vola_amt
     guilty: bool = True  # vola_item_type: 1, else 2
+
+
+def guilty_of(orders: Iterable[WarnedOrder]) -> frozenset[tuple[str, str | None]]:
+    """The orders in question in a warning, by rx_id and item code."""
+    return frozenset((of.order_id, of.item_code) for of in orders if of.guilty)
 
 
 class Warning(Struct, frozen=True, gc=False):

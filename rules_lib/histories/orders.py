@@ -48,6 +48,20 @@ class Place(NamedTuple):
     how: How
 
 
+class Replied(NamedTuple):
+    """What an institution did about a warning of its own, at an instant in microseconds since 1970-01-01T00:00Z.
+
+    ``orders`` are those in question in it, by rx_id and item code.
+    """
+
+    warning_id: str
+    institution: str
+    orders: frozenset[tuple[str, str | None]]
+    changes: bool
+    at: int
+    event_id: str
+
+
 class Held(NamedTuple):
     """An order as the request says it that holds; ``alone`` where that has no other item under its id."""
 
@@ -85,9 +99,12 @@ OrderIds = Mapping[str, Sequence[str | None]]
 
 
 def orders_of(
-    prescriptions: Sequence[PrescriptionDigest], claims: Sequence[ClaimDigest], order_ids: OrderIds
+    prescriptions: Sequence[PrescriptionDigest],
+    claims: Sequence[ClaimDigest],
+    order_ids: OrderIds,
+    replied: Iterable[Replied] = (),
 ) -> Orders:
-    """A person's orders over all of the requests and claims that may matter to them."""
+    """A person's orders over all of the requests, claims and replies that may matter to them."""
     if not prescriptions:
         return NO_ORDERS
     held = held_of(prescriptions)
@@ -99,7 +116,12 @@ def orders_of(
     for claim in standing.claims:
         if not claim.mid_stay:
             settled[claim.institution, claim.encounter_id].append(claim)
-    left = [of for key, of in able.items() if key not in places and not _is_over(of, today, settled)]
+    taken_back = _taken_back(replied)
+    left = [
+        of
+        for key, of in able.items()
+        if key not in places and not _is_over(of, today, settled) and not _is_taken_back(of, taken_back)
+    ]
     counting = [_as_claim(of, orders) for of, orders in _by_request(left)]
     by_line = {(of.prescription.event_id, _line_id(of.order)): of.key for of in left}
     return Orders(held, places, counting, by_line)
@@ -259,6 +281,29 @@ def _is_over(held: Held, today: Day, settled: Mapping[Encounter, Sequence[ClaimD
         claim.happened_at > of.happened_at and claim.span[1] >= first - REACH
         for claim in settled.get((of.institution, of.encounter_id), ())
     )
+
+
+TakenBack = Mapping[tuple[str, str, str | None], int]
+"""When orders were taken back last, by institution, rx_id and item code."""
+
+
+def _taken_back(replied: Iterable[Replied]) -> TakenBack:
+    """By the last reply to each warning, where that says that orders are changed."""
+    last: dict[str, Replied] = {}
+    for of in sorted(replied, key=lambda of: (of.at, of.event_id)):
+        last[of.warning_id] = of
+    found: dict[tuple[str, str, str | None], int] = {}
+    for of in last.values():
+        for order in of.orders if of.changes else ():
+            key = (of.institution, *order)
+            found[key] = max(of.at, found.get(key, of.at))
+    return found
+
+
+def _is_taken_back(held: Held, taken_back: TakenBack) -> bool:
+    """Whether a doctor said, after the request that holds, that an order is changed."""
+    at = taken_back.get((held.key.institution, held.key.order_id, held.key.item_code))
+    return at is not None and at >= held.prescription.happened_at
 
 
 def _by_request(held: Iterable[Held]) -> Iterable[tuple[PrescriptionDigest, list[OrderDigest]]]:

@@ -5,24 +5,34 @@
 It reads and writes nothing else: what was answered is kept by whoever asks.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from knowledge_base.days import Day
+from knowledge_base.days import Day, microseconds
 from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.digests.details import ClaimDetails
 from knowledge_base.digests.head import Digest
 from knowledge_base.digests.prescriptions import PrescriptionDigest
-from knowledge_base.events.prescriptions import Advice, Prescription
+from knowledge_base.events.prescriptions import Advice, Prescription, guilty_of
+from knowledge_base.events.replies import Reply
 from rules_lib.asking import Known, Said, judge_orders
-from rules_lib.histories.orders import COUNTED_FOR, REACH, OrderIds
+from rules_lib.histories.orders import COUNTED_FOR, REACH, OrderIds, Replied
 from rules_lib.rules_of import RulesOf
 from streams.handlers.reading import Asked, find_with
 from streams.messages.codec import decode_stored
 from streams.store.events import prescriptions, stored
 from streams.store.events.histories import Remembered, key_of
+from streams.store.events.prescriptions import AskedBefore, SaidBefore
 from streams.store.sessions import Connection
+
+
+class Told(NamedTuple):
+    """A request that was answered, and may not be stored yet."""
+
+    request: Prescription
+    digest: PrescriptionDigest
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -36,16 +46,18 @@ async def ask(
     connection: Connection,
     area: str,
     asked: Sequence[PrescriptionDigest],
-    remembered: Iterable[PrescriptionDigest],
+    remembered: Sequence[Told],
+    replies: Mapping[str, Reply],
     rules: RulesOf,
 ) -> Judged:
     """What rules of a phase say of a request, which names encounters of one patient.
 
-    ``remembered`` are requests of before that may not be stored yet.
+    ``remembered`` are requests of before that may not be stored yet, ``replies`` such to warnings by their name.
     """
     name = asked[0].patient
-    requests, numbers = await _find_requests(connection, area, asked)
-    requests |= {of.event_id: of for of in remembered if of.event_id not in requests}
+    before = await _find_requests(connection, area, asked)
+    requests = {of.event_id: of for of in before.requests.values()}
+    requests = {of.digest.event_id: of.digest for of in remembered} | requests
     for of in asked:
         requests.pop(of.event_id, None)
     together = [*asked, *requests.values()]
@@ -55,17 +67,41 @@ async def ask(
         [digest for digest in digests.values() if not isinstance(digest, PrescriptionDigest)],
         [*requests.values()],
         await _find_order_ids(connection, area, {of.institution for of in together}, days[0], digests, events),
+        [*_stored_replies(before.said), *_replies_in_memory(before.said, remembered, replies)],
         window.supplement,
         window.chains,
     )
-    as_of = max([0, *numbers, *(event.head.seq for event in events)])
+    as_of = max([0, *before.requests, *(event.head.seq for event in events)])
     return Judged(judge_orders(window.matter.subject, asked, known, rules), as_of)
 
 
-async def _find_requests(
-    connection: Connection, area: str, asked: Sequence[PrescriptionDigest]
-) -> tuple[dict[str, PrescriptionDigest], Iterable[int]]:
-    """The requests that may matter to what orders of now count as, by event_id, and their arrival numbers.
+def _stored_replies(said: Iterable[SaidBefore]) -> Iterator[Replied]:
+    for of in said:
+        if of.way is not None and of.at is not None and of.event_id is not None:
+            guilty = guilty_of(of.orders)
+            yield Replied(of.warning_id, of.institution, guilty, of.way == "change", of.at, of.event_id)
+
+
+def _replies_in_memory(
+    said: Iterable[SaidBefore], remembered: Iterable[Told], replies: Mapping[str, Reply]
+) -> Iterator[Replied]:
+    """Replies that may not be stored yet, to warnings that are or are not."""
+    warned = [(of.warning_id, of.institution, of.orders) for of in said]
+    warned += [
+        (warning.warning_id, told.request.institution, warning.orders)
+        for told in remembered
+        if told.request.advice is not None
+        for warning in told.request.advice.warnings
+    ]
+    for warning_id, institution, orders in warned:
+        reply = replies.get(warning_id)
+        if reply is not None and reply.institution == institution:
+            at = microseconds(reply.happened_at)
+            yield Replied(warning_id, institution, guilty_of(orders), reply.way == "change", at, reply.event_id)
+
+
+async def _find_requests(connection: Connection, area: str, asked: Sequence[PrescriptionDigest]) -> AskedBefore:
+    """The requests that may matter to what orders of now count as, and what was said of them.
 
     Those of which an order may count still, those that may say such an order anew, and those that lines of its days may
     name instead. One read of the store, unless an order began long ago.
@@ -73,10 +109,9 @@ async def _find_requests(
     today = max(of.asked_on for of in asked)
     since = today - COUNTED_FOR - REACH
     found = await prescriptions.read_requests(connection, area, asked[0].patient, since)
-    first = min([_first_billed([*asked, *found.values()], today), *(of.asked_on for of in _counting(found, today))])
-    if first < since:
-        found = await prescriptions.read_requests(connection, area, asked[0].patient, first)
-    return {of.event_id: of for of in found.values()}, found
+    requests = [*found.requests.values()]
+    first = min([_first_billed([*asked, *requests], today), *(of.asked_on for of in _counting(requests, today))])
+    return found if first >= since else await prescriptions.read_requests(connection, area, asked[0].patient, first)
 
 
 async def find_advices(connection: Connection, asked: Sequence[Prescription]) -> list[Advice]:
@@ -94,8 +129,8 @@ async def find_advices(connection: Connection, asked: Sequence[Prescription]) ->
     return [of.advice for of in events if isinstance(of, Prescription) and of.advice is not None]
 
 
-def _counting(found: Mapping[int, PrescriptionDigest], today: Day) -> list[PrescriptionDigest]:
-    return [of for of in found.values() if any(order.last_day >= today - COUNTED_FOR for order in of.orders)]
+def _counting(found: Iterable[PrescriptionDigest], today: Day) -> list[PrescriptionDigest]:
+    return [of for of in found if any(order.last_day >= today - COUNTED_FOR for order in of.orders)]
 
 
 def _first_billed(requests: Iterable[PrescriptionDigest], today: Day) -> Day:

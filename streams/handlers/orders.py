@@ -87,7 +87,7 @@ def _left_open(event: Event) -> Prescription | None:
 async def _judge(connection: Connection, request: Prescription, book: Book) -> Advice:
     """What the rules would have said, under the receipt that was given."""
     rules = book.rule_set.of(PATIENT, request.phase)
-    judged = await ask(connection, request.area, [prescription_digest(request)], (), rules)
+    judged = await ask(connection, request.area, [prescription_digest(request)], (), {}, rules)
     given = request.advice.code if request.advice is not None else ""
     code = f"{request.area}-{given}-{request.event_id.rpartition(':')[2]}"
     warnings = tuple(warning for _, warning in warnings_of(judged.said, [request], book, code))

@@ -11,6 +11,7 @@ from decimal import Decimal
 from knowledge_base.events.claims import Claim, ClaimLine, Paid
 from knowledge_base.events.head import Event
 from knowledge_base.events.prescriptions import Prescription
+from knowledge_base.events.replies import Reply
 from knowledge_base.findings import LineKey, Occurrence
 
 from . import rules, two_houses
@@ -20,7 +21,7 @@ from .dates import ONE_DAY, civil_day, told_day
 from .encounters import Encounter, number_of
 from .judged import Judged
 from .knowledge import Knowledge
-from .orders import Held, How, OrderKey, Place, counting_still, holding, not_forgotten, places
+from .orders import Held, How, OrderKey, Place, counting_still, holding, not_forgotten, not_taken_back, places
 from .persons import person_names
 from .settlements import settlements
 from .standing import Person, people
@@ -104,21 +105,24 @@ class _Left:
 
 def ordered(events: Iterable[Event], knowledge: Knowledge) -> dict[str, Ordered]:
     """The orders of every person of one area's events who has requests, by the person's name."""
-    accepted = list({event.event_id: event for event in events}.values())
+    everything = list({event.event_id: event for event in events}.values())
+    replies = [event for event in everything if isinstance(event, Reply)]
+    accepted = [event for event in everything if not isinstance(event, Reply)]
     names = person_names(accepted)
     asking = dict.fromkeys(names[event.patient] for event in accepted if isinstance(event, Prescription))
-    left = {name: _left([event for event in accepted if names[event.patient] == name]) for name in asking}
+    left = {name: _left([event for event in accepted if names[event.patient] == name], replies) for name in asking}
     as_claims = [claim for of_person in left.values() for claim in of_person.claims]
     everybody = {person.name: person for person in people([*accepted, *as_claims])}
     return {name: _ordered(everybody[name], left[name], knowledge) for name in asking}
 
 
-def _left(events: list[Event]) -> _Left:
+def _left(events: list[Event], replies: Sequence[Reply]) -> _Left:
     requests = [event for event in events if isinstance(event, Prescription)]
     settled = settlements([event for event in events if isinstance(event, Claim)])
     held = holding(requests)
     taken = places(held, settled)
     counting = not_forgotten(counting_still(held, taken, settled), requests)
+    counting = not_taken_back(counting, requests, replies)
     claims = [_as_claim(request, [order for order in counting if order.request is request]) for request in requests]
     return _Left(held, taken, counting, [claim for claim in claims if claim.lines])
 

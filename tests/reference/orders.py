@@ -3,7 +3,7 @@
 Written from that page alone, in plain loops. Days are civil days in China, money is in yuan.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +13,7 @@ from typing import Literal
 
 from knowledge_base.events.claims import Claim, ClaimLine
 from knowledge_base.events.prescriptions import Order, Prescription
+from knowledge_base.events.replies import Reply
 from knowledge_base.findings import LineKey
 
 from .dates import ONE_DAY, civil_day, days_of, told, told_day
@@ -193,3 +194,26 @@ def _is_settled(order: Held, settled: Settlements) -> bool:
     ending = [claim for claim in settled.standing if number_of(claim) == order.number and not claim.mid_stay]
     later = [claim for claim in ending if rank(claim)[:2] > (True, order.request.happened_at)]
     return any(order.day - days[-1] <= NEAR for claim in later if (days := days_of(claim)))
+
+
+def not_taken_back(held: Iterable[Held], requests: Iterable[Prescription], replies: Sequence[Reply]) -> list[Held]:
+    """Without those that a doctor took back: “the reply that counts … to a warning of its institution, in which its
+    `rx_id` and item code are in question, says that the order is changed, at the instant of the request that holds or
+    later”."""
+    left = list(held)
+    for request in requests:
+        for warning in request.advice.warnings if request.advice is not None else ():
+            own = [of for of in replies if (of.warning_id, of.institution) == (warning.warning_id, request.institution)]
+            if not own:
+                continue
+            counts = max(own, key=lambda reply: (reply.happened_at, reply.event_id))
+            named = {(order.order_id, order.item_code) for order in warning.orders if order.guilty}
+            if counts.way == "change":
+                left = [order for order in left if not _is_meant(order, request, named, counts)]
+    return left
+
+
+def _is_meant(order: Held, request: Prescription, named: set[tuple[str, str | None]], reply: Reply) -> bool:
+    is_named = (order.order.order_id, order.order.item_code) in named
+    is_of_it = is_named and order.request.institution == request.institution
+    return is_of_it and order.request.happened_at <= reply.happened_at

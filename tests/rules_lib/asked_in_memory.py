@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from knowledge_base.days import microseconds
 from knowledge_base.digests.prescriptions import prescription_digest
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
-from knowledge_base.events.prescriptions import Prescription
+from knowledge_base.events.prescriptions import Prescription, guilty_of
+from knowledge_base.events.replies import Reply
 from knowledge_base.subjects import PATIENT, Subject
 from rules_lib.asking import Known, Said, Warned, judge_orders
+from rules_lib.histories.orders import Replied
 from rules_lib.rule_set import RuleSet
 from streams.messages.kinds import digest_of
 from tests.reference import answers
@@ -17,7 +20,8 @@ from tests.reference.persons import person_names
 
 def said_of(events: Iterable[Event], asked: Sequence[Prescription], rule_set: RuleSet) -> Said:
     """What the rules of its phase say of a request about one person, with all else of that one as known."""
-    events = list(events)
+    told = list(events)
+    events = [event for event in told if not isinstance(event, Reply)]
     names = person_names(events)
     name, phase = names[asked[0].patient], asked[0].phase
     own = [event for event in events if names[event.patient] == name]
@@ -25,10 +29,25 @@ def said_of(events: Iterable[Event], asked: Sequence[Prescription], rule_set: Ru
         [digest_of(event) for event in own if not isinstance(event, Prescription)],
         [prescription_digest(event) for event in own if isinstance(event, Prescription) and event not in asked],
         {event.event_id: [line.order_id for line in event.lines] for event in own if isinstance(event, Claim)},
+        [*_replied([event for event in own if isinstance(event, Prescription)], told)],
     )
     return judge_orders(
         Subject(PATIENT, name), list(map(prescription_digest, asked)), known, rule_set.of(PATIENT, phase)
     )
+
+
+def _replied(requests: Sequence[Prescription], events: Iterable[Event]) -> Iterator[Replied]:
+    said = {
+        (request.institution, warning.warning_id): guilty_of(warning.orders)
+        for request in requests
+        if request.advice is not None
+        for warning in request.advice.warnings
+    }
+    for of in events:
+        orders = said.get((of.institution, of.warning_id)) if isinstance(of, Reply) else None
+        if isinstance(of, Reply) and orders is not None:
+            at = microseconds(of.happened_at)
+            yield Replied(of.warning_id, of.institution, orders, of.way == "change", at, of.event_id)
 
 
 def as_warned(warned: Warned) -> answers.Warned:

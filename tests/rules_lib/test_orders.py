@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from knowledge_base.days import microseconds
 from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.digests.prescriptions import PrescriptionDigest, prescription_digest
 from knowledge_base.events.claims import Claim, ClaimLine
@@ -14,7 +15,7 @@ from knowledge_base.events.prescriptions import Order, Prescription
 from knowledge_base.facts import Facts
 from knowledge_base.subjects import patient
 from rules_lib.asking import Known, Said, judge_orders
-from rules_lib.histories.orders import Orders, orders_of
+from rules_lib.histories.orders import Orders, Replied, orders_of
 from rules_lib.rule import Phase
 from rules_lib.rule_set import RuleSet
 from rules_lib.rules_of import RulesOf
@@ -452,3 +453,28 @@ def test_an_earlier_admission_told_by_a_bill_begins_the_stay(rules: dict[str, Ru
 def test_an_order_without_units_is_no_line(rules: dict[str, RulesOf]) -> None:
     asked = request("a", "03-02", order("o1", NURSING, "03-02", "2"), order("o2", NURSING, "03-02", "-1"))
     assert accused(said(rules, asked)) == ["o1"]
+
+
+def test_an_order_that_its_doctor_takes_back_counts_no_more_until_it_is_asked_about_again(
+    rules: dict[str, RulesOf],
+) -> None:
+    first = request("a", "03-02", order("o1", HBA1C, "03-02"))
+    other = request("b", "03-04", order("o2", HBA1C, "03-04"))
+
+    def replied(way: str, day: str, **told: Any) -> Replied:
+        fields = {"institution": "A", "orders": frozenset({("o1", HBA1C)}), **told}
+        return Replied("w", changes=way == "change", at=microseconds(at(day)), event_id=f"{way} {day}", **fields)
+
+    def warned(*replies: Replied, of: Prescription = first) -> list[str]:
+        known = Known([], [prescription_digest(of)], {}, replies)
+        return accused(judge_orders(patient("p1"), [prescription_digest(other)], known, rules["before"]))
+
+    assert warned() == ["o2"]
+    assert warned(replied("change", "03-03")) == []
+    assert warned(replied("continue", "03-03")) == ["o2"]
+    assert warned(replied("change", "03-03"), replied("continue", "03-04")) == ["o2"]
+    assert warned(replied("continue", "03-03"), replied("change", "03-04")) == []
+    assert warned(replied("change", "03-03", institution="B")) == ["o2"]
+    assert warned(replied("change", "03-03", orders=frozenset({("o1", NURSING)}))) == ["o2"]
+    again = request("c", "03-03", order("o1", HBA1C, "03-02"), clock="12:01")
+    assert warned(replied("change", "03-03"), of=again) == ["o2"]

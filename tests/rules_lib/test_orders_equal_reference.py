@@ -8,7 +8,9 @@ import pytest
 
 from knowledge_base.events.head import Event
 from knowledge_base.events.prescriptions import Prescription
+from knowledge_base.events.replies import Reply
 from rules_lib.rule_set import RuleSet
+from tests.reference import ledger_scenes
 from tests.reference.answers import ordered
 from tests.reference.knowledge import Knowledge
 from tests.reference.ordering import ABOUT, ordering
@@ -27,7 +29,8 @@ def knowledge(rule_set: RuleSet) -> Knowledge:
 
 def differing(events: list[Event], rule_set: RuleSet, knowledge: Knowledge) -> Iterator[str]:
     """What differs for each request of some events as the one that is asked, alone and with those of its instant."""
-    names, expected = person_names(events), ordered(events, knowledge)
+    names = person_names([event for event in events if not isinstance(event, Reply)])
+    expected = ordered(events, knowledge)
     at_once: dict[tuple[object, ...], list[Prescription]] = defaultdict(list)
     for event in events:
         if isinstance(event, Prescription):
@@ -54,4 +57,16 @@ def test_in_whatever_order_events_arrive(
         events = ordering(seed, about)
         Random(seed).shuffle(events)
         found[seed] = list(differing(events, rule_set, knowledge))
+    assert {seed: differs for seed, differs in found.items() if differs} == {}
+
+
+@pytest.mark.parametrize("about", ledger_scenes.ABOUT)
+def test_people_whose_doctors_replied(
+    about: str, rule_set: RuleSet, knowledge: Knowledge, samples: Callable[[int], int]
+) -> None:
+    found = {}
+    for seed in range(samples(PEOPLE)):
+        events = ledger_scenes.asked(seed, about).events
+        orders = [list(events), Random(seed).sample(events, k=len(events))]
+        found[seed] = [differs for told in orders for differs in differing(told, rule_set, knowledge)]
     assert {seed: differs for seed, differs in found.items() if differs} == {}

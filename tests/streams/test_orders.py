@@ -11,14 +11,16 @@ from msgspec.structs import replace
 
 from deploy.county import CountyPlan, simulate
 from knowledge_base.catalogues.files import load_facts
+from knowledge_base.days import microseconds
 from knowledge_base.digests.prescriptions import prescription_digest
 from knowledge_base.events.claims import Claim, ClaimLine, Paid
 from knowledge_base.events.head import Event
-from knowledge_base.events.prescriptions import Advice, NotAsked, Order, Prescription, WarnedOrder, Warning
+from knowledge_base.events.prescriptions import Advice, NotAsked, Order, Prescription, WarnedOrder, Warning, guilty_of
 from knowledge_base.events.replies import Reply
 from knowledge_base.findings import finding_id
 from knowledge_base.subjects import patient
 from rules_lib.asking import Known, Said, judge_orders
+from rules_lib.histories.orders import Replied
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message
@@ -117,14 +119,52 @@ def ordered_first(events: Sequence[Event], random: Random) -> tuple[list[Event],
 def over_all(known: Sequence[Event], asked: Prescription, rule_set: RuleSet) -> Said:
     """What is said over everything that was told of the person."""
     by_id = {event.event_id: event for event in known}
-    names = person_names([*by_id.values(), asked])
-    own = [event for event in by_id.values() if names[event.patient] == names[asked.patient]]
+    told = [event for event in by_id.values() if not isinstance(event, Reply)]
+    names = person_names([*told, asked])
+    own = [event for event in told if names[event.patient] == names[asked.patient]]
+    replied = [of for event in by_id.values() if isinstance(event, Reply) for of in as_replied(event, own)]
     digests = [digest_of(event) for event in own if not isinstance(event, Prescription)]
     requests = [prescription_digest(event) for event in own if isinstance(event, Prescription)]
     order_ids = {event.event_id: [of.order_id for of in event.lines] for event in own if isinstance(event, Claim)}
     rules = rule_set.of("patient", asked.phase)
     subject = patient(names[asked.patient])
-    return judge_orders(subject, [prescription_digest(asked)], Known(digests, requests, order_ids), rules)
+    return judge_orders(subject, [prescription_digest(asked)], Known(digests, requests, order_ids, replied), rules)
+
+
+def as_replied(reply: Reply, events: Sequence[Event]) -> Iterator[Replied]:
+    """A reply as one to the orders in question in the warning that it names."""
+    for event in events:
+        warnings = event.advice.warnings if isinstance(event, Prescription) and event.advice is not None else ()
+        for warning in warnings:
+            if (warning.warning_id, event.institution) == (reply.warning_id, reply.institution):
+                at, changes = microseconds(reply.happened_at), reply.way == "change"
+                yield Replied(
+                    reply.warning_id, reply.institution, guilty_of(warning.orders), changes, at, reply.event_id
+                )
+
+
+def replied_to(known: Sequence[Event], random: Random) -> Iterator[Event]:
+    """What is known, with warnings said of half of the requests, and up to three replies to each, one of another."""
+    for event in known:
+        if not isinstance(event, Prescription) or random.random() < 0.5:
+            yield event
+            continue
+        about = random.choice(event.orders)
+        name = f"{event.area}-{event.event_id}"
+        orders = (WarnedOrder(about.order_id, about.item_code), WarnedOrder("o0", HBA1C, guilty=False))
+        said = Warning(name, "FW10000003", 2, (event.patient, HBA1C), orders, "2", "1", "1")
+        yield replace(event, advice=Advice(name, event.happened_at, "f", "set", 3, (said,)))
+        for number in range(random.randrange(4)):
+            yield Reply(
+                f"{name}-{number}",
+                event.area,
+                "reply",
+                event.happened_at + timedelta(hours=random.randrange(72)),
+                "s",
+                random.choice((event.institution, event.institution, event.institution, "Z")),
+                name,
+                random.choice(("change", "change", "continue")),
+            )
 
 
 def told(said: Said) -> list[tuple[object, ...]]:
@@ -204,7 +244,9 @@ async def test_what_is_read_says_the_same_as_all_that_is_known(
 ) -> None:
     random = Random(SEED)
     asking = [one for events in people() if (one := ordered_first(events, random)) is not None]
-    asking += [busy(number, random) for number in range(BUSY)]
+    for number in range(BUSY):
+        events, asked = busy(number, random)
+        asking.append(([*replied_to(events, random)], asked))
     sent = [event for known, _ in asking for event in known]
     await replay(postgres_url, sent)
     kept = await connection.fetchval("select count(*) from prescriptions")
@@ -212,7 +254,7 @@ async def test_what_is_read_says_the_same_as_all_that_is_known(
     warned = counting = placed = seen = 0
     for known, asked in asking:
         judged = await ask(
-            connection, asked.area, [prescription_digest(asked)], (), rule_set.of("patient", asked.phase)
+            connection, asked.area, [prescription_digest(asked)], (), {}, rule_set.of("patient", asked.phase)
         )
         expected = over_all(known, asked, rule_set)
         assert told(judged.said) == told(expected), asked.area

@@ -11,7 +11,7 @@ from knowledge_base.days import Day, clamped
 from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.digests.details import ClaimDetails
 from knowledge_base.digests.prescriptions import PrescriptionDigest
-from knowledge_base.events.prescriptions import WarnedOrder
+from knowledge_base.events.prescriptions import WarnedOrder, guilty_of
 from knowledge_base.numbers import number
 from rules_lib.histories.orders import OrderIds
 from rules_lib.order_ledger import DayEntry, Judged, LineEntry, OrderEntry, OrderLedger, Request, Said
@@ -154,8 +154,7 @@ async def _load_said(connection: asyncpg.Connection, area: str, seqs: Sequence[i
     said: dict[int, list[Said]] = {}
     for row in rows:
         orders = msgspec.json.decode(row["orders"], type=tuple[WarnedOrder, ...])
-        guilty = frozenset((of.order_id, of.item_code) for of in orders if of.guilty)
-        said.setdefault(row["seq"], []).append(Said(row["warning_id"], guilty, row["repeats"]))
+        said.setdefault(row["seq"], []).append(Said(row["warning_id"], guilty_of(orders), row["repeats"]))
     return said
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 
 import asyncpg
+import msgspec
 from msgspec.json import encode as encode_json
 
 from knowledge_base.days import Day, as_date, clamped
 from knowledge_base.digests.head import GENERATION
 from knowledge_base.digests.prescriptions import PrescriptionDigest
-from knowledge_base.events.prescriptions import Advice, Prescription, Warning
+from knowledge_base.events.prescriptions import Advice, Prescription, WarnedOrder, Warning
 from knowledge_base.findings import finding_id
 from knowledge_base.numbers import number
 from streams.messages.packing import decode_digest
@@ -133,16 +134,44 @@ async def find_told(
     return {(row["institution"], row["encounter_id"], row["finding_id"]): row["warning_id"] for row in rows}
 
 
-async def read_requests(
-    connection: asyncpg.Connection, area: str, patient: str, since: Day
-) -> dict[int, PrescriptionDigest]:
+class SaidBefore(msgspec.Struct, array_like=True, frozen=True):
+    """A warning, and the last reply to it: its way, name and instant in microseconds since 1970-01-01T00:00Z."""
+
+    warning_id: str
+    institution: str
+    orders: tuple[WarnedOrder, ...]
+    way: str | None
+    event_id: str | None
+    at: int | None
+
+
+class AskedBefore(msgspec.Struct, frozen=True):
+    """Requests of before by arrival number, and what was said of them with the reply that counts, where one does."""
+
+    requests: Mapping[int, PrescriptionDigest]
+    said: Sequence[SaidBefore]
+
+
+async def read_requests(connection: asyncpg.Connection, area: str, patient: str, since: Day) -> AskedBefore:
     """The requests about everybody who is one person with a patient that were asked on a day or later, or run then.
 
-    By arrival number; one statement, which writes nothing and locks no row or name.
+    One statement, which writes nothing and locks no row or name.
     """
     rows = await connection.fetch(
         """
-        select p.seq, p.digest from (
+        select p.seq, p.digest, (
+            select jsonb_agg(jsonb_build_array(
+                w.warning_id, w.institution, w.orders, r.way, r.event_id,
+                round(extract(epoch from r.replied_at) * 1000000)::bigint))
+            from warnings w
+            left join lateral (
+                select * from replies of
+                where of.area = w.area and of.warning_id = w.warning_id and of.institution = w.institution
+                order by of.replied_at desc, of.event_id desc limit 1
+            ) as r on true
+            where w.area = p.area and w.seq = p.seq
+        ) as said
+        from (
             select m.patient from persons p join persons m using (area, person) where p.area = $1 and p.patient = $2
             union select $2
         ) as everybody
@@ -155,7 +184,13 @@ async def read_requests(
         patient,
         as_date(since),
     )
-    return {row["seq"]: _decoded(row["digest"]) for row in rows}
+    return AskedBefore(
+        {row["seq"]: _decoded(row["digest"]) for row in rows},
+        [of for row in rows if row["said"] is not None for of in _decode_said(row["said"])],
+    )
+
+
+_decode_said = msgspec.json.Decoder(list[SaidBefore]).decode
 
 
 def _decoded(body: bytes) -> PrescriptionDigest:

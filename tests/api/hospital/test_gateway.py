@@ -217,6 +217,35 @@ async def test_of_one_who_has_several_encounters_and_of_several_patients_each_is
     assert opened.journal.state.records == 3
 
 
+def replied(msgid: str, warning_id: str, way: str) -> dict[str, Any]:
+    """What a doctor did about a warning: 1 goes on, 2 changes the order."""
+    message = good_message("3103")
+    warns = [{"warn_rslt_id": warning_id, "dspo_way": way, "dspo_way_rea": "病情需要"}]
+    return {**message, "msgid": msgid, "input": {"data": {"warn_type": "1", "warns": warns}}}
+
+
+@pytest.mark.parametrize("is_stored", [False, True], ids=["in memory", "stored"])
+@pytest.mark.parametrize(("way", "warned"), [("1", 1), ("2", 0)])
+async def test_an_order_that_is_changed_for_a_warning_is_held_against_no_other(
+    opened: Open, postgres_url: str, way: str, warned: int, is_stored: bool
+) -> None:
+    """The second examination in 15 days is taken back, or not; the third is within 15 days of it alone."""
+    await replay(postgres_url, [claim_of("02-26")])
+
+    async def pause() -> None:
+        if is_stored:
+            await opened.take_in()
+            opened.gateway._recent.clear()
+            opened.gateway._replies.clear()
+
+    (warning,) = results(await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-08 09:00:00"))))
+    await pause()
+    assert (await opened.ask(replied("m2", warning["jr_id"], way)))["infcode"] == 0
+    await pause()
+    third = ordered("o2", HBA1C, "2026-03-14 09:00:00")
+    assert len(results(await opened.ask(asked("m3", third, mdtrt_id="V2")))) == warned
+
+
 COURSE_OF_14_DAYS = "XN07XXT050B002010100239"
 
 
