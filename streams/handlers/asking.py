@@ -18,9 +18,11 @@ from knowledge_base.events.prescriptions import Advice, Prescription
 from rules_lib.asking import Known, Said, judge_orders
 from rules_lib.histories.orders import COUNTED_FOR, REACH, OrderIds
 from rules_lib.rules_of import RulesOf
-from streams.handlers.reading import Asked, find_with
+from rules_lib.scope import Interval
+from streams.handlers.reading import Asked, Read, find_with, hull, near_days, read_everybody
 from streams.messages.codec import decode_stored
-from streams.store.events import prescriptions, stored
+from streams.messages.packing import decode_details
+from streams.store.events import stored
 from streams.store.events.histories import Remembered, key_of
 from streams.store.sessions import Connection
 
@@ -44,13 +46,15 @@ async def ask(
     ``remembered`` are requests of before that may not be stored yet.
     """
     name = asked[0].patient
-    requests, numbers = await _find_requests(connection, area, asked)
+    about = Asked(area, name, "prescription", asked)
+    read = await _read_before(connection, about, asked)
+    requests = {of.event_id: of for of in read.requests.values()}
     requests |= {of.event_id: of for of in remembered if of.event_id not in requests}
     for of in asked:
         requests.pop(of.event_id, None)
     together = [*asked, *requests.values()]
     days = _first_billed(together, max(of.asked_on for of in asked)), max(of.asked_on for of in together)
-    window, digests, events = await find_with(connection, Asked(area, name, "prescription", asked, days=days), rules)
+    window, digests, events = await find_with(connection, about._replace(days=days), rules, read)
     known = Known(
         [digest for digest in digests.values() if not isinstance(digest, PrescriptionDigest)],
         [*requests.values()],
@@ -58,25 +62,26 @@ async def ask(
         window.supplement,
         window.chains,
     )
-    as_of = max([0, *numbers, *(event.head.seq for event in events)])
+    as_of = max([0, *read.requests, *(event.head.seq for event in events)])
     return Judged(judge_orders(window.matter.subject, asked, known, rules), as_of)
 
 
-async def _find_requests(
-    connection: Connection, area: str, asked: Sequence[PrescriptionDigest]
-) -> tuple[dict[str, PrescriptionDigest], Iterable[int]]:
-    """The requests that may matter to what orders of now count as, by event_id, and their arrival numbers.
+async def _read_before(connection: Connection, about: Asked, asked: Sequence[PrescriptionDigest]) -> Read:
+    """The patient's events and the requests that may matter to what orders of now count as.
 
     Those of which an order may count still, those that may say such an order anew, and those that lines of its days may
     name instead. One read of the store, unless an order began long ago.
     """
     today = max(of.asked_on for of in asked)
     since = today - COUNTED_FOR - REACH
-    found = await prescriptions.read_requests(connection, area, asked[0].patient, since)
-    first = min([_first_billed([*asked, *found.values()], today), *(of.asked_on for of in _counting(found, today))])
-    if first < since:
-        found = await prescriptions.read_requests(connection, area, asked[0].patient, first)
-    return {of.event_id: of for of in found.values()}, found
+    read = await _read_since(connection, about, (since, today))
+    found = [*read.requests.values()]
+    first = min([_first_billed([*asked, *found], today), *(of.asked_on for of in _counting(found, today))])
+    return read if first >= since else await _read_since(connection, about, (first, today))
+
+
+async def _read_since(connection: Connection, about: Asked, days: Interval) -> Read:
+    return await read_everybody(connection, about, hull(near_days(about.digests), days), days[0])
 
 
 async def find_advices(connection: Connection, asked: Sequence[Prescription]) -> list[Advice]:
@@ -94,8 +99,8 @@ async def find_advices(connection: Connection, asked: Sequence[Prescription]) ->
     return [of.advice for of in events if isinstance(of, Prescription) and of.advice is not None]
 
 
-def _counting(found: Mapping[int, PrescriptionDigest], today: Day) -> list[PrescriptionDigest]:
-    return [of for of in found.values() if any(order.last_day >= today - COUNTED_FOR for order in of.orders)]
+def _counting(found: Iterable[PrescriptionDigest], today: Day) -> list[PrescriptionDigest]:
+    return [of for of in found if any(order.last_day >= today - COUNTED_FOR for order in of.orders)]
 
 
 def _first_billed(requests: Iterable[PrescriptionDigest], today: Day) -> Day:
@@ -118,6 +123,8 @@ async def _find_order_ids(
         for seq, digest in digests.items()
         if isinstance(digest, ClaimDigest) and digest.institution in institutions and digest.span[1] >= first
     }
-    keys = [key_of(event) for event in events if event.head.seq in billing]
-    details = await stored.load_details(connection, area, keys) if keys else {}
+    of_billing = [event for event in events if event.head.seq in billing]
+    read = {of.head.seq: decode_details(of.head.kind, of.details) for of in of_billing if of.details is not None}
+    missing = [key_of(event) for event in of_billing if event.details is None]
+    details = read | (await stored.load_details(connection, area, missing) if missing else {})
     return {billing[seq]: of.order_ids for seq, of in details.items() if isinstance(of, ClaimDetails)}

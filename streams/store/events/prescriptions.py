@@ -5,13 +5,12 @@ from collections.abc import Collection, Mapping, Sequence
 import asyncpg
 from msgspec.json import encode as encode_json
 
-from knowledge_base.days import Day, as_date, clamped
+from knowledge_base.days import clamped
 from knowledge_base.digests.head import GENERATION
 from knowledge_base.digests.prescriptions import PrescriptionDigest
 from knowledge_base.events.prescriptions import Advice, Prescription, Warning
 from knowledge_base.findings import finding_id
 from knowledge_base.numbers import number
-from streams.messages.packing import decode_digest
 from streams.pipeline.arrivals import Arrival
 from streams.store.events.stored import save_received
 
@@ -131,34 +130,3 @@ async def find_told(
         list(finding_ids),
     )
     return {(row["institution"], row["encounter_id"], row["finding_id"]): row["warning_id"] for row in rows}
-
-
-async def read_requests(
-    connection: asyncpg.Connection, area: str, patient: str, since: Day
-) -> dict[int, PrescriptionDigest]:
-    """The requests about everybody who is one person with a patient that were asked on a day or later, or run then.
-
-    By arrival number; one statement, which writes nothing and locks no row or name.
-    """
-    rows = await connection.fetch(
-        """
-        select p.seq, p.digest from (
-            select m.patient from persons p join persons m using (area, person) where p.area = $1 and p.patient = $2
-            union select $2
-        ) as everybody
-        cross join lateral (
-            select * from prescriptions p
-            where p.area = $1 and p.patient = everybody.patient and p.last_day >= $3 offset 0
-        ) as p
-        """,
-        area,
-        patient,
-        as_date(since),
-    )
-    return {row["seq"]: _decoded(row["digest"]) for row in rows}
-
-
-def _decoded(body: bytes) -> PrescriptionDigest:
-    digest = decode_digest("prescription", body)
-    assert isinstance(digest, PrescriptionDigest)
-    return digest
