@@ -20,11 +20,13 @@ from knowledge_base.events.replies import Reply
 from rules_lib.asking import Known, Said, judge_orders
 from rules_lib.histories.orders import COUNTED_FOR, REACH, OrderIds, Replied
 from rules_lib.rules_of import RulesOf
-from streams.handlers.reading import Asked, find_with
+from rules_lib.scope import Interval
+from streams.handlers.reading import Asked, Read, find_with, hull, near_days, read_everybody
 from streams.messages.codec import decode_stored
-from streams.store.events import prescriptions, stored
+from streams.messages.packing import decode_details
+from streams.store.events import stored
 from streams.store.events.histories import Remembered, key_of
-from streams.store.events.prescriptions import AskedBefore, SaidBefore
+from streams.store.events.prescriptions import SaidBefore
 from streams.store.sessions import Connection
 
 
@@ -55,23 +57,24 @@ async def ask(
     ``remembered`` are requests of before that may not be stored yet, ``replies`` such to warnings by their name.
     """
     name = asked[0].patient
-    before = await _find_requests(connection, area, asked)
-    requests = {of.event_id: of for of in before.requests.values()}
+    about = Asked(area, name, "prescription", asked)
+    read = await _read_before(connection, about, asked)
+    requests = {of.event_id: of for of in read.requests.values()}
     requests = {of.digest.event_id: of.digest for of in remembered} | requests
     for of in asked:
         requests.pop(of.event_id, None)
     together = [*asked, *requests.values()]
     days = _first_billed(together, max(of.asked_on for of in asked)), max(of.asked_on for of in together)
-    window, digests, events = await find_with(connection, Asked(area, name, "prescription", asked, days=days), rules)
+    window, digests, events = await find_with(connection, about._replace(days=days), rules, read)
     known = Known(
         [digest for digest in digests.values() if not isinstance(digest, PrescriptionDigest)],
         [*requests.values()],
         await _find_order_ids(connection, area, {of.institution for of in together}, days[0], digests, events),
-        [*_stored_replies(before.said), *_replies_in_memory(before.said, remembered, replies)],
+        [*_stored_replies(read.said), *_replies_in_memory(read.said, remembered, replies)],
         window.supplement,
         window.chains,
     )
-    as_of = max([0, *before.requests, *(event.head.seq for event in events)])
+    as_of = max([0, *read.requests, *(event.head.seq for event in events)])
     return Judged(judge_orders(window.matter.subject, asked, known, rules), as_of)
 
 
@@ -100,18 +103,22 @@ def _replies_in_memory(
             yield Replied(warning_id, institution, guilty_of(orders), reply.way == "change", at, reply.event_id)
 
 
-async def _find_requests(connection: Connection, area: str, asked: Sequence[PrescriptionDigest]) -> AskedBefore:
-    """The requests that may matter to what orders of now count as, and what was said of them.
+async def _read_before(connection: Connection, about: Asked, asked: Sequence[PrescriptionDigest]) -> Read:
+    """The patient's events and the requests that may matter to what orders of now count as.
 
     Those of which an order may count still, those that may say such an order anew, and those that lines of its days may
     name instead. One read of the store, unless an order began long ago.
     """
     today = max(of.asked_on for of in asked)
     since = today - COUNTED_FOR - REACH
-    found = await prescriptions.read_requests(connection, area, asked[0].patient, since)
-    requests = [*found.requests.values()]
-    first = min([_first_billed([*asked, *requests], today), *(of.asked_on for of in _counting(requests, today))])
-    return found if first >= since else await prescriptions.read_requests(connection, area, asked[0].patient, first)
+    read = await _read_since(connection, about, (since, today))
+    found = [*read.requests.values()]
+    first = min([_first_billed([*asked, *found], today), *(of.asked_on for of in _counting(found, today))])
+    return read if first >= since else await _read_since(connection, about, (first, today))
+
+
+async def _read_since(connection: Connection, about: Asked, days: Interval) -> Read:
+    return await read_everybody(connection, about, hull(near_days(about.digests), days), days[0])
 
 
 async def find_advices(connection: Connection, asked: Sequence[Prescription]) -> list[Advice]:
@@ -153,6 +160,8 @@ async def _find_order_ids(
         for seq, digest in digests.items()
         if isinstance(digest, ClaimDigest) and digest.institution in institutions and digest.span[1] >= first
     }
-    keys = [key_of(event) for event in events if event.head.seq in billing]
-    details = await stored.load_details(connection, area, keys) if keys else {}
+    of_billing = [event for event in events if event.head.seq in billing]
+    read = {of.head.seq: decode_details(of.head.kind, of.details) for of in of_billing if of.details is not None}
+    missing = [key_of(event) for event in of_billing if event.details is None]
+    details = read | (await stored.load_details(connection, area, missing) if missing else {})
     return {billing[seq]: of.order_ids for seq, of in details.items() if isinstance(of, ClaimDetails)}

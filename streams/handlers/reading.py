@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from knowledge_base.days import FIRST_DAY, LAST_DAY
+from knowledge_base.days import FIRST_DAY, LAST_DAY, Day
 from knowledge_base.digests.head import Details, Digest
+from knowledge_base.digests.prescriptions import PrescriptionDigest
 from knowledge_base.events.head import Event
 from knowledge_base.subjects import Subject, patient
 from rules_lib.rules_of import RulesOf
@@ -33,6 +34,7 @@ from streams.pipeline.windows import (
 )
 from streams.store.events import histories, stored, wider
 from streams.store.events.histories import MARGIN, Remembered, key_of
+from streams.store.events.prescriptions import SaidBefore, decode_said
 from streams.store.events.stored import Key
 from streams.store.sessions import Connection
 
@@ -65,7 +67,7 @@ async def find_windows(
     await histories.save_linked(connection, area, _newly_linked(matters, events))
     found = {name: window_of(matter, rules) for name, matter in matters.items()}
     while far := [name for name in _alone(new, members) if not _hold(near[name], found[name].days)]:
-        near |= {name: _hull(near[name], found[name].days) for name in far}
+        near |= {name: hull(near[name], found[name].days) for name in far}
         events |= await _find_events(connection, area, members, {name: near[name] for name in far})
         found |= {name: window_of(_matter(area, name, events[name], new[name]), rules) for name in far}
     digests = await _load_digests(connection, area, events, _seqs(found.values()), accepted)
@@ -107,21 +109,36 @@ def asked_about(event: Event) -> Asked:
     return Asked(area, subject.name, event.kind, [digest_of(event)], [details_of(event)])
 
 
-async def find_with(connection: Connection, asked: Asked, rules: RulesOf) -> Beside:
+class Read(NamedTuple):
+    """What was read of everybody who is one person with a patient: events by pseudonym, requests, and what was said.
+
+    ``near`` are the days of which events came with digests.
+    """
+
+    near: Interval
+    by_name: Mapping[str, Sequence[Remembered]]
+    requests: Mapping[int, PrescriptionDigest]
+    said: Sequence[SaidBefore]
+
+
+async def find_with(connection: Connection, asked: Asked, rules: RulesOf, read: Read | None = None) -> Beside:
     """The window of a patient with events that are not stored, and what is stored in it.
 
-    One read of the store where all that matters lies near and in one encounter, as nearly always. Nothing is written.
+    One read of the store where all that matters lies near and in one encounter, as nearly always; none where ``read``
+    of the same patient holds it. Nothing is written.
     """
     area = asked.area
     new = {_ASKED + number: digest for number, digest in enumerate(asked.digests)}
     heads = [head_of_digest(seq, asked.kind, digest) for seq, digest in new.items()]
     near = near_days(asked.digests)
     if asked.days is not None:
-        near = _hull(near, asked.days)
+        near = hull(near, asked.days)
     window: Window | None = None
     while window is None or not _hold(near, window.days):
-        near = near if window is None else _hull(near, window.days)
-        by_name = await _read_everybody(connection, asked, near)
+        near = near if window is None else hull(near, window.days)
+        if read is None or not (read.near[0] <= near[0] and near[1] <= read.near[1]):
+            read = await read_everybody(connection, asked, near)
+        near, by_name = read.near, read.by_name
         person = least(by_name)
         events = {person: [event for of in by_name.values() for event in of]}
         window = window_of(Matter(area, patient(person), [*_heads(events[person]), *heads], frozenset(new)), rules)
@@ -134,14 +151,35 @@ async def find_with(connection: Connection, asked: Asked, rules: RulesOf) -> Bes
     return Beside(window, digests, events[person])
 
 
-async def _read_everybody(connection: Connection, asked: Asked, near: Interval) -> dict[str, list[Remembered]]:
-    """What of everybody who is one person with a patient lies near or has to do with what is asked, by pseudonym."""
+async def read_everybody(
+    connection: Connection, asked: Asked, near: Interval, ordered_since: Day | None = None
+) -> Read:
+    """What of everybody who is one person with a patient lies near or has to do with what is asked.
+
+    With a day the requests too that were asked on it or later, or run then, and details of what was billed from then on
+    where something is asked.
+    """
     found: dict[str, dict[int, Remembered]] = {}
+    requests: dict[int, bytes] = {}
+    said: dict[int, bytes] = {}
     for links in dict.fromkeys(digest.links for digest in asked.digests):
-        by_name = await histories.read_person(connection, asked.area, asked.patient, near, links)
-        for name, events in by_name.items():
+        person = await histories.read_person(connection, asked.area, asked.patient, near, links, ordered_since)
+        for name, events in person.events.items():
             found.setdefault(name, {}).update({event.head.seq: event for event in events})
-    return {name: [*events.values()] for name, events in found.items()}
+        requests |= person.requests
+        said |= person.said
+    return Read(
+        near,
+        {name: [*events.values()] for name, events in found.items()},
+        {seq: _request(body) for seq, body in requests.items()},
+        [of for body in said.values() for of in decode_said(body)],
+    )
+
+
+def _request(body: bytes) -> PrescriptionDigest:
+    digest = decode_digest("prescription", body)
+    assert isinstance(digest, PrescriptionDigest)
+    return digest
 
 
 def _wanted(window: Window, asked: Asked) -> set[int]:
@@ -194,7 +232,8 @@ def near_days(digests: Iterable[Digest]) -> Interval:
     return min(first for first, _ in spans) - NEAR, max(last for _, last in spans) + NEAR
 
 
-def _hull(one: Interval, other: Interval) -> Interval:
+def hull(one: Interval, other: Interval) -> Interval:
+    """The days from the first to the last of both."""
     return min(one[0], other[0]), max(one[1], other[1])
 
 

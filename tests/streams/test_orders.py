@@ -1,5 +1,6 @@
 """Requests about orders enter the store apart from events; what is said of the next is as over all that is known."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import date, datetime, timedelta
@@ -32,7 +33,7 @@ from streams.messages.kinds import KINDS, digest_of
 from streams.store.events.warned import WarningFilter, count_replies, find_warnings
 from streams.store.sessions import Connection, connect
 from streams.topics import CLAIMS, PRESCRIPTIONS
-from tests.reference.cases import HBA1C, NURSING, OZAGREL, at
+from tests.reference.cases import HBA1C, NURSING, OZAGREL, at, line, visit
 from tests.reference.generators import mixed, persons
 from tests.reference.judge import RULE_IDS
 from tests.reference.persons import person_names
@@ -268,6 +269,29 @@ async def test_what_is_read_says_the_same_as_all_that_is_known(
     assert counting > PEOPLE / 4, "hardly any earlier order counted"
     assert seen > PEOPLE, "hardly anything was known of anybody"
     assert placed > PEOPLE / 4, "hardly any order was billed"
+
+
+async def test_a_request_costs_one_statement_unless_an_order_began_long_ago(
+    postgres_url: str, connection: Connection, rule_set: RuleSet
+) -> None:
+    """With what bills say that they were ordered as, and what was asked before."""
+    earlier = asked("a")
+    lines = [line("l1", HBA1C, "03-09", order_id="o1"), line("l2", HBA1C, "03-20", order_id="another")]
+    bills = [visit(f"c{number}", of, happened_at=at("03-20")) for number, of in enumerate(lines)]
+    await replay(postgres_url, [earlier, *bills])
+    now = at("03-25")
+    standing = Order("o3", "1", "100.00", at("01-02"), HBA1C, standing=True)
+    sent: list[object] = []
+    connection.add_query_logger(sent.append)
+    for order, statements in ((Order("o2", "1", "100.00", now, HBA1C), 1), (standing, 2)):
+        request = prescription_digest(asked("b", happened_at=now, orders=(order,)))
+        sent.clear()
+        judged = await ask(connection, "420281", [request], (), {}, rule_set.of("patient", "before"))
+        await asyncio.sleep(0)  # the driver tells its loggers in the next round of the loop
+        assert len(sent) == statements
+        assert {key.order_id: (place.line[2], place.how) for key, place in judged.said.orders.places.items()} == {
+            "o1": ("l1", "order")
+        }
 
 
 # --- how requests enter

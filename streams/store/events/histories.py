@@ -6,26 +6,28 @@ event of its items (``events.chained``); so what is read of a long history is as
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
 
-from knowledge_base.days import as_date, clamped
+from knowledge_base.days import Day, as_date, clamped
 from knowledge_base.digests.head import Links
 from rules_lib.scope import Interval
 from streams.pipeline.touching import Head, company_of
+from streams.store.events.prescriptions import SAID
 from streams.store.events.stored import Key, columns_of
 
 
 class Remembered(msgspec.Struct, frozen=True):
-    """A stored event: its head, the name under which it is kept, and its digest where it was read."""
+    """A stored event: its head, the name under which it is kept, its digest and its details where they were read."""
 
     head: Head
     name: str
     linked: bool
     chained: bool
     digest: bytes | None
+    details: bytes | None = None
 
 
 _COLUMNS = """
@@ -33,6 +35,8 @@ _COLUMNS = """
     e.seq, e.event_id, e.kind, e.claim_id, e.institution, e.encounter_id, e.first_day, e.last_day,
     coalesce(e.reverses, e.corrects) as target, e.generation
 """
+_WIDTH = 13
+"""A pseudonym with these columns."""
 _OWN = "e.area = $1 and e.patient = near.patient and e.subject_kind = 'patient'"
 MARGIN = timedelta(days=62).days
 """How much farther than digests, which are a hundred times as long, heads are read."""
@@ -230,25 +234,45 @@ async def save_apart(connection: asyncpg.Connection, area: str, patients: Collec
     return int(done.rpartition(" ")[2])
 
 
+class Person(NamedTuple):
+    """What was read of everybody who is one person with a patient: events by pseudonym, requests by arrival number, and
+    what was said of them."""
+
+    events: dict[str, list[Remembered]]
+    requests: dict[int, bytes]
+    said: dict[int, bytes]
+
+
+_EVERYBODY = """
+    select patient, $3::date as first, $4::date as last, count(*) over () > 1 as whole from (
+        select m.patient from persons p join persons m using (area, person) where p.area = $1 and p.patient = $2
+        union select $2
+    ) as everybody
+"""
+_DETAILS = "case when e.institution = $5 and e.last_day >= $9 then e.details end as details"
+
+
 async def read_person(
-    connection: asyncpg.Connection, area: str, patient: str, near: Interval, links: Links
-) -> dict[str, list[Remembered]]:
-    """What of everybody who is one person with a patient matters to an event, by pseudonym, as of what is committed.
+    connection: asyncpg.Connection,
+    area: str,
+    patient: str,
+    near: Interval,
+    links: Links,
+    ordered_since: Day | None = None,
+) -> Person:
+    """What of everybody who is one person with a patient matters to an event, as of what is committed.
 
     That is what lies near some days, with digests, what is linked, and what ``links`` of the event name; all events
-    where several pseudonyms are one person. One statement, which writes nothing and locks no row or name, for answers
-    that somebody waits for.
+    where several pseudonyms are one person. With a day the digests of requests too that were asked on it or later, or
+    run then, what was said of them, and details of the events of the same institution that reach to it. One statement,
+    which writes nothing and locks no row or name, for answers that somebody waits for.
     """
     institution, encounter = links.encounter
     rows = await connection.fetch(
         f"""
-        select near.patient, {_COLUMNS}, {_DIGEST}
-        from (
-            select patient, $3::date as first, $4::date as last, count(*) over () > 1 as whole from (
-                select m.patient from persons p join persons m using (area, person) where p.area = $1 and p.patient = $2
-                union select $2
-            ) as everybody
-        ) as near
+        with near as ({_EVERYBODY})
+        select near.patient, {_COLUMNS}, {_DIGEST}, {_DETAILS}
+        from near
         left join lateral (
             {_NEAR_AND_LINKED}
             union all {_by("encounter_id", "near.patient", "$6", _LAST)} and e.institution = $5
@@ -256,6 +280,14 @@ async def read_person(
             union all {_by("claim_id", "near.patient", "$8", _LAST)}
             offset 0
         ) as e on true
+        union all
+        select null, null, null, p.seq, null, null, null, null, null, null, null, null, null, p.digest,
+            convert_to(({SAID})::text, 'UTF8')
+        from near
+        cross join lateral (
+            select * from prescriptions p
+            where p.area = $1 and p.patient = near.patient and p.last_day >= $9 offset 0
+        ) as p
         """,
         area,
         patient,
@@ -265,19 +297,27 @@ async def read_person(
         encounter or None,
         links.claim_id or None,
         links.target,
+        None if ordered_since is None else clamped(ordered_since),
     )
     found: dict[str, dict[int, Remembered]] = {}
+    requests: dict[int, bytes] = {}
+    said: dict[int, bytes] = {}
     for row in rows:
+        if row["patient"] is None:
+            requests[row["seq"]] = row["digest"]
+            if row[-1] is not None:
+                said[row["seq"]] = row[-1]
+            continue
         events = found.setdefault(row["patient"], {})
         if row["seq"] is not None:
             events[row["seq"]] = _remembered(row)
-    return {name: list(events.values()) for name, events in found.items()}
+    return Person({name: list(events.values()) for name, events in found.items()}, requests, said)
 
 
 def _remembered(row: asyncpg.Record) -> Remembered:
-    """A row of pseudonym, ``_COLUMNS`` and digest."""
-    patient, linked, chained, *head, digest = row
-    return Remembered(head_of(head), patient, linked, chained, digest)
+    """A row of pseudonym, ``_COLUMNS``, digest and perhaps details."""
+    patient, linked, chained, *head = row[:_WIDTH]
+    return Remembered(head_of(head), patient, linked, chained, *row[_WIDTH:])
 
 
 def head_of(row: Sequence[Any]) -> Head:

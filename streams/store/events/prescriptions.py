@@ -6,13 +6,12 @@ import asyncpg
 import msgspec
 from msgspec.json import encode as encode_json
 
-from knowledge_base.days import Day, as_date, clamped
+from knowledge_base.days import clamped
 from knowledge_base.digests.head import GENERATION
 from knowledge_base.digests.prescriptions import PrescriptionDigest
 from knowledge_base.events.prescriptions import Advice, Prescription, WarnedOrder, Warning
 from knowledge_base.findings import finding_id
 from knowledge_base.numbers import number
-from streams.messages.packing import decode_digest
 from streams.pipeline.arrivals import Arrival
 from streams.store.events.stored import save_received
 
@@ -145,55 +144,19 @@ class SaidBefore(msgspec.Struct, array_like=True, frozen=True):
     at: int | None
 
 
-class AskedBefore(msgspec.Struct, frozen=True):
-    """Requests of before by arrival number, and what was said of them with the reply that counts, where one does."""
+decode_said = msgspec.json.Decoder(list[SaidBefore]).decode
+"""Reads what was said of a request, as ``SAID`` gives it."""
 
-    requests: Mapping[int, PrescriptionDigest]
-    said: Sequence[SaidBefore]
-
-
-async def read_requests(connection: asyncpg.Connection, area: str, patient: str, since: Day) -> AskedBefore:
-    """The requests about everybody who is one person with a patient that were asked on a day or later, or run then.
-
-    One statement, which writes nothing and locks no row or name.
-    """
-    rows = await connection.fetch(
-        """
-        select p.seq, p.digest, (
-            select jsonb_agg(jsonb_build_array(
-                w.warning_id, w.institution, w.orders, r.way, r.event_id,
-                round(extract(epoch from r.replied_at) * 1000000)::bigint))
-            from warnings w
-            left join lateral (
-                select * from replies of
-                where of.area = w.area and of.warning_id = w.warning_id and of.institution = w.institution
-                order by of.replied_at desc, of.event_id desc limit 1
-            ) as r on true
-            where w.area = p.area and w.seq = p.seq
-        ) as said
-        from (
-            select m.patient from persons p join persons m using (area, person) where p.area = $1 and p.patient = $2
-            union select $2
-        ) as everybody
-        cross join lateral (
-            select * from prescriptions p
-            where p.area = $1 and p.patient = everybody.patient and p.last_day >= $3 offset 0
-        ) as p
-        """,
-        area,
-        patient,
-        as_date(since),
-    )
-    return AskedBefore(
-        {row["seq"]: _decoded(row["digest"]) for row in rows},
-        [of for row in rows if row["said"] is not None for of in _decode_said(row["said"])],
-    )
-
-
-_decode_said = msgspec.json.Decoder(list[SaidBefore]).decode
-
-
-def _decoded(body: bytes) -> PrescriptionDigest:
-    digest = decode_digest("prescription", body)
-    assert isinstance(digest, PrescriptionDigest)
-    return digest
+SAID = """
+    select jsonb_agg(jsonb_build_array(
+        w.warning_id, w.institution, w.orders, r.way, r.event_id,
+        round(extract(epoch from r.replied_at) * 1000000)::bigint))
+    from warnings w
+    left join lateral (
+        select * from replies of
+        where of.area = w.area and of.warning_id = w.warning_id and of.institution = w.institution
+        order by of.replied_at desc, of.event_id desc limit 1
+    ) as r on true
+    where w.area = p.area and w.seq = p.seq
+"""
+"""The warnings of the request ``p``, each with the reply that counts, as JSON; null where there are none."""
