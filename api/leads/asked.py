@@ -16,10 +16,11 @@ from streams.store.sessions import Connection
 
 class LinesAsked(msgspec.Struct, frozen=True):
     """What a rule said of lines before they were settled; nothing of any where it ``speaks`` after the settlement
-    alone."""
+    alone. ``disputed`` are those in dispute."""
 
     speaks: bool
     stances: Mapping[LineKey, Stance]
+    disputed: frozenset[LineKey]
 
     @property
     def any_asked(self) -> bool:
@@ -27,7 +28,8 @@ class LinesAsked(msgspec.Struct, frozen=True):
 
     @property
     def any_passed(self) -> bool:
-        return any(stance.kind == "passed" for stance in self.stances.values())
+        """Whether a line in dispute passed: that one of those compared with it did, mitigates nothing."""
+        return any(self.stances[key].kind == "passed" for key in self.disputed & self.stances.keys())
 
 
 async def find_lines_asked(
@@ -44,11 +46,11 @@ async def find_lines_asked(
     if not lines:
         return None
     if not card.reminds:
-        return LinesAsked(False, {})
+        return LinesAsked(False, {}, frozenset())
     asked = await find_asked(connection, area, lines)
     since = await find_live_since(connection, card.id) if asked else None
     stances = {line.key: stance_of(asked.get(line.key, ()), card.id, card.phases, since) for line in lines}
-    return LinesAsked(True, stances)
+    return LinesAsked(True, stances, frozenset(of.key for claim in claims for of in claim.guilty.shown))
 
 
 def _billed(marked: MarkedClaim) -> list[BilledLine]:

@@ -98,6 +98,16 @@ async def test_a_line_that_was_asked_about_and_passed(
     assert "可以减轻处罚，但不免除退款" in page
 
 
+async def test_that_a_line_compared_with_it_passed_mitigates_nothing(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, rule_set: RuleSet
+) -> None:
+    version = await _save(connection, rule_set, _claims("o1", None))
+    await save_asked(connection, [request("Q", FIRST, [_ordered(day=FIRST)], patient=WHO)])
+    page = await _page(client, connection, version)
+    assert _notes(page) == ["未询问", f"询问并通过：回执 RQ，规则集 {SET[:12]}，2026-03-02 09:00"]
+    assert "减轻处罚" not in page
+
+
 async def test_a_line_that_was_warned_of_with_the_answer(
     client: httpx.AsyncClient, connection: asyncpg.Connection, rule_set: RuleSet
 ) -> None:

@@ -295,7 +295,7 @@ async def test_a_warning_is_listed_with_what_was_done_and_found(postgres_url: st
         """
         insert into lead_findings
             (area, finding_id, lead_id, person, rule_id, version, is_open, severity, last_day, body)
-        values ('420281', $1, 'lead', 'p1', 'FW10000003', 1, true, 1, '2026-03-02', '')
+        values ('420281', $1, 'lead', 'p1', 'FW10000003', 1, true, 1, '2026-03-02', '{}')
         """,
         finding_id("420281", "FW10000003", occurrence),
     )
