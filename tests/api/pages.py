@@ -50,7 +50,7 @@ PAGES = [
         "医院的系统可能还没有接通",
         "may not be connected",
     ),
-    Shown("warning", "{warning}", "回执", "Receipt"),
+    Shown("warning", "{warning}", "凭据", "Receipt"),
     Shown("warning-late", f"/warnings/{AREA}/{AREA}-L1-1", "超时，未提示", "out of time, not told"),
     Shown("trials", "/trials", "1 条规则试运行中", "Rules tried out: 1"),
     Shown("trial", "{trial}", "就诊时间轴", "Timeline"),

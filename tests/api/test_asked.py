@@ -94,7 +94,7 @@ async def test_a_line_that_was_asked_about_and_passed(
     asked = request("Q", SECOND, [_ordered()], patient=WHO, encounter_id="V91")
     await save_asked(connection, [asked])
     page = await _page(client, connection, version)
-    assert _notes(page) == [f"询问并通过：回执 RQ，规则集 {SET[:12]}，2026-03-11 09:00", "未询问"]
+    assert _notes(page) == [f"询问并通过：凭据 RQ，规则集 {SET[:12]}，2026-03-11 09:00", "未询问"]
     assert "可以减轻处罚，但不免除退款" in page
 
 
@@ -104,7 +104,7 @@ async def test_that_a_line_compared_with_it_passed_mitigates_nothing(
     version = await _save(connection, rule_set, _claims("o1", None))
     await save_asked(connection, [request("Q", FIRST, [_ordered(day=FIRST)], patient=WHO)])
     page = await _page(client, connection, version)
-    assert _notes(page) == ["未询问", f"询问并通过：回执 RQ，规则集 {SET[:12]}，2026-03-02 09:00"]
+    assert _notes(page) == ["未询问", f"询问并通过：凭据 RQ，规则集 {SET[:12]}，2026-03-02 09:00"]
     assert "减轻处罚" not in page
 
 
@@ -117,7 +117,7 @@ async def test_a_line_that_was_warned_of_with_the_answer(
     replied = reply("Q", said, "continue", at(SECOND, 10), "病情需要")
     await save_asked(connection, [asked, replied])
     page = await _page(client, connection, version)
-    assert _notes(page) == ["已提示：回执 RQ，2026-03-11 09:00 仍继续执行 2026-03-11 10:00", "未询问"]
+    assert _notes(page) == ["已提示：凭据 RQ，2026-03-11 09:00 仍继续执行 2026-03-11 10:00", "未询问"]
     assert "减轻处罚" not in page
     assert f'href="/warnings/{AREA}/{said.warning_id}"' in page
 
@@ -129,7 +129,7 @@ async def test_a_line_that_was_not_judged_in_time(
     version = await _save(connection, rule_set, _claims(None, "o1"))
     late = request("Q", SECOND, [_ordered()], patient=WHO, advice=unasked("RQ", at(SECOND, 9), AGAIN))
     await save_asked(connection, [late])
-    expected = ["已询问，当时未能判断：回执 RQ，2026-03-11 09:00", "未询问"]
+    expected = ["已询问，当时未能判断：凭据 RQ，2026-03-11 09:00", "未询问"]
     assert _notes(await _page(client, connection, version)) == expected
     await save_judged_late(connection, late, warning("Q-1", version.finding.occurrence, _ordered(), rule=AGAIN))
     assert _notes(await _page(client, connection, version)) == expected
@@ -142,7 +142,7 @@ async def test_a_rule_that_was_not_live_then_passed_nothing(
     await save_asked(connection, [request("Q", SECOND, [_ordered()], patient=WHO)])
     await connection.execute("update makers set live_since = '2026-03-12'")
     page = await _page(client, connection, version)
-    assert _notes(page)[0] == "已询问，当时这条规则尚未启用：回执 RQ，2026-03-11 09:00"
+    assert _notes(page)[0] == "已询问，当时这条规则尚未启用：凭据 RQ，2026-03-11 09:00"
     assert "减轻处罚" not in page
 
 

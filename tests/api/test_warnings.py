@@ -216,7 +216,7 @@ async def test_days_are_those_of_china(client: httpx.AsyncClient, connection: as
 
 
 async def test_where_nothing_was_warned_of_it_is_told_what_was_asked(
-    client: httpx.AsyncClient, connection: asyncpg.Connection
+    client: httpx.AsyncClient, of_town: httpx.AsyncClient, connection: asyncpg.Connection
 ) -> None:
     nothing = await client.get("/warnings", params={"first": "2026-01-01", "last": "2026-01-31"})
     assert "医院的系统可能还没有接通" in nothing.text
@@ -224,6 +224,8 @@ async def test_where_nothing_was_warned_of_it_is_told_what_was_asked(
     quiet = await client.get("/warnings", params={"first": "2026-01-01", "last": "2026-01-31"})
     assert "已看过 2026-01-01 至 2026-01-31 的询问 1 次，最近一次在 2026-01-07 09:00" in quiet.text
     assert "没有收到提示" in _answer(quiet)
+    elsewhere = await of_town.get("/warnings", params={"first": "2026-01-01", "last": "2026-01-31"})
+    assert "医院的系统可能还没有接通" in elsewhere.text
 
 
 async def test_one_warning_says_what_was_asked_answered_and_found(of_county: httpx.AsyncClient) -> None:
