@@ -34,6 +34,8 @@ from api.people import account, audit
 from api.people import page as people
 from api.records import claim, institution, patient
 from api.search import page as search
+from api.warnings import endpoints as warnings_interface
+from api.warnings import page as warnings
 from knowledge_base.days import Day
 from rules_lib.rule_set import RuleSet
 from streams.bus import Bus
@@ -60,6 +62,7 @@ SECURITY_HEADERS = {
 #: The pages and the interface, by what they are about.
 _LEADS = (queue, bulk, saving, lead, lists, answers, trials, endpoints)
 _RECORDS = (search, claim, patient, institution)
+_WARNINGS = (warnings, warnings_interface)
 _OPERATION = (status, reconciliation, letters, lag)
 _PEOPLE = (people, account, audit)
 
@@ -94,7 +97,7 @@ def create_app(
     )
     app.state.desk = Desk(pool, RuleSets(rule_set), bus, vault, today, site)
     signing.mount(app)
-    for part in (*_LEADS, *_RECORDS, *_OPERATION, *_PEOPLE):
+    for part in (*_LEADS, *_RECORDS, *_WARNINGS, *_OPERATION, *_PEOPLE):
         app.include_router(part.router)
     app.include_router(health_router(pool, app.state.desk.rule_sets))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

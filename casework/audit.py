@@ -30,6 +30,7 @@ class Act(StrEnum):
     EXPORTED = "exported"
     ANSWERED = "answered"
     OPENED_LETTER = "opened_letter"
+    OPENED_REASONS = "opened_reasons"
     BEGAN_REPLAY = "began_replay"
     BEGAN_PURGE = "began_purge"
     PURGED = "purged"

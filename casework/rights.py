@@ -31,6 +31,10 @@ class Right(StrEnum):
     OPEN_LETTERS = "open_letters"
     """Look at the bytes of dead letters, which may hold personal data, for a purpose that is noted."""
 
+    OPEN_REASONS = "open_reasons"
+    """Read what doctors gave as their reasons for going on against a warning, which may name somebody, for a purpose
+    that is noted: a hospital's office those of its own institutions, and who inspects."""
+
     REPLAY = "replay"
     """Send dead letters again."""
 
@@ -63,7 +67,7 @@ class Role(StrEnum):
 _READS = frozenset({Right.ENTER, Right.SEE})
 _AT_THE_FUND = _READS | {Right.SEE_COMMENTS}
 _DECIDES = _AT_THE_FUND | {Right.SEE_OPERATION, Right.DECIDE, Right.ANSWER}
-_INSPECTS = _DECIDES | {Right.SEE_TRIALS}
+_INSPECTS = _DECIDES | {Right.SEE_TRIALS, Right.OPEN_REASONS}
 
 RIGHTS_OF: Mapping[Role, frozenset[Right]] = {
     Role.INSPECTOR: _INSPECTS,
@@ -72,7 +76,7 @@ RIGHTS_OF: Mapping[Role, frozenset[Right]] = {
     Role.HANDLING_AGENCY: _DECIDES,
     Role.ADMINISTRATION: _DECIDES,
     Role.AUDITOR: _AT_THE_FUND | {Right.SEE_TRIALS, Right.SEE_OPERATION, Right.SEE_PEOPLE, Right.SEE_AUDIT},
-    Role.HOSPITAL_OFFICE: _READS | {Right.ANSWER},
+    Role.HOSPITAL_OFFICE: _READS | {Right.ANSWER, Right.OPEN_REASONS},
     Role.OPERATOR: frozenset(
         {Right.ENTER, Right.SEE_OPERATION, Right.OPEN_LETTERS, Right.REPLAY, Right.SEE_PEOPLE, Right.MANAGE_PEOPLE}
     ),

@@ -8,6 +8,7 @@ from api.frame import formats
 from api.frame.desk import Shown
 from api.frame.sentences import Topics
 from api.frame.texts import Texts
+from api.leads.asked import LinesAsked, find_lines_asked
 from api.leads.choosing import GROUPS, PAGE, Asked
 from api.leads.evidence import MarkedClaim, line_keys, marked_claims, seen_beside, sources_of
 from api.leads.law import Law, law_of
@@ -15,6 +16,7 @@ from api.leads.long import Kept, kept_of
 from api.leads.revisions import Difference, differences
 from api.leads.timeline import Timeline, timeline_of
 from casework.decisions import Entry, standing
+from casework.overrides import Overrides
 from casework.precision import LEAST_DECIDED, Precision
 from casework.sight import Sight
 from knowledge_base.cards import Card
@@ -36,6 +38,7 @@ from streams.store.casework.listing import Group, Listed, Listing, StateSum
 from streams.store.casework.precision import find_precisions
 from streams.store.casework.queue import Beside, Gap, Lead
 from streams.store.events.evidence import find_person_events, load_claims
+from streams.store.events.overrides import find_overrides
 from streams.store.judgements import published
 from streams.store.judgements.findings import load_version
 from streams.store.sessions import Connection
@@ -55,7 +58,8 @@ class MakerShare:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the selected finding rests on. ``sex`` is the code on file, else that of the claim."""
+    """What the selected finding rests on. ``sex`` is the code on file, else that of the claim; ``asked`` says what its
+    rule said of the lines before they were settled."""
 
     listed: Listed
     card: Card
@@ -63,6 +67,7 @@ class Evidence:
     sex: str | None
     age: int | None
     claims: list[MarkedClaim]
+    asked: LinesAsked | None
     missing_lines: int
     fallen_claims: int
     timeline: Timeline | None
@@ -125,6 +130,7 @@ class LeadView:
     listed: FindingList
     evidence: Evidence | None
     precisions: Mapping[str, Precision]
+    overrides: Mapping[str, Overrides]
     gaps: list[Gap]
     beside: Beside
     decided: Decided
@@ -166,6 +172,7 @@ async def load_lead_view(
         listed=listed,
         evidence=await _evidence(connection, shown, selected, names, texts) if selected else None,
         precisions=await find_precisions(connection, [share.maker for share in lead.expected_of or ()]),
+        overrides=await find_overrides(connection, [share.maker for share in lead.expected_of or ()], shown.sight),
         gaps=await queue.find_gaps(connection, lead, of_topic, shown.sight),
         beside=await queue.find_beside(connection, lead, shown.sight),
         decided=await _decided(connection, shown, lead, kept),
@@ -243,11 +250,13 @@ async def _evidence(connection: Connection, shown: Shown, listed: Listed, names:
     version = listed.version
     is_patient = version.subject.kind == PATIENT
     of_patient = await _of_patient(connection, version, shown.sight, texts) if is_patient else _NOTHING_READ
+    card = shown.cards[version.maker.id]
     return Evidence(
         listed=listed,
-        card=shown.cards[version.maker.id],
-        changed=await _find_differences(connection, listed, shown.cards[version.maker.id], names, texts),
-        law=law_of(version.finding, shown.cards[version.maker.id], shown.points),
+        card=card,
+        changed=await _find_differences(connection, listed, card, names, texts),
+        law=law_of(version.finding, card, shown.points),
+        asked=await find_lines_asked(connection, card, version.area, of_patient["claims"], shown.sight),
         heirs=await find_heirs(connection, version.area, [version.finding_id], shown.sight),
         **of_patient,
     )

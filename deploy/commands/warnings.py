@@ -3,10 +3,14 @@
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
-from api.frame.formats import instant
+from api.frame.formats import instant, today_in_china
+from casework.overrides import Overrides
+from casework.sight import Sight
 from deploy.commands.output import Json, Opened, note, print_json, print_table, run
-from streams.store.events.warned import WarningFilter, WarningRow, count_replies, find_warnings
+from streams.store.events.overrides import find_figures
+from streams.store.events.warned import WarningFilter, WarningRow, find_place, find_warnings
 from streams.store.sessions import borrowed
 
 _NOT_TOLD, _AGAIN = "（未及时 not told in time）", "（重复 again）"
@@ -28,7 +32,7 @@ def warnings(
 
     Example: fundwatch warnings --institution H42028100001
     """
-    rows, replies = run(_find(WarningFilter(institution, rule, before), most))
+    rows, replies = run(_find(WarningFilter(institution=institution, rule=rule), before, most))
     if json:
         print_json(rows)
         return
@@ -49,15 +53,20 @@ def warnings(
         ],
         right=7,
     )
-    said = sum(replies.values())
     note(
-        f"提示 / said: {said:,}, 继续 / went on: {replies.get('continue', 0):,},"
-        f" 修改 / changed: {replies.get('change', 0):,}, 未反馈 / no reply: {replies.get('none', 0):,}"
+        f"提示 / said: {replies.told:,}, 继续 / went on: {replies.continued:,},"
+        f" 修改 / changed: {replies.changed:,}, 未反馈 / no reply: {replies.unanswered:,}"
     )
     if len(rows) == most:
         note(f"更早的 / earlier ones: --before {rows[-1].warning_id}")
 
 
-async def _find(chosen: WarningFilter, most: int) -> tuple[list[WarningRow], dict[str, int]]:
+async def _find(chosen: WarningFilter, before: str | None, most: int) -> tuple[list[WarningRow], Overrides]:
+    """Whoever runs a command sees everything. No warnings lie behind one that there is none of."""
+    everything = Sight(today_in_china())
     async with Opened() as service, borrowed(service.pool) as connection:
-        return await find_warnings(connection, chosen, most), await count_replies(connection, chosen.institution)
+        figures = await find_figures(connection, chosen, everything, most=0)
+        place = None if before is None else await find_place(connection, before)
+        if before is not None and place is None:
+            return [], figures.total
+        return await find_warnings(connection, replace(chosen, after=place), everything, most), figures.total

@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tests.api.browser import Console
+from tests.api.browser import Console, in_store
 from tests.api.colleague import Colleague, colleague
 from tests.api.lists import FIRST, answered, filled
 from tests.api.story import AREA, COUNTY, TOWN
+from tests.api.warned import save_month
 
 
 class Shown(NamedTuple):
@@ -42,6 +43,15 @@ PAGES = [
     Shown("search", "/search", "查找的范围和方式", "What is searched"),
     Shown("search-found", "/search?q=xg", "虚构镇卫生院", "虚构镇卫生院"),
     Shown("search-none", "/search?q=nowhere", "没有找到", "Nothing was found"),
+    Shown("warnings", "/warnings", "仍继续执行", "by going on"),
+    Shown(
+        "warnings-empty",
+        "/warnings?first=2026-01-01&last=2026-01-09",
+        "医院的系统可能还没有接通",
+        "may not be connected",
+    ),
+    Shown("warning", "{warning}", "凭据", "Receipt"),
+    Shown("warning-late", f"/warnings/{AREA}/{AREA}-L1-1", "超时，未提示", "out of time, not told"),
     Shown("trials", "/trials", "1 条规则试运行中", "Rules tried out: 1"),
     Shown("trial", "{trial}", "就诊时间轴", "Timeline"),
     Shown("status", "/status", "重复 3", "3 duplicate"),
@@ -69,6 +79,7 @@ PAGES = [
 
 def addresses_of(console: Console) -> Mapping[str, str]:
     """Has people at work at the desk, and answers what ``PAGES`` name in braces: leads and places of this county."""
+    in_store(console.dsn, save_month)
     with colleague(console) as at_work:
         lead, elsewhere, snoozed = at_work.lead(), at_work.lead(institution=TOWN), at_work.lead("limits")
         new = {"login": "wang.li", "name": "王莉", "role_inspector": "1", "areas": AREA}
@@ -84,6 +95,7 @@ def addresses_of(console: Console) -> Mapping[str, str]:
             "done": at_work.decide(lead, *at_work.findings(lead)[:2], reason="与护理记录不符"),
             "refused": at_work.decide(lead, said="returned.other"),
             "trial": re.findall(r"/trials/\w+", at_work.client.get("/trials").text)[0],
+            "warning": f"/warnings/{AREA}/{AREA}-W0-1",
             "replay": at_work.post("/status/dead-letters/replays?outcome=dead"),
         }
 

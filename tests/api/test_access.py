@@ -24,6 +24,7 @@ from tests.api.story import COUNTY
 
 LEAD, LETTER = "/leads/{lead_id}", "/status/dead-letters/{topic}/{partition}/{offset}"
 PERSON = "/people/of/{login}"
+WARNING = "/warnings/{area}/{warning_id:name}"
 PUBLIC = {
     ("GET", "/health"),
     ("GET", "/metrics"),
@@ -88,6 +89,13 @@ RIGHTS = {
     ("POST", f"{LETTER}/bytes"): Right.OPEN_LETTERS,
     ("GET", "/status/lag"): Right.SEE_OPERATION,
     ("GET", "/status/reconciliation"): Right.SEE_OPERATION,
+    ("GET", "/warnings"): Right.SEE,
+    ("GET", WARNING): Right.SEE,
+    ("POST", f"{WARNING}/reasons"): Right.OPEN_REASONS,
+    ("GET", "/api/warnings"): Right.SEE,
+    ("GET", "/api/warnings/figures"): Right.SEE,
+    ("GET", f"/api{WARNING}"): Right.SEE,
+    ("POST", f"/api{WARNING}/reasons"): Right.OPEN_REASONS,
     ("GET", "/trials"): Right.SEE_TRIALS,
     ("GET", "/trials/{finding_id}"): Right.SEE_TRIALS,
 }
@@ -138,7 +146,7 @@ async def _call(
     method, path = name
     address = path.replace("{topic}", "claims").replace(":name}", "}")
     parts = ("lead_id", "finding_id", "decision_id", "comment_id", "number", "partition", "offset", "login")
-    for part in (*parts, "area", "event_id", "code", "patient", "filter_id"):
+    for part in (*parts, "area", "event_id", "code", "patient", "filter_id", "warning_id"):
         address = address.replace(f"{{{part}}}", "7")
     return await client.request(method, address, data={"csrf": csrf} if method == "POST" else None, headers=headers)
 

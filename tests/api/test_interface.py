@@ -360,6 +360,10 @@ async def test_openapi_describes_the_interface(visitor: httpx.AsyncClient) -> No
         "/api/findings/{finding_id}",
         "/api/leads/{lead_id}/decisions",
         "/api/leads/{lead_id}/decisions/{decision_id}/undo",
+        "/api/warnings",
+        "/api/warnings/figures",
+        "/api/warnings/{area}/{warning_id}",
+        "/api/warnings/{area}/{warning_id}/reasons",
     }
     models = described["components"]["schemas"]
     assert models["LeadOut"]["properties"]["waiting"]["description"]

@@ -31,9 +31,10 @@ from streams.store.casework.listing import Chosen
 from streams.store.casework.saved import remove_filter, save_filter
 from streams.store.intake.dead_letters import LetterFilter
 from streams.store.people import users
-from tests.api.story import AREA, COUNTY, TODAY, TOWN
-from tests.api.test_access import LEAD, LETTER, PERSON, PUBLIC, Name, asked
+from tests.api.story import AREA, COUNTY, TODAY, TOWN, at
+from tests.api.test_access import LEAD, LETTER, PERSON, PUBLIC, WARNING, Name, asked
 from tests.api.test_sight import BEDS, ELSEWHERE, OTHER, _apply, _elsewhere
+from tests.api.warned import advised, order, reply, request, save_asked, warning
 
 __all__ = ["asked"]
 
@@ -46,6 +47,7 @@ EVERYBODY = set(Role)
 SEES = EVERYBODY - {Role.OPERATOR}
 DECIDES = {Role.INSPECTOR, Role.REVIEWER, Role.HEAD, Role.HANDLING_AGENCY, Role.ADMINISTRATION}
 TRIES = {Role.INSPECTOR, Role.REVIEWER, Role.HEAD, Role.AUDITOR}
+OPENS = {Role.INSPECTOR, Role.REVIEWER, Role.HEAD, Role.HOSPITAL_OFFICE}
 WATCHES = EVERYBODY - {Role.HOSPITAL_OFFICE}
 KNOWS_PEOPLE = {Role.HEAD, Role.AUDITOR, Role.OPERATOR}
 AUDITS = {Role.HEAD, Role.AUDITOR}
@@ -107,6 +109,13 @@ MATRIX: Mapping[Name, Sequence[Row]] = {
     ("GET", "/api/findings/{finding_id}"): at_home(SEES, 200),
     ("POST", f"/api{LEAD}/decisions"): at_home(DECIDES, 201),
     ("POST", f"/api{LEAD}/decisions/{{decision_id}}/undo"): at_home(DECIDES, 201),
+    ("GET", "/warnings"): anywhere(SEES, 200),
+    ("GET", WARNING): at_home(SEES, 200),
+    ("POST", f"{WARNING}/reasons"): at_home(OPENS, 200),
+    ("GET", "/api/warnings"): anywhere(SEES, 200),
+    ("GET", "/api/warnings/figures"): anywhere(SEES, 200),
+    ("GET", f"/api{WARNING}"): at_home(SEES, 200),
+    ("POST", f"/api{WARNING}/reasons"): at_home(OPENS, 200),
     ("GET", "/trials"): anywhere(TRIES, 200),
     ("GET", "/trials/{finding_id}"): at_home(TRIES, 200),
     ("GET", "/status"): anywhere(WATCHES, 200),
@@ -138,6 +147,7 @@ MATRIX: Mapping[Name, Sequence[Row]] = {
 """By route who may call it and what they are answered; everybody else gets 403."""
 
 LISTS = {("GET", "/"), ("GET", "/api/leads"), ("GET", "/audit"), ("GET", "/trials")}
+WARNED = {("GET", "/warnings"), ("GET", "/api/warnings")}
 """Routes that list what there is in every place in sight."""
 
 
@@ -165,6 +175,7 @@ class Place:
     area: str
     institution: str
     comment: int
+    warning: str
 
 
 @dataclass
@@ -187,7 +198,13 @@ class County:
         parts = {"lead_id": place.lead, "finding_id": place.finding, "login": place.login, "decision_id": decision}
         parts |= {"comment_id": place.comment, "number": 1, "topic": "claims", "partition": 0, "offset": 1}
         event, patient = OF_INSTITUTIONS[place.institution]
-        parts |= {"area": place.area, "event_id": event, "patient": patient, "code": place.institution}
+        parts |= {
+            "area": place.area,
+            "warning_id": place.warning,
+            "event_id": event,
+            "patient": patient,
+            "code": place.institution,
+        }
         if path.startswith("/filters/"):
             called = f"filter {len(self.made)}"
             parts["filter_id"] = await save_filter(self.connection, "somebody", called, called, "")
@@ -196,6 +213,8 @@ class County:
         said: dict[str, Any] = {"reason": REASON}
         if path.endswith("/decisions"):
             said |= {"version": row["version"], "decision": "confirmed", "findings": [place.finding]}
+        if path.endswith("/reasons"):
+            said = {"purpose": "核对"}
         self.made.append(f"new-{len(self.made)}x")
         form = {
             **said,
@@ -249,11 +268,16 @@ async def county(
         login = f"of{number}"
         account = Account(login, "", frozenset({Role.INSPECTOR}), frozenset({area}), frozenset({institution}))
         await users.save_account(connection, account, "no hash", password_given=False)
-        said = Said(Verdict.CONFIRMED, Ground.OTHER, REASON)
-        words = (row["version"], Chosen(everything=True), said, login, Sight(TODAY.toordinal()))
+        verdict = Said(Verdict.CONFIRMED, Ground.OTHER, REASON)
+        words = (row["version"], Chosen(everything=True), verdict, login, Sight(TODAY.toordinal()))
         await decide(connection, row["lead_id"], *words)
         comment = await save_comment(connection, area, row["lead_id"], REASON, "somebody")
-        places[name] = Place(row["lead_id"], stays[area, institution], login, area, institution, comment)
+        said = warning(f"{area}-{institution}-1", ("p", institution, "v"), order(1))
+        where = {"area": area, "institution": institution}
+        asking = request(f"of{number}", TODAY, [order(1)], advice=advised("R", at(TODAY), said), **where)
+        await save_asked(connection, [asking, reply(f"of{number}", said, "continue", at(TODAY), REASON, **where)])
+        placed = (stays[area, institution], login, area, institution, comment, said.warning_id)
+        places[name] = Place(row["lead_id"], *placed)
     await begin_replay(connection, LetterFilter(outcome="conflict"), "somebody")
     return County(app, connection, places)
 
@@ -279,6 +303,8 @@ async def test_what_a_role_is_answered_in_each_place(county: County, rule_set: R
                 thing = there.finding if name[1] == "/trials" else there.lead
                 if (thing in got.text) != (place == "own"):
                     wrong.append((name, place, "listed", thing in got.text))
+            if name in WARNED and answer == 200 and (there.warning in got.text) != (place == "own"):
+                wrong.append((name, place, "listed", there.warning))
     assert wrong == []
 
 

@@ -27,7 +27,7 @@ def test_the_first_account_may_do_everything_and_nobody_else_all_of_it() -> None
         (Role.AUDITOR, {Right.DECIDE, Right.ANSWER, Right.MANAGE_PEOPLE, Right.REPLAY}),
         (Role.OPERATOR, {Right.SEE, Right.DECIDE, Right.ANSWER, Right.SEE_TRIALS}),
         (Role.INSPECTOR, {Right.MANAGE_PEOPLE, Right.OPEN_LETTERS, Right.REPLAY}),
-        (Role.HOSPITAL_OFFICE, set(Right) - {Right.ENTER, Right.SEE, Right.ANSWER}),
+        (Role.HOSPITAL_OFFICE, set(Right) - {Right.ENTER, Right.SEE, Right.ANSWER, Right.OPEN_REASONS}),
     ],
 )
 def test_what_a_role_may_not_do(role: Role, not_theirs: set[Right]) -> None:

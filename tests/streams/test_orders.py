@@ -30,7 +30,8 @@ from streams.hosts.service import open_service
 from streams.jobs.reconciling import reconcile
 from streams.messages.codec import decode_event, encode_event
 from streams.messages.kinds import KINDS, digest_of
-from streams.store.events.warned import WarningFilter, count_replies, find_warnings
+from streams.store.events.overrides import find_figures
+from streams.store.events.warned import WarningFilter, find_place, find_warnings
 from streams.store.sessions import Connection, connect
 from streams.topics import CLAIMS, PRESCRIPTIONS
 from tests.reference.cases import HBA1C, NURSING, OZAGREL, at, line, visit
@@ -38,7 +39,7 @@ from tests.reference.generators import mixed, persons
 from tests.reference.judge import RULE_IDS
 from tests.reference.persons import person_names
 
-from .replay import VAULT, replay, until_done
+from .replay import EVERYTHING, VAULT, replay, until_done
 
 PEOPLE = 20
 BUSY = 400
@@ -350,24 +351,26 @@ async def test_a_warning_is_listed_with_what_was_done_and_found(postgres_url: st
 
     occurrence = ("p1", HBA1C, "2026-03-02")
     await replay(postgres_url, [asked("a"), asked("b", encounter_id="v2")])
-    listed = await find_warnings(connection, WarningFilter(), 10)
+    listed = await find_warnings(connection, WarningFilter(), EVERYTHING, 10)
     assert [(of.warning_id, of.way, of.found) for of in listed] == [("b-1", None, False), ("a-1", None, False)]
-    assert await count_replies(connection, "A") == {"none": 2}
+    assert (await find_figures(connection, WarningFilter(institution="A"), EVERYTHING, 0)).total.unanswered == 2
     replies = [reply("r1", "change"), reply("r2", "continue"), reply("r3", "change", institution="B")]
     for one in replies:
         await replay(postgres_url, [one], one.event_id)
     await connection.execute(
         """
-        insert into findings
-            (area, finding_id, person, rule_id, institution, version, is_open, first_day, last_day, body)
-        values ('420281', $1, 'p1', 'FW10000003', 'A', 1, true, '2026-03-02', '2026-03-02', '')
+        insert into lead_findings
+            (area, finding_id, lead_id, person, rule_id, version, is_open, severity, last_day, body)
+        values ('420281', $1, 'lead', 'p1', 'FW10000003', 1, true, 1, '2026-03-02', '{}')
         """,
         finding_id("420281", "FW10000003", occurrence),
     )
-    listed = await find_warnings(connection, WarningFilter(institution="A", rule="FW10000003", before="b-1"), 10)
+    chosen = WarningFilter(institution="A", rule="FW10000003", after=await find_place(connection, "b-1"))
+    listed = await find_warnings(connection, chosen, EVERYTHING, 10)
     assert [(of.warning_id, of.way, of.found) for of in listed] == [("a-1", "continue", True)]
-    assert await count_replies(connection, None) == {"continue": 1, "none": 1}
-    assert await find_warnings(connection, WarningFilter(institution="B"), 10) == []
+    total = (await find_figures(connection, WarningFilter(), EVERYTHING, 0)).total
+    assert (total.told, total.continued, total.unanswered, total.found) == (2, 1, 1, 1)
+    assert await find_warnings(connection, WarningFilter(institution="B"), EVERYTHING, 10) == []
 
 
 async def test_a_message_on_another_ones_topic_is_a_dead_letter(postgres_url: str, rule_set: RuleSet) -> None:

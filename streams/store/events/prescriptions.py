@@ -24,7 +24,7 @@ _COLUMNS = (
 _OF_WARNINGS = (
     "area", "warning_id", "seq", "institution", "encounter_id", "phase", "repeats",
     "rule_id", "finding_id", "severity", "occurrence", "orders", "value", "limit",
-    "in_question", "said",
+    "in_question", "said", "asked_at", "department", "department_name", "late",
 )  # fmt: skip
 
 Asked = tuple[Arrival, Prescription]
@@ -42,7 +42,8 @@ async def save_prescriptions(connection: asyncpg.Connection, area: str, asked: M
 
 async def save_late(connection: asyncpg.Connection, area: str, late: Mapping[int, tuple[Prescription, Advice]]) -> None:
     """Writes what the rules say of requests that were answered without, by arrival number."""
-    await save_warnings(connection, area, {seq: (of, advice.warnings) for seq, (of, advice) in late.items()})
+    warned = {seq: (of, advice.warnings) for seq, (of, advice) in late.items()}
+    await save_warnings(connection, area, warned, late=True)
     await connection.executemany(
         """
         update prescriptions set rule_set = $5, as_of = $6, judged_late = true
@@ -53,10 +54,14 @@ async def save_late(connection: asyncpg.Connection, area: str, late: Mapping[int
 
 
 async def save_warnings(
-    connection: asyncpg.Connection, area: str, warned: Mapping[int, tuple[Prescription, Sequence[Warning]]]
+    connection: asyncpg.Connection,
+    area: str,
+    warned: Mapping[int, tuple[Prescription, Sequence[Warning]]],
+    *,
+    late: bool = False,
 ) -> None:
-    """Writes the warnings of requests, by arrival number."""
-    rows = [_warning_row(area, seq, of, warning) for seq, (of, said) in warned.items() for warning in said]
+    """Writes the warnings of requests, by arrival number; those that came too ``late`` were told nobody."""
+    rows = [_warning_row(area, seq, of, warning, late) for seq, (of, said) in warned.items() for warning in said]
     await connection.executemany(
         f"""
         insert into warnings ({", ".join(f'"{name}"' for name in _OF_WARNINGS)})
@@ -95,7 +100,7 @@ def _row(area: str, seq: int, arrival: Arrival, request: Prescription) -> tuple[
     )
 
 
-def _warning_row(area: str, seq: int, request: Prescription, warning: Warning) -> tuple[object, ...]:
+def _warning_row(area: str, seq: int, request: Prescription, warning: Warning, late: bool) -> tuple[object, ...]:
     return (
         area,
         warning.warning_id,
@@ -113,6 +118,10 @@ def _warning_row(area: str, seq: int, request: Prescription, warning: Warning) -
         number(warning.limit),
         number(warning.in_question),
         warning.said,
+        request.happened_at,
+        request.department.code if request.department else None,
+        request.department.name if request.department else None,
+        late,
     )
 
 

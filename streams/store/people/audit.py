@@ -88,13 +88,16 @@ _CHOSEN = {
     "lead": "a.about ->> 'lead' = {}",
 }
 
-# What is about a lead or a finding is shown to those who see that; everything else is of the whole store.
+# What is about a lead, a finding or a warning is shown to those who see that; everything else is of the whole store.
 _IN_SIGHT = f"""
     (($1::text[] is null and $2::text[] is null) or case
         when a.about ? 'lead' then exists (
             select from leads l where l.lead_id = a.about ->> 'lead' and {in_sight("l", 1)})
         when a.about ? 'finding' then exists (
             select from lead_findings f where f.finding_id = a.about ->> 'finding' and {home_in_sight(1)})
+        when a.about ? 'warning' then exists (
+            select from warnings w
+            where w.area = a.about ->> 'area' and w.warning_id = a.about ->> 'warning' and {in_sight("w", 1)})
         else true end)
 """
 
