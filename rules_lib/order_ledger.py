@@ -27,7 +27,6 @@ from rules_lib.histories.orders import (
     places_of,
 )
 from rules_lib.histories.standing import rank, standing_of
-from rules_lib.rule import Phase
 
 Judged = Literal["in time", "late", "not judged"]
 """Whether the rules were asked before a request was answered, after it, or not."""
@@ -205,50 +204,3 @@ def _days(claims: Iterable[ClaimDigest], asked: Container[LineKey], asking: Mapp
 
 def _is_in_scope(line: LineDigest) -> bool:
     return number(line.in_fund_scope or "0") > 0
-
-
-Why = Literal["never asked", "after alone", "not in time", "said", "not in force", "not known", "billed otherwise"]
-"""Why nothing was said of a line that is in question after the settlement; ``said`` where something was."""
-
-
-class AskedBy(NamedTuple):
-    """A request that asked about the order of a line, with regard to one rule: whether its set held the rule as live,
-    and whether the rule warned of the order. Instants are in microseconds since 1970-01-01T00:00Z."""
-
-    event_id: str
-    phase: Phase
-    judged: Judged
-    asked_at: int
-    as_of: int
-    in_force: bool
-    said: bool
-
-
-class Beside(NamedTuple):
-    """Another line in question or involved: the arrival number of what billed it, and when its order was asked about
-    first, in microseconds; ``None`` where none was."""
-
-    arrived: int
-    asked_at: int | None
-
-
-def why_silent(phases: Container[Phase], asked: Sequence[AskedBy], beside: Iterable[Beside]) -> Why:
-    """Why a rule that speaks in some phases said nothing of an order that was asked about by some requests."""
-    if not asked:
-        return "never asked"
-    spoken_to = [of for of in asked if of.phase in phases]
-    if not spoken_to:
-        return "after alone"
-    in_time = [of for of in spoken_to if of.judged == "in time"]
-    if not in_time:
-        return "not in time"
-    if any(of.said for of in asked if of.judged == "in time"):
-        return "said"
-    if not any(of.in_force for of in in_time):
-        return "not in force"
-    last = max(in_time, key=lambda of: (of.asked_at, of.event_id))
-    return "billed otherwise" if all(_was_known(of, last) for of in beside) else "not known"
-
-
-def _was_known(beside: Beside, asked: AskedBy) -> bool:
-    return beside.arrived <= asked.as_of or (beside.asked_at is not None and beside.asked_at <= asked.asked_at)

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from api.leads.evidence import MarkedClaim
-from casework.asked import BilledLine, Stance, stance_of
+from casework.asked import Beside, BilledLine, Stance, stance_of
 from casework.sight import Sight
 from knowledge_base.cards import Card
 from knowledge_base.findings import LineKey
 from rules_lib.rule import Rule
-from streams.store.events.asked import find_asked, find_live_since
+from streams.store.events.asked import find_arrivals, find_asked, find_live_since
 from streams.store.sessions import Connection
 
 
@@ -29,7 +29,7 @@ class LinesAsked(msgspec.Struct, frozen=True):
     @property
     def any_passed(self) -> bool:
         """Whether a line in dispute passed: that one of those compared with it did, mitigates nothing."""
-        return any(self.stances[key].kind == "passed" for key in self.disputed & self.stances.keys())
+        return any(self.stances[key].passed for key in self.disputed & self.stances.keys())
 
 
 async def find_lines_asked(
@@ -49,7 +49,22 @@ async def find_lines_asked(
         return LinesAsked(False, {}, frozenset())
     asked = await find_asked(connection, area, lines)
     since = await find_live_since(connection, card.id) if asked else None
-    stances = {line.key: stance_of(asked.get(line.key, ()), card.id, card.phases, since) for line in lines}
+    arrivals = await find_arrivals(connection, area, {line.event_id for line in lines}) if asked else {}
+    beside = {
+        line.key: Beside(arrivals[line.event_id], min((of.at for of in asked.get(line.key, ())), default=None))
+        for line in lines
+        if line.event_id in arrivals
+    }
+    stances = {
+        line.key: stance_of(
+            asked.get(line.key, ()),
+            card.id,
+            card.phases,
+            since,
+            [of for key, of in beside.items() if key != line.key],
+        )
+        for line in lines
+    }
     return LinesAsked(True, stances, frozenset(of.key for claim in claims for of in claim.guilty.shown))
 
 
@@ -57,7 +72,7 @@ def _billed(marked: MarkedClaim) -> list[BilledLine]:
     """The lines of a claim that a finding speaks of, but for those that take back."""
     claim = marked.claim
     return [
-        BilledLine(of.key, claim.patient, of.day, of.line.item_code, of.line.order_id, claim.settled_at)
+        BilledLine(of.key, (claim.institution, claim.encounter_id, of.line.line_id), claim.event_id, claim.settled_at)
         for table in (marked.guilty, marked.involved)
         for of in table.shown
         if of.line.refund_of is None

@@ -22,8 +22,8 @@ from rules_lib.rule_set import RuleSet
 from rules_lib.scope import ALL_DAYS
 from streams.handlers.rule_sets import publish_first
 from streams.messages.codec import encode_event
-from streams.messages.kinds import digest_of
-from streams.messages.packing import encode_digest
+from streams.messages.kinds import details_of, digest_of
+from streams.messages.packing import encode_details, encode_digest
 from streams.messages.vault import Vault
 from streams.store.judgements.findings import save_versions
 from tests.reference.spelling import spelled
@@ -190,8 +190,8 @@ async def save_claims(connection: asyncpg.Connection, claims: Sequence[Claim]) -
         await connection.execute(
             """
             insert into events (area, patient, seq, event_id, kind, claim_id, encounter_id, institution, first_day,
-                last_day, reverses, corrects, money, source, digest)
-            values ($1, $2, $3, $4, 'claim', $5, $6, $7, $8, $9, $10, $11, 0, 'sim', $12)
+                last_day, reverses, corrects, money, source, digest, details)
+            values ($1, $2, $3, $4, 'claim', $5, $6, $7, $8, $9, $10, $11, 0, 'sim', $12, $13)
             """,
             AREA,
             entry.patient,
@@ -205,6 +205,7 @@ async def save_claims(connection: asyncpg.Connection, claims: Sequence[Claim]) -
             entry.reverses,
             entry.corrects,
             encode_digest(digest),
+            encode_details(details_of(entry)),
         )
         await connection.execute(
             "insert into event_ids (area, event_id, content_hash, seq) values ($1, $2, '', $3)",

@@ -1,8 +1,7 @@
-"""The ledger of orders: what was asked, said and billed, and why nothing was said. Cases by hand, of the year 2026."""
+"""The ledger of orders: what was asked, said and billed. Cases by hand, of the year 2026."""
 
 from collections.abc import Sequence
 from itertools import permutations
-from typing import Any
 
 from knowledge_base.days import Day, day_of
 from knowledge_base.digests.claims import ClaimDigest
@@ -10,15 +9,12 @@ from knowledge_base.digests.prescriptions import prescription_digest
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.prescriptions import Prescription
 from rules_lib.order_ledger import (
-    AskedBy,
-    Beside,
     Judged,
     OrderEntry,
     OrderLedger,
     Request,
     Said,
     ledger_of,
-    why_silent,
 )
 from streams.messages.kinds import digest_of
 from tests.reference.cases import BED, HBA1C, OZAGREL, at, line, visit
@@ -149,28 +145,3 @@ def test_the_share_counts_what_the_fund_is_to_pay_since_the_institution_asks() -
         (day("03-02"), 1, 0)
     ]
     assert ledger([asked(1, of)], [bill], {"B": day("03-02")}).days == []
-
-
-# --- why nothing was said
-
-
-def asked_by(**told: Any) -> AskedBy:
-    asked = AskedBy("r", "before", "in time", asked_at=5, as_of=10, in_force=True, said=False)
-    return asked._replace(**told)
-
-
-def test_why_nothing_was_said() -> None:
-    spoken: list[Any] = ["before", "after"]
-    assert why_silent(spoken, [], []) == "never asked"
-    assert why_silent(["after"], [asked_by()], []) == "after alone"
-    assert why_silent(spoken, [asked_by(phase="during")], []) == "after alone"
-    assert why_silent(spoken, [asked_by(judged="late", said=True)], []) == "not in time"
-    assert why_silent(spoken, [asked_by(), asked_by(said=True, in_force=False)], []) == "said"
-    other_phase = asked_by(phase="during", said=True)
-    assert why_silent(["before"], [asked_by(), other_phase], []) == "said"
-    assert why_silent(spoken, [asked_by(in_force=False)], []) == "not in force"
-    assert why_silent(spoken, [asked_by()], [Beside(10, None)]) == "billed otherwise"
-    assert why_silent(spoken, [asked_by()], [Beside(10, None), Beside(11, None)]) == "not known"
-    assert why_silent(spoken, [asked_by()], [Beside(11, 5)]) == "billed otherwise"
-    assert why_silent(spoken, [asked_by()], [Beside(11, 6)]) == "not known"
-    assert why_silent(spoken, [asked_by(), asked_by(asked_at=7)], [Beside(11, 6)]) == "billed otherwise"

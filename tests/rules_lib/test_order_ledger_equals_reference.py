@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from knowledge_base.days import microseconds
+from casework.asked import AskedBy, Beside, Why, why_silent
 from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.digests.prescriptions import prescription_digest
 from knowledge_base.events.claims import Claim, ClaimLine
 from knowledge_base.events.prescriptions import Advice, Prescription, WarnedOrder, Warning
 from knowledge_base.events.replies import Reply
-from rules_lib.order_ledger import AskedBy, Beside, Judged, OrderLedger, Request, Said, Why, ledger_of, why_silent
+from rules_lib.order_ledger import Judged, OrderLedger, Request, Said, ledger_of
 from streams.messages.kinds import digest_of
 from tests.reference import order_ledger as reference
 from tests.reference.answering import Found
@@ -179,24 +179,20 @@ def _why(silence: Silence, late: Found) -> Why:
     requests, key = silence.requests, silence.key
     asking = [] if key is None else reference.asking_about(key, requests)
     asked_by = []
-    for of in asking:
+    for of in sorted(asking, key=lambda of: (of.happened_at, of.event_id)):
         rule_set = None if of.advice is None else of.advice.rule_set
         said = () if key is None else reference.said_of(key, [of, *_beside(of, requests)])
         asked_by.append(
             AskedBy(
-                of.event_id,
                 of.phase,
-                _judged(of, late),
-                microseconds(of.happened_at),
+                _judged(of, late) == "in time",
+                of.happened_at,
                 0 if of.advice is None else of.advice.as_of,
                 rule_set is not None and silence.rule_id in silence.live[rule_set],
                 any(warning.rule_id == silence.rule_id for _, warning, _ in said),
             )
         )
-    beside = [
-        Beside(of.arrived, min((microseconds(one.happened_at) for one in of.asked_by), default=None))
-        for of in silence.beside
-    ]
+    beside = [Beside(of.arrived, min((one.happened_at for one in of.asked_by), default=None)) for of in silence.beside]
     return why_silent(silence.phases, asked_by, beside)
 
 

@@ -1,127 +1,90 @@
-"""Whether billed lines were asked about before they were settled, and what was answered.
+"""Whether billed lines were asked about before they were settled, and what was answered: read from the ledger of orders
+(docs/what-counts.md, section 8)."""
 
-Read from the requests of their patients: a line names an order by its number or by its prescription's
-(docs/what-counts.md, section 7). Lines that name none count as not asked about.
-"""
-
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Collection
 from datetime import datetime
 
 import asyncpg
 import msgspec
 
 from casework.asked import Answer, Asked, BilledLine, Warned
-from knowledge_base.days import as_date
-from knowledge_base.digests.prescriptions import OrderDigest, PrescriptionDigest
-from knowledge_base.events.prescriptions import WarnedOrder
+from knowledge_base.events.prescriptions import WarnedOrder, guilty_of
 from knowledge_base.findings import LineKey
-from streams.messages.packing import decode_digest
-
-REACH = 30
-"""Days by which a line that names an order may lie before the first day or after the last over which it runs."""
+from streams.store.events.warned import LATEST
 
 
 async def find_asked(connection: asyncpg.Connection, area: str, lines: Collection[BilledLine]) -> dict[LineKey, Asked]:
-    """What was answered about lines of an area before they were settled; lines that nobody asked about are left out.
-
-    One statement, over the requests of the lines' patients and institutions around their days.
-    """
-    named = [line for line in lines if line.order_id is not None]
-    if not named:
-        return {}
+    """What was answered about lines of an area before they were settled, by the name that a finding gives them; lines
+    that nobody asked about are left out. One statement."""
     rows = await connection.fetch(
-        """
-        select p.seq, p.digest, p.code, p.asked_at, p.phase, p.not_asked,
-            case when not p.judged_late then p.rule_set end as rule_set,
-            w.rule_id, w.orders, coalesce(w.repeats, w.warning_id) as warning_id, r.way, r.replied_at
-        from (
-            select m.patient from persons p join persons m using (area, person)
-            where p.area = $1 and p.patient = any($2::text[])
-            union select unnest($2::text[])
-        ) as everybody
-        cross join lateral (
-            select * from prescriptions p
-            where p.area = $1 and p.patient = everybody.patient and p.last_day >= $3
-                and p.institution = any($4::text[]) and p.asked_at <= $5
-            offset 0
-        ) as p
-        left join warnings w on w.area = p.area and w.seq = p.seq and not w.late
+        f"""
+        select line.place, o.order_id, nullif(o.item_code, '') as item_code, p.seq, p.code, p.asked_at, p.phase,
+            p.as_of, p.not_asked, case when not p.judged_late then p.rule_set end as rule_set,
+            w.rule_id, w.orders, w.warning_id, r.way, r.replied_at
+        from unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[]) with ordinality
+            as line (institution, encounter_id, line_id, settled_at, place)
+        join order_lines l on l.area = $1 and l.institution = line.institution
+            and l.encounter_id = line.encounter_id and l.line_id = line.line_id
+        join order_entries o on o.area = l.area and o.institution = l.institution
+            and o.encounter_id = l.order_encounter and o.order_id = l.order_id and o.item_code = l.item_code
+        cross join unnest(o.asked_by) as asking
+        join prescriptions p on p.area = o.area and p.seq = asking and p.asked_at <= line.settled_at
         left join lateral (
-            select way, replied_at from replies of
-            where of.area = w.area and of.warning_id = coalesce(w.repeats, w.warning_id)
-                and of.institution = w.institution
-            order by of.seq desc limit 1
-        ) as r on true
-        order by p.asked_at, p.seq
+            select of.area, of.institution, of.rule_id, of.orders, coalesce(of.repeats, of.warning_id) as warning_id
+            from prescriptions together
+            join warnings of on of.area = together.area and of.seq = together.seq and not of.late
+            where together.area = p.area and (together.seq = p.seq or together.code = p.code)
+        ) as w on true
+        {LATEST}
+        order by line.place, p.asked_at, p.event_id
         """,
         area,
-        sorted({line.patient for line in named}),
-        as_date(min(line.day for line in named) - REACH),
-        sorted({line.key[0] for line in named}),
-        max(line.settled_at for line in named),
+        *_columns(lines),
     )
-    requests = [_Request(together) for together in _by_request(rows)]
-    found = {
-        line.key: tuple(answer for of in requests if (answer := of.answer_about(line)) is not None) for line in named
-    }
-    return {key: answers for key, answers in found.items() if answers}
+    together: dict[int, dict[int, list[asyncpg.Record]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        together[row["place"]][row["seq"]].append(row)
+    ordered = list(lines)
+    return {ordered[place - 1].key: tuple(map(_answer, of.values())) for place, of in together.items()}
+
+
+def _columns(lines: Collection[BilledLine]) -> list[list[object]]:
+    rows = [(*line.name, line.settled_at) for line in lines]
+    return [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
+
+
+def _answer(rows: list[asyncpg.Record]) -> Answer:
+    """What a request said of an order, of which there is a row for each warning of its message."""
+    first = rows[0]
+    order = first["order_id"], first["item_code"]
+    return Answer(
+        code=first["code"],
+        at=first["asked_at"],
+        phase=first["phase"],
+        rule_set=first["rule_set"],
+        as_of=first["as_of"] or 0,
+        not_asked=frozenset(first["not_asked"]),
+        warned={
+            row["rule_id"]: Warned(row["warning_id"], row["way"], row["replied_at"])
+            for row in rows
+            if row["orders"] is not None and order in guilty_of(_decode_orders(row["orders"]))
+        },
+    )
+
+
+_decode_orders = msgspec.json.Decoder(tuple[WarnedOrder, ...]).decode
+
+
+async def find_arrivals(connection: asyncpg.Connection, area: str, event_ids: Collection[str]) -> dict[str, int]:
+    """The arrival numbers of events by their ids."""
+    rows = await connection.fetch(
+        "select event_id, seq from event_ids where area = $1 and event_id = any($2::text[])", area, list(event_ids)
+    )
+    return {row["event_id"]: row["seq"] for row in rows}
 
 
 async def find_live_since(connection: asyncpg.Connection, rule_id: str) -> datetime | None:
     """Since when a rule is live without a break (UTC), ``None`` where that is not known."""
     since: datetime | None = await connection.fetchval("select live_since from makers where id = $1 and live", rule_id)
     return since
-
-
-def _by_request(rows: Collection[asyncpg.Record]) -> Iterator[list[asyncpg.Record]]:
-    together: dict[int, list[asyncpg.Record]] = defaultdict(list)
-    for row in rows:
-        together[row["seq"]].append(row)
-    yield from together.values()
-
-
-class _Request:
-    """One request as its rows say it, one for each of its warnings."""
-
-    def __init__(self, rows: list[asyncpg.Record]):
-        self.row = rows[0]
-        digest = decode_digest("prescription", self.row["digest"])
-        assert isinstance(digest, PrescriptionDigest)
-        self.digest = digest
-        self.items = Counter(number for number, _ in {(o.order_id, o.line.item_code) for o in digest.orders})
-        self.warnings = [
-            (row["rule_id"], Warned(row["warning_id"], row["way"], row["replied_at"]), _accused(row["orders"]))
-            for row in rows
-            if row["rule_id"] is not None
-        ]
-
-    def answer_about(self, line: BilledLine) -> Answer | None:
-        """What was answered about the orders that a line names, ``None`` where it names none that was asked about."""
-        if self.digest.institution != line.key[0] or self.row["asked_at"] > line.settled_at:
-            return None
-        names = {(o.order_id, o.line.item_code) for o in self.digest.orders if o.current and self._is_named(o, line)}
-        if not names:
-            return None
-        row = self.row
-        return Answer(
-            code=row["code"],
-            at=row["asked_at"],
-            phase=row["phase"],
-            rule_set=row["rule_set"],
-            not_asked=frozenset(row["not_asked"]),
-            warned={rule_id: warned for rule_id, warned, accused in self.warnings if accused & names},
-        )
-
-    def _is_named(self, order: OrderDigest, line: BilledLine) -> bool:
-        if not order.line.day - REACH <= line.day <= order.last_day + REACH:
-            return False
-        is_of_item = order.line.item_code == line.item_code
-        if order.order_id == line.order_id:
-            return is_of_item or self.items[order.order_id] == 1
-        return order.prescription_id == line.order_id and is_of_item
-
-
-def _accused(orders: str) -> set[tuple[str, str | None]]:
-    """The orders in question of a warning, by number and item."""
-    return {(of.order_id, of.item_code) for of in msgspec.json.decode(orders, type=list[WarnedOrder]) if of.guilty}

@@ -205,7 +205,7 @@ _LINES = (
 _DAYS = ("area", "patient", "institution", "day", "lines", "asked")
 
 _KEYS: Mapping[str, Sequence[str]] = {
-    "order_entries": ("area", "patient", "institution", "encounter_id", "order_id", "item_code"),
+    "order_entries": ("area", "institution", "encounter_id", "order_id", "item_code", "patient"),
     "order_lines": ("area", "institution", "encounter_id", "line_id", "patient"),
     "order_days": ("area", "patient", "institution", "day"),
 }

@@ -93,7 +93,7 @@ LATEST = """
     left join lateral (
         select way, replied_at, reason from replies of
         where of.area = w.area and of.warning_id = w.warning_id and of.institution = w.institution
-        order by of.seq desc limit 1
+        order by of.replied_at desc, of.event_id desc limit 1
     ) as r on true
 """
 """The reply ``r`` to a warning ``w``, as SQL: of several the latest counts, and those of its institution alone."""

@@ -40,8 +40,9 @@ create table order_entries (
     billed_encounter text,
     billed_line text,
     how text check (how in ('order', 'prescription', 'item and day')),
-    primary key (area, patient, institution, encounter_id, order_id, item_code)
+    primary key (area, institution, encounter_id, order_id, item_code, patient)
 );
+create index order_entries_by_patient on order_entries (area, patient);
 create index order_entries_by_institution on order_entries (institution, holds);
 
 -- One row a billed line that was ordered: as which order. Lines of an institution that asks and that are not here were
