@@ -47,7 +47,7 @@ class Settings:
     ``gateway_port`` is where hospitals are answered, within ``gateway_budget_ms`` (ms) and in a ``dialect``, by
     who signs or shows a key (``gateway_keys`` "needed"; "signed": who signs, "none": everybody), and sends at most
     ``gateway_rate`` messages a second; the time of what is signed lies within ``gateway_window_seconds`` of ours, and a
-    session lasts ``gateway_session_hours``. ``sm2_keys`` are the private keys to which session keys are sealed, the
+    session lasts ``gateway_session_hours``. ``sign_in_keys`` are the private keys to which session keys are sealed, the
     newest first, ``None`` for those kept in ``home``, if any;
     ``pseudonym_key`` turns identity numbers into pseudonyms, ``None`` for the key kept in ``home``. ``journal_folder``
     holds the journals of gateway processes, ``None`` for ``journals`` in ``home``; each takes ``journal_most_mb``
@@ -75,7 +75,7 @@ class Settings:
     gateway_rate: int = 100
     gateway_window_seconds: int = 300
     gateway_session_hours: int = 12
-    sm2_keys: tuple[bytes, ...] | None = field(default=None, repr=False)
+    sign_in_keys: tuple[bytes, ...] | None = field(default=None, repr=False)
     dialect: str = "national"
     pseudonym_key: bytes | None = field(default=None, repr=False)
     journal_folder: Path | None = None
@@ -112,9 +112,9 @@ class Settings:
         return self.journal_folder or self.home / "journals"
 
     @property
-    def sm2_file(self) -> Path:
+    def sign_in_key_file(self) -> Path:
         """Where the private keys lie to which session keys are sealed, one a line, the newest first."""
-        return self.home / "sm2.key"
+        return self.home / "sign-in.key"
 
     @property
     def kafka_folder(self) -> Path:
@@ -148,24 +148,24 @@ def load_pseudonym_key(settings: Settings) -> bytes:
     return settings.pseudonym_key or _load_key(settings.home / "pseudonym.key")
 
 
-def load_sm2_keys(settings: Settings) -> tuple[bytes, ...]:
+def load_sign_in_keys(settings: Settings) -> tuple[bytes, ...]:
     """The private keys to which session keys are sealed: those that are set, otherwise those in ``home``, or none."""
-    if settings.sm2_keys is not None:
-        return settings.sm2_keys
-    if not settings.sm2_file.exists():
+    if settings.sign_in_keys is not None:
+        return settings.sign_in_keys
+    if not settings.sign_in_key_file.exists():
         return ()
     try:
-        return _read_sm2_keys(",".join(settings.sm2_file.read_text(encoding="ascii").split()))
+        return _read_sign_in_keys(",".join(settings.sign_in_key_file.read_text(encoding="ascii").split()))
     except ValueError as error:
-        raise SettingsError(f"{settings.sm2_file}: {error}") from None
+        raise SettingsError(f"{settings.sign_in_key_file}: {error}") from None
 
 
-def save_sm2_keys(settings: Settings, keys: Sequence[bytes]) -> None:
+def save_sign_in_keys(settings: Settings, keys: Sequence[bytes]) -> None:
     """Keeps private keys in ``home``, readable by this user alone."""
     settings.home.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=settings.home, prefix=".key-", encoding="ascii", delete=False) as fresh:
         fresh.writelines(f"{key.hex()}\n" for key in keys)
-    Path(fresh.name).replace(settings.sm2_file)
+    Path(fresh.name).replace(settings.sign_in_key_file)
 
 
 def _load_key(path: Path) -> bytes:
@@ -233,7 +233,7 @@ def _read_key(text: str) -> bytes:
     return key
 
 
-def _read_sm2_keys(text: str) -> tuple[bytes, ...]:
+def _read_sign_in_keys(text: str) -> tuple[bytes, ...]:
     keys = [key.strip() for key in text.split(",")]
     if not all(len(key) == 2 * SM2_BYTES and set(key.lower()) <= set("0123456789abcdef") for key in keys):
         raise ValueError(
@@ -308,7 +308,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "gateway_rate": _read_number(1, 100_000),
     "gateway_window_seconds": _read_number(10, 3600),
     "gateway_session_hours": _read_number(1, 72),
-    "sm2_keys": _read_sm2_keys,
+    "sign_in_keys": _read_sign_in_keys,
     "dialect": _read_dialect,
     "pseudonym_key": _read_key,
     "journal_folder": _read_folder,

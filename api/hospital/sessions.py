@@ -73,7 +73,8 @@ class Sessions:
         async with self._one_at_a_time:
             key = await asyncio.to_thread(self._open, given)
         session = Session(key_id, key, (self._now() + self._lasts).replace(microsecond=0))
-        return self._vault.seal(_MARK + msgspec.msgpack.encode(session)).decode(), session
+        told = (key_id, key, int(session.ends_at.timestamp()))
+        return self._vault.seal(_MARK + msgspec.msgpack.encode(told)).decode(), session
 
     def _open(self, given: bytes) -> bytes:
         for private_key in self._private_keys:
@@ -99,7 +100,10 @@ class Sessions:
             sealed = self._vault.open(sign_no.encode())
         except WrongKey:
             return None
-        return msgspec.msgpack.decode(sealed[len(_MARK) :], type=Session) if sealed.startswith(_MARK) else None
+        if not sealed.startswith(_MARK):
+            return None
+        key_id, key, ends_at = msgspec.msgpack.decode(sealed[len(_MARK) :], type=tuple[str, bytes, int])
+        return Session(key_id, key, datetime.fromtimestamp(ends_at, UTC))
 
     def is_over(self, sign_no: str, session: Session) -> bool:
         """Whether a session ended by its time, or was ended."""

@@ -9,7 +9,6 @@ stands in its place. Decision 0054 says where that was read.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
@@ -34,43 +33,27 @@ def digest_of(body: bytes, binding: Binding) -> bytes:
 def is_signed(dialect: Dialect, key: bytes, values: Values, digest: bytes) -> bool:
     """Whether the signature of a request fits a key. It takes as long whatever is wrong with it."""
     bound = "" if dialect.binds == "none" else digest.hex()
-    text = _TEXTS[dialect.signing](dialect, values, bound).encode("latin-1")
-    return hmac.compare_digest(_MACS[dialect.signing](key, text), _SHOWN[dialect.signing](values["signature"]))
+    signature = _SIGNATURES[dialect.signing](dialect, key, values, bound)
+    return hmac.compare_digest(signature, values["signature"].encode("latin-1"))
 
 
-def _tif_text(dialect: Dialect, values: Values, bound: str) -> str:
-    return f"{values['time']}{bound}{values['nonce']}{values['time']}"
+def _tif_signature(dialect: Dialect, key: bytes, values: Values, bound: str) -> bytes:
+    text = f"{values['time']}{bound}{values['nonce']}{values['time']}".encode("latin-1")
+    written = hmac_sm3(key, text).hex()
+    return (written.upper() if values["signature"].isupper() else written).encode()
 
 
-def _api_text(dialect: Dialect, values: Values, bound: str) -> str:
+def _api_signature(dialect: Dialect, key: bytes, values: Values, bound: str) -> bytes:
     named = {dialect.headers[role]: values[role] for role in _PARAMETERS if role in values}
     if bound:
         named[BODY_NAME] = bound
-    return "&".join(f"{name}={named[name]}" for name in sorted(named))
+    text = "&".join(f"{name}={named[name]}" for name in sorted(named)).encode("latin-1")
+    return base64.b64encode(hmac.digest(key, text, "sha1"))
 
 
-def _from_hex(shown: str) -> bytes:
-    try:
-        return bytes.fromhex(shown)
-    except ValueError:
-        return b""
-
-
-def _from_base64(shown: str) -> bytes:
-    try:
-        return base64.b64decode(shown.encode("latin-1"), validate=True)
-    except binascii.Error:
-        return b""
-
-
-_TEXTS: Mapping[Signing, Callable[[Dialect, Values, str], str]] = {
-    "hmac-sm3-tif": _tif_text,
-    "hmac-sha1-api": _api_text,
+_SIGNATURES: Mapping[Signing, Callable[[Dialect, bytes, Values, str], bytes]] = {
+    "hmac-sm3-tif": _tif_signature,
+    "hmac-sha1-api": _api_signature,
 }
-_MACS: Mapping[Signing, Callable[[bytes, bytes], bytes]] = {
-    "hmac-sm3-tif": hmac_sm3,
-    "hmac-sha1-api": lambda key, text: hmac.digest(key, text, "sha1"),
-}
-_SHOWN: Mapping[Signing, Callable[[str], bytes]] = {"hmac-sm3-tif": _from_hex, "hmac-sha1-api": _from_base64}
-SIGNINGS = frozenset(_TEXTS)
+SIGNINGS = frozenset(_SIGNATURES)
 """The ways in which something is signed; in the others a token is shown, or nothing."""

@@ -34,7 +34,7 @@ from deploy.commands import (
     restoring,
     rules,
     services,
-    session_key,
+    sign_in_key,
     tokens,
     warnings,
 )
@@ -84,7 +84,7 @@ for part in (
     findings,
     warnings,
     gateway,
-    session_key,
+    sign_in_key,
     decisions,
     reconcile,
     dead_letters,

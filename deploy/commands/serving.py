@@ -25,7 +25,7 @@ from api.hospital.sessions import Sessions
 from api.hospital.signing import SIGNINGS
 from api.operation.metrics import create_metrics_app, metrics_router
 from deploy.commands.output import Failure, note
-from deploy.settings import Settings, load_pseudonym_key, load_sm2_keys
+from deploy.settings import Settings, load_pseudonym_key, load_sign_in_keys
 from streams.hosts.metrics import count_answer, journal_watch, show_disk, show_journal
 from streams.hosts.service import Service
 from streams.jobs.sending_journal import run_sending_journal
@@ -122,9 +122,9 @@ def keys_of(settings: Settings, service: Service, dialect: Dialect) -> Keys:
         raise Failure(
             f"FUNDWATCH_GATEWAY_KEYS: 方言 {dialect.name} 不签名 / nothing is signed in the dialect {dialect.name}"
         )
-    private_keys = load_sm2_keys(settings)
+    private_keys = load_sign_in_keys(settings)
     if not all(is_private_key(key) for key in private_keys):
-        raise Failure("FUNDWATCH_SM2_KEYS: 不是SM2私钥 / no private key of SM2")
+        raise Failure("FUNDWATCH_SIGN_IN_KEYS: 不是SM2私钥 / no private key of SM2")
     sessions = Sessions(service.vault, private_keys, timedelta(hours=settings.gateway_session_hours))
     return Keys(cast(Needed, settings.gateway_keys), dialect, sessions, settings.gateway_window_seconds)
 
