@@ -32,6 +32,9 @@ MOST_BODY = 2 * 1024 * 1024
 LONGEST_BODY = 10.0
 """Seconds in which a message has to have come."""
 
+NOT_PROVEN = "not proven"
+"""What is told of an answer to somebody who has not proven who they are, beside the gateway's outcomes."""
+
 TOO_LONG = "报文过长 / the message is too long"
 TOO_MANY = "发送过快, 请稍后重发, 诊疗不受影响 / too many messages, please send again; care goes on"
 TOO_SLOW = "报文未在时限内到达 / the message did not come in time"
@@ -69,11 +72,13 @@ class HospitalServer:
 
     async def _hear(self, scope: Scope, receive: Receive, send: Send, infno: str | None) -> None:
         """Hears who sends a message, and answers it. Who is not known by the head costs no more than the head."""
+        began = asyncio.get_running_loop().time()
         try:
             claim = self._keys.claim(scope["headers"])
             body = await _read(receive)
             sender = self._keys.prove(claim, body)
         except NotProven as not_proven:
+            self._gateway.watch("?", NOT_PROVEN, asyncio.get_running_loop().time() - began)
             await _respond(send, 401, self._in_form(str(not_proven)), [(b"www-authenticate", b"Bearer")])
         except Refused as refused:
             await _respond(send, 200, self._in_form(str(refused)))

@@ -354,6 +354,16 @@ async def test_who_is_refused_by_the_head_is_refused_without_the_body(
     assert server._rates._left == {}
 
 
+async def test_who_has_not_proven_who_they_are_is_counted(rule_set: RuleSet, clock: Clock, client: Client) -> None:
+    server = server_of(rule_set, keys_for(NATIONAL, VAULT, clock, key_of(client, VAULT)), NATIONAL, clock)
+    told: list[tuple[str, str]] = []
+    server._gateway.watch = lambda infno, outcome, seconds: told.append((infno, outcome))
+    await call(server, "/9001", BODY, sign(NATIONAL, client, clock))
+    await call(server, "/9001", BODY, {})
+    await call(server, "/9001", BODY, sign(NATIONAL, Client(client.key_id, b"wrong"), clock))
+    assert told == [("9001", "taken"), ("?", "not proven"), ("?", "not proven")]
+
+
 async def test_rates_are_those_of_the_institution_that_has_proven_itself(rule_set: RuleSet, clock: Clock) -> None:
     one, same, other = new_client(), new_client(), new_client()
     known = {**key_of(one, VAULT), **key_of(same, VAULT), **key_of(other, VAULT, "H42010000002")}
