@@ -1,5 +1,6 @@
 """Sessions: a key is agreed on by 9001, signs what follows at every process, and ends in each of the ways it may."""
 
+import asyncio
 import json
 import logging
 import os
@@ -10,17 +11,21 @@ from typing import Any
 
 import pytest
 
+from api.access.bearers import token_hash
 from api.hospital import keys as rules
+from api.hospital.following import follow_store
 from api.hospital.gateway import NOT_KEPT, NOT_OPENED, OTHER_SESSION, OWN_KEY, Gateway
 from api.hospital.keys import Keys
 from api.hospital.rates import Rates
 from api.hospital.scalars import CHINA
 from api.hospital.server import HospitalServer
 from api.hospital.sessions import Session, Sessions
-from casework.tokens import Key
+from casework.rights import Right
+from casework.tokens import Key, Token
 from knowledge_base.catalogues.files import load_facts
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
+from streams.acts.tokens import give_token
 from streams.hosts.service import Service, open_service
 from streams.journal.journal import Journal, open_journal
 from streams.messages.guomi import new_private_key, public_half
@@ -28,10 +33,11 @@ from streams.messages.pseudonyms import Pseudonyms
 from streams.messages.vault import Vault
 from streams.store.people.sign_ins import find_ended
 from streams.store.sessions import borrowed, open_pool
+from tests.patience import PATIENCE
 from tests.streams.replay import VAULT
 
 from .messages import body_of, good_message
-from .signed import HUNAN, LASTS, NATIONAL, Client, Clock, call, key_of, new_client, sealed_to
+from .signed import HUNAN, INSTITUTION, LASTS, LATER, NATIONAL, Client, Clock, call, key_of, new_client, sealed_to
 from .test_gateway import PATIENTLY
 
 PRIVATE, BEFORE = new_private_key(), new_private_key()
@@ -283,6 +289,30 @@ async def test_opened_sessions_and_ended_ones_are_forgotten(place: Place, monkey
     place.clock.at += LASTS
     sessions.know_ended([])
     assert len(sessions._ended) == 0
+
+
+async def test_a_key_that_another_vault_sealed_is_told_once(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    process = place.process()
+    rights, sealed = frozenset({Right.ASK}), Vault(b"another key of the tests").seal(b"a secret")
+    token = Token("his", rights, LATER, "test", institutions=frozenset({INSTITUTION}), key_id="FWFOREIGN")
+    async with borrowed(place.service.pool) as connection:
+        assert await give_token(connection, token, token_hash("a secret"), sealed)
+    stop, rounds, know = asyncio.Event(), asyncio.Semaphore(0), process.keys.know
+
+    def count(known: Any, vault: Vault) -> list[str]:
+        rounds.release()
+        return know(known, vault)
+
+    process.keys.know = count  # type: ignore[method-assign]
+    following = asyncio.create_task(follow_store(process.gateway, process.keys, place.service.rule_sets, stop))
+    async with asyncio.timeout(PATIENCE):
+        for _ in range(3):
+            await rounds.acquire()
+    stop.set()
+    await following
+    assert [record.getMessage() for record in caplog.records if "FWFOREIGN" in record.getMessage()] == [
+        "nobody can sign with key FWFOREIGN: FUNDWATCH_VAULT_KEY is not the one that sealed it"
+    ]
 
 
 async def test_the_key_of_a_session_stands_in_no_log_and_no_journal(

@@ -98,6 +98,20 @@ async def test_what_is_signed_as_the_dialect_says_is_answered(
     assert (status, answer["infcode"], answer["err_msg"]) == (401, -1, rules.NO_KEY)
 
 
+async def test_what_is_sent_again_as_it_was_is_answered_as_it_was(
+    rule_set: RuleSet, clock: Clock, client: Client
+) -> None:
+    server = server_of(rule_set, keys_for(NATIONAL, VAULT, clock, key_of(client, VAULT)), NATIONAL, clock)
+    headers = sign(NATIONAL, client, clock)
+    answers = [await call(server, "/9001", BODY, headers) for _ in range(3)]
+    answers.append(await call(server, "/9001", BODY, sign(NATIONAL, client, clock, nonce="another")))
+    assert answers[0][1]["infcode"] == 0
+    assert answers == [answers[0]] * 4
+    other = body_of({**good_message("9001"), "opter": "2"})
+    status, answer = await call(server, "/9001", other, sign(NATIONAL, client, clock, other, nonce="third"))
+    assert (status, answer["infcode"]) == (200, -1)
+
+
 def test_hunan_signs_as_the_public_clients_of_its_service_bus(clock: Clock) -> None:
     """A string sorted and signed by hand, with the nonce that newer clients send and without it."""
     client = Client("ak", b"sk")
