@@ -10,7 +10,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import quantiles
@@ -28,6 +28,7 @@ from api.hospital.keys import Keys
 from api.hospital.rates import Rates
 from api.hospital.requests import requests_of
 from api.hospital.server import HospitalServer
+from api.hospital.sessions import Sessions
 from api.hospital.tables import Node
 from bench.histories import prepared
 from bench.hospital_messages import ORDERS, messages_of
@@ -116,7 +117,8 @@ def _answering(
             async with open_asking_pool(database) as pool, open_journal(Path(folder) / "journal") as journal:
                 vault = Vault(b"a key for measuring, no secret")
                 gateway = Gateway(pool, rule_set, journal, _PSEUDONYMS, vault, _FORGETFUL, lambda: NOW)
-                server = HospitalServer(gateway, dialect, Keys(needed=False), Rates(1e9), lambda: True)
+                keys = Keys("none", dialect, Sessions(vault, (), timedelta(hours=1)))
+                server = HospitalServer(gateway, dialect, keys, Rates(1e9), lambda: True)
                 return await _asking(server, "/3101", bodies, callers)
 
     return lambda: uvloop.run(measure())

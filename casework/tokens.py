@@ -14,7 +14,10 @@ LONGEST_NAME = 64
 
 
 class Token(msgspec.Struct, frozen=True):
-    """A token by its name. ``areas`` and ``institutions`` as of an account; instants are UTC."""
+    """A token by its name. ``areas`` and ``institutions`` as of an account; instants are UTC.
+
+    ``key_id`` is what requests call it that are signed with its secret, where it has one.
+    """
 
     name: str
     rights: frozenset[Right]
@@ -25,13 +28,20 @@ class Token(msgspec.Struct, frozen=True):
     created_at: datetime | None = None
     revoked_at: datetime | None = None
     used_at: datetime | None = None
+    key_id: str | None = None
 
 
 class Key(msgspec.Struct, frozen=True):
-    """What a hospital's system asks with: for which institutions it speaks, and until when."""
+    """What a hospital's system asks with: for which institutions it speaks, and until when.
+
+    ``key_id`` names it in what is signed with its secret, which ``sealed_secret`` holds as the vault sealed it. Both
+    are ``None`` for a key that can only be shown.
+    """
 
     institutions: frozenset[str]
     ends_at: datetime
+    key_id: str | None = None
+    sealed_secret: bytes | None = None
 
 
 def is_name(text: str) -> bool:

@@ -6,7 +6,7 @@ Errors: ``SettingsError`` with every faulty variable, one a line; a value that m
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_network
@@ -20,6 +20,7 @@ PREFIX = "FUNDWATCH_"
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHORTEST_KEY = 32  # bytes
 SHORTEST_TOKEN = 24  # characters
+SM2_BYTES = 32  # of a private key
 
 
 class SettingsError(ValueError):
@@ -44,7 +45,10 @@ class Settings:
     metrics, ``None`` for nowhere; ``metrics_token`` is what a reader of metrics must know, and without one the API
     serves none; ``logs`` and ``log_level`` are how and how much is logged.
     ``gateway_port`` is where hospitals are answered, within ``gateway_budget_ms`` (ms) and in a ``dialect``, by
-    who shows a key unless ``gateway_keys`` is "none", and sends at most ``gateway_rate`` messages a second;
+    who signs or shows a key (``gateway_keys`` "needed"; "signed": who signs, "none": everybody), and sends at most
+    ``gateway_rate`` messages a second; the time of what is signed lies within ``gateway_window_seconds`` of ours, and a
+    session lasts ``gateway_session_hours``. ``sign_in_keys`` are the private keys to which session keys are sealed, the
+    newest first, ``None`` for those kept in ``home``, if any;
     ``pseudonym_key`` turns identity numbers into pseudonyms, ``None`` for the key kept in ``home``. ``journal_folder``
     holds the journals of gateway processes, ``None`` for ``journals`` in ``home``; each takes ``journal_most_mb``
     (MiB) that are not sent.
@@ -69,6 +73,9 @@ class Settings:
     gateway_budget_ms: int = 450
     gateway_keys: str = "needed"
     gateway_rate: int = 100
+    gateway_window_seconds: int = 300
+    gateway_session_hours: int = 12
+    sign_in_keys: tuple[bytes, ...] | None = field(default=None, repr=False)
     dialect: str = "national"
     pseudonym_key: bytes | None = field(default=None, repr=False)
     journal_folder: Path | None = None
@@ -105,6 +112,11 @@ class Settings:
         return self.journal_folder or self.home / "journals"
 
     @property
+    def sign_in_key_file(self) -> Path:
+        """Where the private keys lie to which session keys are sealed, one a line, the newest first."""
+        return self.home / "sign-in.key"
+
+    @property
     def kafka_folder(self) -> Path:
         return self.home / "kafka"
 
@@ -134,6 +146,26 @@ def load_vault_key(settings: Settings) -> bytes:
 def load_pseudonym_key(settings: Settings) -> bytes:
     """The key of pseudonyms, likewise."""
     return settings.pseudonym_key or _load_key(settings.home / "pseudonym.key")
+
+
+def load_sign_in_keys(settings: Settings) -> tuple[bytes, ...]:
+    """The private keys to which session keys are sealed: those that are set, otherwise those in ``home``, or none."""
+    if settings.sign_in_keys is not None:
+        return settings.sign_in_keys
+    if not settings.sign_in_key_file.exists():
+        return ()
+    try:
+        return _read_sign_in_keys(",".join(settings.sign_in_key_file.read_text(encoding="ascii").split()))
+    except ValueError as error:
+        raise SettingsError(f"{settings.sign_in_key_file}: {error}") from None
+
+
+def save_sign_in_keys(settings: Settings, keys: Sequence[bytes]) -> None:
+    """Keeps private keys in ``home``, readable by this user alone."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=settings.home, prefix=".key-", encoding="ascii", delete=False) as fresh:
+        fresh.writelines(f"{key.hex()}\n" for key in keys)
+    Path(fresh.name).replace(settings.sign_in_key_file)
 
 
 def _load_key(path: Path) -> bytes:
@@ -201,6 +233,16 @@ def _read_key(text: str) -> bytes:
     return key
 
 
+def _read_sign_in_keys(text: str) -> tuple[bytes, ...]:
+    keys = [key.strip() for key in text.split(",")]
+    if not all(len(key) == 2 * SM2_BYTES and set(key.lower()) <= set("0123456789abcdef") for key in keys):
+        raise ValueError(
+            f"要是 {2 * SM2_BYTES} 位十六进制数, 逗号分隔"
+            f" / expected numbers of {2 * SM2_BYTES} hexadecimal digits, with commas between"
+        )
+    return tuple(bytes.fromhex(key) for key in keys)
+
+
 def _read_token(text: str) -> str:
     if not (len(text) >= SHORTEST_TOKEN and text.isascii() and text.isprintable() and " " not in text):
         raise ValueError(f"至少 {SHORTEST_TOKEN} 个可见字符 / expected at least {SHORTEST_TOKEN} visible characters")
@@ -262,8 +304,11 @@ _READERS: dict[str, Callable[[str], object]] = {
     "log_level": _read_one_of("debug", "info", "warning", "error"),
     "gateway_port": _read_port,
     "gateway_budget_ms": _read_number(50, 10_000),
-    "gateway_keys": _read_one_of("needed", "none"),
+    "gateway_keys": _read_one_of("needed", "signed", "none"),
     "gateway_rate": _read_number(1, 100_000),
+    "gateway_window_seconds": _read_number(10, 3600),
+    "gateway_session_hours": _read_number(1, 72),
+    "sign_in_keys": _read_sign_in_keys,
     "dialect": _read_dialect,
     "pseudonym_key": _read_key,
     "journal_folder": _read_folder,

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from base64 import b32encode
 
 from fastapi import Request
 
@@ -11,6 +12,11 @@ _PREFIX = "fundwatch_"
 
 def new_token() -> str:
     return _PREFIX + secrets.token_urlsafe(32)
+
+
+def new_key_id() -> str:
+    """What requests call a key with which they are signed: no secret, and like no other."""
+    return f"FW{b32encode(secrets.token_bytes(10)).decode()}"
 
 
 def token_hash(token: str) -> bytes:

@@ -52,6 +52,9 @@ SIGNED_WITH: Mapping[Signing, frozenset[HeaderRole]] = {
 }
 """The headers that each way of signing needs."""
 
+Binding = Literal["none", "sha256", "sm3"]
+"""By which hash of the body a signature is bound to it, if it is."""
+
 IN_PATH = "{infno}"
 Collection = Literal["list", "object"]
 
@@ -126,6 +129,9 @@ class DialectForm(FilePart):
     signing: Signing
     """How they are signed."""
 
+    binds: Binding = "none"
+    """How the signature is bound to the body: by a hash of it that is signed along. Public schemes leave it open."""
+
     headers: Mapping[HeaderRole, str] = {}
     """The names of their headers, in small letters."""
 
@@ -148,6 +154,8 @@ class DialectForm(FilePart):
             missing |= {"service"}
         if missing:
             raise ValueError(f"headers needed: {', '.join(sorted(missing))}")
+        if self.binds != "none" and "signature" not in SIGNED_WITH[self.signing]:
+            raise ValueError("nothing is signed that could be bound to the body")
         return self
 
 
@@ -161,6 +169,7 @@ class Dialect(msgspec.Struct, frozen=True):
     words: Words
     addresses: Addresses
     signing: Signing
+    binds: Binding
     headers: Mapping[HeaderRole, str]
     answers: Answers
     envelope: Node
@@ -189,6 +198,7 @@ def load_dialect(path: Path) -> Dialect:
         words=form.name,
         addresses=form.addresses,
         signing=form.signing,
+        binds=form.binds,
         headers=form.headers,
         answers=form.answers,
         envelope=envelope_of(forms),

@@ -11,7 +11,7 @@ import logging
 import secrets
 from base64 import b32encode
 from collections import defaultdict
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -23,6 +23,8 @@ from api.hospital.checking import Checked, check_message, error_words
 from api.hospital.dialect import Dialect
 from api.hospital.faults import Fault
 from api.hospital.requests import NO_AREA, Request, replies_of, requests_of
+from api.hospital.sender import Sender
+from api.hospital.sessions import Sessions, sign_no_hash
 from knowledge_base.events.head import Event
 from knowledge_base.events.prescriptions import Advice, NotAsked
 from knowledge_base.events.replies import Reply
@@ -31,10 +33,12 @@ from rules_lib.rule_set import RuleSet
 from streams.bus import Message
 from streams.handlers.asking import Told, ask, find_advices
 from streams.messages.codec import encode_event
+from streams.messages.guomi import CannotOpen
 from streams.messages.pseudonyms import Pseudonyms
 from streams.messages.refusals import KEY, encode_refusal
 from streams.messages.vault import Vault
 from streams.store.events.prescriptions import find_told
+from streams.store.people.sign_ins import save_ended
 from streams.store.sessions import Connection, Pool, borrowed, passes_by_itself
 from streams.topics import PRESCRIPTIONS, REPLIES
 
@@ -44,6 +48,19 @@ OUT_OF_TIME, STORE_AWAY, FAILED = "超过时限 / out of time", "数据库不可
 OTHER_ADDRESS = Fault("infno", "infno", "交易编号", "与地址不同 / not what the address says")
 OTHER_SENDER = Fault("fixmedins_code", "fixmedins_code", "定点医药机构编号", "与密钥所属机构不同 / not the key's own")
 OTHER_BODY = Fault("msgid", "msgid", "发送方报文ID", "重复且内容不同 / came before with another body")
+OWN_KEY = Fault(
+    "input.signIn.session_key",
+    "session_key",
+    "会话密钥",
+    "须用机构密钥签到 / to be sent with the institution's own key",
+)
+NOT_OPENED = Fault(
+    "input.signIn.session_key",
+    "session_key",
+    "会话密钥",
+    "无法用本系统的SM2密钥解开 / not sealed to the SM2 key of this system",
+)
+OTHER_SESSION = Fault("sign_no", "sign_no", "签到编号", "不是本密钥的会话 / no session of this key")
 NOT_KEPT = "暂时无法保存, 请稍后重发, 诊疗不受影响 / cannot be kept at this moment, please send again; care goes on"
 
 _CODE_BYTES = 10
@@ -68,10 +85,14 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """A message as it came, and what it says; ``due`` is when it has to be answered, by the loop's clock."""
+    """A message as it came, and what it says; ``due`` is when it has to be answered, by the loop's clock.
+
+    ``sent_by`` is who has proven to have sent it, ``None`` where nobody has to.
+    """
 
     body: bytes
     dialect: Dialect
+    sent_by: Sender | None
     checked: Checked
     received_at: datetime
     due: float
@@ -140,6 +161,7 @@ class Gateway:
         vault: Vault,
         limits: Limits,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sessions: Sessions | None = None,
         watch: Watch = lambda infno, outcome, seconds: None,
     ):
         self.pool = pool
@@ -148,6 +170,7 @@ class Gateway:
         self.vault = vault
         self.limits = limits
         self.now = now
+        self.sessions = sessions
         self.watch = watch
         self.book: Book = book_of(rule_set, {})
         self._answers: Mapping[str, Callable[[Said, bytes], Coroutine[Any, Any, Answered]]] = {
@@ -166,30 +189,28 @@ class Gateway:
         self.book = book_of(rule_set, institutions)
 
     async def answer(
-        self, body: bytes, dialect: Dialect, infno: str | None = None, speaks_for: Collection[str] | None = None
+        self, body: bytes, dialect: Dialect, infno: str | None = None, sent_by: Sender | None = None
     ) -> bytes:
         """The answer to a message, which is in form whatever the message holds and whatever fails.
 
-        ``infno`` is what its address says that it is. ``speaks_for`` are the institutions whose key it came with, where
-        one is needed: nobody speaks for another.
+        ``infno`` is what its address says that it is. ``sent_by`` is who has proven to have sent it, where that is due:
+        nobody speaks for another.
         """
         began = asyncio.get_running_loop().time()
-        message = Said(body, dialect, check_message(body, dialect), self.now(), began + self.limits.budget)
-        answered, is_again = await self._answer_once(message, infno, speaks_for)
+        message = Said(body, dialect, sent_by, check_message(body, dialect), self.now(), began + self.limits.budget)
+        answered, is_again = await self._answer_once(message, infno)
         seconds = asyncio.get_running_loop().time() - began
         self.watch(
             message.infno if message.infno in self._answers else "?", "again" if is_again else answered.outcome, seconds
         )
         return answered.body
 
-    async def _answer_once(
-        self, message: Said, infno: str | None, speaks_for: Collection[str] | None
-    ) -> tuple[Answered, bool]:
+    async def _answer_once(self, message: Said, infno: str | None) -> tuple[Answered, bool]:
         """The answer to a message, and whether it was given, or is being worked out, for the same one before."""
         faults: Sequence[Fault] = message.checked.faults
         if not faults and infno not in (None, message.infno):
             faults = (OTHER_ADDRESS,)
-        if not faults and speaks_for is not None and message.sender not in speaks_for:
+        if not faults and message.sent_by is not None and message.sender not in message.sent_by.institutions:
             faults = (OTHER_SENDER,)
         if faults:
             return await self._refuse(message, faults), False
@@ -253,12 +274,36 @@ class Gateway:
         return Answered(message.answer(self.now()), "taken")
 
     async def _sign_in(self, message: Said, fingerprint: bytes) -> Answered:
-        """9001: a number of the session, which requests may carry along."""
-        output = {"signinoutb": {"sign_time": written_instant(message.received_at), "sign_no": secrets.token_hex(15)}}
-        return Answered(message.answer(self.now(), output=output), "taken")
+        """9001: a number of the session, which requests may carry along, or sign with where its key was agreed on."""
+        told = {"sign_time": written_instant(message.received_at), "sign_no": secrets.token_hex(15)}
+        sealed, sent_by = message.values["input"]["signIn"]["session_key"], message.sent_by
+        if sealed is not None and self.sessions is not None and sent_by is not None:
+            if sent_by.in_session or sent_by.key_id is None:
+                return await self._refuse(message, (OWN_KEY,))
+            try:
+                async with asyncio.timeout_at(message.due):
+                    sign_no, session = await self.sessions.agree(sent_by.key_id, sealed)
+            except CannotOpen:
+                return await self._refuse(message, (NOT_OPENED,))
+            except TimeoutError:
+                return self._not_kept(message)
+            told |= {"sign_no": sign_no, "expi_time": written_instant(session.ends_at)}
+        return Answered(message.answer(self.now(), output={"signinoutb": told}), "taken")
 
     async def _sign_out(self, message: Said, fingerprint: bytes) -> Answered:
-        """9002."""
+        """9002: ends a session for every process; a number that names none of ours ends nothing."""
+        sign_no = message.values["input"]["signOut"]["sign_no"] or message.values["sign_no"]
+        session = self.sessions.opened(sign_no) if self.sessions is not None and sign_no is not None else None
+        if session is not None and self.sessions is not None:
+            if message.sent_by is not None and session.key_id != message.sent_by.key_id:
+                return await self._refuse(message, (OTHER_SESSION,))
+            try:
+                async with asyncio.timeout_at(message.due), borrowed(self.pool) as connection:
+                    await save_ended(connection, sign_no_hash(sign_no), session.ends_at)
+            except Exception as error:  # noqa: BLE001 - whatever fails, the hospital is answered
+                logger.warning("a session cannot be ended at this moment: %s", type(error).__name__)
+                return self._not_kept(message)
+            self.sessions.end(sign_no, session)
         output = {"signoutoutb": {"sign_time": written_instant(message.received_at)}}
         return Answered(message.answer(self.now(), output=output), "taken")
 

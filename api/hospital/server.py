@@ -1,13 +1,13 @@
 """The server that hospitals call: raw ASGI over the gateway, one dialect a process.
 
 Whatever comes to an address of the interface gets an answer in its form with status 200, as hospital systems expect;
-other addresses get 404, other methods 405, who shows no key 401 and who sends too many 429, in form too.
+other addresses get 404, other methods 405, who does not prove who sent it 401 and who sends too many 429, in form too.
 ``/health/live`` says that the process answers, ``/health/ready`` that what it is told can be kept.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,8 +16,9 @@ import msgspec
 from api.hospital.answering import envelope
 from api.hospital.dialect import IN_PATH, Dialect
 from api.hospital.gateway import FAILED, Gateway
-from api.hospital.keys import Keys
+from api.hospital.keys import Keys, NotProven
 from api.hospital.rates import Rates
+from api.hospital.sender import Sender
 
 logger = logging.getLogger("fundwatch.gateway")
 
@@ -31,8 +32,10 @@ MOST_BODY = 2 * 1024 * 1024
 LONGEST_BODY = 10.0
 """Seconds in which a message has to have come."""
 
+NOT_PROVEN = "not proven"
+"""What is told of an answer to somebody who has not proven who they are, beside the gateway's outcomes."""
+
 TOO_LONG = "报文过长 / the message is too long"
-NO_KEY = "缺少有效密钥 / no key that may be used"
 TOO_MANY = "发送过快, 请稍后重发, 诊疗不受影响 / too many messages, please send again; care goes on"
 TOO_SLOW = "报文未在时限内到达 / the message did not come in time"
 JSON_TYPE = b"application/json;charset=UTF-8"
@@ -64,20 +67,30 @@ class HospitalServer:
             await _respond(send, 404, self._in_form("没有这个地址 / no such address"))
         elif method != "POST":
             await _respond(send, 405, self._in_form("只接受 POST / POST is due"), [(b"allow", b"POST")])
-        elif (speaks_for := self._keys.speaks_for(scope["headers"])) is not None and not speaks_for:
-            await _respond(send, 401, self._in_form(NO_KEY), [(b"www-authenticate", b"Bearer")])
-        elif not self._rates.take(_sender(scope, speaks_for), asyncio.get_running_loop().time()):
-            await _respond(send, 429, self._in_form(TOO_MANY), [(b"retry-after", b"1")])
         else:
-            await _respond(send, 200, await self._answer(receive, infno, speaks_for))
+            await self._hear(scope, receive, send, infno)
 
-    async def _answer(self, receive: Receive, infno: str | None, speaks_for: Collection[str] | None) -> bytes:
+    async def _hear(self, scope: Scope, receive: Receive, send: Send, infno: str | None) -> None:
+        """Hears who sends a message, and answers it. Who is not known by the head costs no more than the head."""
+        began = asyncio.get_running_loop().time()
         try:
+            claim = self._keys.claim(scope["headers"])
             body = await _read(receive)
+            sender = self._keys.prove(claim, body)
+        except NotProven as not_proven:
+            self._gateway.watch("?", NOT_PROVEN, asyncio.get_running_loop().time() - began)
+            await _respond(send, 401, self._in_form(str(not_proven)), [(b"www-authenticate", b"Bearer")])
         except Refused as refused:
-            return self._in_form(str(refused))
+            await _respond(send, 200, self._in_form(str(refused)))
+        else:
+            if self._rates.take(_counted(scope, sender), asyncio.get_running_loop().time()):
+                await _respond(send, 200, await self._answer(body, infno, sender))
+            else:
+                await _respond(send, 429, self._in_form(TOO_MANY), [(b"retry-after", b"1")])
+
+    async def _answer(self, body: bytes, infno: str | None, sender: Sender | None) -> bytes:
         try:
-            return await self._gateway.answer(body, self._dialect, infno, speaks_for)
+            return await self._gateway.answer(body, self._dialect, infno, sender)
         except Exception:
             logger.exception("a message is not answered")
             return self._in_form(FAILED)
@@ -101,9 +114,9 @@ class HospitalServer:
             await _respond(send, 404, _state("no such check"))
 
 
-def _sender(scope: Scope, speaks_for: Collection[str] | None) -> str:
+def _counted(scope: Scope, sender: Sender | None) -> str:
     """Whose messages are counted together: those of the institutions of a key, else those of an address."""
-    return " ".join(sorted(speaks_for)) if speaks_for else str((scope.get("client") or ("?",))[0])
+    return " ".join(sorted(sender.institutions)) if sender else str((scope.get("client") or ("?",))[0])
 
 
 def _state(says: str) -> bytes:

@@ -34,6 +34,7 @@ from deploy.commands import (
     restoring,
     rules,
     services,
+    sign_in_key,
     tokens,
     warnings,
 )
@@ -83,6 +84,7 @@ for part in (
     findings,
     warnings,
     gateway,
+    sign_in_key,
     decisions,
     reconcile,
     dead_letters,

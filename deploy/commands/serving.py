@@ -7,7 +7,8 @@ import asyncio
 import socket
 from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from datetime import timedelta
+from typing import Any, cast
 
 import uvicorn
 
@@ -17,12 +18,14 @@ from api.frame.site import Site
 from api.hospital.dialect import Dialect, load_dialects
 from api.hospital.following import follow_store
 from api.hospital.gateway import Gateway, Keeper, Limits
-from api.hospital.keys import Keys
+from api.hospital.keys import Keys, Needed
 from api.hospital.rates import Rates
 from api.hospital.server import HospitalServer
+from api.hospital.sessions import Sessions
+from api.hospital.signing import SIGNINGS
 from api.operation.metrics import create_metrics_app, metrics_router
 from deploy.commands.output import Failure, note
-from deploy.settings import Settings, load_pseudonym_key
+from deploy.settings import Settings, load_pseudonym_key, load_sign_in_keys
 from streams.hosts.garbage import run_collecting
 from streams.hosts.metrics import count_answer, journal_watch, show_disk, show_journal
 from streams.hosts.service import Service
@@ -30,6 +33,7 @@ from streams.jobs.sending_journal import run_sending_journal
 from streams.jobs.spelling import spell_institutions
 from streams.journal.journal import Limits as JournalLimits
 from streams.journal.journal import open_journal
+from streams.messages.guomi import is_private_key
 from streams.messages.pseudonyms import Pseudonyms
 from streams.store.casework.institutions import find_all_names
 from streams.store.people.users import take_carried_over
@@ -113,23 +117,37 @@ async def gateway_of(settings: Settings, service: Service, pool: Pool, journal: 
     return gateway
 
 
+def keys_of(settings: Settings, service: Service, dialect: Dialect) -> Keys:
+    """What requests of hospitals have to prove. Raises ``Failure`` where a setting cannot be kept to."""
+    if settings.gateway_keys == "signed" and dialect.signing not in SIGNINGS:
+        raise Failure(
+            f"FUNDWATCH_GATEWAY_KEYS: 方言 {dialect.name} 不签名 / nothing is signed in the dialect {dialect.name}"
+        )
+    private_keys = load_sign_in_keys(settings)
+    if not all(is_private_key(key) for key in private_keys):
+        raise Failure("FUNDWATCH_SIGN_IN_KEYS: 不是SM2私钥 / no private key of SM2")
+    sessions = Sessions(service.vault, private_keys, timedelta(hours=settings.gateway_session_hours))
+    return Keys(cast(Needed, settings.gateway_keys), dialect, sessions, settings.gateway_window_seconds)
+
+
 async def serve_hospitals(settings: Settings, service: Service, dialect: Dialect) -> None:
     """Answers hospitals until told to stop; what they say is kept in a journal and sent on beside that."""
     _check_address(settings.host, settings.gateway_port, "医院网关", "FUNDWATCH_GATEWAY_PORT")
+    keys = keys_of(settings, service, dialect)
     folder = settings.journals / f"gateway-{settings.gateway_port}"
     most = JournalLimits(most_bytes=settings.journal_most_mb * 2**20)
     async with open_journal(folder, most, journal_watch()) as journal, open_asking_pool(service.dsn) as pool:
         show_journal(journal)
         gateway = await gateway_of(settings, service, pool, journal, settings.gateway_budget_ms / 1000)
+        gateway.sessions = keys.sessions
         service.add(run_sending_journal(journal, service.bus, service.stop))
         service.add(run_collecting(service.stop))
-        keys = Keys(settings.gateway_keys == "needed")
         service.add(follow_store(gateway, keys, service.rule_sets, service.stop))
         server = HospitalServer(
             gateway, dialect, keys, Rates(settings.gateway_rate), lambda: journal.state.size < most.most_bytes
         )
         note(f"医院网关 / hospital gateway: http://{settings.host}:{settings.gateway_port}{dialect.addresses.path}")
-        await _serve_app(server, settings.host, settings.gateway_port, service.stop)
+        await _serve_app(server, settings.host, settings.gateway_port, service.stop, settings.trusted_proxies)
 
 
 async def _serve_app(app: Any, host: str, port: int, stop: asyncio.Event, proxies: Collection[str] = ()) -> None:

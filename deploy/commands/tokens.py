@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from api.access.bearers import new_key_id, new_token, token_hash
 from api.frame.formats import CHINA, instant
 from casework.rights import Right
 from casework.tokens import SCOPES, Token, is_name
@@ -73,20 +74,26 @@ def add(
     ends_at = _end_of(until) if until else datetime.now(UTC) + _LASTS
     if ends_at <= datetime.now(UTC):
         raise Failure("--until: 已经过去 / lies in the past")
-    token = Token(name, rights, ends_at, acting(by), named(area), named(institution))
+    key_id = new_key_id() if Right.ASK in rights else None
+    token = Token(name, rights, ends_at, acting(by), named(area), named(institution), key_id=key_id)
     secret = run(_add(token))
-    note(
-        "令牌（只显示这一次），请求时放在 Authorization: Bearer 之后 / the token (shown once), sent as a bearer token:"
-    )
+    if key_id is not None:
+        note(f"访问标识, 签名时放在请求头 / the key's id, for the head of signed requests: {key_id}")
+        note("密钥 (只显示这一次), 签名所用; 不签名时放在 Authorization: Bearer 之后")
+        note("the secret (shown once), to sign with, or sent as a bearer token:")
+    else:
+        note(
+            "令牌（只显示这一次），请求时放在 Authorization: Bearer 之后"
+            " / the token (shown once), sent as a bearer token:"
+        )
     say(secret)
 
 
 async def _add(token: Token) -> str:
-    from api.access.bearers import new_token, token_hash
-
     secret = new_token()
     async with Opened() as service, borrowed(service.pool) as connection:
-        if not await give_token(connection, token, token_hash(secret)):
+        sealed = None if token.key_id is None else service.vault.seal(secret.encode())
+        if not await give_token(connection, token, token_hash(secret), sealed):
             raise Failure(f"已有或曾有这个名称的令牌 / there is or was a token of that name: {token.name}")
     return secret
 
@@ -110,6 +117,7 @@ def list_tokens(json: Json = False) -> None:
             "到期 ends",
             "最近使用 last use",
             "撤销 revoked",
+            "访问标识 key id",
         ),
         [
             (
@@ -120,10 +128,11 @@ def list_tokens(json: Json = False) -> None:
                 instant(of.ends_at),
                 instant(of.used_at) if of.used_at else "",
                 instant(of.revoked_at) if of.revoked_at else "",
+                of.key_id or "",
             )
             for of in found
         ],
-        right=7,
+        right=8,
     )
 
 
@@ -163,4 +172,5 @@ def _told(token: Token) -> dict[str, Any]:
         "created_by": token.created_by,
         "used_at": token.used_at,
         "revoked_at": token.revoked_at,
+        "key_id": token.key_id,
     }

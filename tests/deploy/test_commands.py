@@ -365,7 +365,7 @@ def test_tokens_are_given_listed_and_revoked(shell: Shell) -> None:
     (token,) = json.loads(shell("tokens", "list", "--json"))
     assert token.pop("created_at") is not None
     expected = {"name": "hospital-7", "rights": ["see"], "areas": None, "institutions": ["H42028100001"]}
-    ends = {"ends_at": "2099-06-30T16:00:00Z", "used_at": None, "revoked_at": None}
+    ends = {"ends_at": "2099-06-30T16:00:00Z", "used_at": None, "revoked_at": None, "key_id": None}
     assert token == expected | ends | {"created_by": "王莉"}
     assert secret not in shell("tokens", "list")
     shell("tokens", "revoke", "hospital-7")

@@ -11,7 +11,7 @@ from streams.store.people.users import listed, named
 USE_NOTED = timedelta(minutes=1)
 """How exactly the last use of a token is known: it is written no more often."""
 
-_TOKEN = "name, rights, ends_at, created_by, areas, institutions, created_at, revoked_at, used_at"
+_TOKEN = "name, rights, ends_at, created_by, areas, institutions, created_at, revoked_at, used_at, key_id"
 
 
 def _token(row: asyncpg.Record) -> Token:
@@ -24,12 +24,15 @@ def _token(row: asyncpg.Record) -> Token:
     return Token(**words)
 
 
-async def save_token(connection: asyncpg.Connection, token: Token, token_hash: bytes) -> bool:
-    """Keeps a token; false where there is or was one of that name."""
+async def save_token(
+    connection: asyncpg.Connection, token: Token, token_hash: bytes, sealed_secret: bytes | None = None
+) -> bool:
+    """Keeps a token, sealed as well where something is signed with it; false where there is or was one of that name."""
     status = await connection.execute(
         """
-        insert into tokens (name, token_hash, rights, areas, institutions, ends_at, created_by)
-        values ($1, $2, $3, $4, $5, $6, $7) on conflict (name) do nothing
+        insert into tokens
+            (name, token_hash, rights, areas, institutions, ends_at, created_by, key_id, sealed_secret)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (name) do nothing
         """,
         token.name,
         token_hash,
@@ -38,6 +41,8 @@ async def save_token(connection: asyncpg.Connection, token: Token, token_hash: b
         listed(token.institutions),
         token.ends_at,
         token.created_by,
+        token.key_id,
+        sealed_secret,
     )
     return bool(status == "INSERT 0 1")
 
@@ -72,12 +77,15 @@ async def find_keys(connection: asyncpg.Connection) -> dict[bytes, Key]:
     """What hospitals' systems may ask with at this moment, by the hash of the token."""
     rows = await connection.fetch(
         """
-        select token_hash, institutions, ends_at from tokens
+        select token_hash, institutions, ends_at, key_id, sealed_secret from tokens
         where $1 = any(rights) and institutions is not null and revoked_at is null and ends_at > now()
         """,
         Right.ASK,
     )
-    return {row["token_hash"]: Key(frozenset(row["institutions"]), row["ends_at"]) for row in rows}
+    return {
+        row["token_hash"]: Key(frozenset(row["institutions"]), row["ends_at"], row["key_id"], row["sealed_secret"])
+        for row in rows
+    }
 
 
 async def revoke_token(connection: asyncpg.Connection, name: str) -> bool:

@@ -61,6 +61,7 @@ VALUES: dict[str, Any] = {
     "drord_dr_name": "测试乙",
     "curr_drord_flag": "1",
     "dspo_way_rea": "病情需要",
+    "session_key": None,
 }
 """What a field holds by its name; all others by their kind."""
 

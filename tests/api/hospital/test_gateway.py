@@ -17,7 +17,9 @@ from api.hospital.example import example_request
 from api.hospital.gateway import Gateway, Limits
 from api.hospital.keys import Keys
 from api.hospital.rates import BURST, MOST_SENDERS, Rates
+from api.hospital.sender import Sender
 from api.hospital.server import HospitalServer
+from api.hospital.sessions import Sessions
 from casework.rights import Right
 from casework.tokens import Token
 from knowledge_base.catalogues.files import load_facts
@@ -47,6 +49,7 @@ PATIENT = "510000000000000001"
 NAME = "甲不可见"
 NOW = at("03-12", "10:00")
 PATIENTLY = Limits(budget=60.0)
+SESSIONS = Sessions(VAULT, (), timedelta(hours=1))
 
 
 @pytest.fixture(scope="module")
@@ -393,7 +396,7 @@ async def test_names_and_numbers_end_at_the_door(opened: Open, tmp_path: Path) -
 async def test_past_the_budget_the_answer_names_what_was_not_asked_and_is_kept(opened: Open, postgres_url: str) -> None:
     async with open_asking_pool(postgres_url) as pool:
         opened.gateway.pool = pool
-        opened.gateway.limits = Limits(budget=0.2)
+        opened.gateway.limits = Limits(budget=60.0, judged_within=0.002)
         lent = [await pool.acquire() for _ in range(pool.get_max_size())]
         answer = await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
         for connection in lent:
@@ -473,9 +476,9 @@ async def test_whatever_comes_is_answered_in_form_and_kept(opened: Open, body: b
 
 async def test_nobody_speaks_for_another_nor_under_another_number(opened: Open) -> None:
     message = asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00"))
-    assert "fixmedins_code" in (await opened.ask(message, speaks_for={"H42010000009"}))["err_msg"]
+    assert "fixmedins_code" in (await opened.ask(message, sent_by=Sender(frozenset({"H42010000009"}))))["err_msg"]
     assert "infno" in (await opened.ask(message, infno="3102"))["err_msg"]
-    assert (await opened.ask(message, infno="3101", speaks_for={"H42010000001"}))["infcode"] == 0
+    assert (await opened.ask(message, infno="3101", sent_by=Sender(frozenset({"H42010000001"}))))["infcode"] == 0
 
 
 async def test_answers_are_forgotten_after_a_while_and_when_they_are_too_many(opened: Open) -> None:
@@ -531,7 +534,9 @@ async def call(
 
 async def test_addresses_methods_and_health(opened: Open) -> None:
     ready = True
-    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, Keys(needed=False), Rates(1000), lambda: ready)
+    server = HospitalServer(
+        opened.gateway, NATIONAL_DIALECT, Keys("none", NATIONAL_DIALECT, SESSIONS), Rates(1000), lambda: ready
+    )
     body = body_of(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
     assert (await call(server, "POST", "/3101", body))[1]["infcode"] == 0
     assert (await call(server, "GET", "/3101"))[0] == 405
@@ -546,7 +551,7 @@ async def test_addresses_methods_and_health(opened: Open) -> None:
 
 
 async def test_who_shows_no_key_is_told_so_and_a_key_speaks_for_its_own_institution_alone(opened: Open) -> None:
-    keys = Keys(needed=True)
+    keys = Keys("needed", NATIONAL_DIALECT, SESSIONS)
     server = HospitalServer(opened.gateway, NATIONAL_DIALECT, keys, Rates(1000), lambda: True)
     body = body_of(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
     ends_at = datetime.now(UTC) + timedelta(days=1)
@@ -560,7 +565,7 @@ async def test_who_shows_no_key_is_told_so_and_a_key_speaks_for_its_own_institut
             assert await give_token(connection, token, token_hash(secret))
         reader = Token("reader", frozenset({Right.SEE}), ends_at, "test", institutions=frozenset({"H42010000001"}))
         assert await give_token(connection, reader, token_hash(ended))
-        keys.know(await find_keys(connection))
+        keys.know(await find_keys(connection), VAULT)
     for key in ("", "fundwatch_none", ended):
         status, answer = await call(server, "POST", "/3101", body, key)
         assert (status, answer["infcode"], "密钥" in answer["err_msg"]) == (401, -1, True)
@@ -569,18 +574,22 @@ async def test_who_shows_no_key_is_told_so_and_a_key_speaks_for_its_own_institut
     assert (await call(server, "POST", "/3101", body, own))[1]["infcode"] == 0
     async with opened.store() as connection:
         await revoke_token(connection, "own", "test")
-        keys.know(await find_keys(connection))
+        keys.know(await find_keys(connection), VAULT)
     assert (await call(server, "POST", "/3101", body, own))[0] == 401
 
 
 async def test_a_message_that_is_too_long_is_refused_in_form(opened: Open) -> None:
-    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, Keys(needed=False), Rates(1000), lambda: True)
+    server = HospitalServer(
+        opened.gateway, NATIONAL_DIALECT, Keys("none", NATIONAL_DIALECT, SESSIONS), Rates(1000), lambda: True
+    )
     status, answer = await call(server, "POST", "/3101", b" " * (2 * 1024 * 1024 + 1))
     assert (status, answer["infcode"], "过长" in answer["err_msg"]) == (200, -1, True)
 
 
 async def test_who_sends_too_many_is_told_so_and_stands_in_nobodys_way(opened: Open) -> None:
-    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, Keys(needed=False), Rates(0.001), lambda: True)
+    server = HospitalServer(
+        opened.gateway, NATIONAL_DIALECT, Keys("none", NATIONAL_DIALECT, SESSIONS), Rates(0.001), lambda: True
+    )
     body = body_of(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
     status, answer = await call(server, "POST", "/3101", body)
     assert (status, answer["infcode"], "发送过快" in answer["err_msg"]) == (429, -1, True)
