@@ -378,14 +378,29 @@ async def test_who_has_not_proven_who_they_are_is_counted(rule_set: RuleSet, clo
     assert told == [("9001", "taken"), ("?", "not proven"), ("?", "not proven")]
 
 
+class Once(Rates):
+    """Rates at which each sender may send once, however long anything takes."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.heard: set[str] = set()
+
+    def take(self, sender: str, now: float) -> bool:
+        is_new = sender not in self.heard
+        self.heard.add(sender)
+        return is_new
+
+
 async def test_rates_are_those_of_the_institution_that_has_proven_itself(rule_set: RuleSet, clock: Clock) -> None:
     one, same, other = new_client(), new_client(), new_client()
     known = {**key_of(one, VAULT), **key_of(same, VAULT), **key_of(other, VAULT, "H42010000002")}
-    server = server_of(rule_set, keys_for(NATIONAL, VAULT, clock, known), NATIONAL, clock, rate=0.5)
+    server = server_of(rule_set, keys_for(NATIONAL, VAULT, clock, known), NATIONAL, clock)
+    server._rates = Once()
     statuses = [
         (await call(server, "/9001", BODY, sign(NATIONAL, of, clock, nonce=of.key_id)))[0] for of in (one, same, other)
     ]
     assert statuses == [200, 429, 200]
+    assert server._rates.heard == {INSTITUTION, "H42010000002"}
 
 
 async def test_nothing_secret_stands_in_answers_logs_and_words_for_them(
