@@ -20,6 +20,7 @@ from streams.hosts.watching import watch_store
 from streams.hosts.worker import Worker
 from streams.jobs.judging_subjects import run_judging_subjects
 from streams.jobs.measuring import run_measuring
+from streams.jobs.noticing import run_noticing
 from streams.jobs.relay import run_relay
 from streams.jobs.retention import run_retention
 from streams.jobs.summing import run_summing
@@ -82,7 +83,8 @@ class Service(AsyncExitStack):
             self.stop.set()
 
     async def start(self) -> None:
-        """Starts every station, the judging of wider subjects, the relay, summing, measuring, and keeping the log."""
+        """Starts every station, the judging of wider subjects, the relay, summing, measuring, noticing who is silent,
+        and keeping the log."""
         async with borrowed(self.pool) as connection:
             metrics.begin_rules(await self.rule_sets.in_force(connection))
         for station in STATIONS:
@@ -92,6 +94,7 @@ class Service(AsyncExitStack):
         self.add(run_relay(self.pool, self.bus, self.stop))
         self.add(run_summing(self.pool, self.rule_sets, self.stop))
         self.add(run_measuring(self.pool, self.stop))
+        self.add(run_noticing(self.pool, self.bus, self.stop))
         self.add(run_retention(self.pool, self.stop))
 
 
