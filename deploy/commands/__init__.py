@@ -34,6 +34,7 @@ from deploy.commands import (
     restoring,
     rules,
     services,
+    silence,
     tokens,
     warnings,
 )
@@ -85,6 +86,7 @@ for part in (
     gateway,
     decisions,
     reconcile,
+    silence,
     dead_letters,
     journal,
     people,

@@ -47,6 +47,7 @@ SEES = EVERYBODY - {Role.OPERATOR}
 DECIDES = {Role.INSPECTOR, Role.REVIEWER, Role.HEAD, Role.HANDLING_AGENCY, Role.ADMINISTRATION}
 TRIES = {Role.INSPECTOR, Role.REVIEWER, Role.HEAD, Role.AUDITOR}
 WATCHES = EVERYBODY - {Role.HOSPITAL_OFFICE}
+MUTES = DECIDES | {Role.OPERATOR}
 KNOWS_PEOPLE = {Role.HEAD, Role.AUDITOR, Role.OPERATOR}
 AUDITS = {Role.HEAD, Role.AUDITOR}
 HEADS, OPERATES = {Role.HEAD}, {Role.OPERATOR}
@@ -111,6 +112,9 @@ MATRIX: Mapping[Name, Sequence[Row]] = {
     ("GET", "/trials/{finding_id}"): at_home(TRIES, 200),
     ("GET", "/status"): anywhere(WATCHES, 200),
     ("GET", "/status/lag"): anywhere(WATCHES, 200),
+    ("GET", "/silence"): anywhere(WATCHES, 200),
+    ("POST", "/silence/mute"): [(MUTES, (303, 303, 404))],
+    ("POST", "/silence/unmute"): [(MUTES, (303, 303, 404))],
     ("GET", "/status/reconciliation"): anywhere(WATCHES, 200),
     ("GET", "/status/dead-letters"): anywhere(WATCHES, 200),
     ("GET", LETTER): anywhere(WATCHES, 200),
@@ -155,6 +159,14 @@ def test_no_role_stands_twice_in_a_row() -> None:
         assert sum(len(roles) for roles, _ in rows) == len(set[Role]().union(*(roles for roles, _ in rows)))
 
 
+_MUTED = """
+    insert into senders (area, institution, kind, muted_until, muted_by, muted_reason)
+    values ('*', $1, 'claim', '2099-01-01', 'somebody', 'closed')
+    on conflict (area, institution, kind) do update set muted_until = excluded.muted_until
+"""
+"""Every sender is muted before somebody mutes it, or takes that back."""
+
+
 @dataclass
 class Place:
     """What there is in a place: a lead with a decision, a finding and a comment of it, and somebody's account."""
@@ -193,6 +205,8 @@ class County:
             parts["filter_id"] = await save_filter(self.connection, "somebody", called, called, "")
         if path.endswith("{filter_id}/back"):
             await remove_filter(self.connection, "somebody", parts["filter_id"])
+        if path.startswith("/silence/"):
+            await self.connection.execute(_MUTED, place.institution)
         said: dict[str, Any] = {"reason": REASON}
         if path.endswith("/decisions"):
             said |= {"version": row["version"], "decision": "confirmed", "findings": [place.finding]}
@@ -216,6 +230,9 @@ class County:
             "role_inspector": "1",
             "areas": place.area,
             "institutions": place.institution,
+            "area": "*",
+            "institution": place.institution,
+            "kind": "claim",
             "password": "wrong",
             "new_password": "a password of sixteen",
             "new_password_again": "a password of sixteen",

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
@@ -33,10 +33,11 @@ from streams.store.intake.senders import Sender, SenderFilter, SenderRow
 from streams.store.sessions import Connection, Pool, borrowed, connect, open_pool
 from streams.store.transport import offsets
 from streams.topics import CLAIMS, JUDGES, PRESCRIPTIONS, REPLIES
-from tests.casework.senders import HABITS, MONDAY, hours_of
+from tests.casework.senders import MONDAY
 
 from .bad_messages import claim as good_claim
 from .replay import VAULT, until_done
+from .silent import Idle, fill, keep
 from .test_orders import asked
 
 NOW = datetime(2026, 3, 4, 16, 30, tzinfo=UTC)
@@ -223,46 +224,11 @@ def test_what_is_late_and_what_is_believed_stands_in_words() -> None:
 
 # --- who falls silent
 
-Days = Callable[[int], list[int]]
-
-
-async def fill(connection: Connection, institution: str, habit: str, until: int, kind: str = "claim") -> list[int]:
-    """Keeps eight weeks of a habit, and of the day after them what was sent until a minute; the minutes of that day."""
-    random = Random(institution)
-    today = MONDAY + 56
-    for day in range(MONDAY, today + 1):
-        minutes = HABITS[habit](random, (day - MONDAY) % 7)
-        if day == today:
-            minutes = [minute for minute in minutes if minute < until]
-        sent = {
-            SendingHour(institution, kind, day, hour.hour): Sent(
-                hour.received, 0, 0, hour.minutes, _last(day, hour.hour, hour.minutes)
-            )
-            for hour in hours_of(day, minutes)
-        }
-        await sendings.save_sendings(connection, sent)
-    return list(minutes)
-
-
-def _last(day: int, hour: int, minutes: int) -> int:
-    instant = instant_of(day * MINUTES_A_DAY + hour * 60 + minutes.bit_length() - 1)
-    return int(instant.timestamp() * 1_000_000)
-
-
 TODAY = MONDAY + 56
 
 
 def at(hour: int, minute: int = 0, day: int = TODAY) -> datetime:
     return instant_of(day * MINUTES_A_DAY + hour * 60 + minute)
-
-
-class Idle:
-    """A bus of which nobody is behind."""
-
-    lag: Lag | None = None
-
-    async def lags(self, group: str | None = None) -> list[Lag]:
-        return [] if self.lag is None else [self.lag]
 
 
 async def states(pool: Pool, now: datetime, **chosen: Any) -> dict[str, State]:
@@ -282,12 +248,9 @@ async def row_of(pool: Pool, institution: str, now: datetime) -> SenderRow:
 async def test_a_busy_house_is_missed_within_minutes_and_a_village_room_in_the_evening(pool: Pool) -> None:
     bus = Idle()
     async with borrowed(pool) as connection:
-        await fill(connection, "busy", "county hospital", 600)
-        await fill(connection, "village", "village room", 600)
-        await sendings.save_sendings(
-            connection,
-            {SendingHour("new", "claim", TODAY - 9, 9): Sent(5, 0, 0, 0b11111, _last(TODAY - 9, 9, 0b11111))},
-        )
+        await fill(connection, "busy", "county hospital", TODAY, 600)
+        await fill(connection, "village", "village room", TODAY, 600)
+        await keep(connection, "new", TODAY - 9, range(540, 545))
     assert await notice(pool, bus, at(10, 3)) == at(10, 3)  # type: ignore[arg-type]
     assert await states(pool, at(10, 3)) == {"busy": "usual", "new": "learning", "village": "usual"}
     await notice(pool, bus, at(10, 20))  # type: ignore[arg-type]
@@ -298,8 +261,7 @@ async def test_a_busy_house_is_missed_within_minutes_and_a_village_room_in_the_e
     assert timedelta(minutes=5) < row.alarming_since - row.last_at < timedelta(minutes=20)
     assert (row.expected or 0) > 1_000
     async with borrowed(pool) as connection:
-        hour = {SendingHour("busy", "claim", TODAY, 10): Sent(1, 0, 0, 1 << 21, _last(TODAY, 10, 1 << 21))}
-        await sendings.save_sendings(connection, hour)
+        await keep(connection, "busy", TODAY, [621])
     await notice(pool, bus, at(10, 22))  # type: ignore[arg-type]
     assert await states(pool, at(10, 22)) == {"busy": "usual", "new": "learning", "village": "usual"}
     await notice(pool, bus, at(18))  # type: ignore[arg-type]
@@ -314,7 +276,7 @@ async def test_a_busy_house_is_missed_within_minutes_and_a_village_room_in_the_e
 async def test_what_we_did_not_read_is_nobodys_silence(pool: Pool) -> None:
     bus = Idle()
     async with borrowed(pool) as connection:
-        await fill(connection, "busy", "county hospital", 600)
+        await fill(connection, "busy", "county hospital", TODAY, 600)
     bus.lag = Lag(JUDGES, CLAIMS, 0, 5, 9, None, at(10, 1))
     assert await notice(pool, bus, at(11)) == at(10, 1)  # type: ignore[arg-type]
     assert await states(pool, at(11)) == {"busy": "usual"}
@@ -337,7 +299,7 @@ async def test_a_holiday_of_all_alarms_nobody_and_is_remembered(pool: Pool) -> N
     bus = Idle()
     async with borrowed(pool) as connection:
         for number in range(12):
-            await fill(connection, f"clinic {number}", "clinic", 0)
+            await fill(connection, f"clinic {number}", "clinic", TODAY, 0)
     await notice(pool, bus, at(17))  # type: ignore[arg-type]
     async with borrowed(pool) as connection:
         assert [*map(tuple, await connection.fetch("select kind, day from thin_days"))] == [
@@ -346,12 +308,7 @@ async def test_a_holiday_of_all_alarms_nobody_and_is_remembered(pool: Pool) -> N
     assert set((await states(pool, at(17))).values()) == {"usual"}
     async with borrowed(pool) as connection:
         for number in range(1, 12):
-            for hour in (8, 9, 10, 11, 14, 15):
-                minutes = (1 << 60) - 1
-                sent = Sent(60, 0, 0, minutes, _last(TODAY + 1, hour, minutes))
-                await sendings.save_sendings(
-                    connection, {SendingHour(f"clinic {number}", "claim", TODAY + 1, hour): sent}
-                )
+            await keep(connection, f"clinic {number}", TODAY + 1, [*range(480, 720), *range(840, 960)])
     await notice(pool, bus, at(8, 30, TODAY + 1))  # type: ignore[arg-type]
     assert (await states(pool, at(8, 30, TODAY + 1)))["clinic 0"] == "usual"
     await notice(pool, bus, at(18, 0, TODAY + 1))  # type: ignore[arg-type]
@@ -361,7 +318,7 @@ async def test_a_holiday_of_all_alarms_nobody_and_is_remembered(pool: Pool) -> N
 async def test_while_nobody_is_heard_nothing_is_unlearnt(pool: Pool) -> None:
     bus = Idle()
     async with borrowed(pool) as connection:
-        await fill(connection, "busy", "county hospital", 600)
+        await fill(connection, "busy", "county hospital", TODAY, 600)
         await notice(pool, bus, at(11))  # type: ignore[arg-type]
         before = await connection.fetchrow("select norms, learnt_on from senders")
         for day in range(TODAY + 1, TODAY + 80):
@@ -375,7 +332,7 @@ async def test_while_nobody_is_heard_nothing_is_unlearnt(pool: Pool) -> None:
 async def test_names_that_were_made_up_are_forgotten(pool: Pool) -> None:
     async with borrowed(pool) as connection:
         await sendings.save_sendings(connection, {SendingHour("nobody", "3101", TODAY, 9): Sent(refused=3)})
-        await fill(connection, "village", "village room", 0)
+        await fill(connection, "village", "village room", TODAY, 0)
         await notice(pool, Idle(), at(12))  # type: ignore[arg-type]
         assert await states(pool, at(12)) == {"nobody": "learning", "village": "usual"}
         await keep_sendings(pool, TODAY + 70)
@@ -396,7 +353,7 @@ async def test_a_closed_house_is_muted_with_a_reason_until_a_day_and_unmuted(poo
     sender = Sender("*", "busy", "claim")
     sight = Sight(TODAY)
     async with borrowed(pool) as connection:
-        await fill(connection, "busy", "county hospital", 600)
+        await fill(connection, "busy", "county hospital", TODAY, 600)
         await notice(pool, Idle(), at(11))  # type: ignore[arg-type]
         await mute(connection, sender, date.fromordinal(TODAY + 2), " 停业装修 ", "wang", sight)
         assert await states(pool, at(11)) == {"busy": "muted"}
@@ -419,7 +376,7 @@ async def test_what_is_no_mute_is_refused_and_noted_nowhere(pool: Pool) -> None:
     sender = Sender("*", "village", "claim")
     until = date.fromordinal(TODAY + 1)
     async with borrowed(pool) as connection:
-        await fill(connection, "village", "village room", 0)
+        await fill(connection, "village", "village room", TODAY, 0)
         await notice(pool, Idle(), at(11))  # type: ignore[arg-type]
         for day, reason in ((TODAY - 1, "closed"), (TODAY + 366, "closed"), (TODAY + 1, "  ")):
             with pytest.raises(MuteRefused):

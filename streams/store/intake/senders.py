@@ -9,7 +9,8 @@ import msgspec
 
 from casework.sight import Sight
 from casework.silence import Hour, Norms, State
-from knowledge_base.days import Day
+from knowledge_base.days import Day, day_of
+from streams.messages.kinds import BEFORE, CLAIM, DURING
 from streams.store.sessions import Connection
 
 _JUDGING = 0x53494C45  # "SILE": one process judges silences at a time
@@ -52,7 +53,9 @@ class Mute(msgspec.Struct, frozen=True):
 class SenderRow(msgspec.Struct, frozen=True):
     """A sender as it is listed. ``expected``, ``received``, ``late`` and ``refused`` are messages of the day on which
     it is looked at; ``expected`` is ``None`` while it is learnt, ``first_day`` and ``last_at`` where nothing was
-    accepted. ``unusual_from`` is told once a silence lasts as long as may be unusual at all."""
+    accepted. ``unusual_from`` is told once a silence lasts as long as may be unusual at all. Of settlements it is told
+    how many came in four weeks (``settled``), beside the encounters that were asked about before or during (``asked``).
+    """
 
     sender: Sender
     name: str | None
@@ -65,7 +68,14 @@ class SenderRow(msgspec.Struct, frozen=True):
     refused: int
     unusual_from: datetime | None
     alarming_since: datetime | None
+    settled: int | None
+    asked: int | None
     mute: Mute | None
+
+    @property
+    def never_asked(self) -> bool:
+        """Whether settlements came in four weeks, and no request at all."""
+        return bool(self.settled) and not self.asked
 
 
 class SenderFilter(msgspec.Struct, frozen=True):
@@ -82,6 +92,20 @@ class StateCount(msgspec.Struct, frozen=True):
     kind: str
     state: State
     senders: int
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """How many senders stand how, and how many seconds ago it was known; ``None`` where it was never judged."""
+
+    counts: list[StateCount]
+    judged_seconds: float | None
+
+
+async def find_silence(connection: Connection, now: datetime) -> Silence:
+    """How all senders stand, for metrics and the doctor."""
+    as_of = await find_as_of(connection)
+    seconds = None if as_of is None else max(0.0, (now - as_of).total_seconds())
+    return Silence(await count_states(connection, day_of(now)), seconds)
 
 
 async def begin_judging(connection: Connection) -> bool:
@@ -282,10 +306,16 @@ async def find_senders(
             l.usual[extract(isodow from $1::date)::int] as expected,
             coalesce(t.received, 0)::int as received, coalesce(t.late, 0)::int as late,
             coalesce(t.refused, 0)::int as refused, l.unusual_from, l.alarming_since,
-            l.muted_until, l.muted_by, l.muted_reason
+            w.settled, w.asked, l.muted_until, l.muted_by, l.muted_reason
         from listed l left join institutions i using (institution) left join lateral (
             select sum(received) as received, sum(late) as late, sum(refused) as refused from sendings p
             where p.area = l.area and p.institution = l.institution and p.kind = l.kind and p.day = $1::date) t on true
+        left join lateral (
+            select coalesce(sum(received) filter (where p.kind = $8), 0)::int as settled,
+                coalesce(sum(received) filter (where p.kind = any($9::text[])), 0)::int as asked
+            from sendings p
+            where l.kind = $8 and p.area = l.area and p.institution = l.institution
+                and p.kind = any($9::text[] || $8::text) and p.day > $1::date - 28) w on l.kind = $8
         where $5::text is null or l.state = $5
         order by {_ORDER}, alarming_since, institution, kind, area offset $6 limit $7
         """,
@@ -296,6 +326,8 @@ async def find_senders(
         chosen.state,
         offset,
         most,
+        CLAIM,
+        [BEFORE, DURING],
     )
     return [_row_of(row) for row in rows]
 
