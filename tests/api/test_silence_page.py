@@ -54,7 +54,7 @@ async def test_who_is_quiet_is_said_first_in_a_sentence(client: httpx.AsyncClien
     assert said is not None
     sentence = " ".join(said[1].split())
     assert re.fullmatch(
-        r"虚构县中医院，结算单：自 2026-04-20 10:01 起没有收到，已 2 小时；照平常最迟 \d+ 分钟 就该有了。"
+        r"虚构县中医院，结算单：自 2026-04-20 10:01 起没有收到，已 2 小时；照平常最迟 \d+ 分钟就该有了。"
         r" 今天另有 37 条被拒收。",
         sentence,
     ), sentence
