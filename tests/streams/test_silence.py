@@ -138,11 +138,15 @@ async def stored(connection: Connection) -> dict[tuple[str, str, date, int], lis
 async def send(dsn: str, rule_set: RuleSet, messages: list[tuple[str, dict[str, Any] | bytes]]) -> None:
     async with open_service(dsn, rule_set, VAULT) as service:
         await service.start()
-        for topic, data in messages:
-            key = b"k" if isinstance(data, bytes) else str(data.get("patient", data.get("warning_id"))).encode()
-            body = data if isinstance(data, bytes) else json.dumps(data).encode()
-            await service.bus.send(topic, [Message(key, body, "test")])
+        for topic in (CLAIMS, PRESCRIPTIONS, REPLIES):
+            await service.bus.send(topic, [message_of(data) for to, data in messages if to == topic])
         await until_done(service)
+
+
+def message_of(data: dict[str, Any] | bytes) -> Message:
+    if isinstance(data, bytes):
+        return Message(b"k", data, "test")
+    return Message(str(data.get("patient", data.get("warning_id"))).encode(), json.dumps(data).encode(), "test")
 
 
 @pytest.mark.usefixtures("stopped_clock")
@@ -202,19 +206,19 @@ async def test_a_batch_that_is_given_again_counts_once(postgres_url: str, pool: 
 
 async def test_workers_of_several_partitions_add_to_one_hour(pool: Pool) -> None:
     """In any order, and neither waits for the other for good."""
-    hours = [SendingHour(f"H{n}", "claim", MONDAY, 9) for n in range(30)]
+    hours = [SendingHour(f"H{n}", "claim", MONDAY, 9) for n in range(2_000)]
 
     async def write(order: list[SendingHour], minute: int) -> None:
         async with borrowed(pool) as connection:
-            for _ in range(20):
+            for _ in range(5):
                 async with connection.transaction():
                     sent = {at: Sent(1, 0, 0, 1 << minute, minute_of(NOW) + minute) for at in order}
                     await sendings.save_sendings(connection, sent)
 
-    await asyncio.gather(write(hours, 3), write(hours[::-1], 40), write(hours[15:] + hours[:15], 59))
+    await asyncio.gather(write(hours, 3), write(hours[::-1], 40), write(hours[900:] + hours[:900], 59))
     async with borrowed(pool) as connection:
         rows = await connection.fetch("select received, minutes from sendings")
-    assert Counter(map(tuple, rows)) == {(60, 1 << 3 | 1 << 40 | 1 << 59): 30}
+    assert Counter(map(tuple, rows)) == {(15, 1 << 3 | 1 << 40 | 1 << 59): 2_000}
 
 
 def test_what_is_late_and_what_is_believed_stands_in_words() -> None:
