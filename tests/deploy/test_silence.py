@@ -45,4 +45,3 @@ def test_who_is_quiet_is_listed_for_people_and_machines(shell: Shell, postgres_u
     assert "H42010000001" in told
     assert "异常安静 quiet" in told
     assert "H42010000002" not in told
-    assert "异常安静 quiet: 1, 正常 usual: 0, 学习中 learning: 1, 已静音 muted: 0" in told
