@@ -28,7 +28,7 @@ from api.frame.site import HERE, Site
 from api.frame.texts import half_of
 from api.leads import answers, bulk, endpoints, lists, queue, saving, trials
 from api.leads import page as lead
-from api.operation import lag, letters, reconciliation, status
+from api.operation import lag, letters, reconciliation, silence, status
 from api.operation.health import health_router
 from api.people import account, audit
 from api.people import page as people
@@ -63,7 +63,7 @@ SECURITY_HEADERS = {
 _LEADS = (queue, bulk, saving, lead, lists, answers, trials, endpoints)
 _RECORDS = (search, claim, patient, institution)
 _WARNINGS = (warnings, warnings_interface)
-_OPERATION = (status, reconciliation, letters, lag)
+_OPERATION = (status, reconciliation, letters, lag, silence)
 _PEOPLE = (people, account, audit)
 
 #: What keeps a request from being done, by status: texts ``error``.

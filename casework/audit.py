@@ -48,6 +48,8 @@ class Act(StrEnum):
     SIGNED_OUT = "signed_out"
     GAVE_TOKEN = "gave_token"
     REVOKED_TOKEN = "revoked_token"
+    MUTED_SENDER = "muted_sender"
+    UNMUTED_SENDER = "unmuted_sender"
 
 
 class Entry(msgspec.Struct, frozen=True):

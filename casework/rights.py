@@ -28,6 +28,9 @@ class Right(StrEnum):
     SEE_OPERATION = "see_operation"
     """See how the system is doing: what was received and refused, what waits."""
 
+    MUTE_SENDERS = "mute_senders"
+    """Say that the silence of an institution is known of, until a day, for a reason that is noted; take that back."""
+
     OPEN_LETTERS = "open_letters"
     """Look at the bytes of dead letters, which may hold personal data, for a purpose that is noted."""
 
@@ -66,7 +69,7 @@ class Role(StrEnum):
 
 _READS = frozenset({Right.ENTER, Right.SEE})
 _AT_THE_FUND = _READS | {Right.SEE_COMMENTS}
-_DECIDES = _AT_THE_FUND | {Right.SEE_OPERATION, Right.DECIDE, Right.ANSWER}
+_DECIDES = _AT_THE_FUND | {Right.SEE_OPERATION, Right.MUTE_SENDERS, Right.DECIDE, Right.ANSWER}
 _INSPECTS = _DECIDES | {Right.SEE_TRIALS, Right.OPEN_REASONS}
 
 RIGHTS_OF: Mapping[Role, frozenset[Right]] = {
@@ -78,7 +81,15 @@ RIGHTS_OF: Mapping[Role, frozenset[Right]] = {
     Role.AUDITOR: _AT_THE_FUND | {Right.SEE_TRIALS, Right.SEE_OPERATION, Right.SEE_PEOPLE, Right.SEE_AUDIT},
     Role.HOSPITAL_OFFICE: _READS | {Right.ANSWER, Right.OPEN_REASONS},
     Role.OPERATOR: frozenset(
-        {Right.ENTER, Right.SEE_OPERATION, Right.OPEN_LETTERS, Right.REPLAY, Right.SEE_PEOPLE, Right.MANAGE_PEOPLE}
+        {
+            Right.ENTER,
+            Right.SEE_OPERATION,
+            Right.MUTE_SENDERS,
+            Right.OPEN_LETTERS,
+            Right.REPLAY,
+            Right.SEE_PEOPLE,
+            Right.MANAGE_PEOPLE,
+        }
     ),
 }
 

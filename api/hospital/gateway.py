@@ -35,7 +35,7 @@ from streams.handlers.asking import Told, ask, find_advices
 from streams.messages.codec import encode_event
 from streams.messages.guomi import CannotOpen
 from streams.messages.pseudonyms import Pseudonyms
-from streams.messages.refusals import KEY, encode_refusal
+from streams.messages.refusals import KEY, NOBODY, encode_refusal
 from streams.messages.vault import Vault
 from streams.store.events.prescriptions import find_told
 from streams.store.people.sign_ins import save_ended
@@ -109,7 +109,7 @@ class Said(msgspec.Struct, frozen=True):
     def sender(self) -> str:
         """Who says to have sent it, as far as that can be read and stored as a source."""
         told = self.values.get("fixmedins_code")
-        return told if isinstance(told, str) else "?"
+        return told if isinstance(told, str) else NOBODY
 
     def answer(self, now: datetime, **said: Any) -> bytes:
         return envelope(self.dialect, self.values.get("mdtrtarea_admvs"), self.received_at, now, **said)
@@ -380,7 +380,8 @@ class Gateway:
     async def _refuse(self, message: Said, faults: Sequence[Fault]) -> Answered:
         """Refuses a message, which lands in dead letters with its bytes."""
         reasons = [f"{of.path or 'message'}: {of.rule}" for of in faults]
-        refusal = Message(KEY, encode_refusal(reasons, message.body, self.vault), f"gateway {message.sender}")
+        said = (message.sender, message.infno, message.received_at)
+        refusal = Message(KEY, encode_refusal(reasons, message.body, self.vault, *said), f"gateway {message.sender}")
         if not await self._append(message, PRESCRIPTIONS, [refusal]):
             return self._not_kept(message)
         return Answered(message.answer(self.now(), err_msg=error_words(tuple(faults))), "refused")

@@ -35,6 +35,7 @@ from deploy.commands import (
     rules,
     services,
     sign_in_key,
+    silence,
     tokens,
     warnings,
 )
@@ -87,6 +88,7 @@ for part in (
     sign_in_key,
     decisions,
     reconcile,
+    silence,
     dead_letters,
     journal,
     people,

@@ -4,6 +4,7 @@ What handlers of topics with events share."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from streams.bus import Batch
 from streams.messages.codec import readable_money
@@ -11,10 +12,17 @@ from streams.messages.vault import Vault
 from streams.pipeline.account import Account
 from streams.pipeline.arrivals import Arrival, Incoming, arrival_of
 from streams.pipeline.reports import Report
+from streams.pipeline.sendings import counted
 from streams.store.events import stored
-from streams.store.intake import ledger, unknown_fields
+from streams.store.intake import ledger, sendings, unknown_fields
 from streams.store.sessions import Connection
 from streams.store.transport import offsets
+
+
+def now() -> datetime:
+    """The clock by which messages are counted that tell no door's."""
+    return datetime.now(UTC)
+
 
 Save = Callable[[Mapping[int, Arrival]], Awaitable[None]]
 """Writes accepted events by arrival number."""
@@ -74,6 +82,8 @@ async def close_batch(connection: Connection, batch: Batch, account: Account) ->
     """Keeps what became of a batch's messages, and moves the offset past them. Raises ``Fenced``."""
     await ledger.save_account(connection, batch.lease, account.letters, account.tallies)
     await unknown_fields.save_unknown(connection, batch.lease, account.unknown)
+    # The last but the offset: rows of one sender are written by the workers of several partitions.
+    await sendings.save_sendings(connection, counted(account.sent, account.refused, now()))
     await offsets.step(connection, batch)
 
 

@@ -20,7 +20,8 @@ from streams.bus import Batch, Record
 from streams.handlers.accepting import accept, bury, by_area, close_batch
 from streams.handlers.asking import ask
 from streams.handlers.rule_sets import RuleSets
-from streams.messages.refusals import KEY, decode_refusal
+from streams.messages.kinds import ASKED, Sending, is_sender
+from streams.messages.refusals import KEY, NOBODY, decode_refusal
 from streams.messages.vault import Vault, WrongKey
 from streams.pipeline.account import Account, decode_records
 from streams.pipeline.arrivals import Arrival
@@ -102,11 +103,13 @@ def _without_refused(records: Sequence[Record], account: Account, vault: Vault) 
             left.append(record)
             continue
         try:
-            reasons, body = decode_refusal(record.value, vault)
+            refusal, body = decode_refusal(record.value, vault)
         except (ValueError, WrongKey):
             left.append(record)
             continue
-        account.dead(replace(record, value=body, packed=None), reasons, None)
+        is_known = refusal.infno in ASKED and is_sender(refusal.sender) and refusal.sender != NOBODY
+        sending = Sending(refusal.sender.strip(), refusal.infno, refusal.at) if is_known else None
+        account.dead(replace(record, value=body, packed=None), refusal.reasons, None, sending)
     return left
 
 

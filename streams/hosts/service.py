@@ -21,6 +21,7 @@ from streams.hosts.worker import Worker
 from streams.jobs.judging_subjects import run_judging_subjects
 from streams.jobs.keeping_orders import run_keeping_orders
 from streams.jobs.measuring import run_measuring
+from streams.jobs.noticing import run_noticing
 from streams.jobs.relay import run_relay
 from streams.jobs.retention import run_retention
 from streams.jobs.summing import run_summing
@@ -83,7 +84,7 @@ class Service(AsyncExitStack):
             self.stop.set()
 
     async def start(self) -> None:
-        """Starts every station, and every job: on wider subjects, orders, the outbox, leads, figures and the log."""
+        """Starts every station, and every job: wider subjects, orders, outbox, leads, figures, silence, and the log."""
         async with borrowed(self.pool) as connection:
             metrics.begin_rules(await self.rule_sets.in_force(connection))
         for station in STATIONS:
@@ -94,6 +95,7 @@ class Service(AsyncExitStack):
         self.add(run_relay(self.pool, self.bus, self.stop))
         self.add(run_summing(self.pool, self.rule_sets, self.stop))
         self.add(run_measuring(self.pool, self.stop))
+        self.add(run_noticing(self.pool, self.bus, self.stop))
         self.add(run_retention(self.pool, self.stop))
 
 

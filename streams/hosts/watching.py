@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from streams.bus import Bus, Lag
 from streams.hosts.metrics import REGISTRY
 from streams.jobs.reconciling import event_places
+from streams.store.intake.senders import Silence, find_silence
 from streams.store.operation.condition import Condition, Unsettled, find_condition, find_unsettled
 from streams.store.sessions import Pool, borrowed
 
@@ -52,6 +53,7 @@ class StoreCollector(Collector):
     def __init__(self) -> None:
         self.condition: Condition | None = None
         self.account: Unsettled | None = None
+        self.silence: Silence | None = None
         self.lags: Sequence[Lag] = ()
         self.read_at = datetime.now(UTC)
 
@@ -63,6 +65,8 @@ class StoreCollector(Collector):
             yield from self._of_condition(self.condition)
         if is_read and self.account is not None:
             yield from self._of_account(self.account)
+        if is_read and self.silence is not None:
+            yield from self._of_silence(self.silence)
 
     def _of_partitions(self, condition: Condition) -> Iterator[Metric]:
         lag = _gauge("lag_records", "Records that a group has still to read.", _PLACE)
@@ -99,6 +103,15 @@ class StoreCollector(Collector):
         says = "Messages consumed without an outcome, or the reverse."
         yield _gauge("unaccounted_messages", says, value=account.unaccounted)
 
+    def _of_silence(self, silence: Silence) -> Iterator[Metric]:
+        senders = _gauge("senders", "Institutions with a kind of message, by how they stand.", ("kind", "state"))
+        for of in silence.counts:
+            senders.add_metric((of.kind, of.state), of.senders)
+        yield senders
+        if silence.judged_seconds is not None:
+            says = "How long ago it was known who is silent."
+            yield _gauge("silence_judged_seconds", says, value=silence.judged_seconds)
+
 
 STORE = StoreCollector()
 REGISTRY.register(STORE)
@@ -122,14 +135,15 @@ async def read_store(pool: Pool, bus: Bus) -> None:
 
 
 async def read_account(pool: Pool) -> None:
-    """Reads the account once. Where that fails nothing is said of it, and the error is raised."""
+    """Reads the account, and who is silent, once. Where that fails nothing is said of it, and the error is raised."""
     try:
         async with asyncio.timeout(_LONGEST_ACCOUNT), borrowed(pool) as connection:
             account = await find_unsettled(connection, event_places())
+            silence = await find_silence(connection, datetime.now(UTC))
     except BaseException:
-        STORE.account = None
+        STORE.account = STORE.silence = None
         raise
-    STORE.account = account
+    STORE.account, STORE.silence = account, silence
 
 
 async def watch_store(pool: Pool, bus: Bus, stop: asyncio.Event) -> None:

@@ -1,9 +1,13 @@
-"""Retention of the log in PostgreSQL: a new segment a day, old ones dropped once every group has read them."""
+"""Retention of the log in PostgreSQL: a new segment a day, old ones dropped once every group has read them.
+
+And of what each institution sent by the hour: what nothing is learnt from any more is dropped."""
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+from knowledge_base.days import Day, as_date, day_of
+from streams.store.intake import senders, sendings
 from streams.store.sessions import Pool, borrowed, passing_errors
 from streams.store.transport import log
 
@@ -29,11 +33,21 @@ async def keep_log(pool: Pool, segment_age: timedelta = SEGMENT_AGE, kept: timed
     return dropped
 
 
+async def keep_sendings(pool: Pool, today: Day) -> None:
+    """Drops hours from which nothing is learnt any more, and senders that never became known."""
+    before = as_date(today) - sendings.KEPT
+    async with borrowed(pool) as connection:
+        while await sendings.drop_sendings(connection, before):
+            await asyncio.sleep(0)
+        await senders.forget_strangers(connection, before)
+
+
 async def run_retention(pool: Pool, stop: asyncio.Event) -> None:
-    """Keeps the log in order every hour until told to stop."""
+    """Keeps all of it in order every hour until told to stop."""
     while not stop.is_set():
         with passing_errors(logger, "retention"):
             await keep_log(pool)
+            await keep_sendings(pool, day_of(datetime.now(UTC)))
         try:
             await asyncio.wait_for(stop.wait(), _EVERY.total_seconds())
         except TimeoutError:

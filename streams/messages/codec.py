@@ -24,7 +24,7 @@ from streams.messages.faults import (
 )
 from streams.messages.identifiers import in_trimmed_area, trimmed, unseen_faults, with_trimmed
 from streams.messages.instants import with_cut_instants
-from streams.messages.kinds import KINDS, Kind
+from streams.messages.kinds import ASKED, ASKED_IN, CLAIM, KINDS, REPLY, Kind, Sending, is_sender
 from streams.messages.names import fields_stand_once, stand_once, twice_faults
 from streams.messages.numbers import are_plain, read_any_spelling, with_decimals
 from streams.messages.plain import is_plain, numbers_of
@@ -124,6 +124,22 @@ def readable_money(body: bytes) -> Decimal | None:
         return _money(_decode_data(body))
     except Undecodable:
         return None
+
+
+def readable_sending(body: bytes) -> Sending | None:
+    """Who sent a message that is no event, and of which kind it was to be; ``None`` where that cannot be read."""
+    try:
+        data = _decode_data(body)
+    except Undecodable:
+        return None
+    sender, kind = data.get("institution"), data.get("kind")
+    if kind == "prescription":
+        kind = ASKED_IN.get(phase) if isinstance(phase := data.get("phase"), str) else None
+    elif kind == "reply":
+        kind = REPLY
+    if kind not in (CLAIM, *ASKED) or not isinstance(sender, str) or not is_sender(sender):
+        return None
+    return Sending(sender.strip(), kind, None)
 
 
 def unknown_fields(body: bytes) -> list[str]:

@@ -6,8 +6,9 @@ matter of the history of its subject (``rules_lib.histories``).
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -32,6 +33,18 @@ Place = tuple[str, Subject]
 
 NO_DETAILS = Details()
 
+LONGEST_SENDER = 100
+"""Signs of an institution's code."""
+
+
+class Sending(NamedTuple):
+    """Who sent a message, an institution, and what kind of message it is to them; ``at`` is when a door took it, where
+    that is told."""
+
+    institution: str
+    kind: str
+    at: datetime | None
+
 
 def _no_money(_event: Any) -> Decimal:
     return Decimal(0)
@@ -39,6 +52,10 @@ def _no_money(_event: Any) -> Decimal:
 
 def _no_details(_event: Any) -> Details:
     return NO_DETAILS
+
+
+def _from_nobody(_event: Any) -> Sending | None:
+    return None
 
 
 def _joins_nobody(_event: Any) -> str | None:
@@ -53,7 +70,7 @@ class Kind(msgspec.Struct, frozen=True):
     the batch that takes the event in, other subjects by the job of wider subjects. ``faults`` tells what its types
     cannot, in the form "field: what is wrong". ``money`` is what its lines sum to, in yuan. ``joins`` names another
     patient that is one person with its own. ``details`` is the type of what ``details_of`` keeps beside the digest, for
-    kinds of which some rules need more than others.
+    kinds of which some rules need more than others. ``sending`` says whose silence it ends, if anybody's.
     """
 
     event: type[Any]
@@ -67,6 +84,7 @@ class Kind(msgspec.Struct, frozen=True):
     joins: Callable[[Any], str | None] = _joins_nobody
     details: type[Details] = Details
     details_of: Callable[[Any], Details] = _no_details
+    sending: Callable[[Any], Sending | None] = _from_nobody
 
 
 def _of_patient(event: Claim | PatientStatus | Prescription) -> Sequence[Place]:
@@ -79,6 +97,33 @@ def _of_institution(event: Reply) -> Sequence[Place]:
 
 def _head_alone(event: Reply) -> Digest:
     return Digest(event.event_id, microseconds(event.happened_at))
+
+
+CLAIM, BEFORE, DURING, REPLY = "claim", "3101", "3102", "3103"
+"""Kinds of messages, as institutions send them."""
+
+ASKED = (BEFORE, DURING, REPLY)
+"""Those of them that the gateway takes."""
+
+ASKED_IN = {"before": BEFORE, "during": DURING}
+"""By the phase of a request."""
+
+
+def is_sender(name: str) -> bool:
+    """Whether a refused message's sender can be one: what is accepted was looked at before."""
+    return 0 < len(name.strip()) <= LONGEST_SENDER and name.isprintable()
+
+
+def _sent_claim(claim: Claim) -> Sending:
+    return Sending(claim.institution, CLAIM, claim.received_at)
+
+
+def _asked(request: Prescription) -> Sending:
+    return Sending(request.institution, ASKED_IN[request.phase], request.received_at or request.happened_at)
+
+
+def _replied(reply: Reply) -> Sending:
+    return Sending(reply.institution, REPLY, reply.received_at or reply.happened_at)
 
 
 def _sum_of_lines(claim: Claim) -> Decimal:
@@ -101,6 +146,7 @@ KINDS: dict[str, Kind] = {
         money=_sum_of_lines,
         details=ClaimDetails,
         details_of=claim_details,
+        sending=_sent_claim,
     ),
     "patient_status": Kind(
         event=PatientStatus,
@@ -119,6 +165,7 @@ KINDS: dict[str, Kind] = {
         subjects=_of_patient,
         digest=PrescriptionDigest,
         digest_of=prescription_digest,
+        sending=_asked,
     ),
     "reply": Kind(
         event=Reply,
@@ -127,6 +174,7 @@ KINDS: dict[str, Kind] = {
         subjects=_of_institution,
         digest=Digest,
         digest_of=_head_alone,
+        sending=_replied,
     ),
 }
 

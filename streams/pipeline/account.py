@@ -5,14 +5,15 @@ A record is known again by the hash of its bytes. Where an id comes again in oth
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
 from streams.bus import Record
-from streams.messages.codec import decode_message, decode_stored, same_content, unknown_fields
+from streams.messages.codec import decode_message, decode_stored, readable_sending, same_content, unknown_fields
 from streams.messages.faults import Undecodable
-from streams.messages.kinds import KINDS
+from streams.messages.kinds import KINDS, Sending
 from streams.messages.parts import part_fault
 from streams.messages.unknown import MOST_NAMES
 from streams.messages.vault import Vault
@@ -70,10 +71,15 @@ class Account:
         self.tallies: dict[str, Tally] = {}
         self.letters: list[Refused] = []
         self.unknown: dict[str, Counter[Unknown]] = {}
+        self.sent: list[tuple[Sending, datetime]] = []
+        self.refused: list[Sending] = []
         self._vault = vault
 
     def accepted(self, item: Incoming) -> None:
         self._tally(item.record).count("accepted", item.money)
+        sending = KINDS[item.event.kind].sending(item.event)
+        if sending is not None:
+            self.sent.append((sending, item.event.happened_at))
 
     def duplicate(self, item: Incoming) -> None:
         self._tally(item.record).count("duplicate", item.money)
@@ -86,10 +92,17 @@ class Account:
         self._tally(item.record).count("conflict", item.money)
         reasons = ["event_id: known with other content"]
         self.letters.append(letter_of(self._vault, item.record, "conflict", reasons, item.money))
+        self._refuse(KINDS[item.event.kind].sending(item.event))
 
-    def dead(self, record: Record, reasons: list[str], money: Decimal | None) -> None:
+    def dead(self, record: Record, reasons: list[str], money: Decimal | None, sending: Sending | None = None) -> None:
+        """A message that is no event; ``sending`` is whose, where that is not read from its bytes."""
         self._tally(record).count("dead", money)
         self.letters.append(letter_of(self._vault, record, "dead", reasons, money))
+        self._refuse(sending or readable_sending(record.value or b""))
+
+    def _refuse(self, sending: Sending | None) -> None:
+        if sending is not None:
+            self.refused.append(sending)
 
     def unknown_fields(self, record: Record, kind: str) -> None:
         """Counts the fields of a good message that no schema knows, and names the first of each source."""

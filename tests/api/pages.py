@@ -62,6 +62,10 @@ PAGES = [
     Shown("replay-asked", "/status/dead-letters/replay?outcome=conflict", "要重放 1 条死信吗", "to replay: 1"),
     Shown("replay", "{replay}", "已全部发出", "sent"),
     Shown("lag", "/status/lag", "积压", "Lag"),
+    Shown("silence", "/silence", "异常安静", "Unusually quiet"),
+    Shown("silence-muted", "/silence?state=muted", "停业装修", "停业装修"),
+    Shown("silence-refused", "{unmuted}", "没有静音", "Not muted"),
+    Shown("silence-none", "/silence?state=quiet&kind=3101", "没有符合条件的报送", "Nobody that fits"),
     Shown("people", "/people", "账号", "Accounts"),
     Shown("person-new", "/people/new", "新账号", "New account"),
     Shown("person-own", "/people/of/inspector", "这是您自己的账号", "your own account"),
@@ -96,6 +100,7 @@ def addresses_of(console: Console) -> Mapping[str, str]:
             "refused": at_work.decide(lead, said="returned.other"),
             "trial": re.findall(r"/trials/\w+", at_work.client.get("/trials").text)[0],
             "warning": f"/warnings/{AREA}/{AREA}-W0-1",
+            "unmuted": at_work.post("/silence/mute", area="*", institution=COUNTY, kind="claim", until="2020-01-01"),
             "replay": at_work.post("/status/dead-letters/replays?outcome=dead"),
         }
 

@@ -16,6 +16,7 @@ from tests.api.axe import CONTRAST, serious_faults
 from tests.api.browser import SCREENSHOTS, Console, in_store, served_console, visit
 from tests.api.fitting import misfits
 from tests.api.pages import PAGES, Shown, addresses_of
+from tests.api.quiet import fill_senders
 from tests.api.test_access import RIGHTS
 from tests.api.test_trials import DRUG, tried_out
 
@@ -26,6 +27,7 @@ SIZES = {1280: 800, 390: 844}
 def console(new_database: Callable[[], str], rule_set: RuleSet) -> Iterator[Console]:
     with served_console(new_database(), tried_out(rule_set, DRUG)) as served:
         in_store(served.dsn, spell_institutions)
+        in_store(served.dsn, lambda _: fill_senders(served.dsn))
         yield served
 
 

@@ -49,6 +49,7 @@ DECIDES = {Role.INSPECTOR, Role.REVIEWER, Role.HEAD, Role.HANDLING_AGENCY, Role.
 TRIES = {Role.INSPECTOR, Role.REVIEWER, Role.HEAD, Role.AUDITOR}
 OPENS = {Role.INSPECTOR, Role.REVIEWER, Role.HEAD, Role.HOSPITAL_OFFICE}
 WATCHES = EVERYBODY - {Role.HOSPITAL_OFFICE}
+MUTES = DECIDES | {Role.OPERATOR}
 KNOWS_PEOPLE = {Role.HEAD, Role.AUDITOR, Role.OPERATOR}
 AUDITS = {Role.HEAD, Role.AUDITOR}
 HEADS, OPERATES = {Role.HEAD}, {Role.OPERATOR}
@@ -120,6 +121,9 @@ MATRIX: Mapping[Name, Sequence[Row]] = {
     ("GET", "/trials/{finding_id}"): at_home(TRIES, 200),
     ("GET", "/status"): anywhere(WATCHES, 200),
     ("GET", "/status/lag"): anywhere(WATCHES, 200),
+    ("GET", "/silence"): anywhere(WATCHES, 200),
+    ("POST", "/silence/mute"): [(MUTES, (303, 303, 404))],
+    ("POST", "/silence/unmute"): [(MUTES, (303, 303, 404))],
     ("GET", "/status/reconciliation"): anywhere(WATCHES, 200),
     ("GET", "/status/dead-letters"): anywhere(WATCHES, 200),
     ("GET", LETTER): anywhere(WATCHES, 200),
@@ -163,6 +167,14 @@ def test_every_route_has_a_row(asked: dict[Name, list[object]]) -> None:
 def test_no_role_stands_twice_in_a_row() -> None:
     for rows in MATRIX.values():
         assert sum(len(roles) for roles, _ in rows) == len(set[Role]().union(*(roles for roles, _ in rows)))
+
+
+_MUTED = """
+    insert into senders (area, institution, kind, muted_until, muted_by, muted_reason)
+    values ('*', $1, 'claim', '2099-01-01', 'somebody', 'closed')
+    on conflict (area, institution, kind) do update set muted_until = excluded.muted_until
+"""
+"""Every sender is muted before somebody mutes it, or takes that back."""
 
 
 @dataclass
@@ -210,6 +222,8 @@ class County:
             parts["filter_id"] = await save_filter(self.connection, "somebody", called, called, "")
         if path.endswith("{filter_id}/back"):
             await remove_filter(self.connection, "somebody", parts["filter_id"])
+        if path.startswith("/silence/"):
+            await self.connection.execute(_MUTED, place.institution)
         said: dict[str, Any] = {"reason": REASON}
         if path.endswith("/decisions"):
             said |= {"version": row["version"], "decision": "confirmed", "findings": [place.finding]}
@@ -235,6 +249,9 @@ class County:
             "role_inspector": "1",
             "areas": place.area,
             "institutions": place.institution,
+            "area": "*",
+            "institution": place.institution,
+            "kind": "claim",
             "password": "wrong",
             "new_password": "a password of sixteen",
             "new_password_again": "a password of sixteen",

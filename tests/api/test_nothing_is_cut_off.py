@@ -40,7 +40,7 @@ def test_no_choice_and_no_hint_of_a_field_is_cut_off(page: Page, console: Consol
     page.set_viewport_size({"width": width, "height": SIZES[width]})
     lead = str(page.locator("td.lead a").first.get_attribute("href"))
     looked_at = 0
-    for address in ("/", lead, "/audit", "/status/reconciliation", "/status/dead-letters", "/search"):
+    for address in ("/", lead, "/audit", "/status/reconciliation", "/status/dead-letters", "/silence", "/search"):
         page.goto(console.url + address)
         assert page.evaluate(_CUT_OFF, ARROW) == [], address
         looked_at += page.locator("main select:visible, input[placeholder]:visible").count()

@@ -24,6 +24,7 @@ from knowledge_base.facts import Facts
 from rules_lib.rule_set import RuleSet
 from streams.bus import Lag
 from streams.messages.vault import Vault
+from streams.store.intake.senders import Silence, StateCount
 from streams.store.judgements.published import PROGRAM
 from streams.store.operation import condition
 from streams.store.operation.condition import Condition, Server, Unsettled, find_server
@@ -334,6 +335,20 @@ def test_groups(behind: int, owner: str | None, state: State) -> None:
 
 def test_a_quiet_store_is_sound() -> None:
     assert set(states(database.examine_condition(QUIET, Unsettled({"dead": 0}, 0)))) == {State.OK}
+
+
+@pytest.mark.parametrize(
+    ("silence", "found"),
+    [
+        (Silence([], None), []),
+        (Silence([], 5.0), []),
+        (Silence([StateCount("claim", "usual", 9)], 900.0), [State.OK]),
+        (Silence([StateCount("claim", "usual", 9)], 901.0), [State.WARNING]),
+        (Silence([StateCount("3101", "quiet", 1), StateCount("claim", "usual", 9)], 5.0), [State.WARNING]),
+    ],
+)
+def test_who_is_quiet_is_said_and_that_nobody_knows(silence: Silence, found: list[State]) -> None:
+    assert list(states(database.examine_silence(silence))) == found
 
 
 @pytest.mark.parametrize(

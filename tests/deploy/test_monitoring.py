@@ -34,6 +34,7 @@ from streams.hosts.metrics import (
 )
 from streams.hosts.watching import StoreCollector
 from streams.pipeline.reports import Report
+from streams.store.intake.senders import Silence, StateCount
 from streams.store.operation.condition import Condition, Unsettled
 from streams.topics import CLAIMS
 
@@ -66,6 +67,7 @@ def declared() -> dict[str, set[str]]:
     now = datetime.now(UTC)
     store.condition = Condition([Lease("g", "t", 0, 1)], 0, 0.0, 1, 0.0, 0, 0.0, 0, 0.0, "hash", 0, 0.0, 0, 0)
     store.account = Unsettled({"dead": 1}, 0)
+    store.silence = Silence([StateCount("claim", "quiet", 1)], 0.0)
     store.lags = [Lag("g", "t", 0, 0, 1, None, now)]
     found: dict[str, set[str]] = {}
     for family in (*REGISTRY.collect(), *store.collect()):

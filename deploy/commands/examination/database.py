@@ -12,6 +12,7 @@ from rules_lib.rule_set import RuleSet, Suspended
 from streams.jobs.reconciling import event_places
 from streams.messages.vault import Vault, WrongKey
 from streams.store.events import generations
+from streams.store.intake.senders import Silence, find_silence
 from streams.store.judgements import published
 from streams.store.judgements.published import PROGRAM
 from streams.store.migrations import FOLDER, find_migrations
@@ -24,6 +25,8 @@ OLDEST_POSTGRES = 15
 TESTED_POSTGRES = 18
 OLD_OUTBOX = 60.0
 """Seconds after which a message should have left the outbox."""
+LONG_UNJUDGED = 900.0
+"""Seconds after which it should be known again who is silent."""
 MIGRATE = "fundwatch migrate"
 CLOCK_DIFFERS = 2.0
 CLOCK_WRONG = 60.0
@@ -97,6 +100,21 @@ def examine_condition(now: Condition, account: Unsettled) -> Iterator[Sign]:
         yield fault(about, says, "fundwatch reconcile, docs/monitoring.md")
     else:
         yield ok(about, "每条消息都有去向 / every message has its outcome")
+
+
+def examine_silence(silence: Silence) -> Iterator[Sign]:
+    """Who is unusually quiet, and whether that is known; nothing where nobody ever sent."""
+    if silence.judged_seconds is None or not silence.counts:
+        return
+    about = "安静 / silence"
+    quiet = sum(of.senders for of in silence.counts if of.state == "quiet")
+    if silence.judged_seconds > LONG_UNJUDGED:
+        says = f"已有 {silence.judged_seconds:,.0f} 秒不知道 / not known for so many seconds"
+        yield warning(about, says, "worker 是否在运行？/ does a worker run? fundwatch lag")
+    elif quiet:
+        yield warning(about, f"{quiet} 路异常安静 / unusually quiet: {quiet}", "fundwatch silence --state quiet")
+    else:
+        yield ok(about, "没有谁异常安静 / nobody is unusually quiet")
 
 
 def examine_rule_set(now: Condition, own: str | None, by: str | None) -> Sign:
@@ -173,6 +191,7 @@ async def examine_database(connection: Connection, settings: Settings, own: Rule
         own = with_imported(own, in_force)
     for sign in (
         *examine_condition(now, account),
+        *examine_silence(await find_silence(connection, datetime.now(UTC))),
         examine_rule_set(now, own.hash if own is not None else None, await published.find_publisher(connection)),
         *examine_suspended(in_force.suspended if in_force is not None else ()),
         examine_digests(await generations.count_old(connection), in_force),

@@ -474,6 +474,21 @@ async def test_whatever_comes_is_answered_in_form_and_kept(opened: Open, body: b
     assert opened.journal.state.records == 1
 
 
+async def test_a_refused_message_counts_as_its_senders_where_it_names_one(opened: Open) -> None:
+    """And a request as what it is, once, however often it is sent."""
+    good = asked("m1", ordered("o1", NURSING, "2026-03-12 09:00:00"))
+    for message in (good, good, asked("m2", ordered("o1", HBA1C, "2026-03-12 09:00:00", cnt="")), b"{", b"[]"):
+        await opened.ask(message)
+    await opened.ask({**asked("m3", ordered("o2", NURSING, "2026-03-12 09:00:00")), "fixmedins_code": ""})
+    await opened.take_in()
+    async with opened.store() as connection:
+        rows = await connection.fetch(
+            "select institution, kind, sum(received), sum(refused) from sendings group by 1, 2"
+        )
+        assert await connection.fetchval("select count(*) from dead_letters") == 4
+    assert [*map(tuple, rows)] == [("H42010000001", "3101", 1, 1)]
+
+
 async def test_nobody_speaks_for_another_nor_under_another_number(opened: Open) -> None:
     message = asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00"))
     assert "fixmedins_code" in (await opened.ask(message, sent_by=Sender(frozenset({"H42010000009"}))))["err_msg"]
