@@ -213,6 +213,31 @@ async def test_which_requests_a_line_was_asked_about_in(connection: asyncpg.Conn
     assert await _codes(connection, _line(), "429900") == ["Rarea"]
 
 
+async def test_of_lines_settled_one_after_the_other_each_was_asked_about_before_its_own(
+    connection: asyncpg.Connection,
+) -> None:
+    asked = [request(name, SECOND, [_ordered(1)], patient=WHO, happened_at=at(SECOND, hour)) for name, hour in _TWICE]
+    await save_asked(connection, asked)
+    early = _line(settled_at=at(SECOND, 10), key=(COUNTY, "V91", "early"))
+    found = await find_asked(connection, AREA, [early, _line()])
+    assert {key[2]: [answer.code for answer in asked] for key, asked in found.items()} == {
+        "early": ["Rone"],
+        "L1": ["Rone", "Rtwo"],
+    }
+
+
+_TWICE = (("one", 9), ("two", 12))
+
+
+async def test_what_was_judged_after_the_answer_is_no_pass_of_any_rule(connection: asyncpg.Connection) -> None:
+    """Nor of one that the answer did not name among those that had no say."""
+    late = request("one", SECOND, [_ordered(1)], patient=WHO, advice=unasked("Rone", at(SECOND, 9), "FW10000099"))
+    await save_asked(connection, [late])
+    await save_judged_late(connection, late)
+    ((answer,),) = (await find_asked(connection, AREA, [_line()])).values()
+    assert not answer.judged(AGAIN)
+
+
 async def test_another_pseudonym_of_the_same_person_was_asked_about(connection: asyncpg.Connection) -> None:
     await save_asked(connection, [request("one", SECOND, [_ordered(1)], patient="card-2")])
     assert await _codes(connection, _line()) == []
