@@ -208,6 +208,18 @@ async def test_a_line_was_asked_about_before_it_was_settled_in_its_area(connecti
     assert await _codes(connection, at(SECOND, 17), "429900") == []
 
 
+async def test_what_was_judged_after_the_answer_is_no_pass_of_any_rule(connection: asyncpg.Connection) -> None:
+    """Nor of one that the answer did not name among those that had no say."""
+    of = {"patient": WHO, "encounter_id": "V91"}
+    late = request("one", SECOND, [_ordered(1)], advice=unasked("Rone", at(SECOND, 9), "FW10000099"), **of)
+    await save_claims(connection, _claims(None, "o1"))
+    await save_asked(connection, [late])
+    await save_judged_late(connection, late)
+    await _keep(connection)
+    ((answer,),) = (await find_asked(connection, AREA, [BilledLine(LINE, LINE, "e", at(SECOND, 17))])).values()
+    assert not answer.judged(AGAIN)
+
+
 async def test_a_repeat_was_answered_where_it_was_said_first(connection: asyncpg.Connection) -> None:
     first = warning("one-1", (WHO, HBA1C, str(SECOND)), _ordered(), rule=AGAIN)
     again = warning("two-1", (WHO, HBA1C, str(SECOND)), _ordered(), rule=AGAIN, repeats=first.warning_id)
