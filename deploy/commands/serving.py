@@ -5,8 +5,10 @@ What it imports takes as long to load as everything else together, so commands i
 
 import asyncio
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -37,16 +39,28 @@ from streams.store.sessions import borrowed
 
 def _check_address(host: str, port: int, what: str, setting: str) -> None:
     """Says in one sentence that something cannot be served there, before anything else is said. Raises ``Failure``."""
+    try:
+        _probe(host, port)
+    except OSError as error:
+        place = f"{host}:{port}"
+        raise Failure(f"不能在 {place} 提供{what}，可用 {setting} 换端口 / cannot serve on {place}: {error}") from None
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether something can be served there."""
+    try:
+        _probe(host, port)
+    except OSError:
+        return False
+    return True
+
+
+def _probe(host: str, port: int) -> None:
+    """Raises ``OSError`` where nothing can be served there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            place = f"{host}:{port}"
-            raise Failure(
-                f"不能在 {place} 提供{what}，可用 {setting} 换端口 / cannot serve on {place}: {error}"
-            ) from None
+        probe.bind((host, port))
 
 
 def add_metrics(settings: Settings, service: Service, port: int) -> None:
@@ -100,26 +114,46 @@ def find_dialect(settings: Settings) -> Dialect:
     return dialects[settings.dialect]
 
 
-async def gateway_of(settings: Settings, service: Service, journal: Keeper, budget: float) -> Gateway:
+def machines_now() -> datetime:
+    """What time it is on this machine."""
+    return datetime.now(UTC)
+
+
+async def gateway_of(
+    settings: Settings, service: Service, journal: Keeper, budget: float, now: Callable[[], datetime] = machines_now
+) -> Gateway:
     """A gateway by the rules in force, which answers within so many seconds."""
     pseudonyms = Pseudonyms(load_pseudonym_key(settings))
     async with borrowed(service.pool) as connection:
         rule_set = await service.rule_sets.in_force(connection)
         names = await find_all_names(connection)
     limits = Limits(budget=budget)
-    gateway = Gateway(service.pool, rule_set, journal, pseudonyms, service.vault, limits, watch=count_answer)
+    gateway = Gateway(service.pool, rule_set, journal, pseudonyms, service.vault, limits, now, watch=count_answer)
     gateway.judge_by(rule_set, names)
     return gateway
 
 
-async def serve_hospitals(settings: Settings, service: Service, dialect: Dialect) -> None:
-    """Answers hospitals until told to stop; what they say is kept in a journal and sent on beside that."""
+def journal_of(settings: Settings) -> Path:
+    """The folder of the journal of a gateway on this port."""
+    return settings.journals / f"gateway-{settings.gateway_port}"
+
+
+async def serve_hospitals(
+    settings: Settings,
+    service: Service,
+    dialect: Dialect,
+    now: Callable[[], datetime] = machines_now,
+    around: Callable[[HospitalServer], Any] = lambda server: server,
+) -> None:
+    """Answers hospitals until told to stop; what they say is kept in a journal and sent on beside that.
+
+    ``now`` is what time it is; ``around`` puts an application around the server.
+    """
     _check_address(settings.host, settings.gateway_port, "医院网关", "FUNDWATCH_GATEWAY_PORT")
-    folder = settings.journals / f"gateway-{settings.gateway_port}"
     most = JournalLimits(most_bytes=settings.journal_most_mb * 2**20)
-    async with open_journal(folder, most, journal_watch()) as journal:
+    async with open_journal(journal_of(settings), most, journal_watch()) as journal:
         show_journal(journal)
-        gateway = await gateway_of(settings, service, journal, settings.gateway_budget_ms / 1000)
+        gateway = await gateway_of(settings, service, journal, settings.gateway_budget_ms / 1000, now)
         service.add(run_sending_journal(journal, service.bus, service.stop))
         keys = Keys(settings.gateway_keys == "needed")
         service.add(follow_store(gateway, keys, service.rule_sets, service.stop))
@@ -127,7 +161,7 @@ async def serve_hospitals(settings: Settings, service: Service, dialect: Dialect
             gateway, dialect, keys, Rates(settings.gateway_rate), lambda: journal.state.size < most.most_bytes
         )
         note(f"医院网关 / hospital gateway: http://{settings.host}:{settings.gateway_port}{dialect.addresses.path}")
-        await _serve_app(server, settings.host, settings.gateway_port, service.stop)
+        await _serve_app(around(server), settings.host, settings.gateway_port, service.stop)
 
 
 async def _serve_app(app: Any, host: str, port: int, stop: asyncio.Event, proxies: Collection[str] = ()) -> None:
