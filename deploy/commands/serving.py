@@ -5,9 +5,10 @@ What it imports takes as long to load as everything else together, so commands i
 
 import asyncio
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
@@ -42,16 +43,28 @@ from streams.store.sessions import Pool, borrowed, open_asking_pool
 
 def _check_address(host: str, port: int, what: str, setting: str) -> None:
     """Says in one sentence that something cannot be served there, before anything else is said. Raises ``Failure``."""
+    try:
+        _probe(host, port)
+    except OSError as error:
+        place = f"{host}:{port}"
+        raise Failure(f"不能在 {place} 提供{what}，可用 {setting} 换端口 / cannot serve on {place}: {error}") from None
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether something can be served there."""
+    try:
+        _probe(host, port)
+    except OSError:
+        return False
+    return True
+
+
+def _probe(host: str, port: int) -> None:
+    """Raises ``OSError`` where nothing can be served there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            place = f"{host}:{port}"
-            raise Failure(
-                f"不能在 {place} 提供{what}，可用 {setting} 换端口 / cannot serve on {place}: {error}"
-            ) from None
+        probe.bind((host, port))
 
 
 def add_metrics(settings: Settings, service: Service, port: int) -> None:
@@ -105,14 +118,26 @@ def find_dialect(settings: Settings) -> Dialect:
     return dialects[settings.dialect]
 
 
-async def gateway_of(settings: Settings, service: Service, pool: Pool, journal: Keeper, budget: float) -> Gateway:
+def machines_now() -> datetime:
+    """What time it is on this machine."""
+    return datetime.now(UTC)
+
+
+async def gateway_of(
+    settings: Settings,
+    service: Service,
+    pool: Pool,
+    journal: Keeper,
+    budget: float,
+    now: Callable[[], datetime] = machines_now,
+) -> Gateway:
     """A gateway by the rules in force, which asks on the sessions of a pool and answers within so many seconds."""
     pseudonyms = Pseudonyms(load_pseudonym_key(settings))
     async with borrowed(pool) as connection:
         rule_set = await service.rule_sets.in_force(connection)
         names = await find_all_names(connection)
     limits = Limits(budget=budget)
-    gateway = Gateway(pool, rule_set, journal, pseudonyms, service.vault, limits, watch=count_answer)
+    gateway = Gateway(pool, rule_set, journal, pseudonyms, service.vault, limits, now, watch=count_answer)
     gateway.judge_by(rule_set, names)
     return gateway
 
@@ -130,15 +155,31 @@ def keys_of(settings: Settings, service: Service, dialect: Dialect) -> Keys:
     return Keys(cast(Needed, settings.gateway_keys), dialect, sessions, settings.gateway_window_seconds)
 
 
-async def serve_hospitals(settings: Settings, service: Service, dialect: Dialect) -> None:
-    """Answers hospitals until told to stop; what they say is kept in a journal and sent on beside that."""
+def journal_of(settings: Settings) -> Path:
+    """The folder of the journal of a gateway on this port."""
+    return settings.journals / f"gateway-{settings.gateway_port}"
+
+
+async def serve_hospitals(
+    settings: Settings,
+    service: Service,
+    dialect: Dialect,
+    now: Callable[[], datetime] = machines_now,
+    around: Callable[[HospitalServer], Any] = lambda server: server,
+) -> None:
+    """Answers hospitals until told to stop; what they say is kept in a journal and sent on beside that.
+
+    ``now`` is what time it is; ``around`` puts an application around the server.
+    """
     _check_address(settings.host, settings.gateway_port, "医院网关", "FUNDWATCH_GATEWAY_PORT")
     keys = keys_of(settings, service, dialect)
-    folder = settings.journals / f"gateway-{settings.gateway_port}"
     most = JournalLimits(most_bytes=settings.journal_most_mb * 2**20)
-    async with open_journal(folder, most, journal_watch()) as journal, open_asking_pool(service.dsn) as pool:
+    async with (
+        open_journal(journal_of(settings), most, journal_watch()) as journal,
+        open_asking_pool(service.dsn) as pool,
+    ):
         show_journal(journal)
-        gateway = await gateway_of(settings, service, pool, journal, settings.gateway_budget_ms / 1000)
+        gateway = await gateway_of(settings, service, pool, journal, settings.gateway_budget_ms / 1000, now)
         gateway.sessions = keys.sessions
         service.add(run_sending_journal(journal, service.bus, service.stop))
         service.add(run_collecting(service.stop))
@@ -147,7 +188,7 @@ async def serve_hospitals(settings: Settings, service: Service, dialect: Dialect
             gateway, dialect, keys, Rates(settings.gateway_rate), lambda: journal.state.size < most.most_bytes
         )
         note(f"医院网关 / hospital gateway: http://{settings.host}:{settings.gateway_port}{dialect.addresses.path}")
-        await _serve_app(server, settings.host, settings.gateway_port, service.stop, settings.trusted_proxies)
+        await _serve_app(around(server), settings.host, settings.gateway_port, service.stop, settings.trusted_proxies)
 
 
 async def _serve_app(app: Any, host: str, port: int, stop: asyncio.Event, proxies: Collection[str] = ()) -> None:

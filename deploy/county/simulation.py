@@ -2,14 +2,16 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
+from itertools import chain
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import msgspec
 import zstandard
+from msgspec.structs import replace
 
 from deploy.county.acts.cheating import arrange
 from deploy.county.acts.padding import pad
@@ -21,35 +23,116 @@ from deploy.county.care.visits import Charts, bill_visit
 from deploy.county.care.wards import bill_stay
 from deploy.county.clock import instant, minute_of
 from deploy.county.innocents.look_alikes import befall
+from deploy.county.orders.asking import Question, ask
+from deploy.county.orders.habits import Ordering, Temper, orderings, tempers
+from deploy.county.orders.sending import messages
+from deploy.county.orders.traffic import Asking
+from deploy.county.orders.writing import named, write_orders
 from deploy.county.people.insured import Person, insure_people
 from deploy.county.people.statuses import day_of_death, report_statuses
 from deploy.county.plan import CountyPlan
 from deploy.county.truth import Act
-from knowledge_base.days import Day
+from knowledge_base.days import LAST_DAY, Day
+from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
+from knowledge_base.events.persons import PatientStatus
 
 Acts = dict[str, Act]
-_Sending = tuple[datetime, str, Event]
+Row = Event | Asking
+Name = Callable[[str], str]
+"""How somebody is called in what is written, by the number that hospitals know."""
+
+
+class _Sending(NamedTuple):
+    """What is sent when; the name decides between what is sent at once, and is one for each."""
+
+    at: datetime
+    name: str
+    sent: Event | Question
+
+
+class _Orderings(NamedTuple):
+    """Who writes orders and how, by institution, the habits of doctors, and from which day on hospitals ask."""
+
+    of_institution: Mapping[str, Ordering]
+    tempers: Mapping[str, Temper]
+    asked_from: Day
 
 
 def simulate(plan: CountyPlan) -> Iterator[Event]:
     """The county's events in the order in which they are sent; the same plan always gives the same events."""
-    return _play(plan, {})
+    return (sent for sent in _play(plan, {}, LAST_DAY) if not isinstance(sent, Question))
 
 
-def write_county(plan: CountyPlan, claims_path: Path, truth_path: Path) -> int:
+def write_county(plan: CountyPlan, claims_path: Path, truth_path: Path, name: Name = str) -> int:
     """Write events and truth as JSON Lines, zstd where a path ends in ``.zst``; answers the number of events."""
     acts: Acts = {}
-    encoder = msgspec.json.Encoder()
     with _open_lines(claims_path) as file:
-        number = 0
-        for event in _play(plan, acts):
-            file.write(encoder.encode(event) + b"\n")
-            number += 1
-    with _open_lines(truth_path) as file:
-        for _, act in sorted(acts.items()):
-            file.write(encoder.encode(act) + b"\n")
+        number = _write_rows(file, messages(_play(plan, acts, LAST_DAY)), name)
+    _write_truth(acts, truth_path, name)
     return number
+
+
+def write_traffic(
+    plan: CountyPlan, claims_path: Path, truth_path: Path, traffic_path: Path, asked_from: date, name: Name = str
+) -> tuple[int, int]:
+    """The same, but what is sent from a day on goes into the traffic, with what hospitals ask from that day on.
+
+    Answers the number of events before it, and of rows of the traffic. Both files together hold every event once; that
+    of claims is finished before the other is begun, so whoever reads it from a pipe need not wait.
+    """
+    acts: Acts = {}
+    begins = instant(minute_of(asked_from.toordinal(), 0))
+    rows = messages(_play(plan, acts, asked_from.toordinal()))
+    later: list[Row] = []
+    with _open_lines(claims_path) as file:
+        before = _write_rows(file, _until(begins, rows, later), name)
+    with _open_lines(traffic_path) as file:
+        traffic = _write_rows(file, chain(later, rows), name)
+    _write_truth(acts, truth_path, name)
+    return before, traffic
+
+
+def _until(begins: datetime, rows: Iterator[Row], later: list[Row]) -> Iterator[Row]:
+    """The rows before an instant; the first of later ones, which has been read by then, goes into ``later``."""
+    for row in rows:
+        if _sent_at(row) >= begins:
+            later.append(row)
+            return
+        yield row
+
+
+def _sent_at(row: Row) -> datetime:
+    if isinstance(row, Asking):
+        return row.sent_at
+    assert row.received_at is not None
+    return row.received_at
+
+
+def _write_rows(file: IO[bytes], rows: Iterable[Row], name: Name) -> int:
+    encoder = msgspec.json.Encoder()
+    number = 0
+    for row in rows:
+        file.write(encoder.encode(_called(row, name)) + b"\n")
+        number += 1
+    return number
+
+
+def _called(row: Row, name: Name) -> Row:
+    """A row under the names that its patients have in what is written."""
+    if isinstance(row, Asking):
+        return replace(row, encounters=tuple(replace(of, patient=name(of.patient)) for of in row.encounters))
+    if isinstance(row, PatientStatus) and row.same_as is not None:
+        return replace(row, patient=name(row.patient), same_as=name(row.same_as))
+    assert isinstance(row, Claim | PatientStatus)
+    return replace(row, patient=name(row.patient))
+
+
+def _write_truth(acts: Acts, path: Path, name: Name) -> None:
+    encoder = msgspec.json.Encoder()
+    with _open_lines(path) as file:
+        for _, act in sorted(acts.items()):
+            file.write(encoder.encode(replace(act, persons=list(map(name, act.persons)))) + b"\n")
 
 
 @contextmanager
@@ -62,37 +145,52 @@ def _open_lines(path: Path) -> Iterator[IO[bytes]]:
             yield packed
 
 
-def _play(plan: CountyPlan, acts: Acts) -> Iterator[Event]:
-    """Bills each contact when it begins and holds its claims back until they are received."""
+def _play(plan: CountyPlan, acts: Acts, asked_from: Day) -> Iterator[Event | Question]:
+    """Bills each contact when it begins and holds its claims and questions back until they are sent."""
     places, people = found_institutions(plan), insure_people(plan)
     deaths = {person.pseudonym: day_of_death(plan, person) for person in people}
+    habits = _Orderings(orderings(plan, places), tempers(plan, places), asked_from)
     waiting = [_sending(status) for who in people for status in report_statuses(plan, who, deaths[who.pseudonym])]
     heapq.heapify(waiting)
     charts: Charts = {}
-    # A claim may wait for months until it is settled; only what is received before the next contact can go out.
+    # A claim may wait for months until it is settled; only what is sent before the next contact can go out.
     for contact in _all_contacts(plan, people, places, deaths):
         begins = instant(minute_of(contact.day, contact.minute))
-        while waiting and waiting[0][0] < begins:
-            yield heapq.heappop(waiting)[2]
-        for event in _bill_and_settle(plan, contact, places, charts, acts):
-            heapq.heappush(waiting, _sending(event))
+        while waiting and waiting[0].at < begins:
+            yield heapq.heappop(waiting).sent
+        bill = _bill(plan, contact, places, charts)
+        for sending in _settle_and_ask(plan, bill, habits, acts):
+            heapq.heappush(waiting, sending)
     while waiting:
-        yield heapq.heappop(waiting)[2]
+        yield heapq.heappop(waiting).sent
 
 
 def _sending(event: Event) -> _Sending:
     assert event.received_at is not None
-    return event.received_at, event.event_id, event
+    return _Sending(event.received_at, event.event_id, event)
 
 
-def _bill_and_settle(
-    plan: CountyPlan, contact: Contact, places: Institutions, charts: Charts, acts: Acts
-) -> Iterable[Event]:
-    bill = _bill(plan, contact, places, charts)
-    pad(bill, plan.chance("padding", contact.person.pseudonym, contact.key))
-    claims = settle(bill, plan.chance("settlement", contact.person.pseudonym, contact.key))
+def _settle_and_ask(plan: CountyPlan, bill: Bill, habits: _Orderings, acts: Acts) -> Iterator[_Sending]:
+    contact = bill.contact
+    words = contact.person.pseudonym, contact.key
+    pad(bill, plan.chance("padding", *words))
+    claims = settle(bill, plan.chance("settlement", *words))
     acts.update((act.act_id, act) for act, _ in bill.planted)
-    return claims
+    ordering = habits.of_institution.get(contact.institution.code)
+    if ordering is None:
+        yield from map(_sending, claims)
+        return
+    is_asked = contact.last_day + contact.settled_after >= habits.asked_from
+    chance = plan.chance("orders", *words)
+    written = write_orders(bill, claims, ordering, habits.tempers, chance, names_alone=not is_asked)
+    yield from map(_sending, named(claims, written))
+    if not is_asked:
+        return
+    questions = ask(bill, claims, written.orders, ordering, habits.tempers, plan.chance("asking", *words))
+    for number, question in enumerate(questions):
+        if question.minute >= minute_of(habits.asked_from, 0):
+            place = contact.institution.code
+            yield _Sending(instant(question.minute), f"{place}:{contact.encounter_id}:{number:03d}", question)
 
 
 def _bill(plan: CountyPlan, contact: Contact, places: Institutions, charts: Charts) -> Bill:

@@ -33,6 +33,14 @@ def _demo(home: Path) -> Any:
     return json.loads(done.stdout)
 
 
+def _listed(home: Path) -> list[dict[str, Any]]:
+    """What ``fundwatch warnings`` says after it."""
+    command = [sys.executable, "-m", "deploy.commands", "warnings", "--most", "1000", "--json"]
+    done = subprocess.run(command, env=_environment(home), capture_output=True, timeout=PATIENCE, check=True)
+    listed: list[dict[str, Any]] = json.loads(done.stdout)
+    return listed
+
+
 def test_the_replay_prints_one_object_and_a_second_run_finds_its_data(tmp_path: Path) -> None:
     first = _demo(tmp_path)
     closing, score = first["closing"], first["score"]
@@ -44,10 +52,18 @@ def test_the_replay_prints_one_object_and_a_second_run_finds_its_data(tmp_path: 
     assert len(unseen) == 2
     assert score["precision"]["value"] > 0.9
     assert first["coverage"]["claims"] > 1_000
+    asked = first["asked"]
+    assert asked["requests"] > 50
+    assert asked["warnings"] >= asked["replies"] > 0
+    assert asked["score"]["warned"]["hits"] > 0
+    listed = _listed(tmp_path)
+    assert len(listed) >= asked["warnings"]
+    assert sum(warning["way"] is not None for warning in listed) == asked["replies"]
     again = _demo(tmp_path)
     assert again["coverage"] == first["coverage"]
     assert again["closing"]["findings"] == closing["findings"]
     assert again["score"] == score
+    assert again["asked"] == asked
     assert again["closing"]["seconds"] == 0
 
 
