@@ -23,6 +23,7 @@ from api.hospital.server import HospitalServer
 from api.operation.metrics import create_metrics_app, metrics_router
 from deploy.commands.output import Failure, note
 from deploy.settings import Settings, load_pseudonym_key
+from streams.hosts.garbage import run_collecting
 from streams.hosts.metrics import count_answer, journal_watch, show_disk, show_journal
 from streams.hosts.service import Service
 from streams.jobs.sending_journal import run_sending_journal
@@ -121,6 +122,7 @@ async def serve_hospitals(settings: Settings, service: Service, dialect: Dialect
         show_journal(journal)
         gateway = await gateway_of(settings, service, pool, journal, settings.gateway_budget_ms / 1000)
         service.add(run_sending_journal(journal, service.bus, service.stop))
+        service.add(run_collecting(service.stop))
         keys = Keys(settings.gateway_keys == "needed")
         service.add(follow_store(gateway, keys, service.rule_sets, service.stop))
         server = HospitalServer(
