@@ -36,7 +36,7 @@ test: static assets browser kafka promtool  ## check 加上其余全部测试 / 
 	@$(BIN)/python -m pytest --all-tests --numprocesses=3 --dist=loadfile --no-loadscope-reorder --durations=10
 
 faults: .venv/.dev kafka  ## 弄坏一切，写入 docs/faults.md / break everything on purpose and write docs/faults.md (20 min)
-	@FAULTS_PAGE=docs/faults.md $(BIN)/python -m pytest tests/faults -m faults
+	@FAULTS_PAGE=docs/faults.md $(BIN)/python -m pytest tests/faults tests/api/hospital -m faults
 
 tour: .venv/.dev assets browser  ## 重新拍摄 docs/tour.md 的图 / take the pictures of docs/tour.md anew
 	@TAKE_TOUR=1 $(BIN)/python -m pytest -q tests/api/test_tour.py
@@ -47,6 +47,7 @@ bench: .venv/.dev  ## 测量速度, 写入 bench/results / measure and write ben
 docs: .venv/.dev  ## 由类型生成的文档 / the documents that are made from the types
 	@$(BIN)/python -m streams.messages.schemas
 	@$(BIN)/python -m rules_lib.rule_files_page
+	@$(BIN)/python -m api.hospital.openapi
 
 diff: .venv/.dev  ## 改动使一个月的疑点有何不同, BASE=版本 / what a change does to a month's findings, against BASE
 	@$(BIN)/python -m bench.diff $(BASE)

@@ -11,9 +11,9 @@ import logging
 import secrets
 from base64 import b32encode
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -25,14 +25,15 @@ from api.hospital.faults import Fault
 from api.hospital.requests import NO_AREA, Request, replies_of, requests_of
 from api.hospital.sender import Sender
 from api.hospital.sessions import Sessions, sign_no_hash
+from knowledge_base.digests.prescriptions import prescription_digest
 from knowledge_base.events.head import Event
-from knowledge_base.events.prescriptions import Advice, NotAsked
+from knowledge_base.events.prescriptions import Advice, NotAsked, Prescription
 from knowledge_base.events.replies import Reply
 from rules_lib.advising import Book, book_of, hints_of, of_warning, once_said, told_by, warnings_of
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message
 from streams.handlers.asking import Told, ask, find_advices
-from streams.messages.codec import encode_event
+from streams.messages.codec import decode_stored, encode_event
 from streams.messages.guomi import CannotOpen
 from streams.messages.pseudonyms import Pseudonyms
 from streams.messages.refusals import KEY, NOBODY, encode_refusal
@@ -64,6 +65,8 @@ OTHER_SESSION = Fault("sign_no", "sign_no", "签到编号", "不是本密钥的�
 NOT_KEPT = "暂时无法保存, 请稍后重发, 诊疗不受影响 / cannot be kept at this moment, please send again; care goes on"
 
 _CODE_BYTES = 10
+
+E = TypeVar("E", bound=Event)
 
 
 class Keeper(Protocol):
@@ -149,6 +152,13 @@ class Recent(NamedTuple):
     told: Told
 
 
+class Begun(NamedTuple):
+    """An event of which it is not known whether it was kept, or whether who sent it was answered."""
+
+    since: float
+    event: Event
+
+
 class Gateway:
     """Answers hospitals' messages in one process."""
 
@@ -183,6 +193,7 @@ class Gateway:
         self._known: dict[tuple[str, str], Known] = {}
         self._recent: dict[tuple[str, str], list[Recent]] = {}
         self._replies: dict[str, Reply] = {}
+        self._begun: dict[str, Begun] = {}
 
     def judge_by(self, rule_set: RuleSet, institutions: Mapping[str, str]) -> None:
         """Takes up another set, or other names of institutions."""
@@ -237,12 +248,17 @@ class Gateway:
         requests = requests_of(message.values, message.received_at, self.pseudonyms)
         if not requests:
             return await self._refuse(message, (NO_AREA,))
-        code, book = b32encode(secrets.token_bytes(_CODE_BYTES)).decode(), self.book
-        advices = await self._advise(message, requests, code, book, fingerprint)
-        if advices[0].fingerprint:
-            return await self._answer_again(message, requests, advices, fingerprint)
-        advices = [replace(of, fingerprint=fingerprint.hex()) for of in advices]
-        kept = [replace(of.prescription, advice=advice) for of, advice in zip(requests, advices, strict=True)]
+        kept = self._begun_before([of.prescription for of in requests])
+        advices = [of.advice for of in kept if of.advice is not None]
+        if any(of.fingerprint != fingerprint.hex() for of in advices):
+            return await self._refuse(message, (OTHER_BODY,))
+        if not kept:
+            code, book = b32encode(secrets.token_bytes(_CODE_BYTES)).decode(), self.book
+            advices = await self._advise(message, requests, code, book, fingerprint)
+            if advices[0].fingerprint:
+                return await self._answer_again(message, requests, advices, fingerprint)
+            advices = [replace(of, fingerprint=fingerprint.hex()) for of in advices]
+            kept = [replace(of.prescription, advice=advice) for of, advice in zip(requests, advices, strict=True)]
         if not await self._keep(message, PRESCRIPTIONS, [(f"{of.area}/{of.patient}", of) for of in kept]):
             return self._not_kept(message)
         now = asyncio.get_running_loop().time()
@@ -266,11 +282,14 @@ class Gateway:
     async def _take_replies(self, message: Said, fingerprint: bytes) -> Answered:
         """3103: what was done about warnings."""
         replies = replies_of(message.values, message.received_at, self.vault)
+        before = self._begun_before(replies)
+        if any(not self._says_the_same(*of) for of in zip(replies, before, strict=False)):
+            return await self._refuse(message, (OTHER_BODY,))
+        replies = before or replies
         if not await self._keep(message, REPLIES, [(of.warning_id, of) for of in replies]):
             return self._not_kept(message)
         for reply in replies:
-            self._replies.pop(reply.warning_id, None)
-            self._replies[reply.warning_id] = reply
+            self._remember_reply(reply)
         return Answered(message.answer(self.now()), "taken")
 
     async def _sign_in(self, message: Said, fingerprint: bytes) -> Answered:
@@ -366,16 +385,56 @@ class Gateway:
     async def _keep(self, message: Said, topic: str, events: Sequence[tuple[str, Event]]) -> bool:
         """Makes events durable, each under its key; false where that cannot be done in time."""
         messages = [Message(key.encode(), encode_event(of), f"gateway {of.sender}") for key, of in events]
-        return await self._append(message, topic, messages)
+        is_kept = await self._append(message, topic, messages)
+        for _, of in events:
+            if is_kept:
+                self._begun.pop(of.event_id, None)
+            elif is_kept is None:
+                self._begin(of)
+        return bool(is_kept)
 
-    async def _append(self, message: Said, topic: str, messages: Sequence[Message]) -> bool:
+    async def _append(self, message: Said, topic: str, messages: Sequence[Message]) -> bool | None:
+        """Whether messages are durable; ``None`` where that was not known in time."""
         try:
             async with asyncio.timeout_at(message.due):
                 await self.journal.append(topic, messages)
-        except (OSError, TimeoutError) as error:
+        except OSError as error:
             logger.warning("nothing is kept at this moment: %s", type(error).__name__)
-            return False
+            return None if isinstance(error, TimeoutError) else False
         return True
+
+    def take_up(self, messages: Iterable[tuple[str, Message]]) -> None:
+        """Takes up, topic by topic, what an earlier process kept last: it may have died before it answered.
+
+        The same message gets the same answer then, and is kept again as it was, which readers drop.
+        """
+        now = asyncio.get_running_loop().time()
+        for topic, message in messages:
+            if topic in (PRESCRIPTIONS, REPLIES) and message.key != KEY and message.value is not None:
+                event = decode_stored(message.value)
+                self._begin(event)
+                if isinstance(event, Prescription):
+                    self._remember(Recent(now, Told(event, prescription_digest(event))))
+                elif isinstance(event, Reply):
+                    self._remember_reply(event)
+
+    def _begin(self, event: Event) -> None:
+        self._begun.pop(event.event_id, None)
+        self._begun[event.event_id] = Begun(asyncio.get_running_loop().time(), event)
+
+    def _begun_before(self, events: Sequence[E]) -> list[E]:
+        """What was begun under the names of some events, all of them; empty where one of them was not."""
+        begun = [self._begun[of.event_id].event for of in events if of.event_id in self._begun]
+        found = [of for of, event in zip(begun, events, strict=False) if isinstance(of, type(event))]
+        return found if len(found) == len(events) else []
+
+    def _says_the_same(self, one: Reply, other: Reply) -> bool:
+        """Whether two replies say the same, whenever they were told; reasons are sealed anew each time."""
+        opened = [replace(of, happened_at=one.happened_at, reason=self._opened(of.reason)) for of in (one, other)]
+        return opened[0] == opened[1]
+
+    def _opened(self, reason: str | None) -> str | None:
+        return None if reason is None else self.vault.open(reason.encode()).decode()
 
     async def _refuse(self, message: Said, faults: Sequence[Fault]) -> Answered:
         """Refuses a message, which lands in dead letters with its bytes."""
@@ -393,9 +452,17 @@ class Gateway:
         patient = recent.told.request.area, recent.told.request.patient
         self._recent[patient] = [*self._recent.pop(patient, []), recent]
 
+    def _remember_reply(self, reply: Reply) -> None:
+        self._replies.pop(reply.warning_id, None)
+        self._replies[reply.warning_id] = reply
+
     def _forget(self) -> None:
         """Lets go of what is older than it is kept for, and of the oldest of too many: answers, requests, replies."""
         oldest = asyncio.get_running_loop().time() - self.limits.kept_for
+        while self._begun and (
+            next(iter(self._begun.values())).since < oldest or len(self._begun) > self.limits.most_known
+        ):
+            del self._begun[next(iter(self._begun))]
         while self._known and (
             next(iter(self._known.values())).since < oldest or len(self._known) > self.limits.most_known
         ):

@@ -17,6 +17,7 @@ from msgspec import UNSET, Meta, UnsetType
 from api.hospital.faults import MOST_FAULTS, Fault, path_to
 from api.hospital.scalars import REQUIRED, UNKNOWN_CODE, Refused, is_likely, read_date, read_instant
 from api.hospital.tables import Field, Node
+from knowledge_base.signs import UNSEEN
 
 Values = dict[str, Any]
 Limit = tuple[int, int]
@@ -25,6 +26,7 @@ Limit = tuple[int, int]
 _INFNO = re.compile(rb'"infno":\s*"([0-9A-Za-z]+)"').search
 _NAME_ENDS = b'":'
 _BLANK_COLON = re.compile(b" :").search
+_HIDDEN = re.compile(f"[{re.escape(UNSEEN.replace(' ', ''))}]").search
 _BLANKS = (b"\t", b"\n", b"\r")
 _ESCAPE, _NUL = b"\\", rb"\u0000"
 
@@ -199,8 +201,14 @@ class _Reading:
             and not any(blank in body for blank in _BLANKS)
             and not (_ESCAPE in body and _NUL in body)
             and list(map(str.strip, self.texts)) == self.texts
+            and _are_seen("".join(self.texts))
             and all(_are_plain(numbers, limit) for limit, numbers in self.numbers.items())
         )
+
+
+def _are_seen(text: str) -> bool:
+    """Whether every sign is one that eyes see: a text of none is empty, the long way."""
+    return text.isprintable() and (text.isascii() or _HIDDEN(text) is None)
 
 
 @cache

@@ -11,6 +11,7 @@ from knowledge_base.digests.prescriptions import PrescriptionDigest, prescriptio
 from knowledge_base.events.claims import Department, Diagnosis, Operation
 from knowledge_base.events.prescriptions import Order, Prescription
 from knowledge_base.events.replies import Reply
+from knowledge_base.signs import UNSEEN
 from streams.messages.identifiers import are_trimmed, with_trimmed
 from streams.messages.pseudonyms import Pseudonyms
 from streams.messages.vault import Vault
@@ -68,12 +69,13 @@ def requests_of(values: Mapping[str, Any], asked_at: datetime, pseudonyms: Pseud
 
 
 def replies_of(values: Mapping[str, Any], told_at: datetime, vault: Vault) -> list[Reply]:
-    """What a 3103 says was done about warnings. A warning of ours begins with its area; of others that is unknown."""
+    """What a 3103 says was done about warnings. A warning of ours begins with its area; of others that is unknown, and
+    whatever they begin with stands there."""
     told = values["input"]["data"]
     return [
         Reply(
             event_id=f"{values['fixmedins_code']}:{values['msgid']}:{number}",
-            area=warn["warn_rslt_id"].partition("-")[0],
+            area=warn["warn_rslt_id"].partition("-")[0].strip(UNSEEN) or warn["warn_rslt_id"],
             kind="reply",
             happened_at=told_at,
             sender=values["fixmedins_code"],

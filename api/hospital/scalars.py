@@ -7,6 +7,7 @@ import re
 from datetime import date, datetime, timedelta, timezone
 
 from knowledge_base.days import FIRST_LIKELY, LAST_LIKELY
+from knowledge_base.signs import UNSEEN
 
 CHINA = timezone(timedelta(hours=8), "Asia/Shanghai")
 """The one offset that civil days are read with (``knowledge_base.days``)."""
@@ -51,15 +52,17 @@ class Number(str):
 
 
 def read_text(raw: object) -> str | None:
-    """A text without blanks around it, ``None`` where nothing is left. A whole number of JSON is a text as well."""
+    """A text without blanks around it, ``None`` where it shows nothing. A whole number of JSON is a text as well."""
     if raw is None:
         return None
     if not isinstance(raw, str) or (isinstance(raw, Number) and not raw.removeprefix("-").isdecimal()):
         raise Refused(NO_TEXT)
     text = raw.strip()
-    if not text.isprintable() and _NUL_OR_SURROGATE(text):
+    if text.isascii() and text.isprintable():
+        return text or None
+    if _NUL_OR_SURROGATE(text):
         raise Refused(NO_SIGN)
-    return text or None
+    return text if text.strip(UNSEEN) else None
 
 
 def read_number(raw: object, digits: int, places: int) -> str | None:

@@ -58,7 +58,7 @@ def try_message(
         Path | None, typer.Argument(help="报文文件, - 为标准输入 / file with the message, - for standard input")
     ] = None,
     example: Annotated[
-        bool, typer.Option("--example", help="输出一条 3101 或 3102 示例报文 / print an example of a 3101 or 3102")
+        bool, typer.Option("--example", help="输出一条示例报文 / print an example of the message")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="只输出回答报文 / print the answer alone")] = False,
 ) -> None:
@@ -97,11 +97,10 @@ def try_message(
 
 def _print_example(infno: str) -> None:
     from api.hospital.example import example_request
-    from api.hospital.requests import PHASES
+    from deploy.commands.serving import find_dialect
 
-    if infno not in PHASES:
-        raise Failure(f"只有这些报文有示例 / there are examples of: {', '.join(PHASES)}")
-    body = msgspec.json.encode(example_request(infno, datetime.now(UTC)))
+    dialect = find_dialect(Opened().settings, infno)
+    body = msgspec.json.encode(example_request(infno, datetime.now(UTC), dialect))
     for line in msgspec.json.format(body, indent=1).decode().splitlines():
         say(line)
 
@@ -110,10 +109,7 @@ async def _try(infno: str, body: bytes) -> bytes:
     from deploy.commands.serving import find_dialect, gateway_of
 
     opened = Opened()
-    dialect = find_dialect(opened.settings)
-    told = dialect.messages.get(infno)
-    if told is None:
-        raise Failure(f"没有这个交易，现有 / no such message, there are: {', '.join(sorted(dialect.messages))}")
+    dialect = find_dialect(opened.settings, infno)
     async with opened as service:
         tried = await gateway_of(opened.settings, service, service.pool, _NothingKept(), budget=30.0)
         return await tried.answer(body, dialect, infno=infno)

@@ -33,7 +33,7 @@ from streams.hosts.service import Service
 from streams.jobs.sending_journal import run_sending_journal
 from streams.jobs.spelling import spell_institutions
 from streams.journal.journal import Limits as JournalLimits
-from streams.journal.journal import open_journal
+from streams.journal.journal import open_journal, run_trying_disk
 from streams.messages.guomi import is_private_key
 from streams.messages.pseudonyms import Pseudonyms
 from streams.store.casework.institutions import find_all_names
@@ -108,14 +108,17 @@ async def serve(settings: Settings, service: Service) -> None:
     await _serve_app(app, settings.host, settings.port, service.stop, settings.trusted_proxies)
 
 
-def find_dialect(settings: Settings) -> Dialect:
-    """The dialect that is set. Raises ``Failure`` where there is none of that name."""
+def find_dialect(settings: Settings, infno: str | None = None) -> Dialect:
+    """The dialect that is set. Raises ``Failure`` where there is none of that name, or it has no such message."""
     dialects = load_dialects()
     if settings.dialect not in dialects:
         raise Failure(
             f"FUNDWATCH_DIALECT: 没有方言 {settings.dialect}，现有 / no such dialect, there are: {', '.join(dialects)}"
         )
-    return dialects[settings.dialect]
+    dialect = dialects[settings.dialect]
+    if infno is not None and infno not in dialect.messages:
+        raise Failure(f"没有这个交易，现有 / no such message, there are: {', '.join(sorted(dialect.messages))}")
+    return dialect
 
 
 def machines_now() -> datetime:
@@ -181,12 +184,13 @@ async def serve_hospitals(
         show_journal(journal)
         gateway = await gateway_of(settings, service, pool, journal, settings.gateway_budget_ms / 1000, now)
         gateway.sessions = keys.sessions
+        since = now() - timedelta(seconds=gateway.limits.kept_for)
+        gateway.take_up([(of.topic, of.message) for of in await journal.kept_since(since)])
         service.add(run_sending_journal(journal, service.bus, service.stop))
         service.add(run_collecting(service.stop))
         service.add(follow_store(gateway, keys, service.rule_sets, service.stop))
-        server = HospitalServer(
-            gateway, dialect, keys, Rates(settings.gateway_rate), lambda: journal.state.size < most.most_bytes
-        )
+        service.add(run_trying_disk(journal, service.stop))
+        server = HospitalServer(gateway, dialect, keys, Rates(settings.gateway_rate), lambda: journal.is_keeping)
         note(f"医院网关 / hospital gateway: http://{settings.host}:{settings.gateway_port}{dialect.addresses.path}")
         await _serve_app(around(server), settings.host, settings.gateway_port, service.stop, settings.trusted_proxies)
 

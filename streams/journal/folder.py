@@ -4,6 +4,7 @@
     sent                            up to which position everything is sent
     000000000007-0000000000001234-0123456789abcdef.records
                                     a segment: its number, the position of its first record, its mark (records.py)
+    trial                           there for a moment, where a disk that failed is tried
     damaged/                        segments with damage, kept aside once what was whole in them is sent
 
 Positions follow each other without a gap, and a segment holds those below the first position of the next one: so what a
@@ -33,6 +34,8 @@ logger = logging.getLogger("fundwatch.journal")
 _NAME = re.compile(r"([0-9]{12})-([0-9]{16})-([0-9a-f]{16})\.records")
 _SENT = Struct(">II")
 """Length and CRC-32 of what follows, in MessagePack."""
+_TRIAL = 256 * 1024
+"""Bytes: more than a long stay with all of its orders has."""
 _TRIES = 5
 _PAUSE = 0.05
 """Seconds between them: somebody who only looks whether a folder is held has its lock for a moment."""
@@ -181,6 +184,21 @@ def put_away(folder: Path, done: Sequence[Segment]) -> None:
             segment.path.rename(aside / segment.path.name)
         else:
             segment.path.unlink()
+
+
+def takes_something(folder: Path) -> bool:
+    """Whether the disk of a folder takes as much as a long message needs, and makes it last."""
+    trial = folder / "trial"
+    try:
+        with trial.open("wb", buffering=0) as file:
+            file.write(bytes(_TRIAL))
+            os.fsync(file.fileno())
+            return file.tell() == _TRIAL
+    except OSError:
+        return False
+    finally:
+        with suppress(OSError):
+            trial.unlink(missing_ok=True)
 
 
 def _segments(folder: Path) -> Iterator[Segment]:

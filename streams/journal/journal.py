@@ -10,7 +10,8 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import datetime
 from itertools import islice, takewhile
 from pathlib import Path
 
@@ -29,8 +30,9 @@ from streams.journal.folder import (
     put_away,
     save_sent,
     state_of,
+    takes_something,
 )
-from streams.journal.records import FRAME_BYTES, Frame, Kept, decode_frame, encode_body, find_frames
+from streams.journal.records import FRAME_BYTES, Frame, Kept, decode_frame, encode_body, find_frames, instant_of
 from streams.journal.writer import Writer, Written
 
 logger = logging.getLogger("fundwatch.journal")
@@ -44,6 +46,9 @@ DISK_FAILED = "disk failed"
 CLOSED = "closed"
 REASONS = (FULL, DISK_FULL, DISK_FAILED, CLOSED)
 """Why an append may fail."""
+
+_TRY_EVERY = 1.0
+"""Seconds."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -105,6 +110,8 @@ class Journal:
         self._waiting_bytes = 0
         self._writing: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._lacking = 0
+        self._has_failed = False
         position = sent.next if newest is None else max(sent.next, newest.next)
         self._writer = Writer(folder, newest.number if newest else 0, position, limits.segment_bytes)
         self._thread = ThreadPoolExecutor(1, "journal")
@@ -128,7 +135,8 @@ class Journal:
         size = sum(map(len, bodies)) + FRAME_BYTES * len(bodies)
         if self._is_closed:
             raise self._failure(CLOSED)
-        if self._bytes() + self._waiting_bytes + size > self.limits.most_bytes:
+        if not self._has_room(size):
+            self._lacking = size
             raise self._failure(FULL)
         if not bodies:
             return
@@ -138,6 +146,20 @@ class Journal:
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_waiting())
         await append.done
+
+    @property
+    def is_keeping(self) -> bool:
+        """Whether what comes can be kept, as far as is known: the last append was, or what it lacked is there now."""
+        return not self._is_closed and not self._has_failed and self._has_room(self._lacking)
+
+    async def try_disk(self) -> None:
+        """Finds out whether a disk that failed the last append takes something again; nothing of it stays."""
+        if self._has_failed and not self._is_closed:
+            loop = asyncio.get_running_loop()
+            self._has_failed = not await loop.run_in_executor(self._thread, takes_something, self.folder)
+
+    def _has_room(self, size: int) -> bool:
+        return self._bytes() + self._waiting_bytes + size <= self.limits.most_bytes
 
     def _bytes(self) -> int:
         return sum(segment.size for segment in self._segments)
@@ -193,6 +215,7 @@ class Journal:
         segment.next, segment.end = written.next, written.end
         segment.records += written.records
         segment.size += written.size
+        self._lacking, self._has_failed = 0, False
         self.arrived.set()
         self._watch.on_sync(written.seconds)
 
@@ -203,10 +226,26 @@ class Journal:
 
     def _failure(self, reason: str, cause: OSError | None = None) -> JournalError:
         self._watch.on_failure(reason)
+        self._has_failed = self._has_failed or reason in (DISK_FULL, DISK_FAILED)
         kind = JournalFull if reason in (FULL, DISK_FULL) else JournalFailed
         failure = kind(f"{_SAYS[reason]}: {self.folder}", reason)
         failure.__cause__ = cause
         return failure
+
+    async def kept_since(self, instant: datetime) -> list[Kept]:
+        """What was kept from an instant (UTC) on, sent or not, in order, as far as it still lies in the folder.
+
+        Raises ``OSError`` where the disk cannot be read.
+        """
+        kept: list[Kept] = []
+        for segment in reversed(self._segments):
+            data = await asyncio.to_thread(segment.load, 0, segment.end)
+            frames = (found for found in find_frames(segment.mark, data) if isinstance(found, Frame))
+            later = [decode_frame(frame, data) for frame in frames if instant_of(frame.at) >= instant]
+            kept[:0] = later
+            if not later:
+                break
+        return kept
 
     # --- sending
 
@@ -291,6 +330,14 @@ class Journal:
         self._writer.close()
         await self._put_away()
         self._thread.shutdown()
+
+
+async def run_trying_disk(journal: Journal, stop: asyncio.Event) -> None:
+    """Tries a disk that failed until told to stop: who is not ready is sent nothing that would tell."""
+    while not stop.is_set():
+        await journal.try_disk()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _TRY_EVERY)
 
 
 @asynccontextmanager

@@ -21,7 +21,7 @@ from .county import County
 from .faults import Fault
 from .grounds import Ground
 from .servers import PostgresServer, mount_small_disk
-from .table import Row, write_table
+from .table import Answers, Row, write_answers, write_table
 from .verdict import assert_nothing_lost_or_doubled
 
 TEMPLATE = "migrated"
@@ -80,6 +80,16 @@ def tables() -> Iterator[dict[str, list[Row]]]:
     if page:
         for bus, rows in tables.items():
             write_table(Path(page), bus, rows)
+
+
+@pytest.fixture(scope="session")
+def answered() -> Iterator[list[Answers]]:
+    """What hospitals were answered, scenario by scenario; written likewise."""
+    answered: list[Answers] = []
+    yield answered
+    page = os.environ.get("FAULTS_PAGE")
+    if page and answered:
+        write_answers(Path(page), answered)
 
 
 @pytest.fixture

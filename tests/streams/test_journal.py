@@ -20,7 +20,7 @@ import pytest
 from streams.bus import Message
 from streams.hosts import metrics
 from streams.hosts.metrics import REGISTRY
-from streams.journal import JournalFailed, JournalFull, JournalHeld
+from streams.journal import JournalError, JournalFailed, JournalFull, JournalHeld
 from streams.journal import folder as folders
 from streams.journal import writer as writers
 from streams.journal.folder import find_journals, is_held, look_into
@@ -392,6 +392,25 @@ async def test_a_message_that_holds_a_record_of_another_segment_is_no_record_beh
     assert await left_in(folder) == messages(0, 2)
 
 
+# --- what was kept last
+
+
+async def test_what_was_kept_last_is_told_whether_it_is_sent_or_not(folder: Path) -> None:
+    begun = datetime.now(UTC)
+    async with open_journal(folder, Limits(segment_bytes=100)) as journal:
+        for number in range(4):
+            await journal.append(TOPIC, messages(number))
+        await drain(journal)
+        between = datetime.now(UTC)
+        for number in range(4, 6):
+            await journal.append(TOPIC, messages(number))
+        assert [of.message for of in await journal.kept_since(between)] == messages(4, 5)
+    async with open_journal(folder) as journal:
+        assert [of.message for of in await journal.kept_since(between)] == messages(4, 5)
+        assert {of.topic for of in await journal.kept_since(begun)} == {TOPIC}
+        assert await journal.kept_since(datetime.now(UTC)) == []
+
+
 # --- full and failing disks
 
 
@@ -545,6 +564,44 @@ async def test_room_is_made_on_a_full_disk_though_nothing_new_comes(folder: Path
         assert journal._writing is not None
         await journal._writing
         assert segments(folder) == []
+
+
+async def test_a_full_journal_says_that_it_keeps_nothing_until_there_is_room_for_what_it_refused(folder: Path) -> None:
+    size = FRAME_BYTES + len(encode_body(TOPIC, messages(1)[0]))
+    async with open_journal(folder, Limits(2 * size)) as journal:
+        await journal.append(TOPIC, messages(1))
+        await journal.append(TOPIC, messages(2))
+        assert journal.is_keeping, "nobody was refused"
+        with pytest.raises(JournalFull):
+            await journal.append(TOPIC, messages(3, 4))
+        assert not journal.is_keeping
+        await journal.sent_up_to((await journal.unsent(1))[0].position)
+        assert not journal.is_keeping, "room for one of two"
+        await drain(journal)
+        assert journal.is_keeping
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+async def test_a_disk_that_failed_is_tried_until_it_takes_something(folder: Path, disk: Breaking, number: int) -> None:
+    async with open_journal(folder) as journal:
+        assert journal.is_keeping
+        disk.break_once("write", number=number)
+        with pytest.raises(JournalError):
+            await journal.append(TOPIC, messages(1))
+        assert not journal.is_keeping
+        (folder / "trial").mkdir()  # in the way of the trial
+        await journal.try_disk()
+        assert not journal.is_keeping
+        (folder / "trial").rmdir()
+        await journal.try_disk()
+        assert journal.is_keeping
+        assert not (folder / "trial").exists()
+        disk.break_once("fsync", number=number)
+        with pytest.raises(JournalError):
+            await journal.append(TOPIC, messages(2))
+        assert not journal.is_keeping
+        await journal.append(TOPIC, messages(3))
+        assert journal.is_keeping, "the append is as good as a trial"
 
 
 async def test_a_closed_journal_takes_nothing_more(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -48,6 +49,7 @@ PSEUDONYMS = Pseudonyms(b"a key of the tests, which is no secret")
 PATIENT = "510000000000000001"
 NAME = "甲不可见"
 NOW = at("03-12", "10:00")
+LATER = NOW + timedelta(seconds=3)
 PATIENTLY = Limits(budget=60.0)
 SESSIONS = Sessions(VAULT, (), timedelta(hours=1))
 
@@ -339,6 +341,83 @@ async def test_asked_at_once_by_many_it_is_answered_once(opened: Open) -> None:
     answers = await asyncio.gather(*[opened.gateway.answer(body, NATIONAL_DIALECT) for _ in range(20)])
     assert len(set(answers)) == 1
     assert opened.journal.state.records == 1
+
+
+async def begun_again(opened: Open, rule_set: RuleSet, folder: Path) -> AsyncIterator[Open]:
+    """Another process on what the journal of one that died holds: here on a copy, as that one lives."""
+    shutil.copytree(opened.journal.folder, folder)
+    async with open_journal(folder) as journal:
+        gateway = Gateway(opened.service.pool, rule_set, journal, PSEUDONYMS, VAULT, PATIENTLY, lambda: LATER)
+        gateway.take_up([(of.topic, of.message) for of in await journal.kept_since(NOW)])
+        yield Open(gateway, opened.service, journal)
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+async def test_who_died_before_it_answered_gives_the_same_answer_when_it_is_started_again(
+    opened: Open, rule_set: RuleSet, tmp_path: Path, is_sent: bool
+) -> None:
+    """What it kept is in its journal; the store need not have it yet. The same is kept again as it was, and dropped."""
+    two = ordered("o1", NURSING, "2026-03-12 08:00:00"), ordered("o2", NURSING, "2026-03-12 09:00:00")
+    message = asked("m1", *two)
+    first = await opened.ask(message)
+    (result,) = results(first)
+    reply = good_message("3103") | {"msgid": "m2"}
+    reply["input"]["data"]["warns"] = [{"warn_rslt_id": result["jr_id"], "dspo_way": "1", "dspo_way_rea": "病情"}]
+    assert (await opened.ask(reply))["infcode"] == 0
+    if is_sent:
+        await send_unsent(opened.journal, opened.service.bus)
+    async for again in begun_again(opened, rule_set, tmp_path / "copy"):
+        assert (await again.ask(message))["output"] == first["output"]
+        assert results(await again.ask(asked("m3", *two))) == [], "it was said in this encounter"
+        assert (await again.ask(reply))["infcode"] == 0
+        for other in (asked("m1", *two, dr_name="另一人"), reply | {"opter": "2", "input": other_reason(reply)}):
+            refused = await again.ask(other)
+            assert (refused["infcode"], "msgid" in refused["err_msg"]) == (-1, True)
+        while await send_unsent(again.journal, again.service.bus):
+            pass
+    await opened.take_in()
+    async with opened.store() as connection:
+        assert await connection.fetchval("select array_agg(event_id order by event_id) from prescriptions") == [
+            "H42010000001:m1:1",
+            "H42010000001:m3:1",
+        ]
+        assert await connection.fetchval("select count(*) from replies") == 1
+        assert await connection.fetchval("select count(*) from warnings where repeats is null") == 1
+        letters = await connection.fetch("select outcome, reasons from dead_letters")
+        account = await reconcile(connection)
+    assert [(row["outcome"], "msgid" in row["reasons"]) for row in letters] == [("dead", True)] * 2
+    assert account.lost == 0
+
+
+def other_reason(reply: dict[str, Any]) -> dict[str, Any]:
+    (warn,) = reply["input"]["data"]["warns"]
+    return {"data": {**reply["input"]["data"], "warns": [{**warn, "dspo_way_rea": "另一个原因"}]}}
+
+
+class Slow:
+    """A journal that keeps everything, and says so too late."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def append(self, topic: str, messages: Sequence[Message]) -> None:
+        await self._journal.append(topic, messages)
+        await asyncio.Event().wait()
+
+
+async def test_what_was_kept_too_late_to_be_told_is_answered_as_it_was_kept(opened: Open) -> None:
+    two = ordered("o1", NURSING, "2026-03-12 08:00:00"), ordered("o2", NURSING, "2026-03-12 09:00:00")
+    opened.gateway.journal, opened.gateway.limits = Slow(opened.journal), Limits(budget=3.0)
+    assert "稍后重发" in (await opened.ask(asked("m1", *two)))["err_msg"]
+    opened.gateway.journal, opened.gateway.limits = opened.journal, PATIENTLY
+    other = await opened.ask(asked("m1", *two, dr_name="另一人"))
+    assert (other["infcode"], "msgid" in other["err_msg"]) == (-1, True)
+    answer = await opened.ask(asked("m1", *two))
+    await opened.take_in()
+    async with opened.store() as connection:
+        (code,) = await connection.fetchrow("select code from prescriptions")
+        conflicts = await connection.fetchval("select count(*) from dead_letters where outcome = 'conflict'")
+    assert (code, conflicts) == (answer["output"]["receipt"]["code"], 0)
 
 
 # --- what is kept
