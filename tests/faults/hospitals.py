@@ -24,6 +24,8 @@ NAMED_TWICE = "002503020030000"
 
 _CHINA = timezone(timedelta(hours=8))
 _WAIT = 0.2
+_LONGEST_IDLE = 1.0
+"""Seconds after which a connection is not used again: the server may have closed it by then."""
 
 
 class Broken(Exception):
@@ -31,11 +33,12 @@ class Broken(Exception):
 
 
 class Line:
-    """A connection over which one request follows another."""
+    """A connection over which one request follows another, unless it was idle for long."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._used_at = time.monotonic()
 
     async def call(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
         """Status and body of an answer. Raises ``Broken``."""
@@ -49,12 +52,15 @@ class Line:
             raise Broken from error
 
     async def _exchange(self, request: bytes) -> tuple[int, bytes]:
+        if time.monotonic() - self._used_at > _LONGEST_IDLE:
+            await self.close()
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self.port)
         reader, writer = self._streams
         writer.write(request)
         await writer.drain()
         status, body, is_last = await read_answer(reader)
+        self._used_at = time.monotonic()
         if is_last:
             await self.close()
         return status, body

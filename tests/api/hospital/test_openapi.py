@@ -52,7 +52,10 @@ JSON_TYPE = "application/json"
 PSEUDONYMS = Pseudonyms(b"a key of the tests, which is no secret")
 
 every_dialect = pytest.mark.parametrize("name", DIALECTS)
-every_message = pytest.mark.parametrize(("name", "infno"), EVERY_MESSAGE)
+every_table = pytest.mark.parametrize(
+    ("name", "infno"), [of for of in EVERY_MESSAGE if of[0] in ("national", "hainan") and of[1] != "3102"]
+)
+"""Messages by the tables: Hainan's has other names and fields of its own, and 3102 has the table of 3101."""
 
 
 def validator(name: str, schema: str) -> Draft202012Validator:
@@ -103,7 +106,7 @@ def test_every_message_has_its_address_and_its_example(name: str) -> None:
     assert told == {infno: dialect.addresses.path.replace(IN_PATH, infno) for infno in dialect.messages}
 
 
-@every_message
+@every_table
 def test_a_good_message_is_taken_and_what_has_to_be_there_is_missed(name: str, infno: str) -> None:
     judge, good = validator(name, f"request-{infno}"), good_message(infno, DIALECTS[name], orders=2)
     assert list(judge.iter_errors(without_nothing(good))) == []
@@ -121,7 +124,7 @@ def test_a_good_message_is_taken_and_what_has_to_be_there_is_missed(name: str, i
     assert wrong == []
 
 
-@every_message
+@every_table
 def test_what_is_too_long_or_in_no_dictionary_is_refused(name: str, infno: str) -> None:
     judge = validator(name, f"request-{infno}")
     good = without_nothing(good_message(infno, DIALECTS[name], orders=2))
