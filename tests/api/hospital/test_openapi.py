@@ -168,12 +168,6 @@ class Asked:
                 gateway = Gateway(service.pool, self._rule_set, journal, PSEUDONYMS, VAULT, Limits(budget=60.0))
                 keys = Keys("none", self._dialect, Sessions(VAULT, (), timedelta(hours=1)))
                 server = HospitalServer(gateway, self._dialect, keys, Rates(1e9), lambda: True)
-                    gateway,
-                    self._dialect,
-                    Keys("none", self._dialect, Sessions(VAULT, (), timedelta(hours=1))),
-                    Rates(1e9),
-                    lambda: True,
-                )
                 self._ready.set_result((server, service, journal))
                 await self._over.wait()
         except BaseException as error:
