@@ -32,6 +32,7 @@ from streams.topics import CLAIMS, JUDGES
 
 _PEOPLE = 40
 _EARLIER = (5, 60, 600)
+_MEMBER = "bench"
 _LONG = 2_000
 """Claims in ten years of dialysis, three a week with gaps."""
 _NEIGHBOURS = 400
@@ -113,6 +114,7 @@ async def prepared(server: EmbeddedPostgres, rule_set: RuleSet, claims: Sequence
     await _administer(server, f"create database {name} template fundwatch")
     connection = await connect(server.dsn_of(name))
     await _take_in(connection, EventsHandler(RuleSets(rule_set), Vault(b"bench")), claims)
+    await offsets.leave(connection, JUDGES, CLAIMS, _MEMBER)
     await connection.execute("vacuum analyze")
     await connection.close()
     return name
@@ -145,7 +147,7 @@ def _as_another(claim: Claim) -> Claim:
 
 
 async def _take_in(connection: Connection, handler: EventsHandler, claims: Sequence[Claim]) -> None:
-    taken = await offsets.take(connection, JUDGES, CLAIMS, 0, "bench", None, timedelta(hours=1))
+    taken = await offsets.take(connection, JUDGES, CLAIMS, 0, _MEMBER, None, timedelta(hours=1))
     if taken is None:
         raise RuntimeError("the partition is held by another")
     lease, start = taken

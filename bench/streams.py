@@ -36,7 +36,7 @@ _BUSES = {"postgres": "PostgreSQL bus", "kafka": "Kafka"}
 
 def run() -> list[Result]:
     """Each bus with one worker and two, and latency and memory beside them."""
-    messages = [_written_shortly(_message(event)) for event in simulate(_COUNTY)]
+    messages = [written_shortly(message_of(event)) for event in simulate(_COUNTY)]
     with tempfile.TemporaryDirectory(prefix="fundwatch-bench-") as name:
         folder = Path(name)
         with start_postgres(folder / "postgres") as server, start_kafka(folder / "kafka") as kafka:
@@ -53,11 +53,12 @@ def run() -> list[Result]:
     return _results(Reporter("streams", _with_ratios(figures)), messages)
 
 
-def _message(event: Event) -> Message:
+def message_of(event: Event) -> Message:
+    """An event as it is sent."""
     return Message(f"{event.area}/{event.patient}".encode(), encode_event(event), "bench")
 
 
-def _written_shortly(message: Message) -> Message:
+def written_shortly(message: Message) -> Message:
     """A message as a hospital may write it: without fields that say nothing."""
     short = _what_is_said(json.loads(message.value or b""))
     return Message(message.key, json.dumps(short, ensure_ascii=False, separators=(",", ":")).encode(), message.source)
