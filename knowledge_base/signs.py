@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from itertools import chain
 
-_RANGES = (
+UNSEEN_RANGES = (
     (0x0000, 0x0020), (0x007F, 0x00A0), (0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160),
     (0x1680, 0x1680), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2000, 0x200F), (0x2028, 0x202F), (0x205F, 0x206F),
     (0x2800, 0x2800), (0x3000, 0x3000), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0),
@@ -20,7 +20,7 @@ def _all_in(ranges: Iterable[tuple[int, int]]) -> str:
     return "".join(map(chr, chain.from_iterable(range(first, last + 1) for first, last in ranges)))
 
 
-UNSEEN, FULL_WIDTH = _all_in(_RANGES), _all_in(_WIDE_RANGES)
+UNSEEN, FULL_WIDTH = _all_in(UNSEEN_RANGES), _all_in(_WIDE_RANGES)
 _ODD = frozenset(UNSEEN + FULL_WIDTH)
 _NOT_SHOWN = frozenset(UNSEEN) - {" "}
 

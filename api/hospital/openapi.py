@@ -18,6 +18,7 @@ from api.hospital.example import example_request
 from api.hospital.requests import PHASES
 from api.hospital.server import MOST_BODY
 from api.hospital.tables import Field, Node
+from knowledge_base.signs import UNSEEN_RANGES
 
 Schema = dict[str, Any]
 
@@ -27,8 +28,8 @@ EXAMPLES_AT = datetime(2026, 3, 12, 2, tzinfo=UTC)
 """When the examples were sent."""
 
 _TEXT = r"^[^\u0000]*$"
-_VISIBLE = r"[^\s\u0000\u001c-\u001f\u0085]"
-"""A sign that is no blank, whatever a reader of patterns takes for one."""
+_VISIBLE = rf"[^\s{''.join(f'{chr(first)}-{chr(last)}' for first, last in UNSEEN_RANGES)}]"
+"""A sign that somebody sees, whatever a reader of patterns takes for a blank."""
 _SHOWN = rf"^[^\u0000]*{_VISIBLE}[^\u0000]*$"
 _YEAR = "(?:19(?:0[1-9]|[1-9][0-9])|20[0-8][0-9])"
 _DAY = (
