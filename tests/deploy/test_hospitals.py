@@ -20,6 +20,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from api.leads.evidence import line_keys
+from casework.asked import Beside, BilledLine, Stance, stance_of
 from deploy.commands.playing import play_traffic
 from deploy.county import CountyPlan, write_traffic
 from deploy.county.hospital.diary import Asked, Billed, Deed, OrderKey, Replied, by_order, read_deeds
@@ -27,33 +29,57 @@ from deploy.county.orders.traffic import AskedEncounter, Asking, WrittenOrder
 from deploy.county.plan import AREA
 from deploy.settings import Settings
 from knowledge_base.catalogues.files import load_facts
+from knowledge_base.days import as_date, day_of
 from knowledge_base.events.claims import Claim
 from knowledge_base.events.head import Event
 from knowledge_base.events.prescriptions import Prescription, Warning
+from knowledge_base.findings import LineKey
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.hosts.service import Service, open_service
 from streams.importers.jsonl import read_messages
 from streams.importers.sending import send_messages
+from streams.jobs.keeping_orders import keep_all_touched
 from streams.jobs.reconciling import reconcile
 from streams.journal.folder import look_into
 from streams.messages.codec import decode_event, decode_stored
 from streams.messages.pseudonyms import Pseudonyms
+from streams.messages.versions import unpack_finding
 from streams.store.events import stored
-from streams.store.events.warned import WarningFilter, WarningRow, count_replies, find_warnings
+from streams.store.events.asked import find_arrivals, find_asked
+from streams.store.events.warned import WarningFilter, WarningRow, find_warnings
 from streams.store.intake.reconciliation import Reconciliation
-from streams.store.sessions import borrowed
+from streams.store.sessions import Connection, borrowed
 from tests.conftest import find_free_port
 from tests.patience import PATIENCE
 from tests.reference import answers
+from tests.reference import order_ledger as reference
 from tests.reference.knowledge import Knowledge
 from tests.reference.persons import person_names
-from tests.streams.replay import VAULT, until_done
+from tests.streams.replay import EVERYTHING, VAULT, until_done
 
 PLAN = CountyPlan(scale=1 / 1000, seed=25, first=date(2026, 3, 9), last=date(2026, 3, 29))
 ASKED_FROM = date(2026, 3, 23)
 DOOR = "a key of the tests, no secret at all"
 MANY = 10_000
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger of orders as stored: in requests' names, and lines by claims' encounters."""
+
+    orders: dict[OrderKey, tuple[set[str], str, set[str]]]
+    lines: dict[LineKey, tuple[OrderKey, str]]
+    days: dict[tuple[str, str, date], tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Disputed:
+    """A line in dispute in a finding that is open, and what its rule said of it before."""
+
+    rule_id: str
+    line: LineKey
+    stance: Stance
 
 
 @dataclass(frozen=True)
@@ -65,9 +91,10 @@ class Week:
     deeds: list[Deed]
     requests: dict[str, Prescription]
     warnings: list[WarningRow]
-    replies: dict[str, int]
     findings: set[tuple[str, str]]
     account: Reconciliation
+    ledger: Ledger
+    disputed: list[Disputed]
 
     @property
     def asked(self) -> list[Asked]:
@@ -127,7 +154,8 @@ async def _played(url: str, rule_set: RuleSet, folder: Path) -> Week:
             while (await asyncio.to_thread(look_into, journal)).records:
                 await asyncio.sleep(0.05)
         await until_done(service)
-        return await _week(service, claims, traffic, list(read_deeds(diary)))
+        await keep_all_touched(service.pool)
+        return await _week(service, claims, traffic, list(read_deeds(diary)), rule_set)
 
 
 @asynccontextmanager
@@ -152,7 +180,7 @@ async def _gateway(url: str, home: Path) -> AsyncIterator[tuple[str, Path]]:
         process.wait(PATIENCE)
 
 
-async def _week(service: Service, claims: Path, traffic: Path, deeds: list[Deed]) -> Week:
+async def _week(service: Service, claims: Path, traffic: Path, deeds: list[Deed], rule_set: RuleSet) -> Week:
     rows = [_row(row) for row in traffic.read_bytes().splitlines()]
     async with borrowed(service.pool) as connection:
         names = await connection.fetch("select event_id from prescriptions where area = $1", AREA)
@@ -161,13 +189,60 @@ async def _week(service: Service, claims: Path, traffic: Path, deeds: list[Deed]
             name: event for name, body in bodies.items() if isinstance(event := decode_stored(body), Prescription)
         }
         assert len(requests) == len(names)
-        warnings = await find_warnings(connection, WarningFilter(), MANY)
-        replies = await count_replies(connection, None)
+        warnings = await find_warnings(connection, WarningFilter(), EVERYTHING, MANY)
         found = await connection.fetch("select rule_id, finding_id from findings where is_open")
         account = await reconcile(connection, service.bus)
+        ledger = await _ledger(connection)
+        disputed = [of async for of in _disputed(connection, rule_set)]
     findings = {(row["rule_id"], row["finding_id"]) for row in found}
     history = [decode_event(row) for row in claims.read_bytes().splitlines()]
-    return Week(history, rows, deeds, requests, warnings, replies, findings, account)
+    return Week(history, rows, deeds, requests, warnings, findings, account, ledger, disputed)
+
+
+async def _ledger(connection: Connection) -> Ledger:
+    names = dict(await connection.fetch("select seq, event_id from prescriptions"))
+    orders = await connection.fetch("select * from order_entries")
+    lines = await connection.fetch("select * from order_lines")
+    days = await connection.fetch("select * from order_days")
+    return Ledger(
+        {
+            OrderKey(of["institution"], of["encounter_id"], of["order_id"], of["item_code"]): (
+                {names[seq] for seq in of["asked_by"]}, of["answered"], set(of["warnings"])
+            )
+            for of in orders
+        },
+        {
+            (of["institution"], of["encounter_id"], of["line_id"]): (
+                OrderKey(of["institution"], of["order_encounter"], of["order_id"], of["item_code"]), of["how"]
+            )
+            for of in lines
+        },
+        {(of["patient"], of["institution"], of["day"]): (of["lines"], of["asked"]) for of in days},
+    )  # fmt: skip
+
+
+async def _disputed(connection: Connection, rule_set: RuleSet) -> AsyncIterator[Disputed]:
+    """The lines in dispute of open findings, as the desk tells them."""
+    rows = await connection.fetch("select rule_id, body from findings where is_open")
+    billing: dict[LineKey, Claim] = {}
+    bodies = await connection.fetch("select event_id from events where kind = 'claim'")
+    for body in (await stored.load_bodies(connection, AREA, [row["event_id"] for row in bodies])).values():
+        claim = decode_stored(body)
+        assert isinstance(claim, Claim)
+        billing |= {(claim.institution, claim.encounter_id, line.line_id): claim for line in claim.lines}
+    for row in rows:
+        finding, rule = unpack_finding(row["body"]), rule_set.by_id[row["rule_id"]]
+        keys = [key for key in line_keys(finding) if key in billing]
+        lines = [BilledLine(key, key, billing[key].event_id, billing[key].settled_at) for key in keys]
+        asked = await find_asked(connection, AREA, lines)
+        arrivals = await find_arrivals(connection, AREA, {line.event_id for line in lines})
+        beside = {
+            line.key: Beside(arrivals[line.event_id], min((of.at for of in asked.get(line.key, ())), default=None))
+            for line in lines
+        }
+        for key in {of.part for of in finding.guilty} & set(keys):
+            others = [of for other, of in beside.items() if other != key]
+            yield Disputed(rule.id, key, stance_of(asked.get(key, ()), rule.id, rule.phases, None, others))
 
 
 def _row(row: bytes) -> Event | Asking:
@@ -325,8 +400,6 @@ def test_each_reply_stands_with_its_warning(week: Week) -> None:
     ways = {reply.jr_id: reply.way for reply in week.replied}
     assert len(ways) == len(week.replied)
     assert {row.warning_id: row.way for row in week.warnings if row.way is not None} == ways
-    counts = Counter(ways.get(row.warning_id, "none") for row in week.warnings if row.repeats is None)
-    assert week.replies == dict(counts)
 
 
 def test_some_went_on_and_what_they_billed_was_found(week: Week) -> None:
@@ -362,3 +435,76 @@ def test_the_diary_tells_order_by_order_what_the_store_tells(week: Week) -> None
             assert line.order_id in (None, key.order_id, numbers[key])
     assert billed / 2 < named < billed
     assert any(isinstance(deed, Billed) and deed.takes_back for deed in week.deeds)
+
+
+# --- the ledger of orders
+
+
+def test_the_ledger_has_the_orders_that_hospitals_asked_about_and_were_warned_of(week: Week) -> None:
+    done, told = by_order(week.deeds), {warning.jr_id for deed in week.asked for warning in deed.warnings}
+    assert week.ledger.orders.keys() == done.keys()
+    for key, (asked_by, answered, warnings) in week.ledger.orders.items():
+        asked = {naming.msgid for naming in done[key].named if naming.current}
+        assert {name.split(":")[1] for name in asked_by} == asked
+        assert answered == ("in time" if asked else "told only")
+        assert set(done[key].warned) <= warnings <= told, "what was said again is of the first that said it"
+
+
+def test_the_ledger_has_the_lines_that_were_billed_of_orders(week: Week) -> None:
+    """Those that name their order are of it, and of those that name none nearly all are of what they came from."""
+    billed = agreeing = 0
+    for deed in week.deeds:
+        if not isinstance(deed, Billed) or deed.takes_back:
+            continue
+        for line_id, named, _, came_from in deed.lines:
+            found = week.ledger.lines.get((deed.institution, deed.encounter, line_id))
+            known = {key.order_id for key in week.ledger.orders if key[:2] == (deed.institution, deed.encounter)}
+            if named is not None and came_from in known:
+                assert found is not None
+                assert found[0].order_id == came_from or found[1] == "prescription"
+            elif came_from in known:
+                billed += 1
+                agreeing += found is not None and found[0].order_id == came_from
+    assert billed > 20
+    assert agreeing > billed * 0.9, f"{agreeing} of {billed}"
+
+
+def test_the_ledger_is_what_the_reference_says_of_everything(week: Week) -> None:
+    events = [*week.history, *(row for row in week.traffic if not isinstance(row, Asking)), *week.requests.values()]
+    first: dict[str, date] = {}
+    for request in week.requests.values():
+        day = as_date(day_of(request.happened_at))
+        first[request.institution] = min(day, first.get(request.institution, day))
+    expected = reference.ledgers(events, first, {})
+    orders = {key: of for ledger in expected.values() for key, of in ledger.orders.items()}
+    assert week.ledger.orders == {
+        OrderKey(*(word or "" for word in key)): (set(of.asked_by), of.answered, set(of.warned))
+        for key, of in orders.items()
+    }
+    assert week.ledger.lines == {
+        key: (OrderKey(*(word or "" for word in order)), how)
+        for ledger in expected.values()
+        for key, (order, how) in ledger.lines.items()
+    }
+    assert week.ledger.days == {
+        key: (of.lines, of.asked_about) for ledger in expected.values() for key, of in ledger.shares.items()
+    }
+
+
+def test_every_finding_that_orders_could_have_shown_had_its_warning_or_the_ledger_says_why_not(
+    week: Week, rule_set: RuleSet
+) -> None:
+    """A line was warned of if the hospital was told so of the order that it is billed as, and only then."""
+    warned_of = {row.warning_id: row.rule_id for row in week.warnings}
+    kinds: Counter[str] = Counter()
+    for of in week.disputed:
+        order = week.ledger.lines.get(of.line)
+        asked_by, _, warnings = week.ledger.orders[order[0]] if order is not None else (set(), "", set())
+        kinds[of.stance.kind] += 1
+        was_warned = of.rule_id in {warned_of[name] for name in warnings}
+        assert (of.stance.kind == "warned") == was_warned
+        assert (of.stance.kind == "not_asked") == (not asked_by)
+    print(kinds)
+    assert kinds["warned"] > 0
+    assert kinds["not_asked"] > 0
+    assert kinds.keys() <= {"warned", "not_asked", "other_phase", "not_known", "billed_otherwise"}
