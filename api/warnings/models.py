@@ -49,6 +49,9 @@ class WarningOut(_Part):
     reply: Literal["continue", "change"] | None = Field(description="What the doctor did last; null where nothing came")
     replied_at: datetime | None
     reasoned: bool = Field(description="Whether that reply holds a reason, which is sealed")
+    billed: bool = Field(
+        description="Whether an order in question was billed all the same, as the ledger of orders says"
+    )
     lead_id: str | None = Field(description="Lead with the finding that came of it, where one stands and may be seen")
     finding_id: str | None = Field(description="That finding")
     state: Literal["open", "confirmed", "dismissed", "returned"] | None = Field(description="What was decided on it")

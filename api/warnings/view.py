@@ -9,7 +9,7 @@ from casework.precision import Precision
 from knowledge_base.events.prescriptions import Order, WarnedOrder
 from rules_lib.rule import Rule
 from streams.store.casework.precision import find_precisions
-from streams.store.events import overrides, warned
+from streams.store.events import order_ledger, overrides, warned
 from streams.store.events.overrides import Figures
 from streams.store.events.warned import Detail, LookedAt, WarningFilter, WarningRow
 from streams.store.sessions import Connection
@@ -23,7 +23,9 @@ MOST_WARDS = 10
 class WarningsView:
     """A page of warnings with the figures of its days.
 
-    ``looked_at`` says what was asked where nothing was warned of; ``precisions`` what decisions say of each rule.
+    ``looked_at`` says what was asked where nothing was warned of; ``precisions`` what decisions say of each rule;
+    ``share`` how many lines were billed on these days and how many of them asked about, where all of an institution's
+    or of everybody's are looked at.
     """
 
     figures: Figures
@@ -31,6 +33,7 @@ class WarningsView:
     places: list[tuple[str, str | None]]
     precisions: Mapping[str, Precision]
     looked_at: LookedAt | None
+    share: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,14 @@ async def load_warnings(connection: Connection, shown: Shown, chosen: WarningFil
         places=await warned.find_places(connection, shown.sight),
         precisions=await load_precisions(connection, figures),
         looked_at=await warned.find_looked_at(connection, chosen, shown.sight) if is_empty else None,
+        share=await _find_share(connection, shown, chosen),
     )
+
+
+async def _find_share(connection: Connection, shown: Shown, chosen: WarningFilter) -> tuple[int, int] | None:
+    if chosen.department or chosen.rule or chosen.phase or chosen.first is None or chosen.last is None:
+        return None
+    return await order_ledger.find_share(connection, chosen.institution, chosen.first, chosen.last, shown.sight)
 
 
 async def load_warning(connection: Connection, shown: Shown, area: str, warning_id: str) -> WarningView | None:

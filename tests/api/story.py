@@ -184,7 +184,7 @@ async def save_county(dsn: str, rule_set: RuleSet) -> list[FindingVersion]:
 
 
 async def save_claims(connection: asyncpg.Connection, claims: Sequence[Claim]) -> None:
-    for seq, entry in enumerate(claims, 1 + await connection.fetchval("select count(*) from events")):
+    for seq, entry in enumerate(claims, 1 + await connection.fetchval("select coalesce(max(seq), 0) from event_ids")):
         digest = digest_of(entry)
         first, last = digest.span
         await connection.execute(

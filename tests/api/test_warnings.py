@@ -16,9 +16,11 @@ from api.frame.texts import load_texts
 from casework.accounts import Account
 from casework.rights import Role
 from knowledge_base.findings import FindingVersion
+from streams.jobs.keeping_orders import keep_touched
 from streams.messages.vault import Vault
+from streams.store.events.order_ledger import save_asking
 from streams.store.people import audit, users
-from tests.api.story import AREA, COUNTY, NAMES, TODAY, TOWN, at
+from tests.api.story import AREA, COUNTY, HBA1C, NAMES, TODAY, TOWN, at, claim, line, save_claims
 from tests.api.warned import BEDS, REASON, advised, order, reply, request, save_asked, save_month, warning
 
 PASSWORD = "a password of an office"
@@ -334,3 +336,24 @@ async def test_the_audit_log_tells_of_warnings_in_sight_alone(
         page = await client.get("/audit", params={"act": "opened_reasons"})
         assert (f"/warnings/{AREA}/{ONE}" in page.text) is sees
         await client.aclose()
+
+
+async def test_what_was_billed_all_the_same_and_what_was_never_asked_about(
+    client: httpx.AsyncClient, of_county: httpx.AsyncClient, of_town: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    """Of the county's bills of a day one line bills an order that was warned of, and one was never ordered."""
+    bed = order(1)
+    said = warning("B1-1", ("p", "x"), bed, rule=BEDS)
+    asked = request("B1", TODAY, [bed], encounter_id="VB", advice=advised("RB", at(TODAY, 9), said))
+    lines = [line(1, bed.item_code, TODAY, order_id=bed.order_id), line(2, HBA1C, TODAY)]
+    await save_asked(connection, [asked])
+    await save_claims(connection, [claim(asked.patient, "VB", lines, TODAY, institution=asked.institution)])
+    await save_asking(connection, AREA, {asked.institution: TODAY.toordinal()})
+    while await keep_touched(connection):
+        pass
+    share = "同期结算的基金支付明细 2 笔，其中开医嘱时询问过 1 笔（50%），其余从未询问"
+    assert share in html.unescape((await of_county.get("/warnings")).text)
+    assert "同期结算" not in html.unescape((await of_town.get("/warnings")).text)
+    assert "同期结算" not in html.unescape((await of_county.get("/warnings", params={"rule": BEDS})).text)
+    rows = (await client.get("/api/warnings")).json()["warnings"]
+    assert {row["warning_id"] for row in rows if row["billed"]} == {said.warning_id}

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from casework.sight import Sight
 from knowledge_base.days import Day, clamped
 from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.digests.details import ClaimDetails
@@ -16,6 +17,7 @@ from knowledge_base.numbers import number
 from rules_lib.histories.orders import OrderIds
 from rules_lib.order_ledger import DayEntry, Judged, LineEntry, OrderEntry, OrderLedger, Request, Said
 from streams.messages.packing import decode_details, decode_digest
+from streams.store.sights import in_sight, place_arguments
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -192,6 +194,24 @@ async def load_bills(
         if isinstance(details, ClaimDetails):
             order_ids[digest.event_id] = details.order_ids
     return claims, order_ids
+
+
+async def find_share(
+    connection: asyncpg.Connection, institution: str | None, first: date, last: date, sight: Sight
+) -> tuple[int, int]:
+    """Lines that the fund is to pay of institutions that ask, on some days, and how many of them were asked about."""
+    row = await connection.fetchrow(
+        f"""
+        select coalesce(sum(d.lines), 0)::bigint as lines, coalesce(sum(d.asked), 0)::bigint as asked from order_days d
+        where {in_sight("d", 1)} and ($3::text is null or d.institution = $3) and d.day between $4 and $5
+        """,
+        *place_arguments(sight),
+        institution,
+        first,
+        last,
+    )
+    assert row is not None
+    return row["lines"], row["asked"]
 
 
 _ORDERS = (

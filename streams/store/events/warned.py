@@ -51,7 +51,8 @@ class WarningRow(msgspec.Struct, frozen=True):
 
     ``way``, ``replied_at`` and whether a reason was given are of the latest reply; ``lead_id`` is of the finding that
     came of it, ``state`` what was decided on that (``open`` before), both ``None`` where none stands; ``repeats`` names
-    the warning of the encounter that said it first; ``late`` says that nobody was told, as the gateway was out of time.
+    the warning of the encounter that said it first; ``late`` says that nobody was told, as the gateway was out of time;
+    ``billed`` whether any order in question was billed all the same, as far as the ledger of orders is written.
     """
 
     area: str
@@ -76,6 +77,7 @@ class WarningRow(msgspec.Struct, frozen=True):
     way: Way | None
     replied_at: datetime | None
     reasoned: bool
+    billed: bool
     finding_id: str
     lead_id: str | None
     state: str | None
@@ -140,7 +142,11 @@ _ROWS = f"""
     select w.area, w.warning_id, w.seq, w.asked_at, w.institution, i.name as institution_name, w.encounter_id,
         w.department, w.department_name, p.practitioner, w.phase, w.rule_id, w.severity, w.said, w.in_question, p.code,
         p.rule_set, w.repeats, w.late, r.way, r.replied_at, r.reason is not null as reasoned, w.finding_id,
-        finding.lead_id, finding.state
+        finding.lead_id, finding.state, exists (
+            select from order_entries o where o.area = w.area and o.institution = w.institution
+                and o.encounter_id = w.encounter_id and o.billed_line is not null
+                and coalesce(w.repeats, w.warning_id) = any(o.warnings || o.untold)
+        ) as billed
     from warnings w
     join prescriptions p using (area, seq)
     left join institutions i on i.institution = w.institution
