@@ -29,6 +29,7 @@ from deploy.commands.output import (
 )
 from deploy.commands.progress import follow, unless_stopped
 from deploy.runtime import stop_on_signals
+from deploy.settings import load_pseudonym_key
 from knowledge_base.files.folders import look_into
 from knowledge_base.files.yaml_files import FileFaults
 from knowledge_base.signs import neutral
@@ -38,11 +39,13 @@ from streams.buses.threads import in_thread
 from streams.hosts.service import Service
 from streams.importers import BrokenInput, ForeignInput, ImporterError, MostlyDead, UnreadableInput, UnusableTable
 from streams.importers.jsonl import MessageReader, RawLine, read_messages, source_id
+from streams.importers.naming import with_pseudonyms
 from streams.importers.sampling import looked_at
 from streams.importers.sending import send_messages
 from streams.importers.us_claims import find_us_tables, read_us_claims
 from streams.jobs.reconciling import reconcile
 from streams.messages.codec import encode_event
+from streams.messages.pseudonyms import Pseudonyms
 from streams.pipeline.account import Tally
 from streams.store.intake import imports, reconciliation
 from streams.store.intake.unknown_fields import UnknownField, find_unknown_fields
@@ -79,6 +82,10 @@ def claims(
             min=0, max=1, help="前一千条中无法入库的比例超过它就停下 / stops where more of the first thousand are dead"
         ),
     ] = 0.5,
+    as_at_the_door: Annotated[
+        bool,
+        typer.Option(help="参保人为编号, 换成本机网关所用的假名 / people by number, renamed as the gateway does"),
+    ] = False,
     json: Json = False,
 ) -> None:
     """导入结算并判断; 中断后重来即可继续 / import claims and judge them; can be interrupted and started again.
@@ -88,7 +95,7 @@ def claims(
     sources = [found for file in files for found in _sources(file, source)]
     if len(sources) == 1 and isinstance(sources[0], NotImported):
         raise Failure(sources[0].refused)
-    run(_claims(sources, most_dead, json))
+    run(_claims(sources, most_dead, as_at_the_door, json))
 
 
 class NotImported(msgspec.Struct, frozen=True):
@@ -159,13 +166,15 @@ async def _own_name(service: Service, path: Path, name: str, content: str) -> st
     return own
 
 
-async def _claims(sources: Sequence[Source | NotImported], most_dead: float, json: bool) -> None:
+async def _claims(sources: Sequence[Source | NotImported], most_dead: float, as_at_the_door: bool, json: bool) -> None:
     """Imports one source after the other; one that cannot be is named, and the others are imported."""
     told: list[Imported | NotImported] = []
-    async with Opened() as service:
+    opened = Opened()
+    pseudonyms = Pseudonyms(load_pseudonym_key(opened.settings)) if as_at_the_door else None
+    async with opened as service:
         await _start(service)
         for source in sources:
-            report = await _import_one(service, source, most_dead)
+            report = await _import_one(service, source, most_dead, pseudonyms)
             told.append(report)
             if isinstance(report, NotImported):
                 if len(sources) == 1:
@@ -181,27 +190,42 @@ async def _claims(sources: Sequence[Source | NotImported], most_dead: float, jso
     _fail_where_needed(told)
 
 
-async def _import_one(service: Service, source: Source | NotImported, most_dead: float) -> "Imported | NotImported":
+async def _import_one(
+    service: Service, source: Source | NotImported, most_dead: float, pseudonyms: Pseudonyms | None
+) -> "Imported | NotImported":
     if isinstance(source, NotImported):
         return source
     try:
-        return await _import_file(service, source, most_dead)
+        return await _import_file(service, source, most_dead, pseudonyms)
     except (ForeignInput, MostlyDead, UnreadableInput) as error:
         return NotImported(source.name, str(error))
 
 
-async def _import_file(service: Service, source: Source, most_dead: float) -> "Imported":
+async def _import_file(service: Service, source: Source, most_dead: float, pseudonyms: Pseudonyms | None) -> "Imported":
     path, name, is_given = source
     with await _opened(service, path) as reader:
         bodies = looked_at(name, reader, most_dead)
+        if pseudonyms is not None:
+            bodies = with_pseudonyms(bodies, pseudonyms)
         if path and path.is_file():
-            content = source_id(path)
+            content = _renamed_content(source_id(path), pseudonyms)
             name = name if is_given else await _own_name(service, path, name, content)
         else:
             content = f"stdin {uuid4().hex}"
         return await _import(
-            service, name, content, bodies, reader.size, lambda: reader.position, lambda: reader.content
+            service,
+            name,
+            content,
+            bodies,
+            reader.size,
+            lambda: reader.position,
+            lambda: None if reader.content is None else _renamed_content(reader.content, pseudonyms),
         )
+
+
+def _renamed_content(content: str, pseudonyms: Pseudonyms | None) -> str:
+    """What a content is known as: with people called otherwise it is another."""
+    return content if pseudonyms is None else f"{content} as at the door"
 
 
 async def _opened(service: Service, path: Path | None) -> MessageReader:

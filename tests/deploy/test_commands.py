@@ -68,6 +68,28 @@ def test_a_misspelt_field_is_told_at_the_end_of_its_import_and_by_reconcile(shel
     assert shell.json("import", "claims", "-", given=sound)["unknown_fields"] == []
 
 
+def test_people_of_an_import_are_called_as_at_the_gateway(shell: Shell, tmp_path: Path, postgres_url: str) -> None:
+    """And once, however often; without being asked people keep the names that they have."""
+    given = tmp_path / "claims.jsonl"
+    given.write_bytes(GOOD + b'"sender":"t","change":"death"}\n')
+    assert shell.json("import", "claims", str(given), "--as-at-the-door")["accepted"] == 1
+    assert shell.json("import", "claims", str(given), "--as-at-the-door")["received"] == 0
+    again = given.with_name("again.jsonl")
+    again.write_bytes(given.read_bytes().replace(b"t:1", b"t:2"))
+    assert shell.json("import", "claims", str(again))["accepted"] == 1
+
+    async def patients() -> list[str]:
+        connection = await connect(postgres_url)
+        try:
+            return [row["patient"] for row in await connection.fetch("select patient from events order by event_id")]
+        finally:
+            await connection.close()
+
+    renamed, as_it_is = asyncio.run(patients())
+    assert as_it_is == "p1"
+    assert re.fullmatch("N[A-Z2-7]{24}", renamed)
+
+
 def test_the_same_events_from_another_file_are_duplicates(shell: Shell, tmp_path: Path) -> None:
     claims = tmp_path / "claims.jsonl"
     events = write_county(CountyPlan(scale=1 / 5000), claims, tmp_path / "truth.jsonl")
