@@ -173,8 +173,11 @@ class Gateway:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sessions: Sessions | None = None,
         watch: Watch = lambda infno, outcome, seconds: None,
+        writing: Pool | None = None,
     ):
+        """``writing`` is where the store is told that a session was ended, if ``pool`` lets nothing be written."""
         self.pool = pool
+        self.writing = writing or pool
         self.journal = journal
         self.pseudonyms = pseudonyms
         self.vault = vault
@@ -317,7 +320,7 @@ class Gateway:
             if message.sent_by is not None and session.key_id != message.sent_by.key_id:
                 return await self._refuse(message, (OTHER_SESSION,))
             try:
-                async with asyncio.timeout_at(message.due), borrowed(self.pool) as connection:
+                async with asyncio.timeout_at(message.due), borrowed(self.writing) as connection:
                     await save_ended(connection, sign_no_hash(sign_no), session.ends_at)
             except Exception as error:  # noqa: BLE001 - whatever fails, the hospital is answered
                 logger.warning("a session cannot be ended at this moment: %s", type(error).__name__)

@@ -140,7 +140,17 @@ async def gateway_of(
         rule_set = await service.rule_sets.in_force(connection)
         names = await find_all_names(connection)
     limits = Limits(budget=budget)
-    gateway = Gateway(pool, rule_set, journal, pseudonyms, service.vault, limits, now, watch=count_answer)
+    gateway = Gateway(
+        pool,
+        rule_set,
+        journal,
+        pseudonyms,
+        service.vault,
+        limits,
+        now,
+        watch=count_answer,
+        writing=service.pool,
+    )
     gateway.judge_by(rule_set, names)
     return gateway
 
