@@ -519,7 +519,7 @@ def test_scaling_asks_for_a_metric_that_workers_have() -> None:
     (metric,) = re.findall(r"fundwatch_([a-z_]+)", query)
     lag = Lag(JUDGES, CLAIMS, partition=0, next=3, end=5, owner=None)
     collector = StoreCollector()
-    collector.condition = Condition([], 0, 0, 1, 0, 0, 0, None, 0, 0, 0, 0)
+    collector.condition = Condition([], 0, 0, 1, 0, 0, 0, 0, 0, None, 0, 0, 0, 0)
     collector.lags = [lag]
     (found,) = [family for family in collector.collect() if family.name == f"fundwatch_{metric}"]
     assert [(sample.labels["group"], sample.value) for sample in found.samples] == [(JUDGES, 2)]
