@@ -9,11 +9,10 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from knowledge_base.cards import Words
-from knowledge_base.events.prescriptions import Hint, Prescription, WarnedOrder, Warning
+from knowledge_base.events.prescriptions import Hint, Prescription, WarnedOrder, Warning, guilty_of
 from knowledge_base.findings import finding_id
 from knowledge_base.numbers import written
 from rules_lib.asking import Said, Warned
-from rules_lib.histories.patient import PatientHistory
 from rules_lib.rule import Phase, Rule
 from rules_lib.rule_set import RuleSet
 from rules_lib.wording import Names, Reminded, earlier_words, item_names, item_units, reminder_sentence
@@ -57,13 +56,20 @@ def hints_of(said: Said, asked: Sequence[Prescription], book: Book) -> list[tupl
         rule, last = book.rule_set.by_id[hinted.finding.maker_id], hinted.orders[-1]
         if rule.is_live and rule.hint is not None:
             place = places[last.institution, last.encounter_id]
-            sentence = _sentence(rule, rule.hint, hinted, said.history, asked[place], book.names)
+            sentence = _sentence(rule, rule.hint, hinted, said, asked[place], book.names)
             found.append((place, Hint(rule.id, last.order_id, last.item_code, sentence)))
     return found
 
 
-Told = Mapping[tuple[str, str, str], str]
-"""Which warnings said something first: by institution, encounter and what a finding of it would be called."""
+class ToldOf(NamedTuple):
+    """A warning that was told, and the orders in question in it, by rx_id and item code."""
+
+    warning_id: str
+    orders: frozenset[tuple[str, str | None]]
+
+
+Told = Mapping[tuple[str, str, str], Sequence[ToldOf]]
+"""What was told before, the first first: by institution, encounter and what a finding of it would be called."""
 
 
 def of_warning(area: str, warning: Warning) -> str:
@@ -71,26 +77,39 @@ def of_warning(area: str, warning: Warning) -> str:
     return finding_id(area, warning.rule_id, warning.occurrence)
 
 
-def told_by(requests: Sequence[Prescription], phase: Phase) -> dict[tuple[str, str, str], str]:
+def told_by(requests: Sequence[Prescription], phase: Phase) -> Told:
     """What was said of some requests of a phase."""
+    told: dict[tuple[str, str, str], list[ToldOf]] = {}
+    for of in requests:
+        for warning in of.advice.warnings if of.phase == phase and of.advice is not None else ():
+            if warning.repeats is None:
+                key = (of.institution, of.encounter_id, of_warning(of.area, warning))
+                told.setdefault(key, []).append(ToldOf(warning.warning_id, guilty_of(warning.orders)))
+    return told
+
+
+def joined(one: Told, other: Told) -> Told:
+    """What was told by either, each warning once."""
     return {
-        (of.institution, of.encounter_id, of_warning(of.area, warning)): warning.warning_id
-        for of in requests
-        if of.phase == phase and of.advice is not None
-        for warning in of.advice.warnings
-        if warning.repeats is None
+        key: sorted({*one.get(key, ()), *other.get(key, ())}, key=lambda of: of.warning_id)
+        for key in one.keys() | other.keys()
     }
 
 
 def once_said(
     warnings: Sequence[tuple[int, Warning]], asked: Sequence[Prescription], told: Told
 ) -> list[tuple[int, Warning]]:
-    """Warnings that say of themselves where the same was said in their encounter before."""
+    """Warnings that say of themselves where the same was said in their encounter before, of all of their orders.
+
+    An order that nobody was warned of yet, a colleague's or one that takes the place of another, is told of.
+    """
     found = []
     for place, warning in warnings:
         of = asked[place]
-        first = told.get((of.institution, of.encounter_id, of_warning(of.area, warning)))
-        found.append((place, replace(warning, repeats=first)))
+        before = told.get((of.institution, of.encounter_id, of_warning(of.area, warning)), ())
+        known = frozenset(order for one in before for order in one.orders)
+        is_told = bool(before) and guilty_of(warning.orders) <= known
+        found.append((place, replace(warning, repeats=before[0].warning_id if is_told else None)))
     return found
 
 
@@ -107,7 +126,7 @@ def _warning(
         value=written(finding.value),
         limit=written(finding.limit),
         in_question=written(finding.amounts.in_question),
-        said=_sentence(rule, rule.reminder or rule.message, warned, said.history, prescription, book.names),
+        said=_sentence(rule, rule.reminder or rule.message, warned, said, prescription, book.names),
     )
 
 
@@ -124,30 +143,31 @@ def _orders(warned: Warned, said: Said) -> Iterator[WarnedOrder]:
             yield WarnedOrder(key.order_id, key.item_code, guilty=False)
 
 
-def _sentence(
-    rule: Rule, words: Words, warned: Warned, history: PatientHistory, prescription: Prescription, names: Names
-) -> str:
+def _sentence(rule: Rule, words: Words, warned: Warned, said: Said, prescription: Prescription, names: Names) -> str:
     item = warned.orders[-1].item_code
     ordered = {order.item_code: order.item_name for order in prescription.orders}
     others = [word for word in warned.finding.occurrence[1:] if word in names.items and word != item]
     about = Reminded(
         item=names.items.get(item or "", ordered.get(item) or item or ""),
         main=names.items[others[0]] if others else "",
-        earlier=_earlier(warned, history, prescription.institution, names),
+        earlier=_earlier(warned, said, prescription.institution, names),
     )
     return reminder_sentence(rule, words, warned.finding, names, LANGUAGE, about)
 
 
-def _earlier(warned: Warned, history: PatientHistory, here: str, names: Names) -> str:
-    """When and where the same was billed or ordered last before, of what explains a finding."""
-    involved = set(warned.finding.involved)
-    lines = [
-        (line.at, line.day, claim.institution)
-        for claim in history.claims
+def _earlier(warned: Warned, said: Said, here: str, names: Names) -> str:
+    """When and where the same was billed or ordered last before the order that is named, of what a finding is about."""
+    finding, named = warned.finding, warned.orders[-1]
+    parts = {*finding.involved, *(guilty.part for guilty in finding.guilty)}
+    lines = {
+        (claim.institution, claim.encounter_id, line.line_id): (line.at, line.day, claim.institution)
+        for claim in said.history.claims
         for line in claim.lines
-        if (claim.institution, claim.encounter_id, line.line_id) in involved
-    ]
-    if not lines:
+        if (claim.institution, claim.encounter_id, line.line_id) in parts
+    }
+    own = [at for part, (at, _, _) in lines.items() if said.by_line.get(part) == named]
+    before = [of for part, of in lines.items() if said.by_line.get(part) != named and of[0] <= max(own, default=of[0])]
+    if not before:
         return ""
-    _, day, institution = max(lines)
+    _, day, institution = max(before)
     return earlier_words(day, institution, here, names, LANGUAGE)

@@ -29,7 +29,7 @@ from knowledge_base.digests.prescriptions import prescription_digest
 from knowledge_base.events.head import Event
 from knowledge_base.events.prescriptions import Advice, NotAsked, Prescription
 from knowledge_base.events.replies import Reply
-from rules_lib.advising import Book, book_of, hints_of, of_warning, once_said, told_by, warnings_of
+from rules_lib.advising import Book, book_of, hints_of, joined, of_warning, once_said, told_by, warnings_of
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message
 from streams.handlers.asking import Told, ask, find_advices
@@ -40,7 +40,7 @@ from streams.messages.refusals import KEY, NOBODY, encode_refusal
 from streams.messages.vault import Vault
 from streams.store.events.prescriptions import find_told
 from streams.store.people.sign_ins import save_ended
-from streams.store.sessions import Connection, Pool, borrowed, passes_by_itself
+from streams.store.sessions import Connection, Pool, borrowed_in_time, passes_by_itself
 from streams.topics import PRESCRIPTIONS, REPLIES
 
 logger = logging.getLogger("fundwatch.gateway")
@@ -320,7 +320,7 @@ class Gateway:
             if message.sent_by is not None and session.key_id != message.sent_by.key_id:
                 return await self._refuse(message, (OTHER_SESSION,))
             try:
-                async with asyncio.timeout_at(message.due), borrowed(self.writing) as connection:
+                async with asyncio.timeout_at(message.due), borrowed_in_time(self.writing) as connection:
                     await save_ended(connection, sign_no_hash(sign_no), session.ends_at)
             except Exception as error:  # noqa: BLE001 - whatever fails, the hospital is answered
                 logger.warning("a session cannot be ended at this moment: %s", type(error).__name__)
@@ -339,7 +339,7 @@ class Gateway:
         phase = requests[0].prescription.phase
         try:
             async with asyncio.timeout_at(message.due - self.limits.budget * (1 - self.limits.judged_within)):
-                async with borrowed(self.pool) as connection:
+                async with borrowed_in_time(self.pool) as connection:
                     before = await find_advices(connection, [request.prescription for request in requests])
                     if len(before) == len(requests) or any(of.fingerprint != fingerprint.hex() for of in before):
                         return before
@@ -371,7 +371,7 @@ class Gateway:
             told = told_by([of.told.request for of in recent], phase)
             if warnings:
                 names = {of_warning(area, warning) for _, warning in warnings}
-                told |= await find_told(connection, area, phase, names)
+                told = joined(told, await find_told(connection, area, phase, names))
             warnings = once_said(warnings, asked, told)
             hints = hints_of(judged.said, asked, book)
             for index, place in enumerate(places):

@@ -11,6 +11,7 @@ from typing import TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 T = TypeVar("T")
 
@@ -194,3 +195,33 @@ async def borrowed(pool: Pool) -> AsyncIterator[Connection]:
     """A connection of a pool, typed as the connection for which the driver's proxy stands."""
     async with pool.acquire() as connection:
         yield cast(Connection, connection)
+
+
+@asynccontextmanager
+async def borrowed_in_time(pool: Pool) -> AsyncIterator[Connection]:
+    """The same for whoever may be told to stop in the middle of it, as an answer whose time is over.
+
+    A statement that is broken off is waited for, which a database that stands still never ends: then it is given back
+    beside, and broken off where that takes too long.
+    """
+    connection = await pool.acquire()
+    try:
+        yield cast(Connection, connection)
+    except BaseException:
+        _keep(asyncio.ensure_future(_give_back(pool, connection)))
+        raise
+    await pool.release(connection, timeout=_UNTIL_GIVEN_BACK)
+
+
+async def _give_back(pool: Pool, connection: PoolConnectionProxy) -> None:
+    with suppress(Exception):
+        await pool.release(connection, timeout=_UNTIL_GIVEN_BACK)
+
+
+_giving_back: set["asyncio.Future[None]"] = set()
+
+
+def _keep(task: "asyncio.Future[None]") -> None:
+    """Holds on to a task until it is done: the loop itself does not."""
+    _giving_back.add(task)
+    task.add_done_callback(_giving_back.discard)

@@ -9,9 +9,10 @@ from msgspec.json import encode as encode_json
 from knowledge_base.days import clamped
 from knowledge_base.digests.head import GENERATION
 from knowledge_base.digests.prescriptions import PrescriptionDigest
-from knowledge_base.events.prescriptions import Advice, Prescription, WarnedOrder, Warning
+from knowledge_base.events.prescriptions import Advice, Prescription, WarnedOrder, Warning, guilty_of
 from knowledge_base.findings import finding_id
 from knowledge_base.numbers import number
+from rules_lib.advising import Told, ToldOf
 from streams.pipeline.arrivals import Arrival
 from streams.store.events.stored import save_received
 
@@ -125,21 +126,26 @@ def _warning_row(area: str, seq: int, request: Prescription, warning: Warning, l
     )
 
 
-async def find_told(
-    connection: asyncpg.Connection, area: str, phase: str, finding_ids: Collection[str]
-) -> dict[tuple[str, str, str], str]:
-    """Which warnings of a phase said something first: by institution, encounter and what a finding would be called."""
+async def find_told(connection: asyncpg.Connection, area: str, phase: str, finding_ids: Collection[str]) -> Told:
+    """What somebody was told in a phase, by institution, encounter and what a finding would be called."""
     rows = await connection.fetch(
         """
-        select institution, encounter_id, finding_id, min(warning_id) as warning_id from warnings
-        where area = $1 and finding_id = any($3::text[]) and phase = $2 and repeats is null
-        group by institution, encounter_id, finding_id
+        select institution, encounter_id, finding_id, warning_id, orders from warnings
+        where area = $1 and finding_id = any($3::text[]) and phase = $2 and repeats is null and not late
+        order by warning_id
         """,
         area,
         phase,
         list(finding_ids),
     )
-    return {(row["institution"], row["encounter_id"], row["finding_id"]): row["warning_id"] for row in rows}
+    told: dict[tuple[str, str, str], list[ToldOf]] = {}
+    for row in rows:
+        key = (row["institution"], row["encounter_id"], row["finding_id"])
+        told.setdefault(key, []).append(ToldOf(row["warning_id"], guilty_of(_decode_orders(row["orders"]))))
+    return told
+
+
+_decode_orders = msgspec.json.Decoder(tuple[WarnedOrder, ...]).decode
 
 
 class SaidBefore(msgspec.Struct, array_like=True, frozen=True):

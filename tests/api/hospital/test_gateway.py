@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -35,6 +37,7 @@ from streams.jobs.reconciling import reconcile
 from streams.jobs.sending_journal import send_unsent
 from streams.journal.journal import Journal, open_journal
 from streams.messages.pseudonyms import Pseudonyms
+from streams.store import sessions
 from streams.store.events.overrides import find_figures
 from streams.store.events.stored import decompressed
 from streams.store.events.warned import WarningFilter, find_warnings
@@ -176,6 +179,41 @@ async def test_each_problem_is_said_once_in_an_encounter_and_phase(opened: Open)
         rows = await connection.fetch("select repeats from warnings where encounter_id = 'V1' and phase = 'before'")
     assert [row["repeats"] for row in rows].count(first["jr_id"]) == 2
     assert len(rows) == 3
+
+
+@pytest.mark.parametrize("is_stored", [False, True], ids=["in memory", "stored"])
+async def test_of_an_order_of_which_nobody_was_told_somebody_is(opened: Open, is_stored: bool) -> None:
+    """A colleague's, or one that takes another's place, in the same encounter; what was told is not told again."""
+    first, second = ordered("o1", NURSING, "2026-03-12 08:00:00"), ordered("o2", NURSING, "2026-03-12 09:00:00")
+    third = ordered("o3", NURSING, "2026-03-12 09:30:00")
+    (told,) = results(await opened.ask(asked("m1", first, second)))
+    if is_stored:
+        await opened.take_in()
+        opened.gateway._recent.clear()
+    (again,) = results(await opened.ask(asked("m2", third)))
+    assert [of["rx_id"] for of in again["judge_result_detail_dtos"] if of["vola_item_type"] == "1"] == ["o3"]
+    assert again["jr_id"] != told["jr_id"]
+    assert results(await opened.ask(asked("m3", first, second, third))) == []
+
+
+async def test_what_was_found_too_late_was_told_nobody(opened: Open, postgres_url: str) -> None:
+    """So it is told once it is asked about again."""
+    two = ordered("o1", NURSING, "2026-03-12 08:00:00"), ordered("o2", NURSING, "2026-03-12 09:00:00")
+    async with open_asking_pool(postgres_url) as pool:
+        held, opened.gateway.pool = opened.gateway.pool, pool
+    assert results(await opened.ask(asked("m1", *two))) == []
+    opened.gateway.pool = held
+    await opened.take_in()
+    async with opened.store() as connection:
+        assert await connection.fetchval("select count(*) from warnings where late") == 1
+    assert len(results(await opened.ask(asked("m2", *two)))) == 1
+
+
+async def test_the_last_time_is_the_last_before_the_order_that_is_named(opened: Open, postgres_url: str) -> None:
+    await replay(postgres_url, [claim_of("03-02")])
+    await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-12 08:00:00"), mdtrt_id="V1"))
+    (result,) = results(await opened.ask(asked("m2", ordered("o2", HBA1C, "2026-03-12 09:00:00"), mdtrt_id="V2")))
+    assert "上次 2026-03-12 在本院" in result["vola_cont"]
 
 
 async def test_what_explains_a_warning_is_a_detail_of_its_own(opened: Open) -> None:
@@ -486,6 +524,25 @@ async def test_past_the_budget_the_answer_names_what_was_not_asked_and_is_kept(o
     assert "FW10000003" in {of["rule_id"] for of in answer["output"]["receipt"]["not_evaluated"]}
     assert answer["output"]["receipt"]["rule_set"] == ""
     assert opened.journal.state.records == 1
+
+
+async def test_a_database_that_stands_still_keeps_no_answer_back(opened: Open, postgres_url: str) -> None:
+    """A statement that is broken off is waited for by the driver, and nobody waits for that."""
+    async with open_asking_pool(postgres_url, 2) as pool:
+        opened.gateway.pool = pool
+        opened.gateway.limits = Limits(budget=60.0, judged_within=0.005)
+        lent = [await pool.acquire() for _ in range(pool.get_max_size())]
+        processes = [await connection.fetchval("select pg_backend_pid()") for connection in lent]
+        for connection, process in zip(lent, processes, strict=True):
+            await pool.release(connection)
+            os.kill(process, signal.SIGSTOP)
+        try:
+            answer = await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00")))
+            assert sessions._giving_back, "the answer came after the session was given back"
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+    assert {of["reason"] for of in answer["output"]["receipt"]["not_evaluated"]} == {"超过时限 / out of time"}
 
 
 async def test_without_the_store_the_answer_says_so_and_is_kept(opened: Open, postgres_url: str) -> None:
