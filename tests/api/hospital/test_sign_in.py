@@ -208,11 +208,11 @@ async def test_nobody_ends_the_session_of_another_key(place: Place) -> None:
 async def test_a_session_that_cannot_be_ended_for_all_is_to_be_ended_again(place: Place, postgres_url: str) -> None:
     process = place.process()
     session, told = await agreed(process, place.client)
-    pool = process.gateway.pool
+    pool = process.gateway.writing
     async with open_pool(postgres_url) as closed:
-        process.gateway.pool = closed
+        process.gateway.writing = closed
     assert await process.refused(session, sign_out(told["sign_no"])) == NOT_KEPT
-    process.gateway.pool = pool
+    process.gateway.writing = pool
     assert await process.refused(session, sign_out(told["sign_no"])) == ""
     assert (await process.refused(session, replies("m1"))).endswith(rules.SESSION_OVER)
 
