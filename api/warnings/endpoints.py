@@ -72,7 +72,7 @@ async def get_figures(request: Request, session: Seer, chosen: Chosen) -> Warnin
     return WarningFigures.of(figures, precisions, sentence, chosen.first, chosen.last)
 
 
-@router.get("/warnings/{area}/{warning_id:name}", summary="A warning", responses=_PROBLEMS)
+@router.get("/warnings/{area}/{warning_id}", summary="A warning", responses=_PROBLEMS)
 async def get_warning(request: Request, session: Seer, area: str, warning_id: str) -> WarningDetail:
     desk = desk_of(request)
     async with snapshot(desk.pool) as connection:
@@ -85,7 +85,7 @@ async def get_warning(request: Request, session: Seer, area: str, warning_id: st
 
 
 @router.post(
-    "/warnings/{area}/{warning_id:name}/reasons",
+    "/warnings/{area}/{warning_id}/reasons",
     summary="Open the reasons given about a warning, for a purpose that is kept",
     max_body_size=16 * KB,
     responses=_REFUSALS,

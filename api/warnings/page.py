@@ -69,14 +69,14 @@ async def show_warnings(request: Request, session: Seer, chosen: Chosen) -> Resp
     )
 
 
-@router.get(f"{PATH}/{{area}}/{{warning_id:name}}")
+@router.get(f"{PATH}/{{area}}/{{warning_id}}")
 async def show_warning(request: Request, session: Seer, area: str, warning_id: str, kept: Kept) -> Response:
     answer = await _render_warning(request, session, area, warning_id, kept=kept)
     await note(request, session, Act.SAW_EVIDENCE, area=area, warning=warning_id)
     return answer
 
 
-@router.post(f"{PATH}/{{area}}/{{warning_id:name}}/reasons", max_body_size=16 * KB)
+@router.post(f"{PATH}/{{area}}/{{warning_id}}/reasons", max_body_size=16 * KB)
 async def show_reasons(
     request: Request, session: Opener, area: str, warning_id: str, purpose: Annotated[str, Form()] = ""
 ) -> Response:

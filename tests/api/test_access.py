@@ -24,7 +24,7 @@ from tests.api.story import COUNTY
 
 LEAD, LETTER = "/leads/{lead_id}", "/status/dead-letters/{topic}/{partition}/{offset}"
 PERSON = "/people/of/{login}"
-WARNING = "/warnings/{area}/{warning_id:name}"
+WARNING = "/warnings/{area}/{warning_id}"
 PUBLIC = {
     ("GET", "/health"),
     ("GET", "/metrics"),

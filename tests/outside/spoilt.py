@@ -181,6 +181,7 @@ def _good(target: Target, chance: Random, known: Known, number: int) -> Spoilt:
         "comment_id": str(chance.randint(1, 9)),
         "number": "1",
         "filter_id": str(chance.randint(1, 9)),
+        "warning_id": chance.choice(["420281-W0-1", "nobody"]),
         "topic": "claims",
         "login": chance.choice(["inspector", "nobody"]),
         "area": "420281",
