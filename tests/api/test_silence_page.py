@@ -184,6 +184,8 @@ async def test_whoever_sees_one_institution_sees_and_mutes_its_senders_alone(
     page = await client.get("/silence")
     assert {row.split()[0] for row in _rows(page)} == {"虚构镇卫生院"}
     assert "虚构县中医院" not in page.text
+    assert "没有哪一路报送异常安静" in page.text
+    assert "全部报送：2 路" in page.text
     assert (await client.post("/silence/mute", data=words)).status_code == 404
     muted = {**words, "institution": PHARMACY}
     assert (await client.post("/silence/unmute", data=muted)).status_code == 404
