@@ -14,7 +14,7 @@ _LOCK = 0x4F564552  # "OVER": who counts while another does waits, and finds not
 
 
 class Ward(NamedTuple):
-    """A department of an institution by its code, with the name that was told last."""
+    """A department of an institution by its code, with a name that was told of it."""
 
     institution: str
     institution_name: str | None
@@ -63,8 +63,7 @@ async def find_figures(connection: asyncpg.Connection, chosen: WarningFilter, si
     rows = await connection.fetch(
         f"""
         select grouping(w.institution, w.rule_id) as by, w.institution, w.department, w.rule_id,
-            (array_agg(w.department_name order by w.asked_at desc) filter (where w.department_name is not null))[1]
-                as department_name,
+            max(w.department_name) as department_name,
             (select name from institutions i where i.institution = w.institution) as institution_name,
             count(*) filter (where w.repeats is not null and not w.late) as again,
             count(*) filter (where w.late) as late,

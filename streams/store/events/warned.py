@@ -12,6 +12,7 @@ from typing import Literal
 
 import asyncpg
 import msgspec
+from msgspec.structs import replace
 
 from casework.sight import Sight
 from knowledge_base.events.prescriptions import Prescription, WarnedOrder
@@ -92,11 +93,11 @@ class WarningRow(msgspec.Struct, frozen=True):
 
 
 LATEST = """
-    left join lateral (
-        select way, replied_at, reason from replies of
-        where of.area = w.area and of.warning_id = w.warning_id and of.institution = w.institution
-        order by of.replied_at desc, of.event_id desc limit 1
-    ) as r on true
+    left join replies r on r.area = w.area and r.warning_id = w.warning_id and r.institution = w.institution
+        and not exists (
+            select from replies of
+            where of.area = r.area and of.warning_id = r.warning_id and of.institution = r.institution
+                and (of.replied_at, of.event_id) > (r.replied_at, r.event_id))
 """
 """The reply ``r`` to a warning ``w``, as SQL: of several the latest counts, and those of its institution alone."""
 
@@ -104,10 +105,9 @@ LATEST = """
 def finding_of(which: str = "true") -> str:
     """The finding that came of a warning ``w`` and that somebody may see, as SQL: looked up for ``which`` of them."""
     return f"""
-        left join lateral (
-            select f.lead_id, coalesce(f.verdict, 'open') as state from {SHOWN}
-            where f.area = w.area and f.finding_id = w.finding_id and f.is_open
-        ) as finding on {which}
+        left join (
+            select f.area, f.finding_id, f.lead_id, coalesce(f.verdict, 'open') as state from {SHOWN} where f.is_open
+        ) as finding on finding.area = w.area and finding.finding_id = w.finding_id and {which}
     """
 
 
@@ -159,6 +159,9 @@ async def find_warnings(
 ) -> list[WarningRow]:
     """At most so many warnings, those last asked about first."""
     arguments = sight_arguments(sight)
+    if chosen.institution is None and sight.institutions is not None and len(sight.institutions) == 1:
+        (only,) = sight.institutions  # said as one, an index gives its warnings in their order
+        chosen = replace(chosen, institution=only)
     where = chosen_of(chosen, _CHOSEN, arguments)
     if chosen.after is not None:
         at = len(arguments)
