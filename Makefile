@@ -35,7 +35,7 @@ core: .venv/.dev
 test: static assets browser kafka promtool  ## check 加上其余全部测试 / check and every other test
 	@$(BIN)/python -m pytest --all-tests --numprocesses=3 --dist=loadfile --no-loadscope-reorder --durations=10
 
-faults: .venv/.dev kafka  ## 弄坏一切，写入 docs/faults.md / break everything on purpose and write docs/faults.md (an hour)
+faults: .venv/.dev kafka  ## 弄坏一切，写入 docs/faults.md / break everything on purpose and write docs/faults.md
 	@FAULTS_PAGE=docs/faults.md $(BIN)/python -m pytest tests/faults tests/api/hospital -m faults
 
 tour: .venv/.dev assets browser  ## 重新拍摄 docs/tour.md 的图 / take the pictures of docs/tour.md anew

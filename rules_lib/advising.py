@@ -69,7 +69,7 @@ class ToldOf(NamedTuple):
 
 
 Told = Mapping[tuple[str, str, str], Sequence[ToldOf]]
-"""What was told before, the first first: by institution, encounter and what a finding of it would be called."""
+"""What was told before, by institution, encounter and what a finding of it would be called."""
 
 
 def of_warning(area: str, warning: Warning) -> str:
@@ -101,15 +101,17 @@ def once_said(
 ) -> list[tuple[int, Warning]]:
     """Warnings that say of themselves where the same was said in their encounter before, of all of their orders.
 
-    An order that nobody was warned of yet, a colleague's or one that takes the place of another, is told of.
+    An order that nobody was warned of yet, a colleague's or one that takes the place of another, is told of. What is
+    told repeats the warning that spoke of the order that is named.
     """
     found = []
     for place, warning in warnings:
         of = asked[place]
         before = told.get((of.institution, of.encounter_id, of_warning(of.area, warning)), ())
-        known = frozenset(order for one in before for order in one.orders)
-        is_told = bool(before) and guilty_of(warning.orders) <= known
-        found.append((place, replace(warning, repeats=before[0].warning_id if is_told else None)))
+        known = {order: one.warning_id for one in before for order in one.orders}
+        guilty = [(order.order_id, order.item_code) for order in warning.orders if order.guilty]
+        is_told = all(order in known for order in guilty)
+        found.append((place, replace(warning, repeats=known[guilty[-1]] if is_told else None)))
     return found
 
 

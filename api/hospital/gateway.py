@@ -67,6 +67,7 @@ NOT_KEPT = "暂时无法保存, 请稍后重发, 诊疗不受影响 / cannot be 
 _CODE_BYTES = 10
 
 E = TypeVar("E", bound=Event)
+V = TypeVar("V")
 
 
 class Keeper(Protocol):
@@ -461,21 +462,15 @@ class Gateway:
 
     def _forget(self) -> None:
         """Lets go of what is older than it is kept for, and of the oldest of too many: answers, requests, replies."""
-        oldest = asyncio.get_running_loop().time() - self.limits.kept_for
-        while self._begun and (
-            next(iter(self._begun.values())).since < oldest or len(self._begun) > self.limits.most_known
-        ):
-            del self._begun[next(iter(self._begun))]
-        while self._known and (
-            next(iter(self._known.values())).since < oldest or len(self._known) > self.limits.most_known
-        ):
-            del self._known[next(iter(self._known))]
-        while self._recent and (
-            next(iter(self._recent.values()))[-1].since < oldest or len(self._recent) > self.limits.most_known
-        ):
-            del self._recent[next(iter(self._recent))]
+        most, oldest = self.limits.most_known, asyncio.get_running_loop().time() - self.limits.kept_for
         told_before = self.now() - timedelta(seconds=self.limits.kept_for)
-        while self._replies and (
-            next(iter(self._replies.values())).happened_at < told_before or len(self._replies) > self.limits.most_known
-        ):
-            del self._replies[next(iter(self._replies))]
+        _let_go(self._begun, most, lambda begun: begun.since < oldest)
+        _let_go(self._known, most, lambda known: known.since < oldest)
+        _let_go(self._recent, most, lambda recent: recent[-1].since < oldest)
+        _let_go(self._replies, most, lambda reply: reply.happened_at < told_before)
+
+
+def _let_go(remembered: dict[Any, V], most: int, is_old: Callable[[V], bool]) -> None:
+    """Takes out the oldest for as long as they are old, or there are too many."""
+    while remembered and (len(remembered) > most or is_old(next(iter(remembered.values())))):
+        del remembered[next(iter(remembered))]

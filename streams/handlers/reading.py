@@ -19,7 +19,7 @@ from rules_lib.scope import ALL_DAYS, Interval
 from rules_lib.supplement import Supplement
 from streams.messages.identifiers import least
 from streams.messages.kinds import KINDS, details_of, digest_of
-from streams.messages.packing import decode_digest
+from streams.messages.packing import decode_digest, decode_request
 from streams.pipeline.arrivals import Arrival
 from streams.pipeline.touching import Head, Matter, head_of_digest, in_company_of
 from streams.pipeline.windows import (
@@ -171,15 +171,9 @@ async def read_everybody(
     return Read(
         near,
         {name: [*events.values()] for name, events in found.items()},
-        {seq: _request(body) for seq, body in requests.items()},
+        {seq: decode_request(body) for seq, body in requests.items()},
         [of for body in said.values() for of in decode_said(body)],
     )
-
-
-def _request(body: bytes) -> PrescriptionDigest:
-    digest = decode_digest("prescription", body)
-    assert isinstance(digest, PrescriptionDigest)
-    return digest
 
 
 def _wanted(window: Window, asked: Asked) -> set[int]:

@@ -31,7 +31,7 @@ async def keep_touched(connection: Connection, most: int = MOST) -> int:
             await order_ledger.touch_since(connection, area, institution, since)
         for area, patients in sorted(taken.patients.items()):
             await _keep(connection, area, patients)
-    return len(taken.numbers)
+    return taken.rows
 
 
 async def _keep(connection: Connection, area: str, patients: set[str]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from knowledge_base.digests.head import Details, Digest
+from knowledge_base.digests.prescriptions import PrescriptionDigest
 from streams.messages.kinds import KINDS
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -18,6 +19,13 @@ def encode_digest(digest: Digest) -> bytes:
 def decode_digest(kind: str, body: bytes) -> Digest:
     """A stored digest of an event of some kind."""
     digest: Digest = _decoder_of(KINDS[kind].digest).decode(body)
+    return digest
+
+
+def decode_request(body: bytes) -> PrescriptionDigest:
+    """The stored digest of a request about orders."""
+    digest = decode_digest("prescription", body)
+    assert isinstance(digest, PrescriptionDigest)
     return digest
 
 

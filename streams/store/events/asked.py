@@ -6,12 +6,12 @@ from collections.abc import Collection
 from datetime import datetime
 
 import asyncpg
-import msgspec
 
 from casework.asked import Answer, Asked, BilledLine, Warned
-from knowledge_base.events.prescriptions import WarnedOrder, guilty_of
+from knowledge_base.events.prescriptions import guilty_of
 from knowledge_base.findings import LineKey
-from streams.store.events.warned import LATEST
+from streams.store.events.prescriptions import decode_orders
+from streams.store.events.replies import LATEST
 
 
 async def find_asked(connection: asyncpg.Connection, area: str, lines: Collection[BilledLine]) -> dict[LineKey, Asked]:
@@ -68,12 +68,9 @@ def _answer(rows: list[asyncpg.Record]) -> Answer:
         warned={
             row["rule_id"]: Warned(row["warning_id"], row["way"], row["replied_at"])
             for row in rows
-            if row["orders"] is not None and order in guilty_of(_decode_orders(row["orders"]))
+            if row["orders"] is not None and order in guilty_of(decode_orders(row["orders"]))
         },
     )
-
-
-_decode_orders = msgspec.json.Decoder(tuple[WarnedOrder, ...]).decode
 
 
 async def find_arrivals(connection: asyncpg.Connection, area: str, event_ids: Collection[str]) -> dict[str, int]:

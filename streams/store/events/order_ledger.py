@@ -11,19 +11,20 @@ from casework.sight import Sight
 from knowledge_base.days import Day, clamped
 from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.digests.details import ClaimDetails
-from knowledge_base.digests.prescriptions import PrescriptionDigest
-from knowledge_base.events.prescriptions import WarnedOrder, guilty_of
+from knowledge_base.events.prescriptions import guilty_of
 from knowledge_base.numbers import number
 from rules_lib.histories.orders import OrderIds
 from rules_lib.order_ledger import DayEntry, Judged, LineEntry, OrderEntry, OrderLedger, Request, Said
-from streams.messages.packing import decode_details, decode_digest
+from streams.messages.packing import decode_details, decode_digest, decode_request
+from streams.store.events.prescriptions import decode_orders
 from streams.store.sights import in_sight, place_arguments
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """Rows that a job has taken: patients by area, and institutions with the day since which their bills matter."""
+    """What so many rows name that a job has taken: patients by area, and institutions with the day since which their
+    bills matter."""
 
-    numbers: list[int]
+    rows: int
     patients: dict[str, set[str]]
     institutions: list[tuple[str, str, date]]
 
@@ -105,7 +106,7 @@ async def take_touched(connection: asyncpg.Connection, most: int) -> Taken:
         if row["patient"] is not None:
             patients.setdefault(row["area"], set()).add(row["patient"])
     institutions = [(row["area"], row["institution"], row["since"]) for row in rows if row["institution"] is not None]
-    return Taken([row["number"] for row in rows], patients, institutions)
+    return Taken(len(rows), patients, institutions)
 
 
 async def touch_since(connection: asyncpg.Connection, area: str, institution: str, since: date) -> None:
@@ -140,7 +141,7 @@ async def load_requests(
         judged = _judged(row["rule_set"], row["judged_late"])
         request = Request(
             row["seq"],
-            _request_digest(row["digest"]),
+            decode_request(row["digest"]),
             row["code"] or row["event_id"],
             judged,
             said.get(row["seq"], ()),
@@ -155,8 +156,8 @@ async def _load_said(connection: asyncpg.Connection, area: str, seqs: Sequence[i
     )
     said: dict[int, list[Said]] = {}
     for row in rows:
-        orders = msgspec.json.decode(row["orders"], type=tuple[WarnedOrder, ...])
-        said.setdefault(row["seq"], []).append(Said(row["warning_id"], guilty_of(orders), row["repeats"]))
+        guilty = guilty_of(decode_orders(row["orders"]))
+        said.setdefault(row["seq"], []).append(Said(row["warning_id"], guilty, row["repeats"]))
     return said
 
 
@@ -164,12 +165,6 @@ def _judged(rule_set: str | None, late: bool) -> Judged:
     if rule_set is None:
         return "not judged"
     return "late" if late else "in time"
-
-
-def _request_digest(body: bytes) -> PrescriptionDigest:
-    digest = decode_digest("prescription", body)
-    assert isinstance(digest, PrescriptionDigest)
-    return digest
 
 
 async def load_bills(
@@ -235,17 +230,14 @@ Row = tuple[Any, ...]
 
 async def save_ledgers(
     connection: asyncpg.Connection, area: str, patients: Collection[str], ledgers: Sequence[OrderLedger]
-) -> int:
-    """Writes what the ledger says of persons, of whom some are all patients, and how many rows changed by that.
-
-    The persons are locked.
-    """
+) -> None:
+    """Writes what the ledger says of persons, of whom some are all patients. The persons are locked."""
     orders = [_order_row(entry) for of in ledgers for entry in of.orders]
     lines = [_line_row(entry) for of in ledgers for entry in of.lines]
     days = [_day_row(entry) for of in ledgers for entry in of.days]
-    changed = await _replace(connection, "order_entries", _ORDERS, area, patients, orders)
-    changed += await _replace(connection, "order_lines", _LINES, area, patients, lines)
-    return changed + await _replace(connection, "order_days", _DAYS, area, patients, days)
+    await _replace(connection, "order_entries", _ORDERS, area, patients, orders)
+    await _replace(connection, "order_lines", _LINES, area, patients, lines)
+    await _replace(connection, "order_days", _DAYS, area, patients, days)
 
 
 async def _replace(
@@ -255,7 +247,7 @@ async def _replace(
     area: str,
     patients: Collection[str],
     entries: Iterable[Row],
-) -> int:
+) -> None:
     """Takes out the rows of some patients that are no longer so, and puts in those that are new."""
     rows = await connection.fetch(
         f"select {', '.join(columns)} from {table} where area = $1 and patient = any($2::text[])", area, list(patients)
@@ -270,7 +262,6 @@ async def _replace(
         [[row[place] for place in places] for row in gone],
     )
     await connection.copy_records_to_table(table, records=list(new), columns=columns)
-    return len(gone | new)
 
 
 def _order_row(entry: OrderEntry) -> Row:

@@ -7,7 +7,8 @@ import msgspec
 
 from casework.overrides import Overrides
 from casework.sight import Sight
-from streams.store.events.warned import LATEST, TOLD, WarningFilter, chosen_of, finding_of
+from streams.store.events.replies import LATEST
+from streams.store.events.warned import TOLD, WarningFilter, chosen_of, finding_of
 from streams.store.sights import in_sight, place_arguments, sight_arguments
 
 _LOCK = 0x4F564552  # "OVER": who counts while another does waits, and finds nothing changed

@@ -14,6 +14,7 @@ from knowledge_base.findings import finding_id
 from knowledge_base.numbers import number
 from rules_lib.advising import Told, ToldOf
 from streams.pipeline.arrivals import Arrival
+from streams.store.events.replies import LATEST
 from streams.store.events.stored import save_received
 
 _COLUMNS = (
@@ -141,11 +142,12 @@ async def find_told(connection: asyncpg.Connection, area: str, phase: str, findi
     told: dict[tuple[str, str, str], list[ToldOf]] = {}
     for row in rows:
         key = (row["institution"], row["encounter_id"], row["finding_id"])
-        told.setdefault(key, []).append(ToldOf(row["warning_id"], guilty_of(_decode_orders(row["orders"]))))
+        told.setdefault(key, []).append(ToldOf(row["warning_id"], guilty_of(decode_orders(row["orders"]))))
     return told
 
 
-_decode_orders = msgspec.json.Decoder(tuple[WarnedOrder, ...]).decode
+decode_orders = msgspec.json.Decoder(tuple[WarnedOrder, ...]).decode
+"""Reads the orders of a stored warning."""
 
 
 class SaidBefore(msgspec.Struct, array_like=True, frozen=True):
@@ -162,16 +164,11 @@ class SaidBefore(msgspec.Struct, array_like=True, frozen=True):
 decode_said = msgspec.json.Decoder(list[SaidBefore]).decode
 """Reads what was said of a request, as ``SAID`` gives it."""
 
-SAID = """
+SAID = f"""
     select jsonb_agg(jsonb_build_array(
         w.warning_id, w.institution, w.orders, r.way, r.event_id,
         round(extract(epoch from r.replied_at) * 1000000)::bigint))
-    from warnings w
-    left join lateral (
-        select * from replies of
-        where of.area = w.area and of.warning_id = w.warning_id and of.institution = w.institution
-        order by of.replied_at desc, of.event_id desc limit 1
-    ) as r on true
+    from warnings w {LATEST}
     where w.area = p.area and w.seq = p.seq
 """
 """The warnings of the request ``p``, each with the reply that counts, as JSON; null where there are none."""

@@ -13,6 +13,16 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+LATEST = """
+    left join replies r on r.area = w.area and r.warning_id = w.warning_id and r.institution = w.institution
+        and not exists (
+            select from replies of
+            where of.area = r.area and of.warning_id = r.warning_id and of.institution = r.institution
+                and (of.replied_at, of.event_id) > (r.replied_at, r.event_id))
+"""
+"""The reply ``r`` to a warning ``w``, as SQL: of several the latest counts, and those of its institution alone."""
+
+
 async def save_replies(connection: asyncpg.Connection, area: str, replied: Mapping[int, tuple[Arrival, Reply]]) -> None:
     """Writes accepted replies and their received bytes, by arrival number."""
     rows = [

@@ -17,6 +17,8 @@ from msgspec.structs import replace
 from casework.sight import Sight
 from knowledge_base.events.prescriptions import Prescription, WarnedOrder
 from streams.messages.codec import decode_stored
+from streams.store.events.prescriptions import decode_orders
+from streams.store.events.replies import LATEST
 from streams.store.events.stored import load_bodies
 from streams.store.sights import SHOWN, in_sight, place_arguments, sight_arguments
 
@@ -90,16 +92,6 @@ class WarningRow(msgspec.Struct, frozen=True):
     @property
     def cursor(self) -> Cursor:
         return Cursor(self.asked_at, self.area, self.warning_id)
-
-
-LATEST = """
-    left join replies r on r.area = w.area and r.warning_id = w.warning_id and r.institution = w.institution
-        and not exists (
-            select from replies of
-            where of.area = r.area and of.warning_id = r.warning_id and of.institution = r.institution
-                and (of.replied_at, of.event_id) > (r.replied_at, r.event_id))
-"""
-"""The reply ``r`` to a warning ``w``, as SQL: of several the latest counts, and those of its institution alone."""
 
 
 def finding_of(which: str = "true") -> str:
@@ -261,7 +253,7 @@ class Detail(msgspec.Struct, frozen=True):
     ``request`` is ``None`` where its message rests elsewhere; the latest reply and view come first.
     """
 
-    orders: list[WarnedOrder]
+    orders: tuple[WarnedOrder, ...]
     value: Decimal
     limit: Decimal
     answered_at: datetime | None
@@ -300,7 +292,7 @@ async def load_detail(connection: asyncpg.Connection, of: WarningRow) -> Detail:
         of.warning_id,
     )
     return Detail(
-        orders=msgspec.json.decode(row["orders"], type=list[WarnedOrder]),
+        orders=decode_orders(row["orders"]),
         value=row["value"],
         limit=row["limit"],
         answered_at=row["answered_at"],

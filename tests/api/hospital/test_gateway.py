@@ -194,6 +194,11 @@ async def test_of_an_order_of_which_nobody_was_told_somebody_is(opened: Open, is
     assert [of["rx_id"] for of in again["judge_result_detail_dtos"] if of["vola_item_type"] == "1"] == ["o3"]
     assert again["jr_id"] != told["jr_id"]
     assert results(await opened.ask(asked("m3", first, second, third))) == []
+    assert results(await opened.ask(asked("m4", first, second))) == []
+    await opened.take_in()
+    async with opened.store() as connection:
+        rows = await connection.fetch("select repeats from warnings where repeats is not null order by seq")
+    assert {row["repeats"] for row in rows} == {again["jr_id"], told["jr_id"]}
 
 
 async def test_what_was_found_too_late_was_told_nobody(opened: Open, postgres_url: str) -> None:
