@@ -23,6 +23,7 @@ from mode import Service as ModeService
 from mode.threads import WorkerThread
 
 from streams.bus import Consumer, OffsetOutOfRange, Record
+from streams.buses.absence import broker_errors
 from streams.buses.holding import ended
 from streams.buses.kafka import METADATA_SECONDS, KafkaAddress, KafkaBus
 from streams.buses.standing import StandingConsumer, record_of
@@ -47,11 +48,13 @@ class KafkaService(Service):
     bus: KafkaBus
 
     async def start(self) -> None:
+        """Starts every worker. Raises ``BusAway`` where the brokers go away meanwhile: nothing waits for them yet."""
         self._app = _make_app(self.bus, self.enter_context(tempfile.TemporaryDirectory(prefix="fundwatch-faust-")))
         await super().start()
         self._app.finalize()
         self.push_async_callback(lambda: ended(self._app.stop()))
-        await self._app.start()
+        with broker_errors(self.bus.address.brokers):
+            await self._app.start()
         self.add(self._watch_app())
 
     async def start_station(self, station: Station) -> Worker:

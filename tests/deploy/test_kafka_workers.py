@@ -19,7 +19,10 @@ from knowledge_base.catalogues.files import load_facts
 from rules_lib.rule_files import load_rule_set
 from streams.bus import BusAway
 from streams.buses.kafka import KafkaAddress, KafkaBus
+from streams.hosts.kafka import KafkaService
 from streams.hosts.service import open_service
+from streams.hosts.stations import STATIONS, Station
+from streams.hosts.worker import Worker
 from streams.importers.sending import send_messages
 from streams.jobs.reconciling import find_under_way
 from streams.messages.vault import Vault
@@ -147,6 +150,7 @@ async def test_work_goes_on_when_the_broker_is_back_and_ends_while_it_is_away(
         async with open_workers(postgres_url, kafka.brokers, tmp_path) as workers:
             one = await workers.start()
             await workers.until_held({one.pid: SHARED})
+            await workers.until_read(LEADS)
             struck = False
             async for share in _send_county(workers, tmp_path):
                 if share > 0.5 and not struck:
@@ -160,6 +164,28 @@ async def test_work_goes_on_when_the_broker_is_back_and_ends_while_it_is_away(
             await asyncio.sleep(2)
             one.send_signal(signal.SIGTERM)
             assert await asyncio.wait_for(one.wait(), PATIENCE) == 0, workers.said()
+
+
+async def test_a_broker_that_goes_away_while_workers_start_is_said_to_be_away(
+    postgres_url: str, kafka_jars: Path, tmp_path: Path
+) -> None:
+    """Everything before the Faust app is up by then; whoever restarts the process has it begin anew."""
+    with start_kafka(tmp_path / "kafka", kafka_jars) as kafka:
+
+        class Struck(KafkaService):
+            async def start_station(self, station: Station) -> Worker:
+                worker = await super().start_station(station)
+                if station == STATIONS[-1]:
+                    kafka.kill()
+                return worker
+
+        def make_bus(pool: Pool) -> KafkaBus:
+            return KafkaBus(pool, KafkaAddress(kafka.brokers, "struck-"))
+
+        rule_set = load_rule_set(load_facts())
+        async with open_service(postgres_url, rule_set, Vault(b"tests"), make_bus, host=Struck) as service:
+            with pytest.raises(BusAway, match=kafka.brokers):
+                await service.start()
 
 
 async def _send_county(workers: Workers, folder: Path) -> AsyncIterator[float]:

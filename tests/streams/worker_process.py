@@ -68,11 +68,14 @@ async def open_all(pool: Pool) -> None:
             await lent.enter_async_context(borrowed(pool))
 
 
-def tell_memory() -> None:
+async def tell_memory(pool: Pool) -> None:
     """Says how many objects and how many bytes are kept, without garbage and without what only the allocator holds.
 
-    When these are collected and given back by themselves is a matter of time, so of the machine's load.
+    When these are collected and given back by themselves is a matter of time, so of the machine's load. So is which of
+    the pool's sessions has met which statement by now, and each keeps all that it met: they forget them.
     """
+    async with borrowed(pool) as connection:
+        await connection.reload_schema_state()
     gc.collect()
     with suppress(AttributeError):  # of glibc alone
         ctypes.CDLL(None).malloc_trim(0)
@@ -87,7 +90,7 @@ async def run(options: argparse.Namespace) -> int:
     host = with_batches(Service if options.brokers is None else KafkaService, options.batch)
     async with open_service(options.dsn, rule_set, vault, make_bus(options), host=host) as service:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, service.stop.set)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell_memory)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, lambda: service.add(tell_memory(service.pool)))
         await open_all(service.pool)
         print(STARTED, file=sys.stderr, flush=True)
         await service.start()
