@@ -54,6 +54,7 @@ from knowledge_base.events.claims import Claim
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message
+from streams.handlers.asking import rehearse
 from streams.hosts.garbage import collector_kept_off
 from streams.jobs.sending_journal import run_sending_journal
 from streams.journal.journal import Journal, open_journal
@@ -164,7 +165,10 @@ async def _opened(
 ) -> AsyncIterator[tuple[HospitalServer, Journal]]:
     """A gateway of its own on a database, and its journal."""
     with tempfile.TemporaryDirectory(prefix=".journal-", dir=Path(__file__).parent) as folder:
-        async with open_asking_pool(database) as pool, open_journal(Path(folder) / "journal") as journal:
+        async with (
+            open_asking_pool(database, rehearse=rehearse) as pool,
+            open_journal(Path(folder) / "journal") as journal,
+        ):
             keeper: Keeper = journal if is_kept else _Nothing()
             vault = Vault(b"a key for measuring, no secret")
             gateway = Gateway(pool, rule_set, keeper, _PSEUDONYMS, vault, _FORGETFUL, lambda: NOW)

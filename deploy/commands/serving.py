@@ -27,6 +27,7 @@ from api.hospital.signing import SIGNINGS
 from api.operation.metrics import create_metrics_app, metrics_router
 from deploy.commands.output import Failure, note
 from deploy.settings import Settings, load_pseudonym_key, load_sign_in_keys
+from streams.handlers.asking import rehearse
 from streams.hosts.garbage import run_collecting
 from streams.hosts.metrics import count_answer, journal_watch, show_disk, show_journal
 from streams.hosts.service import Service
@@ -189,7 +190,7 @@ async def serve_hospitals(
     most = JournalLimits(most_bytes=settings.journal_most_mb * 2**20)
     async with (
         open_journal(journal_of(settings), most, journal_watch()) as journal,
-        open_asking_pool(service.dsn) as pool,
+        open_asking_pool(service.dsn, rehearse=rehearse) as pool,
     ):
         show_journal(journal)
         gateway = await gateway_of(settings, service, pool, journal, settings.gateway_budget_ms / 1000, now)

@@ -13,7 +13,7 @@ import msgspec
 from knowledge_base.days import Day, microseconds
 from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.digests.details import ClaimDetails
-from knowledge_base.digests.head import Digest
+from knowledge_base.digests.head import Digest, Links
 from knowledge_base.digests.prescriptions import PrescriptionDigest
 from knowledge_base.events.prescriptions import Advice, Prescription, guilty_of
 from knowledge_base.events.replies import Reply
@@ -24,9 +24,9 @@ from rules_lib.scope import Interval
 from streams.handlers.reading import Asked, Read, find_with, hull, near_days, read_everybody
 from streams.messages.codec import decode_stored
 from streams.messages.packing import decode_details
-from streams.store.events import stored
+from streams.store.events import histories, stored
 from streams.store.events.histories import Remembered, key_of
-from streams.store.events.prescriptions import SaidBefore
+from streams.store.events.prescriptions import SaidBefore, find_told
 from streams.store.sessions import Connection
 
 
@@ -134,6 +134,13 @@ async def find_advices(connection: Connection, asked: Sequence[Prescription]) ->
         bodies |= await stored.load_bodies(connection, area, event_ids)
     events = [decode_stored(bodies[of.event_id]) for of in asked if of.event_id in bodies]
     return [of.advice for of in events if isinstance(of, Prescription) and of.advice is not None]
+
+
+async def rehearse(connection: Connection) -> None:
+    """Asks what orders will ask, about nobody: the session has planned it then, before somebody waits for it."""
+    await histories.read_person(connection, "", "", (0, 0), Links(), 0)
+    await stored.load_bodies(connection, "", [""])
+    await find_told(connection, "", "", [""])
 
 
 def _counting(found: Iterable[PrescriptionDigest], today: Day) -> list[PrescriptionDigest]:

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 Connection = asyncpg.Connection
 Pool = asyncpg.Pool
+Rehearse = Callable[[Connection], Awaitable[None]]
+"""What a new session asks before anybody has it."""
 
 _TRANSIENT = (
     OSError,
@@ -164,15 +166,18 @@ async def open_pool(dsn: str, most: int = 12) -> AsyncIterator[Pool]:
 
 
 @asynccontextmanager
-async def open_asking_pool(dsn: str, most: int = MOST_ASKING) -> AsyncIterator[Pool]:
+async def open_asking_pool(dsn: str, most: int = MOST_ASKING, rehearse: Rehearse | None = None) -> AsyncIterator[Pool]:
     """A pool of few sessions for answers that somebody waits for: they ask the same statements, and can write nothing.
 
-    One plan serves for all calls, as in ``connect``, and what a session was lent for leaves nothing behind but an open
-    transaction, which is ended: so nothing else is reset between loans. Who comes while all are lent waits for the one
-    who came before, instead of making everybody slower.
+    All are open from the start, and each asks in ``rehearse`` what it will be asked, so that nobody waits until the
+    database has planned it. One plan serves for all calls, as in ``connect``, and what a session was lent for leaves
+    nothing behind but an open transaction, which is ended: so nothing else is reset between loans. Who comes while all
+    are lent waits for the one who came before, instead of making everybody slower.
     """
     settings = _ALONE | {"plan_cache_mode": "force_generic_plan", "default_transaction_read_only": "on"}
-    pool = await asyncpg.create_pool(dsn, min_size=2, max_size=most, server_settings=settings, reset=_as_it_is)
+    pool = await asyncpg.create_pool(
+        dsn, min_size=most, max_size=most, server_settings=settings, init=rehearse, reset=_as_it_is
+    )
     async with _closed_in_time(pool):
         yield pool
 

@@ -32,6 +32,7 @@ from rules_lib.rule_set import RuleSet
 from rules_lib.wording import LONGEST_REMINDER
 from streams.acts.tokens import give_token, revoke_token
 from streams.bus import Message
+from streams.handlers.asking import rehearse
 from streams.hosts.service import Service, open_service
 from streams.jobs.reconciling import reconcile
 from streams.jobs.sending_journal import send_unsent
@@ -510,6 +511,22 @@ async def test_names_and_numbers_end_at_the_door(opened: Open, tmp_path: Path) -
     for secret in (PATIENT, NAME, "测试乙"):
         assert secret.encode() not in kept
         assert secret.encode("unicode_escape") not in kept
+
+
+# --- in time
+
+
+async def test_a_session_has_planned_what_it_is_asked_before_somebody_waits(opened: Open, postgres_url: str) -> None:
+    planned = "select array_agg(statement order by statement) from pg_prepared_statements"
+    await replay(postgres_url, [claim_of("03-02")])
+    async with open_asking_pool(postgres_url, 1, rehearse) as opened.gateway.pool:
+        async with borrowed(opened.gateway.pool) as connection:
+            before = await connection.fetchval(planned)
+        assert results(await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00"))))
+        async with borrowed(opened.gateway.pool) as connection:
+            after = await connection.fetchval(planned)
+    assert len(before) == 4
+    assert after == before
 
 
 # --- when something fails
