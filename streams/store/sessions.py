@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -175,8 +175,9 @@ async def open_asking_pool(dsn: str, most: int = MOST_ASKING, rehearse: Rehearse
     are lent waits for the one who came before, instead of making everybody slower.
     """
     settings = _ALONE | {"plan_cache_mode": "force_generic_plan", "default_transaction_read_only": "on"}
+    begin = cast(Any, rehearse)  # of the proxy that stands for a connection
     pool = await asyncpg.create_pool(
-        dsn, min_size=most, max_size=most, server_settings=settings, init=rehearse, reset=_as_it_is
+        dsn, min_size=most, max_size=most, server_settings=settings, init=begin, reset=_as_it_is
     )
     async with _closed_in_time(pool):
         yield pool
