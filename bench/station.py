@@ -47,8 +47,8 @@ class Station:
             await bus.close()
 
     @contextmanager
-    def workers(self, count: int) -> Iterator[list[psutil.Process]]:
-        """So many worker processes, ended at the end."""
+    def workers(self, count: int, nice: int = 0) -> Iterator[list[psutil.Process]]:
+        """So many worker processes, ended at the end; ``nice`` is how far they give way to others."""
         environment = {
             **os.environ,
             f"{PREFIX}DATABASE_URL": self.dsn,
@@ -57,7 +57,7 @@ class Station:
             f"{PREFIX}BROKERS": self._kafka.brokers if self._kafka else "",
             f"{PREFIX}KAFKA_PREFIX": self._prefix,
         }
-        command = [sys.executable, "-m", "deploy.commands", "worker"]
+        command = [sys.executable, "-m", "deploy.commands", "worker", "--nice", str(nice)]
         children = [subprocess.Popen(command, env=environment) for _ in range(count)]
         try:
             yield [psutil.Process(child.pid) for child in children]

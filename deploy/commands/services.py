@@ -1,5 +1,6 @@
 """Commands that run Fundwatch: migrate, topics, worker, api, up."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -13,6 +14,9 @@ from streams.store.sessions import borrowed
 
 Bus = Annotated[str | None, typer.Option(help="总线, postgres 或 kafka / postgres or kafka")]
 Brokers = Annotated[str | None, typer.Option(help="Kafka 地址, 主机:端口 / host:port of Kafka's brokers")]
+
+BEHIND_ANSWERS = 10
+"""How far a worker gives way where hospitals are answered on the same machine: a doctor waits for these."""
 
 
 def register(app: typer.Typer) -> None:
@@ -81,6 +85,10 @@ async def _topics(opened: Opened, json: bool) -> None:
 def worker(
     with_parent: Annotated[bool, typer.Option(help="父进程结束即结束 / end with the parent process")] = False,
     metrics_port: Annotated[int | None, typer.Option(help="指标端口 / port for metrics", min=1, max=65535)] = None,
+    nice: Annotated[
+        int,
+        typer.Option(help="对同机进程让路的程度 / how far it gives way to others here", min=0, max=19),
+    ] = 0,
     bus: Bus = None,
     brokers: Brokers = None,
 ) -> None:
@@ -88,6 +96,7 @@ def worker(
 
     Example: fundwatch worker --bus kafka --brokers localhost:9092
     """
+    os.nice(nice)
     run(_worker(Opened(bus, brokers), with_parent, metrics_port))
 
 
@@ -141,9 +150,8 @@ async def _up(opened: Opened) -> None:
     async with opened as service:
         stop_on_signals(service.stop)
         await publish_own(service)
-        service.add(
-            keep_child(lambda: run_child(opened.settings, service.dsn, "worker", "--with-parent"), service.stop)
-        )
+        judging = ("worker", "--with-parent", "--nice", str(BEHIND_ANSWERS))
+        service.add(keep_child(lambda: run_child(opened.settings, service.dsn, *judging), service.stop))
         service.add(
             keep_child(lambda: run_child(opened.settings, service.dsn, "gateway", "--with-parent"), service.stop)
         )

@@ -1,4 +1,4 @@
-"""``fundwatch up`` as a user runs it: where its worker dies, all of it ends, and says so."""
+"""``fundwatch up`` as a user runs it: its worker gives way to what answers; where it dies, all ends, and says so."""
 
 import os
 import signal
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from deploy.commands.services import BEHIND_ANSWERS
 from tests.patience import PATIENCE
 
 
@@ -19,6 +20,7 @@ def test_up_ends_when_its_worker_dies(tmp_path: Path, free_port: int) -> None:
     ) as command:
         try:
             worker = _worker_of(command.pid)
+            _until_behind(worker, psutil.Process(command.pid).nice())
             worker.send_signal(signal.SIGKILL)
             _, said = command.communicate(timeout=PATIENCE)
         finally:
@@ -34,11 +36,19 @@ def test_up_ends_when_its_worker_dies(tmp_path: Path, free_port: int) -> None:
 def _worker_of(command: int) -> psutil.Process:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        workers = [child for child in psutil.Process(command).children() if "--with-parent" in _words(child)]
+        workers = [child for child in psutil.Process(command).children() if " worker --with-parent" in _words(child)]
         if workers:
             return workers[0]
         time.sleep(0.1)
     raise AssertionError("up started no worker")
+
+
+def _until_behind(worker: psutil.Process, others: int) -> None:
+    """Waits until a worker gives way to others, as far as the system lets it."""
+    deadline = time.monotonic() + PATIENCE
+    while worker.nice() != min(others + BEHIND_ANSWERS, 19):
+        assert time.monotonic() < deadline, "the worker takes as much as whoever answers"
+        time.sleep(0.1)
 
 
 def _words(process: psutil.Process) -> str:
