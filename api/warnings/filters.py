@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 
 import msgspec
@@ -10,6 +10,7 @@ from fastapi import Depends, Query, Request
 
 from api.frame.addresses import Links, as_day, unknown_value
 from api.frame.desk import desk_of
+from api.frame.formats import CHINA
 from knowledge_base.days import as_date
 from streams.store.events.warned import Cursor, WarningFilter
 
@@ -91,6 +92,12 @@ Chosen = Annotated[WarningFilter, Depends(warning_filter)]
 def is_recent(chosen: WarningFilter, today: date) -> bool:
     """Whether a filter's days are those that hold where an address names none."""
     return chosen.last == today and chosen.first == today - timedelta(days=RECENT - 1)
+
+
+def days_until(asked_at: datetime) -> dict[str, date]:
+    """The days up to one on which something was asked, as words of an address; ``asked_at`` is UTC."""
+    last = asked_at.astimezone(CHINA).date()
+    return {"first": last - timedelta(days=RECENT - 1), "last": last}
 
 
 def links_of(chosen: WarningFilter, today: date) -> Links:

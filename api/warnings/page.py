@@ -12,9 +12,10 @@ from api.access.callers import MayByForm, Seer
 from api.access.kept import Kept, forget, refuse
 from api.access.routes import KB, Route
 from api.access.sessions import Session, frame_of, note
+from api.frame.addresses import Links
 from api.frame.desk import desk_of, snapshot
 from api.frame.render import render, texts_of
-from api.warnings.filters import PATH, Chosen, encode_cursor, links_of
+from api.warnings.filters import PATH, Chosen, days_until, encode_cursor, links_of
 from api.warnings.opening import open_or_none
 from api.warnings.view import PAGE, asking_rules, load_warning, load_warnings, place_of
 from api.warnings.wording import figures_sentence, share_words
@@ -64,6 +65,7 @@ async def show_warnings(request: Request, session: Seer, chosen: Chosen) -> Resp
         cards=shown.cards,
         rules=asking_rules(shown),
         links=links,
+        asked_before=None if view.last_asked is None else Links(PATH, days_until(view.last_asked))(),
         next=links(after=encode_cursor(view.rows[-1].cursor)) if len(view.rows) == PAGE else None,
         least_decided=LEAST_DECIDED,
     )

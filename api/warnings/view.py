@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from api.frame.desk import Shown
@@ -23,9 +24,9 @@ MOST_WARDS = 10
 class WarningsView:
     """A page of warnings with the figures of its days.
 
-    ``looked_at`` says what was asked where nothing was warned of; ``precisions`` what decisions say of each rule;
-    ``share`` how many lines were billed on these days and how many of them asked about, where all of an institution's
-    or of everybody's are looked at.
+    ``looked_at`` says what was asked where nothing was warned of, ``last_asked`` (UTC) when anything was asked last
+    where nothing was then; ``precisions`` what decisions say of each rule; ``share`` how many lines were billed on
+    these days and how many of them asked about, where all of an institution's or of everybody's are looked at.
     """
 
     figures: Figures
@@ -33,6 +34,7 @@ class WarningsView:
     places: list[tuple[str, str | None]]
     precisions: Mapping[str, Precision]
     looked_at: LookedAt | None
+    last_asked: datetime | None
     share: tuple[int, int] | None
 
 
@@ -76,12 +78,15 @@ async def load_warnings(connection: Connection, shown: Shown, chosen: WarningFil
     figures = await load_figures(connection, shown, chosen)
     rows = await warned.find_warnings(connection, chosen, shown.sight, PAGE)
     is_empty = not rows and chosen.after is None
+    looked_at = await warned.find_looked_at(connection, chosen, shown.sight) if is_empty else None
+    is_unasked = looked_at is not None and not looked_at.requests
     return WarningsView(
         figures=figures,
         rows=rows,
         places=await warned.find_places(connection, shown.sight),
         precisions=await load_precisions(connection, figures),
-        looked_at=await warned.find_looked_at(connection, chosen, shown.sight) if is_empty else None,
+        looked_at=looked_at,
+        last_asked=await warned.find_last_asked(connection, shown.sight) if is_unasked else None,
         share=await _find_share(connection, shown, chosen),
     )
 

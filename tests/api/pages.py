@@ -47,8 +47,8 @@ PAGES = [
     Shown(
         "warnings-empty",
         "/warnings?first=2026-01-01&last=2026-01-09",
-        "医院的系统可能还没有接通",
-        "may not be connected",
+        "最近一次询问在 ",
+        "The last request came at ",
     ),
     Shown("warning", "{warning}", "凭据", "Receipt"),
     Shown("warning-late", f"/warnings/{AREA}/{AREA}-L1-1", "超时，未提示", "out of time, not told"),

@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -221,11 +221,16 @@ async def test_where_nothing_was_warned_of_it_is_told_what_was_asked(
     client: httpx.AsyncClient, of_town: httpx.AsyncClient, connection: asyncpg.Connection
 ) -> None:
     nothing = await client.get("/warnings", params={"first": "2026-01-01", "last": "2026-01-31"})
-    assert "医院的系统可能还没有接通" in nothing.text
+    assert "2026-01-01 至 2026-01-31 没有收到符合条件的询问" in nothing.text
     await save_asked(connection, [request("quiet", date(2026, 1, 7), [order(1)])])
     quiet = await client.get("/warnings", params={"first": "2026-01-01", "last": "2026-01-31"})
     assert "已看过 2026-01-01 至 2026-01-31 的询问 1 次，最近一次在 2026-01-07 09:00" in quiet.text
     assert "没有收到提示" in _answer(quiet)
+    late = request("late", date(2026, 2, 3), [order(1)], happened_at=datetime(2026, 2, 3, 16, 30, tzinfo=UTC))
+    await save_asked(connection, [late])
+    before = await client.get("/warnings", params={"first": "2026-03-01", "last": "2026-03-31"})
+    assert "最近一次询问在 2026-02-04 00:30" in before.text
+    assert "/warnings?first=2026-01-06&amp;last=2026-02-04" in before.text
     elsewhere = await of_town.get("/warnings", params={"first": "2026-01-01", "last": "2026-01-31"})
     assert "医院的系统可能还没有接通" in elsewhere.text
 

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 
 from knowledge_base.catalogues.files import load_facts
+from knowledge_base.days import day_of
 from knowledge_base.events.claims import Department
 from knowledge_base.events.prescriptions import Advice, NotAsked, Order, Prescription, WarnedOrder, Warning
 from knowledge_base.events.replies import Reply
@@ -15,6 +16,7 @@ from rules_lib.rule_files import load_rule_set
 from streams.bus import Record
 from streams.messages.codec import encode_event
 from streams.pipeline.arrivals import Arrival, arrival_of, incoming_of
+from streams.store.events.order_ledger import save_asking
 from streams.store.events.prescriptions import save_late, save_prescriptions
 from streams.store.events.replies import save_replies
 from tests.api.story import AREA, BED, COUNTY, HBA1C, TODAY, TOWN, VAULT, at, county, judged
@@ -89,6 +91,7 @@ async def save_asked(connection: asyncpg.Connection, events: Iterable[Event]) ->
             await save_replies(connection, event.area, {seq: (_arrival(event), event)})
         else:
             await save_prescriptions(connection, event.area, {seq: (_arrival(event), event)})
+            await save_asking(connection, event.area, {event.institution: day_of(event.happened_at)})
 
 
 async def save_judged_late(connection: asyncpg.Connection, of: Prescription, *warnings: Warning) -> None:

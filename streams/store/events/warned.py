@@ -210,6 +210,19 @@ async def find_looked_at(connection: asyncpg.Connection, chosen: WarningFilter, 
     return LookedAt(**row)
 
 
+async def find_last_asked(connection: asyncpg.Connection, sight: Sight) -> datetime | None:
+    """When an institution in sight asked last (UTC), ``None`` where none did; looked up for each that ever asked."""
+    last: datetime | None = await connection.fetchval(
+        f"""
+        select max((select max(p.asked_at) from prescriptions p
+            where p.institution = a.institution and p.area = a.area))
+        from asking_institutions a where {in_sight("a", 1)}
+        """,
+        *place_arguments(sight),
+    )
+    return last
+
+
 async def find_places(connection: asyncpg.Connection, sight: Sight) -> list[tuple[str, str | None]]:
     """The institutions in sight that were warned of anything, with their names; found from one to the next."""
     rows = await connection.fetch(
