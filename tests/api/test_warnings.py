@@ -226,13 +226,17 @@ async def test_where_nothing_was_warned_of_it_is_told_what_was_asked(
     quiet = await client.get("/warnings", params={"first": "2026-01-01", "last": "2026-01-31"})
     assert "已看过 2026-01-01 至 2026-01-31 的询问 1 次，最近一次在 2026-01-07 09:00" in quiet.text
     assert "没有收到提示" in _answer(quiet)
-    late = request("late", date(2026, 2, 3), [order(1)], happened_at=datetime(2026, 2, 3, 16, 30, tzinfo=UTC))
+    late = request("late", date(2030, 2, 3), [order(1)], happened_at=datetime(2030, 2, 3, 16, 30, tzinfo=UTC))
     await save_asked(connection, [late])
-    before = await client.get("/warnings", params={"first": "2026-03-01", "last": "2026-03-31"})
-    assert "最近一次询问在 2026-02-04 00:30" in before.text
-    assert "/warnings?first=2026-01-06&amp;last=2026-02-04" in before.text
+    before = await client.get("/warnings", params={"first": "2030-03-01", "last": "2030-03-31"})
+    assert "最近一次询问在 2030-02-04 00:30" in before.text
+    assert "/warnings?first=2030-01-06&amp;last=2030-02-04" in before.text
     elsewhere = await of_town.get("/warnings", params={"first": "2026-01-01", "last": "2026-01-31"})
-    assert "医院的系统可能还没有接通" in elsewhere.text
+    assert "最近一次询问在 2026" in elsewhere.text
+    assert "2030" not in elsewhere.text
+    await connection.execute("delete from asking_institutions where institution = $1", TOWN)
+    never = await of_town.get("/warnings", params={"first": "2026-01-01", "last": "2026-01-31"})
+    assert "还没有医院询问过" in never.text
 
 
 async def test_one_warning_says_what_was_asked_answered_and_found(of_county: httpx.AsyncClient) -> None:
