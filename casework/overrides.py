@@ -13,7 +13,8 @@ LEAST_ANSWERED = 30
 
 class Overrides(NamedTuple):
     """Warnings that were ``told``, and how many of them were answered last by going on (``continued``) or by changing
-    the order; money in yuan.
+    the order; money in yuan. Of how many an order in question was ``billed`` all the same says the ledger of orders,
+    whatever was answered.
 
     Of those against which somebody went on: how many with a reason, and of how many a finding stands now, on which
     somebody decided that it is right, or that it is not.
@@ -28,6 +29,8 @@ class Overrides(NamedTuple):
     dismissed: int = 0
     in_question: Decimal = Decimal(0)
     continued_in_question: Decimal = Decimal(0)
+    billed: int = 0
+    billed_in_question: Decimal = Decimal(0)
 
     @property
     def answered(self) -> int:

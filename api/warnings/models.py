@@ -81,6 +81,8 @@ class OverridesOut(_Part):
     share: Decimal | None = Field(description="Continued of answered, 0 to 1; null below 30 answered")
     in_question: Decimal = Field(description="Money of the orders in question, yuan")
     continued_in_question: Decimal = Field(description="That of those gone on with, yuan")
+    billed: int = Field(description="Told, and an order in question was billed all the same, whatever was answered")
+    billed_in_question: Decimal = Field(description="Money in question of these, yuan")
     found: int = Field(description="Gone on with, and a finding came of it that stands")
     confirmed: int = Field(description="Of these decided as right")
     dismissed: int = Field(description="Of these decided as not right")

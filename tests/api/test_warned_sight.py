@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from casework.overrides import Overrides
 from casework.sight import Onlooker, Sight
 from knowledge_base.events.claims import Department
+from knowledge_base.events.prescriptions import Prescription
 from knowledge_base.findings import FindingVersion, finding_id
 from streams.acts.decide import decide
 from streams.store.casework.decisions import find_holding
@@ -59,6 +60,7 @@ class Fact(NamedTuple):
     late: bool
     way: str | None
     reasoned: bool
+    billed: bool
 
     @property
     def told(self) -> bool:
@@ -108,13 +110,32 @@ async def _save_crowd(connection: asyncpg.Connection, versions: Sequence[Finding
         stranger = {**where, "institution": TOWN if institution == COUNTY else COUNTY}
         await save_asked(connection, [reply(f"{name}-stranger", said, "continue", when, REASON, **stranger)])
         way, reasoned = ways[-1] if ways else (None, False)
+        is_billed = random.random() < 0.5
+        about = said.repeats or said.warning_id
+        await _save_entry(connection, asked, about, is_billed)
+        await _save_entry(connection, replace(asked, **stranger), about, is_billed=True)
+        await _save_entry(connection, replace(asked, encounter_id="another"), f"{about}-x", is_billed=True)
         facts.append(
             Fact(
                 *(area, said.warning_id, institution, ward.code if ward else None, rule, phase, day, hour, money),
                 *(finding_id(area, rule, occurrence), kind == "again", kind == "late", way, reasoned),
+                billed=is_billed,
             )
         )
     return facts
+
+
+async def _save_entry(connection: asyncpg.Connection, of: Prescription, warning_id: str, is_billed: bool) -> None:
+    """What the ledger says of an order that was warned of."""
+    await connection.execute(
+        """
+        insert into order_entries (area, patient, institution, encounter_id, order_id, item_code, day, quantity, amount,
+            holds, asked_by, answered, warnings, untold, billed_encounter, billed_line, how)
+        values ($1, $2, $3, $4, 'o', 'i', '2026-01-01', 1, 1, 1, '{1}', 'in time', $5, '{}', $6, $6, $7)
+        """,
+        *(of.area, of.patient, of.institution, of.encounter_id, [warning_id]),
+        *(("billed", "order") if is_billed else (None, None)),
+    )
 
 
 @pytest.fixture
@@ -154,6 +175,8 @@ def _counted(facts: Iterable[Fact], states: dict[str, str]) -> Overrides:
         dismissed=came.count("dismissed"),
         in_question=sum((fact.money for fact in told), Decimal(0)),
         continued_in_question=sum((fact.money for fact in went_on), Decimal(0)),
+        billed=sum(fact.billed for fact in told),
+        billed_in_question=sum((fact.money for fact in told if fact.billed), Decimal(0)),
     )
 
 
@@ -234,6 +257,7 @@ async def test_the_list_holds_what_is_in_sight_page_by_page(connection: asyncpg.
                 chosen = replace(chosen, after=page[-1].cursor)
             assert [row.warning_id for row in found] == [fact.warning_id for fact in ordered]
             assert [row.way for row in found] == [fact.way for fact in ordered]
+            assert [row.billed for row in found] == [fact.billed for fact in ordered]
             assert [row.state for row in found] == [states.get(fact.finding) for fact in ordered]
 
 
@@ -244,6 +268,9 @@ async def test_one_warning_is_there_for_those_who_may_see_it(connection: asyncpg
             assert (row is not None) == _sees(sight, fact)
         places = {code for code, _ in await find_places(connection, sight)}
         assert places == {fact.institution for fact in facts if _sees(sight, fact)}
+
+
+_OF_A_YEAR = ("told", "changed", "continued", "reasoned", "found", "confirmed", "dismissed")
 
 
 async def test_labels_of_rules_are_counted_for_the_year_and_for_those_in_sight(
@@ -261,8 +288,8 @@ async def test_labels_of_rules_are_counted_for_the_year_and_for_those_in_sight(
         of = [fact for fact in facts if _sees(sight, fact)]
         expected = _expected(of, states, ("rule",))
         counted = await find_overrides(connection, [BEDS, AGAIN, "FW10000099"], sight)
-        without_money = {"in_question": Decimal(0), "continued_in_question": Decimal(0)}
-        assert counted == {rule: told._replace(**without_money) for rule, told in expected.items()}
+        without = {name: Overrides._field_defaults[name] for name in Overrides._fields if name not in _OF_A_YEAR}
+        assert counted == {rule: told._replace(**without) for rule, told in expected.items()}
     await connection.execute("delete from warnings where rule_id = $1", AGAIN)
     assert await count_overrides(connection, today) == len({(f.area, f.institution) for f in facts if f.rule == AGAIN})
     assert (await find_overrides(connection, [AGAIN], WHOLE)) == {}

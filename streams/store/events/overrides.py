@@ -8,7 +8,7 @@ import msgspec
 from casework.overrides import Overrides
 from casework.sight import Sight
 from streams.store.events.replies import LATEST
-from streams.store.events.warned import TOLD, WarningFilter, chosen_of, finding_of
+from streams.store.events.warned import BILLED, TOLD, WarningFilter, chosen_of, finding_of
 from streams.store.sights import in_sight, place_arguments, sight_arguments
 
 _LOCK = 0x4F564552  # "OVER": who counts while another does waits, and finds nothing changed
@@ -51,6 +51,10 @@ _MONEY = f"""
     coalesce(sum(w.in_question) filter (where {TOLD}), 0) as in_question,
     coalesce(sum(w.in_question) filter (where {TOLD} and r.way = 'continue'), 0) as continued_in_question
 """
+_BILLED = f"""
+    count(*) filter (where {TOLD} and {BILLED}) as billed,
+    coalesce(sum(w.in_question) filter (where {TOLD} and {BILLED}), 0) as billed_in_question
+"""
 _FINDING = finding_of("r.way = 'continue'")
 _BY_WARD, _BY_RULE = 1, 2
 _OF_ALL = ("institution", "department", "rule", "phase", "first", "last")
@@ -68,7 +72,7 @@ async def find_figures(connection: asyncpg.Connection, chosen: WarningFilter, si
             (select name from institutions i where i.institution = w.institution) as institution_name,
             count(*) filter (where w.repeats is not null and not w.late) as again,
             count(*) filter (where w.late) as late,
-            {_COUNTS}, {_MONEY}
+            {_COUNTS}, {_MONEY}, {_BILLED}
         from warnings w {LATEST} {_FINDING}
         where {where}
         group by grouping sets ((), (w.institution, w.department), (w.rule_id))
@@ -96,7 +100,8 @@ def _overrides(row: asyncpg.Record) -> Overrides:
     return Overrides(**{name: row[name] for name in Overrides._fields})
 
 
-_COUNTED = tuple(name for name in Overrides._fields if "in_question" not in name)
+_COUNTED = ("told", "changed", "continued", "reasoned", "found", "confirmed", "dismissed")
+"""What is counted of a year: without money, and without what was billed, which the ledger may write later."""
 
 
 def _columns(row: str = "") -> str:
@@ -127,7 +132,7 @@ _COUNTED_ANEW = f"""
 
 async def find_overrides(connection: asyncpg.Connection, rules: list[str], sight: Sight) -> dict[str, Overrides]:
     """What doctors did about the warnings of some rules at the institutions in sight, as it was counted last; without
-    money, and without rules of which nothing was told."""
+    money and what was billed, and without rules of which nothing was told."""
     rows = await connection.fetch(
         f"""
         select o.rule_id, {", ".join(f"sum(o.{name})::bigint as {name}" for name in _COUNTED)}

@@ -106,6 +106,15 @@ def finding_of(which: str = "true") -> str:
 TOLD = "w.repeats is null and not w.late"
 """That a warning ``w`` was told somebody, as SQL."""
 
+BILLED = """
+    exists (
+        select from order_entries o where o.area = w.area and o.institution = w.institution
+            and o.encounter_id = w.encounter_id and o.billed_line is not null
+            and coalesce(w.repeats, w.warning_id) = any(o.warnings || o.untold)
+    )
+"""
+"""That any order in question of a warning ``w`` was billed all the same, as far as the ledger of orders is written."""
+
 _CHOSEN = {
     "institution": "w.institution = {}",
     "department": "w.department = {}",
@@ -134,11 +143,7 @@ _ROWS = f"""
     select w.area, w.warning_id, w.seq, w.asked_at, w.institution, i.name as institution_name, w.encounter_id,
         w.department, w.department_name, p.practitioner, w.phase, w.rule_id, w.severity, w.said, w.in_question, p.code,
         p.rule_set, w.repeats, w.late, r.way, r.replied_at, r.reason is not null as reasoned, w.finding_id,
-        finding.lead_id, finding.state, exists (
-            select from order_entries o where o.area = w.area and o.institution = w.institution
-                and o.encounter_id = w.encounter_id and o.billed_line is not null
-                and coalesce(w.repeats, w.warning_id) = any(o.warnings || o.untold)
-        ) as billed
+        finding.lead_id, finding.state, {BILLED} as billed
     from warnings w
     join prescriptions p using (area, seq)
     left join institutions i on i.institution = w.institution
