@@ -51,9 +51,9 @@ _MONEY = f"""
     coalesce(sum(w.in_question) filter (where {TOLD}), 0) as in_question,
     coalesce(sum(w.in_question) filter (where {TOLD} and r.way = 'continue'), 0) as continued_in_question
 """
-_BILLED = f"""
-    count(*) filter (where {TOLD} and {BILLED}) as billed,
-    coalesce(sum(w.in_question) filter (where {TOLD} and {BILLED}), 0) as billed_in_question
+_BILLED = """
+    count(*) filter (where b.billed) as billed,
+    coalesce(sum(w.in_question) filter (where b.billed), 0) as billed_in_question
 """
 _FINDING = finding_of("r.way = 'continue'")
 _BY_WARD, _BY_RULE = 1, 2
@@ -74,6 +74,7 @@ async def find_figures(connection: asyncpg.Connection, chosen: WarningFilter, si
             count(*) filter (where w.late) as late,
             {_COUNTS}, {_MONEY}, {_BILLED}
         from warnings w {LATEST} {_FINDING}
+        cross join lateral (select {TOLD} and {BILLED} as billed offset 0) as b
         where {where}
         group by grouping sets ((), (w.institution, w.department), (w.rule_id))
         order by told desc, w.institution, w.department, w.rule_id
