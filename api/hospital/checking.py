@@ -2,7 +2,7 @@
 
 What is unambiguous is accepted, however it is written: a collection as a list, as one object, as their JSON in a
 text, empty as ``""``; collections beside ``data`` that belong below it. Everything else is a fault that names field
-and rule, never the value, which may be a name.
+and rule, never the value, which may be a name; a code that is in no dictionary is named (``scalars.unknown_code``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,6 @@ from api.hospital.plain import read_plain
 from api.hospital.scalars import (
     NOT_LIKELY,
     REQUIRED,
-    UNKNOWN_CODE,
     Number,
     Refused,
     is_likely,
@@ -27,6 +26,7 @@ from api.hospital.scalars import (
     read_number,
     read_text,
     too_long,
+    unknown_code,
 )
 from api.hospital.tables import Field, Node
 
@@ -167,8 +167,11 @@ class _Reading:
         if value.__class__ is str and value in codes:
             return codes[value]
         given = value if field.several else [value]
-        if any(code not in codes for code in given):
-            self._tell_by("always" if field.unknown == "refused" else "noted", path, field, UNKNOWN_CODE)
+        unknown = next((code for code in given if code not in codes), None)
+        if unknown is not None:
+            self._tell_by(
+                "always" if field.unknown == "refused" else "noted", path, field, unknown_code(unknown, codes)
+            )
         return [codes.get(code, code) for code in given] if field.several else value
 
     def _node(self, raw: Object, node: Node, path: str, is_only: bool) -> Any:

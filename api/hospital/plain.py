@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from api.hospital.faults import MOST_FAULTS, Fault, path_to
-from api.hospital.scalars import REQUIRED, UNKNOWN_CODE, Refused, is_likely, read_date, read_instant
+from api.hospital.scalars import REQUIRED, Refused, is_likely, read_date, read_instant, unknown_code
 from api.hospital.tables import Field, Node
 from knowledge_base.signs import UNSEEN
 
@@ -146,7 +146,7 @@ class _Reading:
                 self._tell(field, path, REQUIRED)
             elif field.codes is not None and value not in field.codes:
                 self.texts.append(value)
-                self._tell(field, path, UNKNOWN_CODE)
+                self._tell(field, path, unknown_code(value, field.codes))
         self.texts += filter(None, part.texts(values))
         for limit, numbers in part.numbers:
             self.numbers[limit] += (number for number in numbers(values) if number is not None)

@@ -1,9 +1,11 @@
 """Single values of a message: a text, a number, an instant, each read from whatever JSON senders write it as.
 
-Errors: ``Refused``, whose text is the rule that a value breaks, in Chinese and English, and never the value.
+Errors: ``Refused``, whose text is the rule that a value breaks, in Chinese and English, and never the value; of a
+dictionary's field alone the code is named that it does not hold.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
 
 from knowledge_base.days import FIRST_LIKELY, LAST_LIKELY
@@ -19,8 +21,10 @@ NO_NUMBER = "应为普通十进制数 / a plain decimal number is due"
 NO_DATE = "应为 yyyy-MM-dd / a date yyyy-MM-dd is due"
 NO_INSTANT = "应为 yyyy-MM-dd HH:mm:ss / a date and time yyyy-MM-dd HH:mm:ss is due"
 NOT_LIKELY = "应在1900年至2090年之间 / a date from 1900 to 2090 is due"
-UNKNOWN_CODE = "不在字典中 / not in the dictionary"
+MOST_CODES = 8
+"""Codes that a fault lists of a dictionary; where the others stand it says."""
 
+_LIKE_A_CODE = re.compile(r"(?=.{1,6}$)[0-9.-]*[A-Za-z]?[0-9.-]*", re.ASCII).fullmatch
 _NUL_OR_SURROGATE = re.compile("[\0\ud800-\udfff]").search
 # Possessive: nothing is tried again, however long it is.
 _NUMBER = re.compile(r"(-?)0*+([0-9]*+)(?:\.([0-9]++))?").fullmatch
@@ -104,6 +108,18 @@ def read_instant(raw: object) -> datetime | None:
 def too_long(length: int) -> str:
     """The rule that a text of more signs breaks."""
     return f"最长{length}个字符 / {length} signs at most"
+
+
+def unknown_code(value: str, codes: Iterable[str]) -> str:
+    """The rule that a value breaks which is none of a dictionary's codes.
+
+    It names the value where that looks like a code: a few figures, with a letter at most. Whatever else was put into
+    the field by mistake could be a name, and stands in no error.
+    """
+    named = f"{value} " if _LIKE_A_CODE(value) else ""
+    known = list(codes)
+    rest = " …, 其余见 / more in docs/schemas" if len(known) > MOST_CODES else ""
+    return f"{named}不在字典中 / not in the dictionary: {', '.join(known[:MOST_CODES])}{rest}"
 
 
 def too_many_digits(digits: int, places: int) -> str:

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from api.hospital.checking import NO_COLLECTION, NO_OBJECT, ONLY_ONE, Checked
+from api.hospital.checking import NO_COLLECTION, NO_OBJECT, ONLY_ONE, Checked, error_words
 from api.hospital.scalars import (
     NO_DATE,
     NO_INSTANT,
     NO_NUMBER,
     NO_TEXT,
     REQUIRED,
-    UNKNOWN_CODE,
     too_long,
     too_many_digits,
+    unknown_code,
 )
 
 from .places import EVERY_MESSAGE, MISSING, Place, Tried, as_text, fields_of, national_steps, nodes_of, tried, value_at
@@ -145,11 +145,34 @@ def test_an_unknown_value_of_a_dictionary_is_refused_or_noted_as_the_table_says(
     of, wrong = tried(name, infno), []
     for place, field in fields_of(of.dialect, infno):
         if field.codes is not None:
-            due = {(place.path, field.name, field.label, UNKNOWN_CODE)}
+            due = {(place.path, field.name, field.label, unknown_code("Z9", field.codes))}
             checked = of.check(place, "Z9")
             if told(checked) != ((due, set()) if field.unknown == "refused" else (set(), due)):
                 wrong.append(place.path)
     assert wrong == []
+
+
+@every_message
+def test_an_error_names_an_unknown_code_and_those_that_are_known_as_far_as_there_is_room(name: str, infno: str) -> None:
+    of, wrong = tried(name, infno), []
+    for place, field in fields_of(of.dialect, infno):
+        if field.codes is not None:
+            value = "9" * min(field.length, 5) + "Z" * (field.length > 5)
+            checked = of.check(place, value)
+            said = error_words((*checked.faults, *checked.notes))
+            label, _, rule = said.partition(": ")
+            value_named, _, listed = rule.partition(" 不在字典中 / not in the dictionary: ")
+            codes, _, more = listed.partition(" …, ")
+            is_whole = not more and codes.split(", ") == list(field.codes)
+            is_begun = "docs/schemas" in more and codes.split(", ") == list(field.codes)[:8] and len(field.codes) > 8
+            if value_named != value or field.label not in label or not (is_whole or is_begun) or len(said) > 200:
+                wrong.append((place.path, said))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("value", ["张三", "male", "Li", "1234567", "1 2", "９"])
+def test_what_does_not_look_like_a_code_is_not_named_as_it_may_be_a_name(value: str) -> None:
+    assert unknown_code(value, ("1", "2")) == "不在字典中 / not in the dictionary: 1, 2"
 
 
 @every_message

@@ -8,7 +8,7 @@ import pytest
 from api.hospital.checking import check_message
 from api.hospital.dialect import DIALECTS as FOLDER
 from api.hospital.dialect import SIGNED_WITH, Dialect, load_dialect
-from api.hospital.scalars import REQUIRED, UNKNOWN_CODE, too_long
+from api.hospital.scalars import REQUIRED, too_long, unknown_code
 from knowledge_base.files.yaml_files import FileFaults
 
 from .messages import body_of, good_message
@@ -72,7 +72,8 @@ def test_a_dictionary_of_a_province_takes_the_place_of_the_national_one(tmp_path
     checked = check_message(body_of(good), of)
     assert checked.values["input"]["data"]["patient_dtos"][0]["fsi_encounter_dtos"][0]["matn_stas"] == "3"
     encounter["matn_stas"] = "4"
-    assert [(note.field, note.rule) for note in check_message(body_of(good), of).notes] == [("matn_stas", UNKNOWN_CODE)]
+    due = ("matn_stas", unknown_code("4", ("0", "1", "2")))
+    assert [(note.field, note.rule) for note in check_message(body_of(good), of).notes] == [due]
 
 
 def test_a_field_may_be_named_longer_and_due(tmp_path: Path) -> None:
