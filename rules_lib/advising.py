@@ -10,26 +10,32 @@ from msgspec.structs import replace
 
 from knowledge_base.cards import Words
 from knowledge_base.events.prescriptions import Hint, Prescription, WarnedOrder, Warning, guilty_of
+from knowledge_base.facts import Point
 from knowledge_base.findings import finding_id
 from knowledge_base.numbers import written
 from rules_lib.asking import Said, Warned
+from rules_lib.law import law_words
 from rules_lib.rule import Phase, Rule
 from rules_lib.rule_set import RuleSet
 from rules_lib.wording import Names, Reminded, earlier_words, item_names, item_units, reminder_sentence
 
 LANGUAGE = "zh"
+LONGEST_BASIS = 500
+"""Signs of a basis that are kept with a warning, as many as ``vola_evid`` may have."""
 
 
 class Book(NamedTuple):
-    """A rule set with what it calls items, worked out once."""
+    """A rule set with what it calls items, and its points by their names, worked out once."""
 
     rule_set: RuleSet
     names: Names
+    points: Mapping[str, Point]
 
 
 def book_of(rule_set: RuleSet, institutions: Mapping[str, str]) -> Book:
     """``institutions`` are their names by code."""
-    return Book(rule_set, Names(institutions, item_names(rule_set.facts), item_units(rule_set.facts)))
+    names = Names(institutions, item_names(rule_set.facts), item_units(rule_set.facts))
+    return Book(rule_set, names, {point.point_id: point for point in rule_set.facts.points})
 
 
 def warnings_of(said: Said, asked: Sequence[Prescription], book: Book, code: str) -> list[tuple[int, Warning]]:
@@ -129,6 +135,7 @@ def _warning(
         limit=written(finding.limit),
         in_question=written(finding.amounts.in_question),
         said=_sentence(rule, rule.reminder or rule.message, warned, said, prescription, book.names),
+        basis=tuple(text[:LONGEST_BASIS] for text in law_words(finding, rule, book.points)),
     )
 
 

@@ -17,10 +17,14 @@ from api.hospital.requests import Request
 from api.hospital.scalars import CHINA
 from knowledge_base.events.prescriptions import Advice, Hint, NotAsked, WarnedOrder, Warning
 from rules_lib.advising import Book
+from rules_lib.rule import Rule
 
 TAKEN, REFUSED = 0, -1
 LONGEST_ERROR = 200
 """Signs of ``err_msg``."""
+
+LONGEST_EVIDENCE = 500
+"""Signs of ``vola_evid``."""
 
 HOLD, REMIND = "hold", "remind"
 HELD_FROM = 2
@@ -116,12 +120,17 @@ def _result(request: Request, warning: Warning, book: Book, task_id: str | None)
         "vola_amt": _cents(warning.in_question),
         "vola_amt_stas": "1",
         "sev_deg": str(warning.severity),
-        "vola_evid": "；".join(basis.text for basis in rule.basis)[:500] if rule else "",
+        "vola_evid": "；".join(warning.basis or _named_by(rule))[:LONGEST_EVIDENCE],
         "vola_bhvr_type": "1" if rule and rule.anchor in ("encounter", "stay") else "2",
         "task_id": task_id or "",
         "is_feedback": "1",
         "suggested_action": HOLD if holds else REMIND,
     }
+
+
+def _named_by(rule: Rule | None) -> list[str]:
+    """On what a rule rests, for answers of before that was kept with a warning."""
+    return [basis.text for basis in rule.basis] if rule else []
 
 
 def _hint(request: Request, hint: Hint, book: Book) -> dict[str, str]:

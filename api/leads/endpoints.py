@@ -19,7 +19,6 @@ from api.frame.texts import Texts
 from api.leads import acts
 from api.leads.choosing import PAGE
 from api.leads.filters import Chosen, encode_cursor, fully_checked
-from api.leads.law import law_of
 from api.leads.models import (
     BesideOut,
     DecisionIn,
@@ -36,6 +35,7 @@ from api.leads.view import find_names
 from casework.audit import Act
 from casework.decisions import Verdict
 from casework.rights import Right
+from rules_lib.law import law_of
 from rules_lib.wording import finding_sentence
 from streams.acts.decide import Said
 from streams.store.casework import decisions, listing, queue

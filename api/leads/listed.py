@@ -17,7 +17,6 @@ from api.frame.formats import day, instant, money
 from api.frame.sentences import loss_words, method_words, topic_name
 from api.frame.texts import Texts
 from api.leads.evidence import MarkedLine, lines_of, marked_claims, seen_beside, sources_of
-from api.leads.law import law_of
 from api.leads.view import find_names
 from casework.sight import Sight
 from knowledge_base.days import as_date
@@ -27,6 +26,7 @@ from knowledge_base.findings import Amounts, Finding, FindingVersion, LineKey
 from knowledge_base.signs import neutral
 from knowledge_base.subjects import PATIENT
 from rules_lib.histories.patient import PatientHistory
+from rules_lib.law import law_of
 from rules_lib.wording import Names, finding_sentence, number
 from streams.store.casework.lists import ListSum, find_range, find_sum, line_id, walk_findings
 from streams.store.casework.queue import Lead

@@ -8,11 +8,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.frame.addresses import MOST_WHOLE
-from api.leads.law import Law
 from casework.decisions import Decision, Ground, Scope
 from casework.reasons import LONGEST_REASON
 from knowledge_base.days import as_date
 from knowledge_base.findings import Amounts, Finding, LineKey, billed_lines
+from rules_lib.law import Law
 from rules_lib.wording import finding_day
 from streams.store.casework.listing import Chosen, Listed
 from streams.store.casework.queue import Beside, Lead, Neighbour

@@ -11,7 +11,6 @@ from api.frame.texts import Texts
 from api.leads.asked import LinesAsked, find_lines_asked
 from api.leads.choosing import GROUPS, PAGE, Asked
 from api.leads.evidence import MarkedClaim, line_keys, marked_claims, seen_beside, sources_of
-from api.leads.law import Law, law_of
 from api.leads.long import Kept, kept_of
 from api.leads.revisions import Difference, differences
 from api.leads.timeline import Timeline, timeline_of
@@ -24,6 +23,7 @@ from knowledge_base.findings import Change, Finding, FindingVersion
 from knowledge_base.subjects import PATIENT
 from rules_lib.coverage import Cover
 from rules_lib.histories.patient import PatientHistory
+from rules_lib.law import Law, law_of
 from rules_lib.wording import Names
 from streams.store.casework import listing, queue
 from streams.store.casework.decisions import (

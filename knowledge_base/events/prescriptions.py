@@ -50,7 +50,8 @@ class Warning(Struct, frozen=True, gc=False):
     """What one rule said of some orders of a request (result[] of 3101 / 3102); a warning is no finding.
 
     ``occurrence`` is what a finding of the rule would be called, and so the link to one that comes later. ``repeats``
-    names the warning that said the same in this encounter before: nobody is told twice.
+    names the warning that said the same in this encounter before: nobody is told twice. ``basis`` is on what it rests,
+    empty in what was answered before that was kept.
     """
 
     warning_id: Id  # jr_id
@@ -63,6 +64,7 @@ class Warning(Struct, frozen=True, gc=False):
     in_question: Money  # vola_amt
     said: Text = ""  # vola_cont
     repeats: Id | None = None
+    basis: tuple[Text, ...] = ()  # vola_evid
 
 
 class Hint(Struct, frozen=True, gc=False):

@@ -10,11 +10,11 @@ import asyncpg
 import httpx
 import pytest
 
-from api.leads.law import law_of
 from deploy.county import CountyPlan, simulate
 from knowledge_base.cards import Basis
 from knowledge_base.events.claims import Claim
 from knowledge_base.findings import FindingVersion
+from rules_lib.law import law_of
 from rules_lib.rule_set import RuleSet
 from streams.handlers.rule_sets import publish_first
 from tests.api.story import judged, version_of

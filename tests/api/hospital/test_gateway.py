@@ -157,6 +157,24 @@ async def test_an_examination_done_elsewhere_before_is_told_with_its_day_and_pla
     assert result["jr_id"].startswith(f"420281-{receipt['code']}-")
 
 
+@pytest.mark.parametrize(
+    ("item", "since"), [(HBA1C, "03-02"), ("003402000390000", "03-02")], ids=["HbA1c", "rehabilitation"]
+)
+async def test_the_evidence_is_what_the_limit_of_the_item_rests_on_and_nothing_else(
+    opened: Open, postgres_url: str, item: str, since: str
+) -> None:
+    """The rule names the norm of the rehabilitation's intervals besides, which says nothing of other items."""
+    await replay(postgres_url, [claim_of(since, item)])
+    message = asked("m1", ordered("o1", item, "2026-03-12 09:00:00"))
+    (result,) = results(await opened.ask(message))
+    sources = {point.source for point in opened.service.rule_set.facts.points if item in point.codes}
+    assert (result["rule_id"], {result["vola_evid"]}) == ("FW10000003", sources)
+    assert ("人社部发〔2016〕23号" in result["vola_evid"]) == (item != HBA1C)
+    await opened.take_in()
+    opened.gateway._known.clear()
+    assert results(await opened.ask(message)) == [result]
+
+
 async def test_before_payment_a_clear_case_asks_to_look_once_more(opened: Open, postgres_url: str) -> None:
     await replay(postgres_url, [claim_of("03-02")])
     message = asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00"), infno="3102")

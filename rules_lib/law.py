@@ -33,3 +33,9 @@ def law_of(finding: Finding, card: Card, points: Mapping[str, Point]) -> list[La
     found = [Law(source, as_date(first), of, note) for (source, first, note), of in notices.items()]
     day = date.fromisoformat(finding_day(finding))
     return found + [Law(basis.text, basis.since) for basis in card.basis if basis.since and basis.since <= day]
+
+
+def law_words(finding: Finding, card: Card, points: Mapping[str, Point]) -> tuple[str, ...]:
+    """The law of a finding in words, each text once; all that the card names, where nothing of it is dated."""
+    found = [law.text for law in law_of(finding, card, points)]
+    return tuple(dict.fromkeys(found or [basis.text for basis in card.basis]))
