@@ -23,11 +23,12 @@ from knowledge_base.catalogues.files import load_facts
 from rules_lib.rule_files import load_rule_set
 from rules_lib.rule_set import RuleSet
 from streams.bus import Bus
+from streams.buses.endings import finished
 from streams.buses.postgres import PostgresBus
 from streams.hosts.service import Service, open_service
 from streams.messages.vault import Vault
 from streams.store.migrations import migrate
-from streams.store.sessions import Pool, reach
+from streams.store.sessions import Pool, Unreachable, passes_by_itself, reach
 from streams.topics import CLAIMS
 
 logger = logging.getLogger("fundwatch.runtime")
@@ -36,14 +37,19 @@ MOST_STARTS = 3
 STARTING_SECONDS = 30.0
 """A child that gives up sooner than that is started again, so often in all."""
 
+_LOOKING_EVERY = 1.0
+"""Seconds after which a store that is away is looked for again."""
+
 MOST_REVIVALS = 5
 WITHIN_SECONDS = 600.0
 """An embedded server that dies more often than that within so long is given up."""
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings) -> AsyncIterator[tuple[Settings, Service]]:
+async def open_runtime(settings: Settings, may_be_away: bool = False) -> AsyncIterator[tuple[Settings, Service]]:
     """Starts the embedded database and broker where none is set, and opens a service that is not started.
+
+    Where the store ``may_be_away`` the service is opened without it, and prepared once it is there.
 
     The settings that come with it name the database and the brokers, also those that were started here. Raises
     ``Unreachable``, ``BusAway``, ``EmbeddedError``.
@@ -51,16 +57,60 @@ async def open_runtime(settings: Settings) -> AsyncIterator[tuple[Settings, Serv
     rule_set = own_rule_set(settings)
     with _database(settings) as (dsn, server), _brokers(settings) as (brokers, kafka):
         settings = replace(settings, database_url=dsn, brokers=brokers)
-        await reach(dsn)
-        await migrate(dsn)
+        is_away = not await _is_reached(dsn, may_be_away)
+        if not is_away:
+            await migrate(dsn)
         vault = Vault(load_vault_key(settings))
         make_bus, host = choose_bus(settings)
         partitions = {CLAIMS: settings.claims_partitions}
-        async with open_service(dsn, rule_set, vault, make_bus, partitions, host) as service:
+        async with open_service(dsn, rule_set, vault, make_bus, partitions, host, is_away) as service:
+            if is_away:
+                service.add(prepare_once_there(service, partitions))
             for name, embedded in (("PostgreSQL", server), ("Kafka", kafka)):
                 if embedded is not None:
                     service.add(keep_running(name, embedded, service.stop))
             yield settings, service
+
+
+async def _is_reached(dsn: str, may_be_away: bool) -> bool:
+    """Whether a database answers. Raises ``Unreachable`` where it has to, and where waiting mends nothing."""
+    try:
+        await reach(dsn)
+    except Unreachable as unreachable:
+        if not (may_be_away and unreachable.is_passing):
+            raise
+        logger.warning("started without the store, which is taken up once it is there: %s", unreachable)
+        return False
+    return True
+
+
+async def prepare_once_there(service: Service, partitions: Mapping[str, int]) -> None:
+    """Prepares a store that was away at the start as soon as it is there, or lets go of that when told to stop.
+
+    Why it cannot be used is said whenever that changes. Raises what neither waiting nor the way there explains.
+    """
+    said: str | None = None
+    while not service.stop.is_set():
+        try:
+            await finished(_prepare(service, partitions), service.stop, 0)
+        except Exception as error:
+            is_passing = passes_by_itself(error) or (isinstance(error, Unreachable) and error.is_passing)
+            if not is_passing and not isinstance(error, Unreachable):
+                raise
+            if not is_passing and str(error) != said:
+                said = str(error)
+                logger.error("the store cannot be taken up: %s", said)
+        else:
+            logger.warning("the store is there and was taken up")
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(service.stop.wait(), _LOOKING_EVERY)
+
+
+async def _prepare(service: Service, partitions: Mapping[str, int]) -> None:
+    await reach(service.dsn)
+    await migrate(service.dsn)
+    await service.prepare(partitions)
 
 
 def own_rule_set(settings: Settings) -> RuleSet:

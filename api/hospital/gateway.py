@@ -175,8 +175,12 @@ class Gateway:
         sessions: Sessions | None = None,
         watch: Watch = lambda infno, outcome, seconds: None,
         writing: Pool | None = None,
+        is_in_force: bool = True,
     ):
-        """``writing`` is where the store is told that a session was ended, if ``pool`` lets nothing be written."""
+        """``writing`` is where the store is told that a session was ended, if ``pool`` lets nothing be written.
+
+        ``is_in_force`` says whether the set is that of the store: by another one nothing is judged.
+        """
         self.pool = pool
         self.writing = writing or pool
         self.journal = journal
@@ -187,6 +191,7 @@ class Gateway:
         self.sessions = sessions
         self.watch = watch
         self.book: Book = book_of(rule_set, {})
+        self.is_in_force = is_in_force
         self._answers: Mapping[str, Callable[[Said, bytes], Coroutine[Any, Any, Answered]]] = {
             "3101": self._analyse,
             "3102": self._analyse,
@@ -202,6 +207,7 @@ class Gateway:
     def judge_by(self, rule_set: RuleSet, institutions: Mapping[str, str]) -> None:
         """Takes up another set, or other names of institutions."""
         self.book = book_of(rule_set, institutions)
+        self.is_in_force = True
 
     async def answer(
         self, body: bytes, dialect: Dialect, infno: str | None = None, sent_by: Sender | None = None
@@ -337,7 +343,8 @@ class Gateway:
 
         Without what the rules say where that takes too long or fails.
         """
-        phase = requests[0].prescription.phase
+        if not self.is_in_force:
+            return self._not_advised(requests, code, book, STORE_AWAY)
         try:
             async with asyncio.timeout_at(message.due - self.limits.budget * (1 - self.limits.judged_within)):
                 async with borrowed_in_time(self.pool) as connection:
@@ -350,9 +357,11 @@ class Gateway:
         except Exception as error:  # noqa: BLE001 - whatever fails, the hospital is answered and care goes on
             reason = STORE_AWAY if passes_by_itself(error) else FAILED
             logger.warning("orders are not judged: %s", type(error).__name__)
-        not_asked = tuple(
-            NotAsked(rule.id, reason) for rule in book.rule_set.of("patient", phase).rules if rule.is_live
-        )
+        return self._not_advised(requests, code, book, reason)
+
+    def _not_advised(self, requests: Sequence[Request], code: str, book: Book, reason: str) -> list[Advice]:
+        rules = book.rule_set.of("patient", requests[0].prescription.phase).rules
+        not_asked = tuple(NotAsked(rule.id, reason) for rule in rules if rule.is_live)
         return [Advice(code, self.now(), not_asked=not_asked) for _ in requests]
 
     async def _judge(self, connection: Connection, requests: Sequence[Request], code: str, book: Book) -> list[Advice]:

@@ -4,7 +4,7 @@ It signs as the dialect says, with the secret of its key or with that of a sessi
 as a bearer (``fundwatch tokens add NAME --right ask --institution CODE`` prints both). The keys are kept in memory, so
 that hospitals are known while the store is away.
 
-Errors: ``NotProven``, whose text goes into ``err_msg``: it names the header and never a secret.
+Errors: ``NotProven`` and ``NotKnown``, whose text goes into ``err_msg``: it names the header and never a secret.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +33,7 @@ WINDOW = 300.0
 LONGEST_NONCE = 128
 
 NO_KEY = "缺少有效密钥 / no key that may be used"
+NOT_KNOWN = "密钥暂时无法核对, 请稍后重发, 诊疗不受影响 / keys cannot be checked yet, please send again; care goes on"
 NO_HEADER = "缺少请求头 / the header is missing"
 NOT_SIGNED = "须签名, 仅有令牌不够 / a signature is due, a token is not enough"
 UNKNOWN = "密钥未知、已到期或已撤销 / a key that is unknown, over or revoked"
@@ -49,6 +50,10 @@ _SECOND_DIGITS, _MILLISECOND_DIGITS = 10, 13
 
 class NotProven(Exception):
     """It is not proven who sent a request."""
+
+
+class NotKnown(Exception):
+    """Nobody's key is known yet, as the store was away when this process started: it is to be sent again."""
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -86,6 +91,7 @@ class Keys:
         if dialect.signing in SIGNINGS:
             self._roles = {name.lower().encode(): role for role, name in dialect.headers.items()}
         self._nonces = Nonces(2 * window)
+        self._are_known = False
         self._by_token: Mapping[bytes, Key] = {}
         self._by_id: dict[str, tuple[Key, bytes]] = {}
 
@@ -102,11 +108,14 @@ class Keys:
                 opened[key.key_id] = (key, known[1] if known and same else vault.open(key.sealed_secret))
             except WrongKey:
                 foreign.append(key.key_id)
-        self._by_token, self._by_id = keys, opened
+        self._by_token, self._by_id, self._are_known = keys, opened, True
         return foreign
 
     def claim(self, headers: Headers) -> Claim | None:
-        """Who a request says that it is from; ``None`` where nobody has to say so. Raises ``NotProven``."""
+        """Who a request says that it is from; ``None`` where nobody has to say so.
+
+        Raises ``NotProven``, and ``NotKnown`` for whoever shows something before the keys are known.
+        """
         if self.needed == "none":
             return None
         values: dict[HeaderRole, str] = {}
@@ -116,6 +125,8 @@ class Keys:
                 values[role] = value.decode("latin-1").strip()
             elif name == b"authorization" and value[: len(_BEARER)].lower() == _BEARER:
                 token = value[len(_BEARER) :].strip()
+        if (token or values) and not self._are_known:
+            raise NotKnown(NOT_KNOWN)
         if token and self.needed == "needed":
             return self._shown(token)
         if values:

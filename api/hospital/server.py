@@ -16,7 +16,7 @@ import msgspec
 from api.hospital.answering import envelope
 from api.hospital.dialect import IN_PATH, Dialect
 from api.hospital.gateway import FAILED, Gateway
-from api.hospital.keys import Keys, NotProven
+from api.hospital.keys import Keys, NotKnown, NotProven
 from api.hospital.rates import Rates
 from api.hospital.sender import Sender
 
@@ -80,6 +80,9 @@ class HospitalServer:
         except NotProven as not_proven:
             self._gateway.watch("?", NOT_PROVEN, asyncio.get_running_loop().time() - began)
             await _respond(send, 401, self._in_form(str(not_proven)), [(b"www-authenticate", b"Bearer")])
+        except NotKnown as not_known:
+            self._gateway.watch("?", "not kept", asyncio.get_running_loop().time() - began)
+            await _respond(send, 200, self._in_form(str(not_known)))
         except Refused as refused:
             await _respond(send, 200, self._in_form(str(refused)))
         else:

@@ -32,7 +32,7 @@ def gateway(
 async def _gateway(with_parent: bool) -> None:
     from deploy.commands.serving import add_metrics, find_dialect, serve_hospitals
 
-    opened = Opened()
+    opened = Opened(may_be_away=True)
     dialect = find_dialect(opened.settings)
     async with opened as service:
         stop_on_signals(service.stop)

@@ -200,14 +200,15 @@ def run(work: Coroutine[Any, Any, Answer]) -> Answer:
 class Opened:
     """``async with Opened() as service``: store and bus of this installation, by the environment's settings.
 
-    ``bus`` and ``brokers`` are those of the command line, where given.
+    ``bus`` and ``brokers`` are those of the command line, where given. A store that ``may_be_away`` is taken up once it
+    is there (``Service.is_prepared``).
     """
 
-    def __init__(self, bus: str | None = None, brokers: str | None = None) -> None:
+    def __init__(self, bus: str | None = None, brokers: str | None = None, may_be_away: bool = False) -> None:
         given = {f"{PREFIX}{name}": value for name, value in (("BUS", bus), ("BROKERS", brokers)) if value}
         self.settings = load_settings({**os.environ, **given})
         configure_logs(self.settings)
-        self._runtime = open_runtime(self.settings)
+        self._runtime = open_runtime(self.settings, may_be_away)
 
     async def __aenter__(self) -> Service:
         self.settings, service = await self._runtime.__aenter__()

@@ -135,15 +135,15 @@ async def gateway_of(
     budget: float,
     now: Callable[[], datetime] = machines_now,
 ) -> Gateway:
-    """A gateway by the rules in force, which asks on the sessions of a pool and answers within so many seconds."""
+    """A gateway by the rules in force, which asks on the sessions of a pool and answers within so many seconds.
+
+    Without the store it judges nothing until it is told which rules are in force.
+    """
     pseudonyms = Pseudonyms(load_pseudonym_key(settings))
-    async with borrowed(pool) as connection:
-        rule_set = await service.rule_sets.in_force(connection)
-        names = await find_all_names(connection)
     limits = Limits(budget=budget)
     gateway = Gateway(
         pool,
-        rule_set,
+        service.rule_set,
         journal,
         pseudonyms,
         service.vault,
@@ -151,8 +151,13 @@ async def gateway_of(
         now,
         watch=count_answer,
         writing=service.pool,
+        is_in_force=False,
     )
-    gateway.judge_by(rule_set, names)
+    if service.is_prepared.is_set():
+        async with borrowed(pool) as connection:
+            rule_set = await service.rule_sets.in_force(connection)
+            names = await find_all_names(connection)
+        gateway.judge_by(rule_set, names)
     return gateway
 
 
@@ -190,18 +195,24 @@ async def serve_hospitals(
     most = JournalLimits(most_bytes=settings.journal_most_mb * 2**20)
     async with (
         open_journal(journal_of(settings), most, journal_watch()) as journal,
-        open_asking_pool(service.dsn, rehearse=rehearse) as pool,
+        open_asking_pool(service.dsn, least=None if service.is_prepared.is_set() else 0, rehearse=rehearse) as pool,
     ):
         show_journal(journal)
         gateway = await gateway_of(settings, service, pool, journal, settings.gateway_budget_ms / 1000, now)
         gateway.sessions = keys.sessions
         since = now() - timedelta(seconds=gateway.limits.kept_for)
         gateway.take_up([(of.topic, of.message) for of in await journal.kept_since(since)])
-        service.add(run_sending_journal(journal, service.bus, service.stop))
+        service.add_once_prepared(lambda: run_sending_journal(journal, service.bus, service.stop))
         service.add(run_collecting(service.stop))
-        service.add(follow_store(gateway, keys, service.rule_sets, service.stop))
+        service.add_once_prepared(lambda: follow_store(gateway, keys, service.rule_sets, service.stop))
         service.add(run_trying_disk(journal, service.stop))
-        server = HospitalServer(gateway, dialect, keys, Rates(settings.gateway_rate), lambda: journal.is_keeping)
+        server = HospitalServer(
+            gateway,
+            dialect,
+            keys,
+            Rates(settings.gateway_rate),
+            lambda: journal.is_keeping and gateway.is_in_force,
+        )
         note(f"医院网关 / hospital gateway: http://{settings.host}:{settings.gateway_port}{dialect.addresses.path}")
         await _serve_app(around(server), settings.host, settings.gateway_port, service.stop, settings.trusted_proxies)
 

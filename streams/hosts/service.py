@@ -6,12 +6,13 @@ import os
 import socket
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from rules_lib.rule_set import RuleSet
 from streams.bus import Bus
+from streams.buses.endings import finished
 from streams.buses.postgres import PostgresBus
 from streams.handlers.rule_sets import RuleSets, publish_first
 from streams.hosts import metrics
@@ -26,7 +27,7 @@ from streams.jobs.relay import run_relay
 from streams.jobs.retention import run_retention
 from streams.jobs.summing import run_summing
 from streams.messages.vault import Vault
-from streams.store.sessions import Pool, borrowed, connect, open_pool
+from streams.store.sessions import LEAST_OPEN, Pool, borrowed, connect, open_pool
 from streams.store.transport import offsets
 
 logger = logging.getLogger("fundwatch.service")
@@ -36,7 +37,9 @@ class Service(AsyncExitStack):
     """What runs in one process: a worker a station, jobs, and the pool that they share."""
 
     def __init__(self, dsn: str, pool: Pool, bus: Bus, rule_set: RuleSet, vault: Vault):
+        """``is_prepared`` is set once the store was found and has what the service needs."""
         super().__init__()
+        self.is_prepared = asyncio.Event()
         self.dsn = dsn
         self.pool = pool
         self.bus = bus
@@ -48,6 +51,25 @@ class Service(AsyncExitStack):
         self.is_watched = False
         self.started_at = datetime.now(UTC)
         self.tasks: list[asyncio.Task[None]] = []
+
+    async def prepare(self, partitions: Mapping[str, int] | None = None) -> None:
+        """Makes topics, and puts the program's rule set in force where there is none. Raises ``OtherBus``."""
+        async with borrowed(self.pool) as connection:
+            await offsets.claim_bus(connection, await self.bus.name())
+        await create_topics(self.bus, partitions)
+        async with borrowed(self.pool) as connection:
+            await publish_first(connection, self.rule_set)
+        self.is_prepared.set()
+
+    def add_once_prepared(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Runs something that needs the store beside the workers, from when the store is there."""
+        self.add(self._once_prepared(work))
+
+    async def _once_prepared(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        with suppress(TimeoutError):
+            await finished(self.is_prepared.wait(), self.stop, 0)
+        if self.is_prepared.is_set():
+            await work()
 
     async def start_station(self, station: Station) -> Worker:
         """Starts a worker on a station; it stops with the service, finishing or abandoning its batch."""
@@ -73,7 +95,7 @@ class Service(AsyncExitStack):
         """Reads the store for metrics from now on; once, however many ask for it."""
         if not self.is_watched:
             self.is_watched = True
-            self.add(watch_store(self.pool, self.bus, self.stop))
+            self.add_once_prepared(lambda: watch_store(self.pool, self.bus, self.stop))
 
     def _check(self, task: "asyncio.Task[None]") -> None:
         error = None if task.cancelled() else task.exception()
@@ -112,23 +134,22 @@ async def open_service(
     make_bus: Callable[[Pool], Bus] = PostgresBus,
     partitions: Mapping[str, int] | None = None,
     host: type[Service] = Service,
+    is_away: bool = False,
 ) -> AsyncIterator[Service]:
     """A service over a bus with its topics made and a rule set in force; started by ``start``.
 
-    ``partitions`` says how many some topics get that are made now.
+    ``partitions`` says how many some topics get that are made now. Where the store ``is_away`` nothing is asked of it,
+    and whoever opens the service prepares it later.
 
     Raises ``OtherBus`` where the database holds the offsets of another bus.
     """
-    async with open_pool(dsn) as pool, AsyncExitStack() as ending:
+    async with open_pool(dsn, least=0 if is_away else LEAST_OPEN) as pool, AsyncExitStack() as ending:
         bus = make_bus(pool)
         ending.push_async_callback(bus.close)
-        async with borrowed(pool) as connection:
-            await offsets.claim_bus(connection, await bus.name())
-        await create_topics(bus, partitions)
-        async with borrowed(pool) as connection:
-            await publish_first(connection, rule_set)
         async with host(dsn, pool, bus, rule_set, vault) as service:
             try:
+                if not is_away:
+                    await service.prepare(partitions)
                 yield service
             finally:
                 service.stop.set()

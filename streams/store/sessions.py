@@ -40,6 +40,9 @@ _LONGEST_REACHING = 10.0
 _UNTIL_GIVEN_BACK = 10.0
 """Seconds for which a pool that is closed waits for sessions that are lent."""
 
+LEAST_OPEN = 2
+"""Sessions that a pool opens at once."""
+
 MOST_ASKING = 8
 """Sessions that ask for one process."""
 
@@ -91,6 +94,11 @@ async def through_deadlocks(work: Callable[[], Awaitable[T]]) -> T:
 
 class Unreachable(Exception):
     """The database cannot be used from here: the text says where it was looked for and what to try, and no password."""
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether it may be there in a while without anybody mending anything: it is away, and does not refuse."""
+        return self.__cause__ is not None and passes_by_itself(self.__cause__)
 
 
 async def reach(dsn: str) -> None:
@@ -157,27 +165,38 @@ async def connect(dsn: str) -> Connection:
 
 
 @asynccontextmanager
-async def open_pool(dsn: str, most: int = 12) -> AsyncIterator[Pool]:
-    """A pool of sessions, closed at the end of the ``async with``; what is not given back by then is broken off."""
+async def open_pool(dsn: str, most: int = 12, least: int = LEAST_OPEN) -> AsyncIterator[Pool]:
+    """A pool of sessions, closed at the end of the ``async with``; what is not given back by then is broken off.
+
+    With ``least`` 0 nothing is asked of the database before somebody borrows: it may be away.
+    """
     async with _closed_in_time(
-        await asyncpg.create_pool(dsn, min_size=2, max_size=most, server_settings=_ALONE)
+        await asyncpg.create_pool(dsn, min_size=least, max_size=most, server_settings=_ALONE)
     ) as pool:
         yield pool
 
 
 @asynccontextmanager
-async def open_asking_pool(dsn: str, most: int = MOST_ASKING, rehearse: Rehearse | None = None) -> AsyncIterator[Pool]:
+async def open_asking_pool(
+    dsn: str, most: int = MOST_ASKING, least: int | None = None, rehearse: Rehearse | None = None
+) -> AsyncIterator[Pool]:
     """A pool of few sessions for answers that somebody waits for: they ask the same statements, and can write nothing.
 
     All are open from the start, and each asks in ``rehearse`` what it will be asked, so that nobody waits until the
     database has planned it. One plan serves for all calls, as in ``connect``, and what a session was lent for leaves
     nothing behind but an open transaction, which is ended: so nothing else is reset between loans. Who comes while all
-    are lent waits for the one who came before, instead of making everybody slower.
+    are lent waits for the one who came before, instead of making everybody slower. With ``least`` fewer are opened at
+    once, as in ``open_pool``.
     """
     settings = _ALONE | {"plan_cache_mode": "force_generic_plan", "default_transaction_read_only": "on"}
     begin = cast(Any, rehearse)  # of the proxy that stands for a connection
     pool = await asyncpg.create_pool(
-        dsn, min_size=most, max_size=most, server_settings=settings, init=begin, reset=_as_it_is
+        dsn,
+        min_size=most if least is None else least,
+        max_size=most,
+        server_settings=settings,
+        init=begin,
+        reset=_as_it_is,
     )
     async with _closed_in_time(pool):
         yield pool
