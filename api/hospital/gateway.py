@@ -38,7 +38,7 @@ from streams.messages.guomi import CannotOpen
 from streams.messages.pseudonyms import Pseudonyms
 from streams.messages.refusals import KEY, NOBODY, encode_refusal
 from streams.messages.vault import Vault
-from streams.store.events.prescriptions import find_told
+from streams.store.events.prescriptions import find_told, find_warned
 from streams.store.people.sign_ins import save_ended
 from streams.store.sessions import Connection, Pool, borrowed_in_time, passes_by_itself
 from streams.topics import PRESCRIPTIONS, REPLIES
@@ -63,6 +63,9 @@ NOT_OPENED = Fault(
 )
 OTHER_SESSION = Fault("sign_no", "sign_no", "签到编号", "不是本密钥的会话 / no session of this key")
 NOT_KEPT = "暂时无法保存, 请稍后重发, 诊疗不受影响 / cannot be kept at this moment, please send again; care goes on"
+
+NO_SUCH_WARNING = "未查到此提示, 请核对违规标识 / no warning of this id is known here, please check it"
+OTHERS_WARNING = "是其他机构的提示 / the warning was another institution's"
 
 _CODE_BYTES = 10
 
@@ -153,6 +156,13 @@ class Recent(NamedTuple):
     told: Told
 
 
+class SaidTo(NamedTuple):
+    """To which institution a warning was said by this process, which may not be in the store yet."""
+
+    since: float
+    institution: str
+
+
 class Begun(NamedTuple):
     """An event of which it is not known whether it was kept, or whether who sent it was answered."""
 
@@ -201,6 +211,7 @@ class Gateway:
         }
         self._known: dict[tuple[str, str], Known] = {}
         self._recent: dict[tuple[str, str], list[Recent]] = {}
+        self._said_to: dict[str, SaidTo] = {}
         self._replies: dict[str, Reply] = {}
         self._begun: dict[str, Begun] = {}
 
@@ -296,11 +307,42 @@ class Gateway:
         if any(not self._says_the_same(*of) for of in zip(replies, before, strict=False)):
             return await self._refuse(message, (OTHER_BODY,))
         replies = before or replies
+        not_counted = await self._not_counted(message, replies)
         if not await self._keep(message, REPLIES, [(of.warning_id, of) for of in replies]):
             return self._not_kept(message)
         for reply in replies:
             self._remember_reply(reply)
-        return Answered(message.answer(self.now()), "taken")
+        output = {"not_counted": not_counted} if not_counted else {}
+        return Answered(message.answer(self.now(), output=output), "taken")
+
+    async def _not_counted(self, message: Said, replies: Sequence[Reply]) -> list[dict[str, str]]:
+        """Replies that count for no warning, and why: nobody said it, or to another institution.
+
+        Of a warning that this process did not say nothing is told where the store does not answer in time.
+        """
+        said = {of.warning_id: self._said_to[of.warning_id] for of in replies if of.warning_id in self._said_to}
+        institutions = {name: of.institution for name, of in said.items()}
+        others = {(of.area, of.warning_id) for of in replies if of.warning_id not in said}
+        is_known = not others
+        if others and self.is_in_force:
+            try:
+                async with asyncio.timeout_at(self._judged_by(message)), borrowed_in_time(self.pool) as connection:
+                    institutions |= await find_warned(connection, others)
+                    is_known = True
+            except Exception as error:  # noqa: BLE001 - whatever fails, the reply is taken
+                logger.info("warnings that were replied to are not looked up: %s", type(error).__name__)
+        found = []
+        for reply in replies:
+            institution = institutions.get(reply.warning_id)
+            if institution is None and is_known:
+                found.append({"warn_rslt_id": reply.warning_id, "reason": NO_SUCH_WARNING})
+            elif institution not in (None, reply.institution):
+                found.append({"warn_rslt_id": reply.warning_id, "reason": OTHERS_WARNING})
+        return found
+
+    def _judged_by(self, message: Said) -> float:
+        """Until when the store may be asked, by the loop's clock: the rest is left for keeping and answering."""
+        return message.due - self.limits.budget * (1 - self.limits.judged_within)
 
     async def _sign_in(self, message: Said, fingerprint: bytes) -> Answered:
         """9001: a number of the session, which requests may carry along, or sign with where its key was agreed on."""
@@ -346,7 +388,7 @@ class Gateway:
         if not self.is_in_force:
             return self._not_advised(requests, code, book, STORE_AWAY)
         try:
-            async with asyncio.timeout_at(message.due - self.limits.budget * (1 - self.limits.judged_within)):
+            async with asyncio.timeout_at(self._judged_by(message)):
                 async with borrowed_in_time(self.pool) as connection:
                     before = await find_advices(connection, [request.prescription for request in requests])
                     if len(before) == len(requests) or any(of.fingerprint != fingerprint.hex() for of in before):
@@ -464,6 +506,10 @@ class Gateway:
     def _remember(self, recent: Recent) -> None:
         patient = recent.told.request.area, recent.told.request.patient
         self._recent[patient] = [*self._recent.pop(patient, []), recent]
+        request = recent.told.request
+        for warning in request.advice.warnings if request.advice is not None else ():
+            self._said_to.pop(warning.warning_id, None)
+            self._said_to[warning.warning_id] = SaidTo(recent.since, request.institution)
 
     def _remember_reply(self, reply: Reply) -> None:
         self._replies.pop(reply.warning_id, None)
@@ -475,6 +521,7 @@ class Gateway:
         told_before = self.now() - timedelta(seconds=self.limits.kept_for)
         _let_go(self._begun, most, lambda begun: begun.since < oldest)
         _let_go(self._known, most, lambda known: known.since < oldest)
+        _let_go(self._said_to, most, lambda said: said.since < oldest)
         _let_go(self._recent, most, lambda recent: recent[-1].since < oldest)
         _let_go(self._replies, most, lambda reply: reply.happened_at < told_before)
 

@@ -146,6 +146,19 @@ async def find_told(connection: asyncpg.Connection, area: str, phase: str, findi
     return told
 
 
+async def find_warned(connection: asyncpg.Connection, names: Collection[tuple[str, str]]) -> dict[str, str]:
+    """The institutions whose requests warnings answered, by the warnings' names; each is looked for in its area."""
+    rows = await connection.fetch(
+        """
+        select w.warning_id, w.institution from unnest($1::text[], $2::text[]) as named(area, warning_id)
+        join warnings w using (area, warning_id)
+        """,
+        [area for area, _ in names],
+        [name for _, name in names],
+    )
+    return {row["warning_id"]: row["institution"] for row in rows}
+
+
 decode_orders = msgspec.json.Decoder(tuple[WarnedOrder, ...]).decode
 """Reads the orders of a stored warning."""
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from api.access.bearers import new_token, token_hash
 from api.hospital.dialect import load_dialects
 from api.hospital.example import example_request
-from api.hospital.gateway import Gateway, Limits
+from api.hospital.gateway import NO_SUCH_WARNING, OTHERS_WARNING, Gateway, Limits
 from api.hospital.keys import Keys
 from api.hospital.rates import BURST, MOST_SENDERS, Rates
 from api.hospital.sender import Sender
@@ -312,6 +312,40 @@ async def test_an_order_that_is_changed_for_a_warning_is_held_against_no_other(
     await pause()
     third = ordered("o2", HBA1C, "2026-03-14 09:00:00")
     assert len(results(await opened.ask(asked("m3", third, mdtrt_id="V2")))) == warned
+
+
+@pytest.mark.parametrize("is_stored", [False, True], ids=["in memory", "stored"])
+async def test_a_reply_that_counts_for_no_warning_is_taken_and_told_so(
+    opened: Open, postgres_url: str, is_stored: bool
+) -> None:
+    await replay(postgres_url, [claim_of("03-02")])
+    (warning,) = results(await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00"))))
+    if is_stored:
+        await opened.take_in()
+        for remembered in (opened.gateway._recent, opened.gateway._said_to):
+            remembered.clear()
+    own = await opened.ask(replied("m2", warning["jr_id"], "1"))
+    assert (own["infcode"], own["err_msg"], own["output"]) == (0, "", {})
+    for msgid, name, sender, reason in (
+        ("m3", "420281-NEVERSAID-1", "H42010000001", NO_SUCH_WARNING),
+        ("m4", warning["jr_id"], "H42010000002", OTHERS_WARNING),
+    ):
+        answer = await opened.ask({**replied(msgid, name, "1"), "fixmedins_code": sender})
+        assert (answer["infcode"], answer["err_msg"]) == (0, "")
+        assert answer["output"] == {"not_counted": [{"warn_rslt_id": name, "reason": reason}]}
+    await opened.take_in()
+    async with opened.store() as connection:
+        rows = await connection.fetch("select event_id, institution from replies order by event_id")
+    assert [row["event_id"].partition(":")[2] for row in rows] == ["m2:1", "m3:1", "m4:1"]
+
+
+async def test_without_the_store_nothing_is_said_against_a_reply_to_what_another_process_said(
+    opened: Open, postgres_url: str
+) -> None:
+    async with open_asking_pool(postgres_url) as pool:
+        opened.gateway.pool = pool
+    answer = await opened.ask(replied("m1", "420281-NEVERSAID-1", "1"))
+    assert (answer["infcode"], answer["err_msg"], answer["output"]) == (0, "", {})
 
 
 COURSE_OF_14_DAYS = "XN07XXT050B002010100239"
