@@ -32,7 +32,7 @@ from knowledge_base.events.replies import Reply
 from rules_lib.advising import Book, book_of, hints_of, joined, of_warning, once_said, told_by, warnings_of
 from rules_lib.rule_set import RuleSet
 from streams.bus import Message
-from streams.handlers.asking import Told, ask, find_advices
+from streams.handlers.asking import Told, ask, find_advices, find_stored
 from streams.messages.codec import decode_stored, encode_event
 from streams.messages.guomi import CannotOpen
 from streams.messages.pseudonyms import Pseudonyms
@@ -303,10 +303,10 @@ class Gateway:
     async def _take_replies(self, message: Said, fingerprint: bytes) -> Answered:
         """3103: what was done about warnings."""
         replies = replies_of(message.values, message.received_at, self.vault)
-        before = self._begun_before(replies)
+        before = self._begun_before(replies) or await self._stored_before(message, replies)
         if any(not self._says_the_same(*of) for of in zip(replies, before, strict=False)):
             return await self._refuse(message, (OTHER_BODY,))
-        replies = before or replies
+        replies = before
         not_counted = await self._not_counted(message, replies)
         if not await self._keep(message, REPLIES, [(of.warning_id, of) for of in replies]):
             return self._not_kept(message)
@@ -314,6 +314,21 @@ class Gateway:
             self._remember_reply(reply)
         output = {"not_counted": not_counted} if not_counted else {}
         return Answered(message.answer(self.now(), output=output), "taken")
+
+    async def _stored_before(self, message: Said, replies: Sequence[Reply]) -> list[Reply]:
+        """Replies as they are stored under their names, those that are not stored as they are said now.
+
+        Without the store, or past its time, all are: what its reader finds stored otherwise is a conflict there.
+        """
+        found: Mapping[str, Event] = {}
+        if self.is_in_force:
+            try:
+                async with asyncio.timeout_at(self._judged_by(message)), borrowed_in_time(self.pool) as connection:
+                    found = await find_stored(connection, replies)
+            except Exception as error:  # noqa: BLE001 - whatever fails, the reply is taken
+                logger.info("replies of before are not looked up: %s", type(error).__name__)
+        before = [(of, found.get(of.event_id)) for of in replies]
+        return [stored if isinstance(stored, Reply) else of for of, stored in before]
 
     async def _not_counted(self, message: Said, replies: Sequence[Reply]) -> list[dict[str, str]]:
         """Replies that count for no warning, and why: nobody said it, or to another institution.

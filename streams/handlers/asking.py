@@ -15,6 +15,7 @@ from knowledge_base.digests.claims import ClaimDigest
 from knowledge_base.digests.details import ClaimDetails
 from knowledge_base.digests.head import Digest, Links
 from knowledge_base.digests.prescriptions import PrescriptionDigest
+from knowledge_base.events.head import Event
 from knowledge_base.events.prescriptions import Advice, Prescription, guilty_of
 from knowledge_base.events.replies import Reply
 from rules_lib.asking import Known, Said, judge_orders
@@ -126,14 +127,20 @@ async def find_advices(connection: Connection, asked: Sequence[Prescription]) ->
 
     What this process answered, or another, is known once the bus and a worker have passed it on.
     """
+    stored_before = await find_stored(connection, asked)
+    events = [stored_before[of.event_id] for of in asked if of.event_id in stored_before]
+    return [of.advice for of in events if isinstance(of, Prescription) and of.advice is not None]
+
+
+async def find_stored(connection: Connection, named: Sequence[Event]) -> dict[str, Event]:
+    """What is stored under the names of some events, by name."""
     by_area: dict[str, list[str]] = {}
-    for of in asked:
+    for of in named:
         by_area.setdefault(of.area, []).append(of.event_id)
     bodies: dict[str, bytes] = {}
     for area, event_ids in by_area.items():
         bodies |= await stored.load_bodies(connection, area, event_ids)
-    events = [decode_stored(bodies[of.event_id]) for of in asked if of.event_id in bodies]
-    return [of.advice for of in events if isinstance(of, Prescription) and of.advice is not None]
+    return {name: decode_stored(body) for name, body in bodies.items()}
 
 
 async def rehearse(connection: Connection) -> None:

@@ -439,6 +439,35 @@ async def test_asked_at_once_by_many_it_is_answered_once(opened: Open) -> None:
     assert opened.journal.state.records == 1
 
 
+async def test_a_reply_that_is_sent_again_much_later_is_what_it_was(opened: Open) -> None:
+    """Another process, or one that has forgotten it by now; the store has not."""
+    reply = good_message("3103") | {"msgid": "m2"}
+    reply["input"]["data"]["warns"] = [
+        {"warn_rslt_id": "420281-A-1", "dspo_way": "1", "dspo_way_rea": "病情"},
+        {"warn_rslt_id": "420281-B-1", "dspo_way": "2"},
+    ]
+    first = await opened.ask(reply)
+    assert first["infcode"] == 0
+    await opened.take_in()
+    opened.gateway._known.clear()
+    opened.gateway._replies.clear()
+    opened.gateway.now = lambda: LATER
+    assert (await opened.ask(reply))["infcode"] == 0
+    opened.gateway._known.clear()
+    (one, two) = reply["input"]["data"]["warns"]
+    for warns in (
+        [{**one, "dspo_way_rea": "另一个原因"}, two],
+        [one, {**two, "dspo_way": "1", "dspo_way_rea": "病情"}],
+    ):
+        other = await opened.ask({**reply, "input": {"data": {**reply["input"]["data"], "warns": warns}}})
+        assert (other["infcode"], "msgid" in other["err_msg"]) == (-1, True)
+    await opened.take_in()
+    async with opened.store() as connection:
+        letters = await connection.fetch("select outcome, reasons from dead_letters")
+        assert await connection.fetchval("select count(*) from replies") == 2
+    assert [(row["outcome"], "msgid" in row["reasons"]) for row in letters] == [("dead", True)] * 2
+
+
 async def begun_again(opened: Open, rule_set: RuleSet, folder: Path) -> AsyncIterator[Open]:
     """Another process on what the journal of one that died holds: here on a copy, as that one lives."""
     shutil.copytree(opened.journal.folder, folder)
@@ -571,7 +600,7 @@ async def test_names_and_numbers_end_at_the_door(opened: Open, tmp_path: Path) -
 async def test_a_session_has_planned_what_it_is_asked_before_somebody_waits(opened: Open, postgres_url: str) -> None:
     planned = "select array_agg(statement order by statement) from pg_prepared_statements"
     await replay(postgres_url, [claim_of("03-02")])
-    async with open_asking_pool(postgres_url, 1, rehearse) as opened.gateway.pool:
+    async with open_asking_pool(postgres_url, 1, rehearse=rehearse) as opened.gateway.pool:
         async with borrowed(opened.gateway.pool) as connection:
             before = await connection.fetchval(planned)
         assert results(await opened.ask(asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00"))))
