@@ -213,8 +213,7 @@ async def holds(server: PostgresServer, folder: Path, count: int, name: str) -> 
     ground = PostgresGround(timedelta(seconds=6))
     async with opened(server, ground, folder / "journals", folder, name, {"GATEWAY_BUDGET_MS": "10000"}) as site:
         # What a gateway no longer remembers of so many, the store tells it.
-        await site.start_worker()
-        told, grown = await fuzzed(site, count)
+        (told, grown), _ = await asyncio.gather(fuzzed(site, count), site.start_worker())
         await site.until_taken_in()
         await site.stop()
         await assert_kept(site, told)
