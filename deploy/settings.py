@@ -47,8 +47,8 @@ class Settings:
     ``gateway_port`` is where hospitals are answered, within ``gateway_budget_ms`` (ms) and in a ``dialect``, by
     who signs or shows a key (``gateway_keys`` "needed"; "signed": who signs, "none": everybody), and sends at most
     ``gateway_rate`` messages a second; the time of what is signed lies within ``gateway_window_seconds`` of ours, and a
-    session lasts ``gateway_session_hours``. ``sign_in_keys`` are the private keys to which session keys are sealed, the
-    newest first, ``None`` for those kept in ``home``, if any;
+    session lasts ``gateway_session_hours``; receipts are told for ``gateway_receipt_days``. ``sign_in_keys`` are the
+    private keys to which session keys are sealed, the newest first, ``None`` for those kept in ``home``, if any;
     ``pseudonym_key`` turns identity numbers into pseudonyms, ``None`` for the key kept in ``home``. ``journal_folder``
     holds the journals of gateway processes, ``None`` for ``journals`` in ``home``; each takes ``journal_most_mb``
     (MiB) that are not sent.
@@ -75,6 +75,7 @@ class Settings:
     gateway_rate: int = 100
     gateway_window_seconds: int = 300
     gateway_session_hours: int = 12
+    gateway_receipt_days: int = 730
     sign_in_keys: tuple[bytes, ...] | None = field(default=None, repr=False)
     dialect: str = "national"
     pseudonym_key: bytes | None = field(default=None, repr=False)
@@ -308,6 +309,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "gateway_rate": _read_number(1, 100_000),
     "gateway_window_seconds": _read_number(10, 3600),
     "gateway_session_hours": _read_number(1, 72),
+    "gateway_receipt_days": _read_number(1, 36_500),
     "sign_in_keys": _read_sign_in_keys,
     "dialect": _read_dialect,
     "pseudonym_key": _read_key,

@@ -22,6 +22,7 @@ from api.hospital.answering import analysis, envelope, written_instant
 from api.hospital.checking import Checked, check_message, error_words
 from api.hospital.dialect import Dialect
 from api.hospital.faults import Fault
+from api.hospital.receipts import find_receipt
 from api.hospital.requests import NO_AREA, Request, replies_of, requests_of
 from api.hospital.sender import Sender
 from api.hospital.sessions import Sessions, sign_no_hash
@@ -83,12 +84,13 @@ class Keeper(Protocol):
 class Limits(msgspec.Struct, frozen=True):
     """``budget`` is how long an answer may take, ``kept_for`` for how long answers and requests are remembered, both
     in seconds; ``judged_within`` is the part of the budget that is left for what the rules say, ``most_known`` how many
-    answers, and patients' requests, are remembered."""
+    answers, and patients' requests, are remembered, ``receipts_for`` for how long a receipt is told."""
 
     budget: float = 0.45
     judged_within: float = 0.75
     kept_for: float = 600.0
     most_known: int = 20_000
+    receipts_for: timedelta = timedelta(days=730)
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -236,6 +238,11 @@ class Gateway:
             message.infno if message.infno in self._answers else "?", "again" if is_again else answered.outcome, seconds
         )
         return answered.body
+
+    async def receipt(self, code: str, sent_by: Sender | None) -> bytes | None:
+        """What is kept of what was asked under a code, for who may know it (``receipts``). Raises ``Away``."""
+        since = self.now() - self.limits.receipts_for
+        return await find_receipt(self.pool, code, sent_by, since, self.limits.budget)
 
     async def _answer_once(self, message: Said, infno: str | None) -> tuple[Answered, bool]:
         """The answer to a message, and whether it was given, or is being worked out, for the same one before."""

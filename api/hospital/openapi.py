@@ -57,7 +57,7 @@ def interface_of(dialect: Dialect) -> Schema:
             "version": "1",
             "description": _IN_TIME.format(most=MOST_BODY // 2**20),
         },
-        "paths": {**_paths(dialect), **_HEALTH},
+        "paths": {**_paths(dialect), **_receipts(), **_HEALTH},
         "components": {
             "schemas": _schemas(dialect),
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -128,6 +128,35 @@ _HEALTH = {
         }
     },
 }
+
+_STRING: Schema = {"type": "string"}
+_RECEIPT: Schema = {
+    "type": "object",
+    "required": ["code", "msgid", "infno", "asked_at", "answered_at", "outcome", "rule_set", "as_of", "fingerprint"],
+    "properties": {
+        "code": _STRING,
+        "msgid": _STRING,
+        "infno": {"enum": ["3101", "3102"]},
+        "asked_at": {**_STRING, "description": "yyyy-MM-dd HH:mm:ss"},
+        "answered_at": {**_STRING, "description": "yyyy-MM-dd HH:mm:ss"},
+        "outcome": {"enum": ["judged", "not judged"], "description": "是否在答复前判断 / judged before the answer"},
+        "rule_set": {**_STRING, "description": "按哪一套规则 / by which set; empty where nothing was judged"},
+        "as_of": {"type": "integer", "description": "看到第几号为止 / over all events up to this arrival number"},
+        "not_evaluated": {"type": "array", "items": {"type": "object"}},
+        "fingerprint": {**_STRING, "description": "原文的带密钥摘要 / keyed hash of the bytes that came, hex"},
+        "kept": {"type": "array", "items": {"type": "object"}, "description": "docs/schemas/prescription.json"},
+    },
+}
+
+
+def _receipts() -> Schema:
+    """What is told of a request by the code of its answer."""
+    refused = {404: "没有 / there is none for you", 503: "暂时无法查询 / cannot be looked up at this moment"}
+    answers = {"200": _answered(_RECEIPT, "所保存的询问 / the request as it is kept")}
+    answers |= {status: _answered(_ref("refused"), says) for status, says in _STATUS.items()}
+    answers |= {str(status): _answered(_ref("refused"), says) for status, says in refused.items()}
+    code = {"name": "code", "in": "path", "required": True, "schema": _STRING}
+    return {"/receipts/{code}": {"get": {"operationId": "receipt", "parameters": [code], "responses": answers}}}
 
 
 # --- messages

@@ -2,6 +2,7 @@
 
 Whatever comes to an address of the interface gets an answer in its form with status 200, as hospital systems expect;
 other addresses get 404, other methods 405, who does not prove who sent it 401 and who sends too many 429, in form too.
+``/receipts/CODE`` tells who asked what is kept of it (``api.hospital.receipts``).
 ``/health/live`` says that the process answers, ``/health/ready`` that what it is told can be kept.
 """
 
@@ -18,6 +19,7 @@ from api.hospital.dialect import IN_PATH, Dialect
 from api.hospital.gateway import FAILED, Gateway
 from api.hospital.keys import Keys, NotKnown, NotProven
 from api.hospital.rates import Rates
+from api.hospital.receipts import Away
 from api.hospital.sender import Sender
 
 logger = logging.getLogger("fundwatch.gateway")
@@ -25,6 +27,8 @@ logger = logging.getLogger("fundwatch.gateway")
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Tell = Callable[[bytes, Sender | None], Awaitable[None]]
+"""Answers what somebody sent who has proven who they are."""
 
 MOST_BODY = 2 * 1024 * 1024
 """Bytes of a message: a long stay with all of its orders has a fifth of that."""
@@ -38,6 +42,9 @@ NOT_PROVEN = "not proven"
 TOO_LONG = "报文过长 / the message is too long"
 TOO_MANY = "发送过快, 请稍后重发, 诊疗不受影响 / too many messages, please send again; care goes on"
 TOO_SLOW = "报文未在时限内到达 / the message did not come in time"
+RECEIPTS = "/receipts/"
+NO_RECEIPT = "没有这个凭据, 或尚未入库, 或已过期 / no such receipt, or not stored yet, or too old to be told"
+CANNOT_LOOK = "暂时无法查询, 请稍后再试 / it cannot be looked up at this moment, please try again"
 JSON_TYPE = b"application/json;charset=UTF-8"
 
 
@@ -63,15 +70,19 @@ class HospitalServer:
         infno = path.removeprefix(self._prefix) if self._is_in_path else None
         if path.startswith("/health/"):
             await self._tell_health(method, path, send)
+        elif path.startswith(RECEIPTS) and method == "GET":
+            await self._hear(scope, receive, send, lambda _, sender: self._tell_receipt(path, sender, send))
+        elif path.startswith(RECEIPTS):
+            await _respond(send, 405, self._in_form("只接受 GET / GET is due"), [(b"allow", b"GET")])
         elif not self._is_address(path):
             await _respond(send, 404, self._in_form("没有这个地址 / no such address"))
         elif method != "POST":
             await _respond(send, 405, self._in_form("只接受 POST / POST is due"), [(b"allow", b"POST")])
         else:
-            await self._hear(scope, receive, send, infno)
+            await self._hear(scope, receive, send, lambda body, sender: self._tell_answer(body, infno, sender, send))
 
-    async def _hear(self, scope: Scope, receive: Receive, send: Send, infno: str | None) -> None:
-        """Hears who sends a message, and answers it. Who is not known by the head costs no more than the head."""
+    async def _hear(self, scope: Scope, receive: Receive, send: Send, tell: Tell) -> None:
+        """Hears who sends something, and answers it. Who is not known by the head costs no more than the head."""
         began = asyncio.get_running_loop().time()
         try:
             claim = self._keys.claim(scope["headers"])
@@ -87,16 +98,25 @@ class HospitalServer:
             await _respond(send, 200, self._in_form(str(refused)))
         else:
             if self._rates.take(_counted(scope, sender), asyncio.get_running_loop().time()):
-                await _respond(send, 200, await self._answer(body, infno, sender))
+                await tell(body, sender)
             else:
                 await _respond(send, 429, self._in_form(TOO_MANY), [(b"retry-after", b"1")])
 
-    async def _answer(self, body: bytes, infno: str | None, sender: Sender | None) -> bytes:
+    async def _tell_answer(self, body: bytes, infno: str | None, sender: Sender | None, send: Send) -> None:
         try:
-            return await self._gateway.answer(body, self._dialect, infno, sender)
+            answer = await self._gateway.answer(body, self._dialect, infno, sender)
         except Exception:
             logger.exception("a message is not answered")
-            return self._in_form(FAILED)
+            answer = self._in_form(FAILED)
+        await _respond(send, 200, answer)
+
+    async def _tell_receipt(self, path: str, sender: Sender | None, send: Send) -> None:
+        try:
+            receipt = await self._gateway.receipt(path.removeprefix(RECEIPTS), sender)
+        except Away:
+            await _respond(send, 503, self._in_form(CANNOT_LOOK), [(b"retry-after", b"5")])
+        else:
+            await _respond(send, *((404, self._in_form(NO_RECEIPT)) if receipt is None else (200, receipt)))
 
     def _is_address(self, path: str) -> bool:
         if not self._is_in_path:

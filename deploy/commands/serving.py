@@ -140,7 +140,7 @@ async def gateway_of(
     Without the store it judges nothing until it is told which rules are in force.
     """
     pseudonyms = Pseudonyms(load_pseudonym_key(settings))
-    limits = Limits(budget=budget)
+    limits = Limits(budget=budget, receipts_for=timedelta(days=settings.gateway_receipt_days))
     gateway = Gateway(
         pool,
         service.rule_set,

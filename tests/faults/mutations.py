@@ -255,6 +255,7 @@ ODD_REQUESTS: tuple[tuple[str, str], ...] = (
     ("GET", "/3101"), ("HEAD", "/3101"), ("PUT", "/3101"), ("DELETE", "/3101"), ("OPTIONS", "*"), ("TRACE", "/3101"),
     ("POST", "/"), ("POST", "/31011"), ("POST", "/3101/"), ("POST", "//3101"), ("POST", "/3101%00"),
     ("POST", "/%ff%fe"), ("POST", "/..%2f3101"), ("POST", "http://g/2201"), ("POST", "/health/live"),
+    ("GET", "/receipts/"), ("GET", "/receipts/AAAAAAAAAAAAAAAA"), ("POST", "/receipts/A"), ("GET", "/receipts/%00"),
     ("GET", "/health/nothing"), ("GET", "/health/"), ("GET", "/docs"), ("POST", "/9999"),
     ("POST", f"/{'9' * 5_000}"), ("BREW", "/3101"),
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Requests about orders as stored, apart from events: what of a person's orders may count when the next are asked."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 import asyncpg
 import msgspec
@@ -15,7 +16,7 @@ from knowledge_base.numbers import number
 from rules_lib.advising import Told, ToldOf
 from streams.pipeline.arrivals import Arrival
 from streams.store.events.replies import LATEST
-from streams.store.events.stored import save_received
+from streams.store.events.stored import decompressed, save_received
 
 _COLUMNS = (
     "area", "patient", "last_day", "seq", "event_id", "institution", "encounter_id", "phase", "asked_at",
@@ -125,6 +126,21 @@ def _warning_row(area: str, seq: int, request: Prescription, warning: Warning, l
         request.department.name if request.department else None,
         late,
     )
+
+
+async def find_by_code(connection: asyncpg.Connection, code: str, since: datetime) -> list[bytes]:
+    """The messages of the requests that were answered under a code, and asked at an instant (UTC) or later."""
+    rows = await connection.fetch(
+        """
+        select r.body from prescriptions p
+        cross join lateral (select body from received where area = p.area and seq = p.seq offset 0) as r
+        where p.code = $1 and p.asked_at >= $2
+        order by p.seq
+        """,
+        code,
+        since,
+    )
+    return [decompressed(row["body"]) for row in rows]
 
 
 async def find_told(connection: asyncpg.Connection, area: str, phase: str, finding_ids: Collection[str]) -> Told:

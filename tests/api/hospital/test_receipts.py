@@ -1,0 +1,150 @@
+"""Receipts: whoever asked is told what is kept of it, by the code of the answer, and nobody else is told anything."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from api.access.bearers import new_token, token_hash
+from api.hospital.keys import Keys
+from api.hospital.rates import Rates
+from api.hospital.server import HospitalServer
+from casework.rights import Right
+from casework.tokens import Token
+from streams.acts.tokens import give_token, revoke_token
+from streams.store.people.tokens import find_keys
+from streams.store.sessions import open_asking_pool
+from tests.reference.cases import HBA1C, NURSING
+from tests.streams.replay import VAULT
+
+from .messages import NATIONAL_DIALECT, body_of
+from .test_gateway import NAME, PATIENT, PSEUDONYMS, SESSIONS, Open, asked, call, opened, ordered, results, rule_set
+
+__all__ = ["opened", "rule_set"]
+
+TWO = ordered("o1", NURSING, "2026-03-12 08:00:00"), ordered("o2", NURSING, "2026-03-12 09:00:00")
+
+
+@pytest.fixture
+def server(opened: Open) -> HospitalServer:
+    """Everybody may ask."""
+    keys = Keys("none", NATIONAL_DIALECT, SESSIONS)
+    return HospitalServer(opened.gateway, NATIONAL_DIALECT, keys, Rates(1000), lambda: True)
+
+
+async def code_of(opened: Open, message: dict[str, Any]) -> str:
+    """Asks, has the store take it in, and returns the code of the answer."""
+    code: str = (await opened.ask(message))["output"]["receipt"]["code"]
+    await opened.take_in()
+    return code
+
+
+async def test_it_says_what_was_asked_and_said(opened: Open, server: HospitalServer) -> None:
+    answer = await opened.ask(asked("m:1", *TWO))
+    (result,) = results(answer)
+    code = answer["output"]["receipt"]["code"]
+    assert (await call(server, "GET", f"/receipts/{code}"))[0] == 404, "it is not stored yet"
+    await opened.take_in()
+    status, told = await call(server, "GET", f"/receipts/{code}")
+    assert status == 200
+    (kept,) = told.pop("kept")
+    assert told == {
+        "code": code,
+        "msgid": "m:1",
+        "infno": "3101",
+        "asked_at": "2026-03-12 10:00:00",
+        "answered_at": "2026-03-12 10:00:00",
+        "outcome": "judged",
+        "rule_set": opened.service.rule_set.hash,
+        "as_of": answer["output"]["receipt"]["as_of"],
+        "not_evaluated": [],
+        "fingerprint": PSEUDONYMS.fingerprint(body_of(asked("m:1", *TWO))).hex(),
+    }
+    assert [of["order_id"] for of in kept["orders"]] == ["o1", "o2"]
+    assert [of["warning_id"] for of in kept["advice"]["warnings"]] == [result["jr_id"]]
+    assert kept["patient"] == PSEUDONYMS.of(PATIENT)
+    for secret in (PATIENT, NAME, "测试乙"):
+        assert secret not in json.dumps([told, kept], ensure_ascii=False)
+
+
+async def test_what_was_not_judged_in_time_says_so(opened: Open, server: HospitalServer, postgres_url: str) -> None:
+    async with open_asking_pool(postgres_url) as closed:
+        held, opened.gateway.pool = opened.gateway.pool, closed
+    answer = await opened.ask(asked("m1", *TWO))
+    status, said = await call(server, "GET", f"/receipts/{answer['output']['receipt']['code']}")
+    assert (status, said["infcode"]) == (503, -1)
+    opened.gateway.pool = held
+    await opened.take_in()
+    _, told = await call(server, "GET", f"/receipts/{answer['output']['receipt']['code']}")
+    assert (told["outcome"], told["rule_set"]) == ("not judged", "")
+    assert {of["reason"] for of in told["not_evaluated"]} == {"数据库不可用 / store away"}
+
+
+async def test_two_encounters_of_one_message_have_one(opened: Open, server: HospitalServer) -> None:
+    message = asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00"))
+    (person,) = message["input"]["data"]["patient_dtos"]
+    (visit,) = person["fsi_encounter_dtos"]
+    person["fsi_encounter_dtos"] = [visit, visit | {"mdtrt_id": "V2", "fsi_order_dtos": [TWO[0] | {"rx_id": "o9"}]}]
+    _, told = await call(server, "GET", f"/receipts/{await code_of(opened, message)}")
+    assert sorted(of["encounter_id"] for of in told["kept"]) == ["V1", "V2"]
+
+
+@pytest.fixture
+async def keys(opened: Open) -> dict[str, str]:
+    """Keys of the institution that asks and of another."""
+    secrets = {"own": new_token(), "others": new_token()}
+    places = {"own": "H42010000001", "others": "H42010000002"}
+    ends_at = datetime.now(UTC) + timedelta(days=1)
+    async with opened.store() as connection:
+        for name, secret in secrets.items():
+            token = Token(name, frozenset({Right.ASK}), ends_at, "test", institutions=frozenset({places[name]}))
+            assert await give_token(connection, token, token_hash(secret))
+    return secrets
+
+
+async def test_it_is_told_to_the_institution_that_asked_alone(opened: Open, keys: dict[str, str]) -> None:
+    code = await code_of(opened, asked("m1", *TWO))
+    known = Keys("needed", NATIONAL_DIALECT, SESSIONS)
+    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, known, Rates(1000), lambda: True)
+    async with opened.store() as connection:
+        known.know(await find_keys(connection), VAULT)
+    assert (await call(server, "GET", f"/receipts/{code}", key=keys["own"]))[0] == 200
+    others = await call(server, "GET", f"/receipts/{code}", key=keys["others"])
+    nothing = await call(server, "GET", "/receipts/AAAAAAAAAAAAAAAA", key=keys["others"])
+    assert (others[0], others[1]["err_msg"]) == (nothing[0], nothing[1]["err_msg"])
+    assert others[0] == 404
+    assert (await call(server, "GET", f"/receipts/{code}"))[0] == 401
+    async with opened.store() as connection:
+        await revoke_token(connection, "own", "test")
+        known.know(await find_keys(connection), VAULT)
+    assert (await call(server, "GET", f"/receipts/{code}", key=keys["own"]))[0] == 401
+
+
+async def test_it_is_told_for_as_long_as_is_set(opened: Open, server: HospitalServer) -> None:
+    code = await code_of(opened, asked("m1", *TWO))
+    now = opened.gateway.now()
+    opened.gateway.limits = replace(opened.gateway.limits, receipts_for=timedelta(days=30))
+    for days, status in ((30, 200), (31, 404)):
+        opened.gateway.now = lambda days=days: now + timedelta(days=days)  # type: ignore[misc]
+        assert (await call(server, "GET", f"/receipts/{code}"))[0] == status
+
+
+@pytest.mark.parametrize("path", ["", "A" * 65, "a/b", "'; select 1", "%00", "凭据", "A\0"])
+async def test_what_is_no_code_has_none(opened: Open, server: HospitalServer, path: str) -> None:
+    assert (await call(server, "GET", f"/receipts/{path}"))[0] == 404
+    assert (await call(server, "POST", f"/receipts/{path}"))[0] == 405
+
+
+async def test_too_many_in_a_second_are_told_so(opened: Open) -> None:
+    keys = Keys("none", NATIONAL_DIALECT, SESSIONS)
+    server = HospitalServer(opened.gateway, NATIONAL_DIALECT, keys, Rates(1), lambda: True)
+    assert 429 in [(await call(server, "GET", "/receipts/A"))[0] for _ in range(4)]
+
+
+async def test_it_is_found_by_an_index(opened: Open) -> None:
+    async with opened.store() as connection:
+        await connection.execute("set enable_seqscan = off")
+        rows = await connection.fetch("explain select from prescriptions where code = 'A' and asked_at >= now()")
+    assert "prescriptions_by_code" in "".join(row[0] for row in rows)
