@@ -34,13 +34,13 @@ class WarningOut(_Part):
     institution_name: str | None
     department: str | None = Field(description="Code of the department that asked")
     department_name: str | None
-    practitioner: str | None
+    practitioner: str | None = Field(description="Who placed the order in question, else the doctor of the encounter")
     encounter_id: str
     asked_at: datetime
     phase: Literal["before", "during"] = Field(description="Asked before (3101) or during (3102)")
     rule_id: str
     severity: int = Field(ge=1, le=4)
-    said: str = Field(description="The sentence that the doctor was shown, in Chinese")
+    said: str = Field(description="The sentence, in Chinese; the doctor was shown it unless `repeats` or `late` is set")
     in_question: Decimal = Field(description="Money of the orders in question, yuan")
     code: str | None = Field(description="Receipt of the answer")
     rule_set: str | None = Field(description="Hash of the rule set that judged")

@@ -13,7 +13,7 @@ from streams.store.events.overrides import find_figures
 from streams.store.events.warned import WarningFilter, WarningRow, find_place, find_warnings
 from streams.store.sessions import borrowed
 
-_NOT_TOLD, _AGAIN = "（未及时 not told in time）", "（重复 again）"
+_LATE, _REPEATED, _TOLD = "超时未告知 no, too late", "重复未告知 no, repeated", "是 yes"
 _WAYS = {"continue": "继续 went on", "change": "修改 changed", None: ""}
 
 
@@ -28,7 +28,7 @@ def warnings(
     most: Annotated[int, typer.Option(min=1, max=1000, help="每页条数 / rows a page")] = 20,
     json: Json = False,
 ) -> None:
-    """列出对医嘱的提示, 最近的在前 / list what was said of orders, the latest first.
+    """列出对医嘱的提示, 最近的在前 / list warnings about orders, the latest first.
 
     Example: fundwatch warnings --institution H42028100001
     """
@@ -38,23 +38,33 @@ def warnings(
         return
     print_table(
         "对医嘱的提示 / warnings about orders",
-        ("时间 time", "机构 institution", "科室 ward", "提示 said", "反馈 reply", "疑点 finding", "编号 id"),
+        (
+            "时间 time",
+            "机构 institution",
+            "科室 ward",
+            "提示 warning",
+            "已告知 told",
+            "反馈 reply",
+            "疑点 finding",
+            "编号 id",
+        ),
         [
             (
                 instant(row.asked_at),
                 row.institution,
                 row.department or "",
-                f"{_NOT_TOLD if row.late else _AGAIN if row.repeats else ''}{row.said}",
+                row.said,
+                _LATE if row.late else _REPEATED if row.repeats else _TOLD,
                 _WAYS[row.way],
                 "有 open" if row.found else "",
                 row.warning_id,
             )
             for row in rows
         ],
-        right=7,
+        right=8,
     )
     note(
-        f"提示 / said: {replies.told:,}, 继续 / went on: {replies.continued:,},"
+        f"已告知 / told: {replies.told:,}, 继续 / went on: {replies.continued:,},"
         f" 修改 / changed: {replies.changed:,}, 未反馈 / no reply: {replies.unanswered:,}"
     )
     if len(rows) == most:

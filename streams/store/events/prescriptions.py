@@ -27,7 +27,7 @@ _COLUMNS = (
 _OF_WARNINGS = (
     "area", "warning_id", "seq", "institution", "encounter_id", "phase", "repeats",
     "rule_id", "finding_id", "severity", "occurrence", "orders", "value", "limit",
-    "in_question", "said", "asked_at", "department", "department_name", "late",
+    "in_question", "said", "asked_at", "department", "department_name", "late", "practitioner",
 )  # fmt: skip
 
 Asked = tuple[Arrival, Prescription]
@@ -125,7 +125,15 @@ def _warning_row(area: str, seq: int, request: Prescription, warning: Warning, l
         request.department.code if request.department else None,
         request.department.name if request.department else None,
         late,
+        _ordering(request, warning),
     )
+
+
+def _ordering(request: Prescription, warning: Warning) -> str | None:
+    """Who placed the order that a warning names, the last one in question, as far as the request tells."""
+    named = [(of.order_id, of.item_code) for of in warning.orders if of.guilty][-1:]
+    placed = [of.practitioner for of in request.orders if (of.order_id, of.item_code) in named and of.practitioner]
+    return placed[-1] if placed else None
 
 
 async def find_by_code(connection: asyncpg.Connection, code: str, since: datetime) -> list[bytes]:

@@ -55,6 +55,7 @@ class WarningRow(msgspec.Struct, frozen=True):
     ``way``, ``replied_at`` and whether a reason was given are of the latest reply; ``lead_id`` is of the finding that
     came of it, ``state`` what was decided on that (``open`` before), both ``None`` where none stands; ``repeats`` names
     the warning of the encounter that said it first; ``late`` says that nobody was told, as the gateway was out of time;
+    ``practitioner`` placed the order in question, or is the doctor of the encounter where that was not told;
     ``billed`` whether any order in question was billed all the same, as far as the ledger of orders is written.
     """
 
@@ -141,9 +142,9 @@ def chosen_of(chosen: WarningFilter, names: Iterable[str], arguments: list[objec
 
 _ROWS = f"""
     select w.area, w.warning_id, w.seq, w.asked_at, w.institution, i.name as institution_name, w.encounter_id,
-        w.department, w.department_name, p.practitioner, w.phase, w.rule_id, w.severity, w.said, w.in_question, p.code,
-        p.rule_set, w.repeats, w.late, r.way, r.replied_at, r.reason is not null as reasoned, w.finding_id,
-        finding.lead_id, finding.state, {BILLED} as billed
+        w.department, w.department_name, coalesce(w.practitioner, p.practitioner) as practitioner, w.phase, w.rule_id,
+        w.severity, w.said, w.in_question, p.code, p.rule_set, w.repeats, w.late, r.way, r.replied_at,
+        r.reason is not null as reasoned, w.finding_id, finding.lead_id, finding.state, {BILLED} as billed
     from warnings w
     join prescriptions p using (area, seq)
     left join institutions i on i.institution = w.institution

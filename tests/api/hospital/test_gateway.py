@@ -175,6 +175,26 @@ async def test_the_evidence_is_what_the_limit_of_the_item_rests_on_and_nothing_e
     assert results(await opened.ask(message)) == [result]
 
 
+async def test_a_warning_is_kept_with_who_placed_the_order_that_it_names(opened: Open) -> None:
+    """Where that is not told, with the doctor of the encounter."""
+    expected: dict[str, str] = {}
+    for name, encounter, order, kept in (
+        ("1", "D-E", "D-O", "D-O"),
+        ("2", None, "D-O", "D-O"),
+        ("3", "D-E", "", "D-E"),
+    ):
+        first = ordered("o1", NURSING, "2026-03-12 08:00:00", drord_dr_codg="D-ANOTHER")
+        second = ordered("o2", NURSING, "2026-03-12 09:00:00", drord_dr_codg=order)
+        message = asked(f"m{name}", first, second, dr_codg=encounter, mdtrt_id=f"V{name}")
+        message["input"]["data"]["patient_dtos"][0]["patn_id"] = f"51000000000000000{name}"
+        (result,) = results(await opened.ask(message))
+        expected[result["jr_id"]] = kept
+    await opened.take_in()
+    async with opened.store() as connection:
+        rows = await find_warnings(connection, WarningFilter(), EVERYTHING, 10)
+    assert {row.warning_id: row.practitioner for row in rows} == expected
+
+
 async def test_before_payment_a_clear_case_asks_to_look_once_more(opened: Open, postgres_url: str) -> None:
     await replay(postgres_url, [claim_of("03-02")])
     message = asked("m1", ordered("o1", HBA1C, "2026-03-12 09:00:00"), infno="3102")
