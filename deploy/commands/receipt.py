@@ -35,12 +35,13 @@ def receipt(
         return
     print_table(
         f"凭据 / receipt {code}",
-        ("", ""),
+        ("字段 field", "内容 value"),
         [
             (name, ", ".join(of["rule_id"] for of in value) if name == "not_evaluated" else str(value))
             for name, value in told.items()
             if name != "kept"
         ],
+        right=2,
     )
     print_table(
         "医嘱 / orders",
@@ -55,7 +56,7 @@ def receipt(
                 " ".join(
                     warning.rule_id
                     for warning in (of.advice.warnings if of.advice else ())
-                    if any(about.order_id == order.order_id for about in warning.orders)
+                    if any(about.guilty and about.order_id == order.order_id for about in warning.orders)
                 ),
             )
             for of in kept

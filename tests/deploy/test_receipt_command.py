@@ -6,11 +6,12 @@ import subprocess
 import sys
 
 import pytest
+from msgspec.structs import replace
 
-from knowledge_base.events.prescriptions import Advice, NotAsked
+from knowledge_base.events.prescriptions import Advice, NotAsked, WarnedOrder
 from streams.store.sessions import connect
-from tests.api.story import TODAY
-from tests.api.warned import SET, order, request, save_asked
+from tests.api.story import TODAY, at
+from tests.api.warned import BEDS, SET, order, request, save_asked, warning
 
 
 def _run(dsn: str, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -23,10 +24,10 @@ def _run(dsn: str, *words: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture
 async def code(postgres_url: str) -> str:
-    """That of a request of which one rule was not asked."""
+    """That of a request of which one rule was not asked, and another warned of an order beside one that explains it."""
     connection = await connect(postgres_url)
-    asked = request("r1", TODAY, [order(1), order(2)])
-    advice = Advice("CODE1", asked.happened_at, "f1", SET, 7, not_asked=(NotAsked("FW10000003", "out of time"),))
+    said = replace(warning("W", (), order(1), order(2)), orders=(WarnedOrder("o1"), WarnedOrder("o2", guilty=False)))
+    advice = Advice("CODE1", at(TODAY, 9), "f1", SET, 7, (said,), (NotAsked("FW10000003", "out of time"),))
     try:
         await save_asked(connection, [request("r1", TODAY, [order(1), order(2)], advice=advice)])
     finally:
@@ -42,5 +43,7 @@ def test_it_says_what_was_asked_and_judged(postgres_url: str, code: str) -> None
     shown = _run(postgres_url, code).stdout
     assert SET in shown
     assert "FW10000003" in shown
+    (first,), (second,) = ([row for row in shown.splitlines() if f" {name} " in row] for name in ("o1", "o2"))
+    assert (BEDS in first, BEDS in second) == (True, False)
     unknown = _run(postgres_url, "OTHER")
     assert (unknown.returncode, "no such receipt" in unknown.stderr) == (1, True)
