@@ -25,24 +25,24 @@ LONGEST_CODE = 64
 
 
 class Away(Exception):
-    """The store does not answer in time."""
+    """The store does not answer in time, or what it has cannot be read."""
 
 
 async def find_receipt(pool: Pool, code: str, sent_by: Sender | None, since: datetime, budget: float) -> bytes | None:
     """A receipt as JSON; ``None`` where there is none of this code that ``sent_by`` may see, not yet, or no more.
 
     Everybody may see it where nobody has to prove who they are. It was asked at ``since`` (UTC) or later. Raises
-    ``Away`` where that is not known within ``budget`` (seconds).
+    ``Away`` where that is not known within ``budget`` (seconds), or cannot be read.
     """
     if not 0 < len(code) <= LONGEST_CODE or not code.isascii() or not code.isalnum():
         return None
     try:
         async with asyncio.timeout(budget), borrowed_in_time(pool) as connection:
-            bodies = await find_by_code(connection, code, since)
+            events = [decode_stored(body) for body in await find_by_code(connection, code, since)]
     except Exception as error:
-        logger.info("a receipt is not looked up: %s", type(error).__name__)
+        logger.warning("a receipt is not looked up: %s", type(error).__name__)
         raise Away from error
-    kept = [of for of in map(decode_stored, bodies) if isinstance(of, Prescription) and of.advice is not None]
+    kept = [of for of in events if isinstance(of, Prescription) and of.advice is not None]
     if sent_by is not None:
         kept = [of for of in kept if of.institution in sent_by.institutions]
     return msgspec.json.encode(told_of(kept)) if kept else None

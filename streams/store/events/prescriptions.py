@@ -136,18 +136,17 @@ def _ordering(request: Prescription, warning: Warning) -> str | None:
     return placed[-1] if placed else None
 
 
+BY_CODE = """
+    select r.body from prescriptions p
+    cross join lateral (select body from received where area = p.area and seq = p.seq offset 0) as r
+    where p.code = $1 and p.asked_at >= $2
+    order by p.seq
+"""
+
+
 async def find_by_code(connection: asyncpg.Connection, code: str, since: datetime) -> list[bytes]:
     """The messages of the requests that were answered under a code, and asked at an instant (UTC) or later."""
-    rows = await connection.fetch(
-        """
-        select r.body from prescriptions p
-        cross join lateral (select body from received where area = p.area and seq = p.seq offset 0) as r
-        where p.code = $1 and p.asked_at >= $2
-        order by p.seq
-        """,
-        code,
-        since,
-    )
+    rows = await connection.fetch(BY_CODE, code, since)
     return [decompressed(row["body"]) for row in rows]
 
 

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,10 @@ from api.hospital.rates import Rates
 from api.hospital.server import HospitalServer
 from casework.rights import Right
 from casework.tokens import Token
+from deploy.commands.serving import gateway_of
+from deploy.settings import load_settings
 from streams.acts.tokens import give_token, revoke_token
+from streams.store.events.prescriptions import BY_CODE
 from streams.store.people.tokens import find_keys
 from streams.store.sessions import open_asking_pool
 from tests.reference.cases import HBA1C, NURSING
@@ -131,6 +135,12 @@ async def test_it_is_told_for_as_long_as_is_set(opened: Open, server: HospitalSe
         assert (await call(server, "GET", f"/receipts/{code}"))[0] == status
 
 
+async def test_a_gateway_keeps_to_the_setting(opened: Open, tmp_path: Path) -> None:
+    settings = load_settings({"FUNDWATCH_HOME": str(tmp_path), "FUNDWATCH_GATEWAY_RECEIPT_DAYS": "90"})
+    gateway = await gateway_of(settings, opened.service, opened.service.pool, opened.journal, 1.0)
+    assert gateway.limits.receipts_for == timedelta(days=90)
+
+
 @pytest.mark.parametrize("path", ["", "A" * 65, "a/b", "'; select 1", "%00", "凭据", "A\0"])
 async def test_what_is_no_code_has_none(opened: Open, server: HospitalServer, path: str) -> None:
     assert (await call(server, "GET", f"/receipts/{path}"))[0] == 404
@@ -143,8 +153,28 @@ async def test_too_many_in_a_second_are_told_so(opened: Open) -> None:
     assert 429 in [(await call(server, "GET", "/receipts/A"))[0] for _ in range(4)]
 
 
-async def test_it_is_found_by_an_index(opened: Open) -> None:
+async def test_what_is_stored_and_cannot_be_read_is_answered_in_form(opened: Open, server: HospitalServer) -> None:
+    code = await code_of(opened, asked("m1", *TWO))
     async with opened.store() as connection:
-        await connection.execute("set enable_seqscan = off")
-        rows = await connection.fetch("explain select from prescriptions where code = 'A' and asked_at >= now()")
-    assert "prescriptions_by_code" in "".join(row[0] for row in rows)
+        await connection.execute("update received set body = 'spoilt'")
+    status, said = await call(server, "GET", f"/receipts/{code}")
+    assert (status, said["infcode"], "暂时无法查询" in said["err_msg"]) == (503, -1, True)
+
+
+async def test_it_is_found_by_indexes(opened: Open) -> None:
+    """Of 5,000 requests none but those of the code are read."""
+    async with opened.store() as connection:
+        await connection.execute(
+            """
+            insert into prescriptions (area, patient, last_day, seq, event_id, institution, encounter_id, phase,
+                asked_at, code, source, digest, generation)
+            select '420281', 'p' || n, '2026-03-12', n, 'e' || n, 'i', 'v', 'before', now(), 'C' || n, 's', '', 4
+            from generate_series(1, 5000) n
+            """
+        )
+        await connection.execute("analyze prescriptions")
+        query = BY_CODE.replace("$1", "'C7'").replace("$2", "'2026-01-01'::timestamptz")
+        plan = "\n".join(row[0] for row in await connection.fetch(f"explain {query}"))
+    assert "prescriptions_by_code" in plan
+    assert "Seq Scan on prescriptions" not in plan
+    assert "received" in plan
