@@ -71,7 +71,7 @@ class HospitalServer:
         if path.startswith("/health/"):
             await self._tell_health(method, path, send)
         elif path.startswith(RECEIPTS) and method == "GET":
-            await self._hear(scope, receive, send, lambda _, sender: self._tell_receipt(path, sender, send))
+            await self._hear(scope, receive, send, lambda _, by: self._tell_receipt(path, by, send), path.encode())
         elif path.startswith(RECEIPTS):
             await _respond(send, 405, self._in_form("只接受 GET / GET is due"), [(b"allow", b"GET")])
         elif not self._is_address(path):
@@ -81,13 +81,16 @@ class HospitalServer:
         else:
             await self._hear(scope, receive, send, lambda body, sender: self._tell_answer(body, infno, sender, send))
 
-    async def _hear(self, scope: Scope, receive: Receive, send: Send, tell: Tell) -> None:
-        """Hears who sends something, and answers it. Who is not known by the head costs no more than the head."""
+    async def _hear(self, scope: Scope, receive: Receive, send: Send, tell: Tell, signed: bytes | None = None) -> None:
+        """Hears who sends something, and answers it. Who is not known by the head costs no more than the head.
+
+        ``signed`` is what is signed along in place of the body, where that is not what is asked.
+        """
         began = asyncio.get_running_loop().time()
         try:
             claim = self._keys.claim(scope["headers"])
             body = await _read(receive)
-            sender = self._keys.prove(claim, body)
+            sender = self._keys.prove(claim, body if signed is None else signed)
         except NotProven as not_proven:
             self._gateway.watch("?", NOT_PROVEN, asyncio.get_running_loop().time() - began)
             await _respond(send, 401, self._in_form(str(not_proven)), [(b"www-authenticate", b"Bearer")])

@@ -111,7 +111,9 @@ def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
-async def call(server: Any, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+async def call(
+    server: Any, path: str, body: bytes, headers: Mapping[str, str], method: str = "POST"
+) -> tuple[int, dict[str, Any]]:
     """One request to an ASGI application; what it did not ask for, it did not get."""
     sent: list[Any] = []
     parts = [{"type": "http.request", "body": body, "more_body": False}]
@@ -122,5 +124,5 @@ async def call(server: Any, path: str, body: bytes, headers: Mapping[str, str]) 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await server({"type": "http", "method": "POST", "path": path, "headers": encoded(headers)}, receive, send)
+    await server({"type": "http", "method": method, "path": path, "headers": encoded(headers)}, receive, send)
     return sent[0]["status"], json.loads(sent[1]["body"])

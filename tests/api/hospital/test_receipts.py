@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from zstandard import ZstdCompressor
 
 from api.access.bearers import new_token, token_hash
 from api.hospital.keys import Keys
@@ -156,7 +157,7 @@ async def test_too_many_in_a_second_are_told_so(opened: Open) -> None:
 async def test_what_is_stored_and_cannot_be_read_is_answered_in_form(opened: Open, server: HospitalServer) -> None:
     code = await code_of(opened, asked("m1", *TWO))
     async with opened.store() as connection:
-        await connection.execute("update received set body = 'spoilt'")
+        await connection.execute("update received set body = $1", ZstdCompressor().compress(b"{not json"))
     status, said = await call(server, "GET", f"/receipts/{code}")
     assert (status, said["infcode"], "暂时无法查询" in said["err_msg"]) == (503, -1, True)
 

@@ -98,6 +98,17 @@ async def test_what_is_signed_as_the_dialect_says_is_answered(
     assert (status, answer["infcode"], answer["err_msg"]) == (401, -1, rules.NO_KEY)
 
 
+async def test_what_is_signed_to_ask_for_a_receipt_asks_for_no_other(
+    rule_set: RuleSet, clock: Clock, client: Client
+) -> None:
+    """Without a store it is answered that it cannot be looked up, once it is known who asks."""
+    server = server_of(rule_set, keys_for(NATIONAL, VAULT, clock, key_of(client, VAULT)), NATIONAL, clock)
+    headers = sign(NATIONAL, client, clock, b"/receipts/ONE")
+    assert (await call(server, "/receipts/ONE", b"", headers, "GET"))[0] == 503
+    assert (await call(server, "/receipts/OTHER", b"", headers, "GET"))[0] == 401
+    assert (await call(server, "/receipts/ONE", b"", sign(NATIONAL, client, clock, b""), "GET"))[0] == 401
+
+
 async def test_what_is_sent_again_as_it_was_is_answered_as_it_was(
     rule_set: RuleSet, clock: Clock, client: Client
 ) -> None:
