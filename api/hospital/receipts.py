@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from api.hospital.answering import written_instant
+from api.hospital.requests import PHASES
 from api.hospital.sender import Sender
-from knowledge_base.events.prescriptions import Advice, Prescription
+from knowledge_base.events.prescriptions import Prescription
 from streams.messages.codec import decode_stored
 from streams.store.events.prescriptions import find_by_code
-from streams.store.sessions import Pool, borrowed_in_time
+from streams.store.sessions import Connection, Pool, borrowed_in_time
 
 logger = logging.getLogger("fundwatch.gateway")
 
@@ -38,14 +39,19 @@ async def find_receipt(pool: Pool, code: str, sent_by: Sender | None, since: dat
         return None
     try:
         async with asyncio.timeout(budget), borrowed_in_time(pool) as connection:
-            events = [decode_stored(body) for body in await find_by_code(connection, code, since)]
+            kept = await find_kept(connection, code, since)
     except Exception as error:
         logger.warning("a receipt is not looked up: %s", type(error).__name__)
         raise Away from error
-    kept = [of for of in events if isinstance(of, Prescription) and of.advice is not None]
     if sent_by is not None:
         kept = [of for of in kept if of.institution in sent_by.institutions]
     return msgspec.json.encode(told_of(kept)) if kept else None
+
+
+async def find_kept(connection: Connection, code: str, since: datetime) -> list[Prescription]:
+    """The requests that were answered under a code, one an encounter, asked at ``since`` (UTC) or later."""
+    events = [decode_stored(body) for body in await find_by_code(connection, code, since)]
+    return [of for of in events if isinstance(of, Prescription) and of.advice is not None]
 
 
 def told_of(kept: list[Prescription]) -> Mapping[str, Any]:
@@ -55,17 +61,13 @@ def told_of(kept: list[Prescription]) -> Mapping[str, Any]:
     return {
         "code": advice.code,
         "msgid": first.event_id.removeprefix(f"{first.sender}:").rpartition(":")[0],
-        "infno": {"before": "3101", "during": "3102"}[first.phase],
+        "infno": next(infno for infno, phase in PHASES.items() if phase == first.phase),
         "asked_at": written_instant(first.happened_at),
         "answered_at": written_instant(advice.at),
         "outcome": "not judged" if advice.rule_set is None else "judged",
         "rule_set": advice.rule_set or "",
         "as_of": max(of.as_of for of in advices),
-        "not_evaluated": _not_evaluated(advice),
+        "not_evaluated": [{"rule_id": of.rule_id, "reason": of.reason} for of in advice.not_asked],
         "fingerprint": advice.fingerprint,
         "kept": kept,
     }
-
-
-def _not_evaluated(advice: Advice) -> list[dict[str, str]]:
-    return [{"rule_id": of.rule_id, "reason": of.reason} for of in advice.not_asked]

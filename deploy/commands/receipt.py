@@ -5,11 +5,9 @@ from typing import Annotated
 
 import typer
 
-from api.hospital.receipts import told_of
+from api.hospital.receipts import find_kept, told_of
 from deploy.commands.output import Failure, Json, Opened, print_json, print_table, run
 from knowledge_base.events.prescriptions import Prescription
-from streams.messages.codec import decode_stored
-from streams.store.events.prescriptions import find_by_code
 from streams.store.sessions import borrowed
 
 _EVER = datetime(2000, 1, 1, tzinfo=UTC)
@@ -68,5 +66,4 @@ def receipt(
 
 async def _find(code: str) -> list[Prescription]:
     async with Opened() as service, borrowed(service.pool) as connection:
-        found = [decode_stored(body) for body in await find_by_code(connection, code, _EVER)]
-    return [of for of in found if isinstance(of, Prescription) and of.advice is not None]
+        return await find_kept(connection, code, _EVER)

@@ -185,8 +185,8 @@ async def open_asking_pool(
     All are open from the start, and each asks in ``rehearse`` what it will be asked, so that nobody waits until the
     database has planned it. One plan serves for all calls, as in ``connect``, and what a session was lent for leaves
     nothing behind but an open transaction, which is ended: so nothing else is reset between loans. Who comes while all
-    are lent waits for the one who came before, instead of making everybody slower. With ``least`` fewer are opened at
-    once, as in ``open_pool``.
+    are lent waits until one is given back, in no order, instead of making everybody slower. With ``least`` fewer are
+    opened at once, as in ``open_pool``.
     """
     settings = _ALONE | {"plan_cache_mode": "force_generic_plan", "default_transaction_read_only": "on"}
     begin = cast(Any, rehearse)  # of the proxy that stands for a connection
